@@ -1,1 +1,34 @@
-//! x
+//! Draft.
+pub mod admin;
+pub mod amqp;
+pub mod arguments;
+pub mod broker;
+pub mod code;
+pub mod command;
+pub mod config;
+pub mod copy;
+pub mod daemon;
+pub mod delivery;
+pub mod disposition;
+pub mod event;
+pub mod log;
+pub mod metrics;
+pub mod mimecast;
+pub mod outcome;
+pub mod publisher;
+pub mod quota;
+pub mod reader;
+pub mod readiness;
+pub mod redact;
+pub mod retry;
+pub mod secret;
+pub mod setting;
+pub mod settle;
+pub mod sign;
+pub mod source;
+pub mod stop;
+pub mod token;
+pub mod topology;
+pub mod transport;
+pub mod vendor;
+pub mod worker;

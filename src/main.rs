@@ -1,2 +1,80 @@
-//! x
-fn main() {}
+//! The program: arguments and settings first, then the daemon, then the exit code.
+
+use chrono::Utc;
+use mimecast_eventd::arguments::{self, Request};
+use mimecast_eventd::config::Settings;
+use mimecast_eventd::sign::Stamp;
+use mimecast_eventd::source::Mistake;
+use mimecast_eventd::{code, daemon, log, stop};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use uuid::Uuid;
+
+/// Bad usage or settings (`EX_USAGE` of sysexits.h).
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    // Before anything can make a TLS connection: rustls panics where it cannot tell which to use.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing else installs a provider");
+    match arguments::parse(std::env::args_os()) {
+        Ok(Request::Run { flags, file }) => match Settings::of_process(flags, file) {
+            Ok(settings) => run(settings),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        Ok(Request::Codes) => print(&code::table()),
+        Err(error) => {
+            let shown = error.print();
+            if shown.is_ok() && !error.use_stderr() { ExitCode::SUCCESS } else { USAGE.into() }
+        }
+    }
+}
+
+fn run(settings: Settings) -> ExitCode {
+    log::start(settings.log);
+    let runtime = tokio::runtime::Runtime::new();
+    let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        let ended = runtime.block_on(async {
+            let stop = stop::on_signals().map_err(|error| error.to_string())?;
+            let revision = option_env!("MIMECAST_EVENTD_REVISION").unwrap_or("unknown");
+            let running = daemon::run(settings, fresh_stamp, revision, stop);
+            running.await.map_err(|error| error.to_string())
+        });
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(mistakes: &[Mistake]) -> ExitCode {
+    let mut text = format!("mimecast-eventd: {} in the settings:\n", counted(mistakes.len()));
+    for mistake in mistakes {
+        text.push_str(&format!("  {mistake}\n"));
+    }
+    // Standard error is all there is to tell it to.
+    let _shown = io::stderr().write_all(text.as_bytes());
+    USAGE.into()
+}
+
+fn counted(mistakes: usize) -> String {
+    if mistakes == 1 { "1 mistake".to_owned() } else { format!("{mistakes} mistakes") }
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// The only place where the time is read and an id made.
+fn fresh_stamp() -> Stamp {
+    Stamp { at: Utc::now(), request_id: Uuid::new_v4() }
+}

@@ -1,0 +1,77 @@
+//! The command line.
+
+use crate::setting::{SETTINGS, Setting};
+use clap::{Arg, ArgMatches, Command};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Run the daemon.
+    Run {
+        /// Settings given as flags, by key.
+        flags: Vec<(&'static str, String)>,
+        /// The settings file.
+        file: Option<PathBuf>,
+    },
+    /// Print the code table.
+    Codes,
+}
+
+/// Reads the command line; every setting that is not a secret has a flag.
+///
+/// # Errors
+///
+/// A usage error, or the text of `--help` or `--version`, ready to be printed.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    match matches.subcommand() {
+        Some(("run", matches)) => Ok(Request::Run {
+            flags: flags(matches),
+            file: matches.get_one::<PathBuf>("config").cloned(),
+        }),
+        Some(("codes", _)) => Ok(Request::Codes),
+        _ => {
+            Err(command().error(clap::error::ErrorKind::MissingSubcommand, "a command is missing"))
+        }
+    }
+}
+
+fn command() -> Command {
+    let config = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help("Settings file in TOML; by default EVENTD_CONFIG, else none");
+    let run = Command::new("run")
+        .about("Run the daemon")
+        .after_help(
+            "Each setting can also come from its environment variable or from the file; a flag wins \
+             over the environment, the environment over the file. Secrets have no flag: each comes \
+             from its variable, or from a file named by the same variable with _FILE.\n\n\
+             Exit codes: 0 clean stop, 1 failure, 64 bad usage or settings.",
+        )
+        .arg(config)
+        .args(SETTINGS.iter().filter_map(argument));
+    Command::new("mimecast-eventd")
+        .about("Makes a Mimecast tenant agree with offboarding and unblock events from RabbitMQ")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run)
+        .subcommand(Command::new("codes").about("Print the table of the vendor's error codes"))
+}
+
+fn argument(setting: &'static Setting) -> Option<Arg> {
+    let default = setting.default.map(|default| format!(" [default: {default}]"));
+    let help = format!("{}{}", setting.help, default.unwrap_or_default());
+    Some(Arg::new(setting.key).long(setting.flag()?).value_name("VALUE").help(help))
+}
+
+fn flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
+    let given = SETTINGS.iter().filter(|setting| !setting.secret);
+    given
+        .filter_map(|setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone())))
+        .collect()
+}

@@ -1,0 +1,89 @@
+//! The copies of a message that the daemon publishes: properties and headers.
+
+use crate::disposition::{History, Reason};
+use crate::outcome::Fault;
+use lapin::BasicProperties;
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+/// Room for the headers that a message came with, in bytes. All headers must fit into one frame,
+/// which is 128 KiB unless the broker says otherwise.
+const FOREIGN_HEADERS: usize = 64 * 1024;
+
+/// The properties of the dead letter: those of the original, and headers that say why it is there.
+pub fn dead_letter(
+    delivery: &Delivery,
+    reason: Reason,
+    fault: &Fault,
+    history: &History,
+    queue: &str,
+) -> BasicProperties {
+    let mut headers = foreign_headers(delivery.properties.headers().as_ref());
+    let mut text = |name: &str, value: &str| {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    };
+    text("x-eventd-reason", reason.label());
+    text("x-eventd-code", &fault.code);
+    text("x-eventd-detail", &fault.detail);
+    text("x-eventd-queue", queue);
+    text("x-eventd-exchange", delivery.exchange.as_str());
+    text("x-eventd-routing-key", delivery.routing_key.as_str());
+    text("x-eventd-version", env!("CARGO_PKG_VERSION"));
+    if let Some(at) = history.first_failed_at {
+        text("x-eventd-first-failed-at", &at.to_rfc3339());
+    }
+    if let Some(request_id) = history.request_id {
+        text("x-eventd-request-id", &request_id.to_string());
+    }
+    headers.insert("x-eventd-attempts".into(), AMQPValue::LongLongInt(history.attempts.into()));
+    lasting(&delivery.properties).with_headers(headers)
+}
+
+/// The properties of the original that a copy keeps. Not its expiration, because a copy must not
+/// vanish; and not its user id, because the broker refuses one that is not ours (RabbitMQ,
+/// "Validated User-ID"). The copy is persistent whatever the original was.
+fn lasting(original: &BasicProperties) -> BasicProperties {
+    let mut copy = BasicProperties::default().with_delivery_mode(2);
+    let pairs: [(&Option<ShortString>, fn(BasicProperties, ShortString) -> BasicProperties); 8] = [
+        (original.content_type(), BasicProperties::with_content_type),
+        (original.content_encoding(), BasicProperties::with_content_encoding),
+        (original.correlation_id(), BasicProperties::with_correlation_id),
+        (original.reply_to(), BasicProperties::with_reply_to),
+        (original.message_id(), BasicProperties::with_message_id),
+        (original.kind(), BasicProperties::with_type),
+        (original.app_id(), BasicProperties::with_app_id),
+        (original.cluster_id(), BasicProperties::with_cluster_id),
+    ];
+    for (value, with) in pairs {
+        if let Some(value) = value {
+            copy = with(copy, value.clone());
+        }
+    }
+    if let Some(timestamp) = original.timestamp() {
+        copy = copy.with_timestamp(*timestamp);
+    }
+    copy
+}
+
+/// The headers that the message came with, without those that mean something to the broker: a copy
+/// that carried `x-death` would be taken for a cycle, and one with `CC` would be routed elsewhere
+/// too. What does not fit is left out.
+fn foreign_headers(headers: Option<&FieldTable>) -> FieldTable {
+    let mut kept = FieldTable::default();
+    let mut room = FOREIGN_HEADERS;
+    for (name, value) in headers.into_iter().flat_map(FieldTable::inner) {
+        let size = name.as_str().len() + format!("{value:?}").len();
+        if !steers_the_broker(name) && size <= room {
+            room -= size;
+            kept.insert(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn steers_the_broker(name: &ShortString) -> bool {
+    let name = name.as_str();
+    matches!(name, "x-death" | "x-delivery-count" | "x-acquired-count" | "CC" | "BCC")
+        || name.starts_with("x-first-death-")
+        || name.starts_with("x-last-death-")
+}

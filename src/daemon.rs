@@ -1,0 +1,159 @@
+//! The life of the process: sessions with the broker, one after the other, until a stop.
+
+use crate::admin::Admin;
+use crate::broker::{Broker, BrokerError};
+use crate::config::Settings;
+use crate::metrics::Metrics;
+use crate::publisher::Publisher;
+use crate::readiness::{LaneState, Readiness};
+use crate::retry::Delays;
+use crate::sign::Stamp;
+use crate::topology;
+use crate::transport::TransportError;
+use crate::vendor::Vendor;
+use crate::worker::Worker;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// The waits between sessions are at most this long at first and later on.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+
+/// Why the daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The admin endpoints have no address.
+    #[error("admin.listen: cannot listen on {address}: {cause}")]
+    Admin {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The HTTP client could not be made.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+/// Runs until `stop`, then finishes what is in work within the drain timeout. `fresh` makes the
+/// stamp of each attempt; `revision` is the source revision to show.
+///
+/// # Errors
+///
+/// When the start fails. Afterwards nothing ends the daemon but `stop`.
+pub async fn run(
+    settings: Settings,
+    fresh: fn() -> Stamp,
+    revision: &str,
+    stop: CancellationToken,
+) -> Result<(), DaemonError> {
+    let metrics = Arc::new(Metrics::new(revision));
+    let lanes = settings.lanes.iter().map(|lane| lane.event_type);
+    let readiness = Arc::new(Readiness::new(lanes, Arc::clone(&metrics)));
+    let address = settings.admin_listen;
+    let admin =
+        Admin::bind(address).await.map_err(|cause| DaemonError::Admin { address, cause })?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        revision,
+        admin = %admin.address().unwrap_or(address),
+        "started"
+    );
+    let vendor = Vendor::new(&settings.mimecast, settings.retry, fresh, Arc::clone(&metrics))
+        .map(Arc::new)?;
+    tokio::spawn(admin.serve(Arc::clone(&metrics), Arc::clone(&readiness)));
+    let drain_timeout = settings.drain_timeout;
+    let daemon = Daemon { settings, vendor, metrics, readiness, fresh };
+    let too_late = async {
+        stop.cancelled().await;
+        tracing::info!("stopping, finishing what is in work");
+        tokio::time::sleep(drain_timeout).await;
+    };
+    tokio::select! {
+        () = daemon.sessions(&stop) => tracing::info!("stopped"),
+        () = too_late => tracing::warn!("stopped before all was finished; the rest stays queued"),
+    }
+    Ok(())
+}
+
+struct Daemon {
+    settings: Settings,
+    vendor: Arc<Vendor>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    fresh: fn() -> Stamp,
+}
+
+impl Daemon {
+    async fn sessions(&self, stop: &CancellationToken) {
+        let mut delays = reconnect_delays();
+        while !stop.is_cancelled() {
+            let connections = self.metrics.connections();
+            let Err(error) = self.session(stop).await else { break };
+            self.metrics.disconnected();
+            self.readiness.disconnect_all(&error.to_string());
+            if self.metrics.connections() > connections {
+                delays = reconnect_delays();
+            }
+            let wait = delays.next().unwrap_or(RECONNECT.1);
+            tracing::error!(%error, again_in_ms = wait.as_millis(), "the session ended");
+            let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
+        self.metrics.disconnected();
+        self.readiness.disconnect_all("stopped");
+    }
+
+    /// One session: everything in it is new, and thrown away with it. `Ok` is a stop.
+    async fn session(&self, stop: &CancellationToken) -> Result<(), BrokerError> {
+        let Some(broker) = stop.run_until_cancelled(Broker::connect(&self.settings.amqp)).await
+        else {
+            return Ok(());
+        };
+        let broker = broker?;
+        self.metrics.connected();
+        tracing::info!("connected to the broker");
+        let failure = broker.failure();
+        let ended = stop.child_token();
+        let _end = ended.clone().drop_guard();
+        let result = tokio::select! {
+            result = self.work(&broker, ended) => result,
+            error = failure => Err(error),
+        };
+        if result.is_ok() {
+            broker.close().await;
+        }
+        result
+    }
+
+    async fn work(&self, broker: &Broker, ended: CancellationToken) -> Result<(), BrokerError> {
+        topology::prepare(broker, &self.settings.amqp, &self.settings.lanes).await?;
+        let publisher = Arc::new(Publisher::open(broker).await?);
+        let mut workers = JoinSet::new();
+        for lane in &self.settings.lanes {
+            let worker = Arc::new(Worker {
+                lane: lane.clone(),
+                breaker: self.settings.breaker,
+                dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
+                vendor: Arc::clone(&self.vendor),
+                publisher: Arc::clone(&publisher),
+                metrics: Arc::clone(&self.metrics),
+                fresh: self.fresh,
+            });
+            let channel = broker.channel().await?;
+            let consumer = worker.consume(&channel).await?;
+            self.readiness.enter(lane.event_type, LaneState::Consuming, "");
+            tracing::info!(event = lane.event_type.name(), queue = lane.queue, "consuming");
+            workers.spawn(worker.run(channel, consumer, ended.clone()));
+        }
+        while let Some(ended) = workers.join_next().await {
+            ended.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))?;
+        }
+        Ok(())
+    }
+}
+
+fn reconnect_delays() -> Delays {
+    Delays::endless(RECONNECT.0, RECONNECT.1)
+}

@@ -1,0 +1,62 @@
+//! Publishes copies so that they are either safe in a queue or known not to be.
+
+use crate::broker::{Broker, BrokerError, cause, lost};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// A broker that has not confirmed by now is short of memory or disk, or not there.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The session's channel for publishing. It is not one that is consumed on: a refused copy must not
+/// take a consumer down. One copy at a time, so that a returned one can only be the one waited for.
+#[derive(Debug)]
+pub struct Publisher {
+    channel: Mutex<Channel>,
+}
+
+impl Publisher {
+    /// Opens the channel and asks for confirms.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Lost`].
+    pub async fn open(broker: &Broker) -> Result<Publisher, BrokerError> {
+        let channel = broker.channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
+        Ok(Publisher { channel: Mutex::new(channel) })
+    }
+
+    /// Publishes with `mandatory` and waits for the confirm: after `Ok` the copy is in a queue.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotTaken`] when the broker says so or says nothing in time.
+    pub async fn publish(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), BrokerError> {
+        let channel = self.channel.lock().await;
+        let mandatory = BasicPublishOptions { mandatory: true, immediate: false };
+        let publishing = async {
+            let confirm = channel
+                .basic_publish(exchange.into(), routing_key.into(), mandatory, body, properties)
+                .await?;
+            confirm.await
+        };
+        let not_taken =
+            |cause: String| BrokerError::NotTaken { exchange: exchange.to_owned(), cause };
+        match tokio::time::timeout(CONFIRM_TIMEOUT, publishing).await {
+            Ok(Ok(Confirmation::Ack(None))) => Ok(()),
+            Ok(Ok(Confirmation::Ack(Some(_)))) => Err(not_taken("no queue is bound for it".into())),
+            Ok(Ok(Confirmation::Nack(_))) => Err(not_taken("a queue refused it".into())),
+            Ok(Ok(Confirmation::NotRequested)) => Err(not_taken("confirms are off".into())),
+            Ok(Err(error)) => Err(not_taken(cause(&error))),
+            Err(_) => Err(not_taken("no confirm in time".into())),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether each lane does its work, for `/readyz` and the metric of lane states.
+
+use crate::event::EventType;
+use crate::metrics::Metrics;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a lane is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneState {
+    /// It has a consumer.
+    Consuming,
+    /// It has none on purpose, because nothing would succeed.
+    Paused,
+    /// It has none, because there is no connection.
+    Disconnected,
+}
+
+impl LaneState {
+    /// Every state, in the order in which they are shown.
+    pub const ALL: [LaneState; 3] =
+        [LaneState::Consuming, LaneState::Paused, LaneState::Disconnected];
+
+    /// The name in metrics and in `/readyz`.
+    pub fn label(self) -> &'static str {
+        match self {
+            LaneState::Consuming => "consuming",
+            LaneState::Paused => "paused",
+            LaneState::Disconnected => "disconnected",
+        }
+    }
+}
+
+/// The state of every enabled lane.
+#[derive(Debug)]
+pub struct Readiness {
+    lanes: Mutex<BTreeMap<EventType, (LaneState, String)>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Readiness {
+    /// All `lanes` disconnected, as they are before the first session.
+    pub fn new(lanes: impl IntoIterator<Item = EventType>, metrics: Arc<Metrics>) -> Readiness {
+        let readiness = Readiness { lanes: Mutex::default(), metrics };
+        for lane in lanes {
+            readiness.enter(lane, LaneState::Disconnected, "not connected yet");
+        }
+        readiness
+    }
+
+    /// A lane came into `state`, for the reason `why`.
+    pub fn enter(&self, lane: EventType, state: LaneState, why: &str) {
+        self.metrics.lane_entered(lane, state);
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.insert(lane, (state, why.to_owned()));
+    }
+
+    /// Every lane lost its consumer, for the reason `why`.
+    pub fn disconnect_all(&self, why: &str) {
+        let lanes: Vec<EventType> =
+            self.lanes.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+        for lane in lanes {
+            self.enter(lane, LaneState::Disconnected, why);
+        }
+    }
+
+    /// Whether every enabled lane is consuming, and a line for each that says what is the matter.
+    pub fn report(&self) -> (bool, String) {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        for (lane, (state, why)) in lanes.iter() {
+            let separator = if why.is_empty() { "" } else { ": " };
+            writeln!(text, "{} {}{separator}{why}", lane.name(), state.label())
+                .expect("writing to a string cannot fail");
+        }
+        (lanes.values().all(|(state, _)| *state == LaneState::Consuming), text)
+    }
+}

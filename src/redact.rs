@@ -1,0 +1,67 @@
+//! Makes text fit to be shown: e-mail addresses become hashes, lines stay short and single.
+
+use sha1::{Digest, Sha1};
+
+/// `text` on one line of at most `max` bytes, its e-mail addresses hashed.
+pub fn line(text: &str, max: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(max));
+    for token in text.split_inclusive(is_boundary) {
+        let (word, boundary) = match token.char_indices().next_back() {
+            Some((end, last)) if is_boundary(last) => (&token[..end], Some(last)),
+            Some(_) | None => (token, None),
+        };
+        if word.contains('@') {
+            line.push_str(&hash(word));
+        } else {
+            line.push_str(word);
+        }
+        line.extend(boundary.map(|boundary| if boundary.is_control() { ' ' } else { boundary }));
+    }
+    line.truncate(line.floor_char_boundary(max));
+    line
+}
+
+/// The first twelve hexadecimal digits of the SHA-1 of `text` in lower case: enough to recognise an
+/// address that one knows, not enough to read one that one does not.
+pub fn hash(text: &str) -> String {
+    let digest = Sha1::digest(text.to_lowercase().as_bytes());
+    let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("sha1:{digits}")
+}
+
+fn is_boundary(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(character, '"' | '\'' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}')
+        || matches!(character, ',' | ';' | ':' | '=' | '/' | '|')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_address_is_hashed_wherever_it_stands_and_however_it_is_written() {
+        let hashed = hash("ada@example.com");
+        for text in ["ada@example.com", "mailto:Ada@Example.com", "user=<ADA@example.com>,"] {
+            let line = line(text, 100);
+            assert!(line.contains(&hashed) && !line.contains('@'), "{line}");
+        }
+        assert_eq!(line("no address", 100), "no address");
+    }
+
+    #[test]
+    fn control_characters_cannot_forge_a_second_line() {
+        assert_eq!(line("one\r\ntwo\u{1b}[31m", 100), "one  two [31m");
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_short_and_single_and_shows_no_address(text in ".*", max in 0_usize..64) {
+            let line = line(&text, max);
+            prop_assert!(line.len() <= max);
+            prop_assert!(!line.contains(['@', '\n', '\r']));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Carries connections: requests in, replies or cuts out.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::control;
+use crate::vendor::{Cut, Vendor};
+
+/// Serves until it is dropped, and then takes its connections along.
+pub(crate) async fn serve(listener: TcpListener, vendor: Arc<Vendor>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(carry(stream, Arc::clone(&vendor)));
+                }
+                // Too many open files: it passes as other connections end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn carry(stream: TcpStream, vendor: Arc<Vendor>) {
+    // Without it small replies wait for acknowledgements, which would spoil a measurement. It
+    // fails only on a connection that is gone already.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        let vendor = Arc::clone(&vendor);
+        async move { respond(&vendor, request).await }
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let Err(error) = (&mut connection).await else {
+        return;
+    };
+    // An error that is not ours is a client that went away.
+    if let Some(cut) = error.source().and_then(<dyn Error>::downcast_ref::<Cut>) {
+        let stream = connection.into_parts().io.into_inner();
+        end(stream, cut).await;
+    }
+}
+
+async fn respond(
+    vendor: &Vendor,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Cut> {
+    let (head, body) = request.into_parts();
+    // A client that goes away in the middle of its request has not made one.
+    let body = body.collect().await.map_err(|_| Cut::Closed)?.to_bytes();
+    let request = Request::from_parts(head, body);
+    let reply = if request.uri().path().starts_with(control::PREFIX) {
+        control::answer(vendor, &request)
+    } else {
+        vendor.answer(&request).await?
+    };
+    Ok(reply.into_response())
+}
+
+/// The stream closes when it is dropped; what differs is what the client sees before.
+async fn end(mut stream: TcpStream, cut: &Cut) {
+    // Failures below mean that the client has left first, which ends the connection just as well.
+    match cut {
+        Cut::Closed => {}
+        Cut::Reset => {
+            let _ = stream.set_zero_linger();
+        }
+        Cut::Truncated(half) => {
+            let _ = stream.write_all(half).await;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The tenant that the calls change: its groups and its managed URLs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
+use serde_json::{Value, json};
+
+use crate::reply::{Problem, Reply};
+
+/// The outcome of one call.
+pub(crate) struct Outcome {
+    pub(crate) reply: Reply,
+    pub(crate) applied: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Tenant {
+    /// Members are kept in lower case: the comparison ignores case.
+    groups: BTreeMap<String, BTreeSet<String>>,
+    urls: BTreeSet<String>,
+}
+
+impl Tenant {
+    pub(crate) fn add_member(&mut self, group: &str, member: &str) {
+        self.groups.entry(group.to_owned()).or_default().insert(member.to_lowercase());
+    }
+
+    pub(crate) fn is_member(&self, group: &str, member: &str) -> bool {
+        self.groups.get(group).is_some_and(|members| members.contains(&member.to_lowercase()))
+    }
+
+    pub(crate) fn groups(&self) -> &BTreeMap<String, BTreeSet<String>> {
+        &self.groups
+    }
+
+    pub(crate) fn add_url(&mut self, id: &str) {
+        self.urls.insert(id.to_owned());
+    }
+
+    pub(crate) fn has_url(&self, id: &str) -> bool {
+        self.urls.contains(id)
+    }
+
+    pub(crate) fn urls(&self) -> &BTreeSet<String> {
+        &self.urls
+    }
+
+    pub(crate) fn remove_group_member(&mut self, item: &Value) -> Outcome {
+        let group = text(item, "id");
+        let address = item.get("emailAddress").and_then(Value::as_str);
+        if let Some(address) = address
+            && !address.contains('@')
+        {
+            return refused(Reply::fail(
+                200,
+                Some(item),
+                Problem::new("err_validation_invalid_email_address", "Invalid email address")
+                    .in_field("emailAddress"),
+            ));
+        }
+        let member = address.unwrap_or_else(|| text(item, "domain")).to_lowercase();
+        // What the live service says to an unknown group id is not known. The fake treats that
+        // group as an empty one, which is the only answer that is backed by a recording.
+        let removed = self.groups.get_mut(group).is_some_and(|members| members.remove(&member));
+        if !removed {
+            return refused(Reply::fail(
+                200,
+                Some(item),
+                Problem::new("err_folder_email_address_not_found", "Error email address not found"),
+            ));
+        }
+        let mut gone = json!({
+            "id": BASE64_URL.encode(format!("{group}/{member}")),
+            "folderId": group,
+            "internal": true,
+        });
+        if let Some(address) = address {
+            gone["emailAddress"] = json!(address);
+        }
+        applied(Reply::done(&json!([gone])))
+    }
+
+    pub(crate) fn delete_managed_url(&mut self, item: &Value) -> Outcome {
+        if self.urls.remove(text(item, "id")) {
+            applied(Reply::done(&json!([])))
+        } else {
+            // Unlike a group's failure, this one was recorded without a `key`.
+            refused(Reply::fail(
+                200,
+                None,
+                Problem::new("err_managed_url_not_found", "Managed URL not found"),
+            ))
+        }
+    }
+}
+
+fn applied(reply: Reply) -> Outcome {
+    Outcome { reply, applied: true }
+}
+
+fn refused(reply: Reply) -> Outcome {
+    Outcome { reply, applied: false }
+}
+
+fn text<'a>(item: &'a Value, field: &str) -> &'a str {
+    item.get(field)
+        .and_then(Value::as_str)
+        .expect("the protocol check let only items with text fields through")
+}

@@ -1,0 +1,81 @@
+//! The vendor behind the listener: answers requests, late or never where a fault says so.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use chrono::Utc;
+use hyper::Request;
+use hyper::body::Bytes;
+use tokio::sync::Notify;
+
+use crate::call::Operation;
+use crate::credentials::Credentials;
+use crate::protocol::Asked;
+use crate::reply::Reply;
+use crate::state::State;
+
+pub(crate) struct Vendor {
+    state: Mutex<State>,
+    /// Told about each call that arrives.
+    pub(crate) arrival: Notify,
+}
+
+/// A connection that ends without a whole reply.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    Closed,
+    Reset,
+    /// These bytes are all that is sent.
+    Truncated(Vec<u8>),
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Closed => "closed without a reply",
+            Self::Reset => "reset without a reply",
+            Self::Truncated(_) => "closed within a reply",
+        })
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// What becomes of a call.
+pub(crate) enum Verdict {
+    Answer(Reply),
+    Cut(Cut),
+    Hang,
+    Delay(Duration),
+}
+
+impl Vendor {
+    pub(crate) fn new(credentials: Credentials) -> Self {
+        Self { state: Mutex::new(State::new(credentials)), arrival: Notify::new() }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("a panic elsewhere has already failed the test")
+    }
+
+    pub(crate) async fn answer(&self, request: &Request<Bytes>) -> Result<Reply, Cut> {
+        let Some(operation) = Operation::at(request.uri().path()) else {
+            return Ok(self.state().refuse_path(request));
+        };
+        let (asked, violation) = Asked::read(operation, request, Utc::now());
+        let (index, verdict) = self.state().receive(request, &asked, violation);
+        // Only now, so that whoever waits for a call finds it with its reply wherever there is one.
+        self.arrival.notify_waiters();
+        match verdict {
+            Verdict::Answer(reply) => Ok(reply),
+            Verdict::Cut(cut) => Err(cut),
+            // hyper drops this future when the client closes the connection.
+            Verdict::Hang => std::future::pending().await,
+            Verdict::Delay(delay) => {
+                tokio::time::sleep(delay).await;
+                Ok(self.state().proceed(index, &asked))
+            }
+        }
+    }
+}

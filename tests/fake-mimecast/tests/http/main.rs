@@ -1,0 +1,10 @@
+//! The fake over real HTTP, as its clients meet it.
+
+mod answers;
+mod client;
+mod control;
+mod faults;
+mod life;
+mod quota;
+mod tokens;
+mod violations;
