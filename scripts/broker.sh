@@ -346,13 +346,15 @@ start_node() {
     disown
 }
 
+# The cause is around "Error during startup"; what follows are pages of fallout.
+# An error in the configuration comes before rabbit.log is written to.
 fail_with_log() {
-    say "$1; the end of its log:"
-    if [[ -s $DIR/log/rabbit.log ]]; then
-        tail -n 20 "$DIR/log/rabbit.log" >&2
-    else
-        tail -n 20 "$DIR/log/start.log" >&2
+    local log=$DIR/log/rabbit.log
+    if [[ ! -s $log ]] || grep -q 'BOOT FAILED' "$DIR/log/start.log"; then
+        log=$DIR/log/start.log
     fi
+    say "$1; the end of $log:"
+    grep -m 1 -B 12 -A 7 'Error during startup' "$log" >&2 || tail -n 20 "$log" >&2
     exit 1
 }
 

@@ -84,10 +84,15 @@ impl Mimecast {
         let (least, most) = (Duration::from_millis(1), Duration::from_mins(4));
         let timeout = reader.duration("mimecast.timeout", least, most);
         let connect_timeout = reader.duration("mimecast.connect_timeout", least, most);
+        let own_url = reader.optional("mimecast.base_url", |text| {
+            let url = private_url(text)?;
+            if url.path() == "/" { Ok(url) } else { Err("must not have a path") }
+        });
+        let token_url = reader.optional("mimecast.token_url", private_url);
         let kinds = [("hmac", HMAC_REGIONS), ("oauth2", OAUTH2_REGIONS)];
         reader.required("mimecast.auth", |_| Ok(()));
         let regions = reader.one_of("mimecast.auth", &kinds)?;
-        let base_url = base_url(reader, regions);
+        let base_url = own_url.or_else(|| region(reader, regions));
         let credentials = if regions == HMAC_REGIONS {
             Credentials::Hmac(Keys {
                 access_key: reader.secret("mimecast.access_key"),
@@ -101,9 +106,7 @@ impl Mimecast {
             Credentials::OAuth2(Client {
                 client_id: reader.secret("mimecast.client_id"),
                 client_secret: reader.secret("mimecast.client_secret"),
-                token_url: reader
-                    .optional("mimecast.token_url", private_url)
-                    .or_else(|| base_url.as_ref()?.join("/oauth/token").ok())?,
+                token_url: token_url.or_else(|| base_url.as_ref()?.join("/oauth/token").ok())?,
             })
         };
         Some(Mimecast { base_url: base_url?, timeout, connect_timeout, credentials })
@@ -120,21 +123,12 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn base_url(reader: &mut Reader, regions: &[(&str, &str)]) -> Option<Url> {
-    let region = reader.one_of("mimecast.region", regions);
-    let own = reader.optional("mimecast.base_url", |text| {
-        let url = private_url(text)?;
-        if url.path() == "/" { Ok(url) } else { Err("must not have a path") }
-    });
-    if own.is_none() && region.is_none() {
-        // Where one of them is there but wrong, this would be one mistake told twice.
-        let nothing_given =
-            reader.is_missing("mimecast.base_url") && reader.is_missing("mimecast.region");
-        if nothing_given {
-            reader.mistake("mimecast.base_url", "is required, or else mimecast.region");
-        }
+/// The base URL of the configured region, wanted only where there is no URL of one's own.
+fn region(reader: &mut Reader, regions: &[(&str, &str)]) -> Option<Url> {
+    if reader.is_missing("mimecast.base_url") && reader.is_missing("mimecast.region") {
+        reader.mistake("mimecast.base_url", "is required, or else mimecast.region");
     }
-    own.or_else(|| Url::parse(region?).ok())
+    Url::parse(reader.one_of("mimecast.region", regions)?).ok()
 }
 
 /// A URL that credentials may be sent to: encrypted, or on this very machine.

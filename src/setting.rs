@@ -87,6 +87,11 @@ pub const SETTINGS: &[Setting] = &[
         "Deliveries after which the broker itself dead-letters a message; 1 to 1000",
     ),
     plain(r#"events."url.unblock".enabled"#, "true", "Whether the lane is worked on"),
+    plain(
+        r#"events."url.unblock".default_groups"#,
+        "[]",
+        "Without effect: an unblocking has no groups",
+    ),
     optional("mimecast.auth", "Required: hmac (API 1.0) or oauth2 (API 2.0)"),
     optional("mimecast.base_url", "Base URL of the API; overrides the region"),
     optional(

@@ -1,0 +1,8 @@
+//! The tests of the whole: pure parts by tables and golden files, edges against the fake vendor over
+//! real HTTP and a real broker, the real binary under signals.
+
+#![expect(unreachable_pub, reason = "everything in a test binary is unreachable from outside")]
+
+mod support;
+
+mod delivery;

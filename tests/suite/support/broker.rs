@@ -1,0 +1,183 @@
+//! A virtual host of one test: published to, looked into and disturbed from outside the daemon.
+
+use super::node::Node;
+use super::{DEADLINE, eventually};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKind};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The names that the daemon uses by default.
+pub const OFFBOARDED: &str = "mimecast-eventd.user.offboarded";
+pub const UNBLOCK: &str = "mimecast-eventd.url.unblock";
+pub const DEAD_LETTERS: &str = "mimecast-eventd.dead-letter";
+
+/// A virtual host, and a connection to it that is not the daemon's.
+pub struct Vhost {
+    pub name: String,
+    pub url: String,
+    management: String,
+    http: reqwest::Client,
+    connection: Connection,
+    channel: Channel,
+}
+
+/// A message as it lies in a queue.
+#[derive(Debug)]
+pub struct Found {
+    pub body: Vec<u8>,
+    pub headers: BTreeMap<String, Value>,
+    pub properties: BasicProperties,
+    pub redelivered: bool,
+}
+
+impl Found {
+    /// The header as text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl Vhost {
+    /// A new virtual host on the shared node.
+    pub async fn new() -> Vhost {
+        Vhost::on(Node::shared()).await
+    }
+
+    /// A new virtual host on `node`.
+    pub async fn on(node: &Node) -> Vhost {
+        super::install_crypto_provider();
+        let name = format!("test-{}", uuid::Uuid::new_v4());
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
+        let management = node.management().to_owned();
+        manage(&http, "PUT", &format!("{management}/api/vhosts/{name}"), &json!({})).await;
+        let url = format!("amqp://guest:guest@{}/{name}", node.authority());
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        Vhost { name, url, management, http, connection, channel }
+    }
+
+    /// Publishes to the exchange `events` and waits for the confirm.
+    pub async fn publish(&self, routing_key: &str, body: &[u8], properties: BasicProperties) {
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let (exchange, routing_key) = ("events".into(), routing_key.into());
+        let confirm = self
+            .channel
+            .basic_publish(exchange, routing_key, options, body, properties.with_delivery_mode(2))
+            .await
+            .unwrap()
+            .await
+            .unwrap();
+        assert!(confirm.is_ack(), "{confirm:?}");
+        assert!(confirm.take_message().is_none(), "nothing is bound for the message");
+    }
+
+    /// Takes the next message out of `queue`, waiting until there is one.
+    pub async fn take(&self, queue: &str) -> Found {
+        eventually(&format!("a message is in {queue}"), async || self.take_now(queue).await).await
+    }
+
+    /// Takes the next message out of `queue`, if there is one.
+    pub async fn take_now(&self, queue: &str) -> Option<Found> {
+        let got = self.channel.basic_get(queue.into(), BasicGetOptions { no_ack: false }).await;
+        let delivery = got.unwrap()?.delivery;
+        assert!(delivery.acker.ack(BasicAckOptions::default()).await.unwrap());
+        let headers = delivery.properties.headers().clone().unwrap_or_default();
+        Some(Found {
+            body: delivery.data,
+            headers: headers
+                .inner()
+                .iter()
+                .map(|(name, value)| (name.to_string(), plain(value)))
+                .collect(),
+            properties: delivery.properties,
+            redelivered: delivery.redelivered,
+        })
+    }
+
+    /// How many messages wait in `queue` and how many consumers it has; `None` without the queue.
+    pub async fn depth(&self, queue: &str) -> Option<(u32, u32)> {
+        // A passive declaration that fails costs its channel.
+        let channel = self.connection.create_channel().await.unwrap();
+        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
+            Ok(queue) => Some((queue.message_count(), queue.consumer_count())),
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::ProtocolError(_)), "{error}");
+                None
+            }
+        }
+    }
+
+    /// Waits until `queue` has a consumer.
+    pub async fn wait_for_consumer(&self, queue: &str) {
+        eventually(&format!("{queue} has a consumer"), async || {
+            self.depth(queue).await.filter(|(_, consumers)| *consumers > 0)
+        })
+        .await;
+    }
+
+    /// Waits until `queue` has exactly `messages` waiting in it.
+    pub async fn wait_for_depth(&self, queue: &str, messages: u32) {
+        eventually(&format!("{queue} has {messages} messages"), async || {
+            self.depth(queue).await.filter(|(found, _)| *found == messages)
+        })
+        .await;
+    }
+
+    /// A channel for whatever a test does to the broker.
+    pub async fn channel(&self) -> Channel {
+        self.connection.create_channel().await.unwrap()
+    }
+
+    /// Asks the management API.
+    pub async fn manage(&self, method: &str, path: &str, body: &Value) -> Value {
+        manage(&self.http, method, &format!("{}{path}", self.management), body).await
+    }
+
+    /// Closes the daemon's connection from the broker's side.
+    pub async fn cut_daemon(&self) {
+        let found = eventually("the broker lists the daemon's connection", async || {
+            let path = format!("/api/vhosts/{}/connections", self.name);
+            let connections = self.manage("GET", &path, &Value::Null).await;
+            connections.as_array()?.iter().find_map(|connection| {
+                let name = connection.pointer("/client_properties/connection_name")?;
+                (name == "mimecast-eventd")
+                    .then(|| connection["name"].as_str()?.to_owned().into())?
+            })
+        })
+        .await;
+        let found: String = found;
+        let name: String =
+            found.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+        self.manage("DELETE", &format!("/api/connections/{name}"), &Value::Null).await;
+    }
+}
+
+async fn manage(http: &reqwest::Client, method: &str, url: &str, body: &Value) -> Value {
+    let method = method.parse().unwrap();
+    let mut request = http.request(method, url).basic_auth("guest", Some("guest"));
+    if !body.is_null() {
+        request = request.header("content-type", "application/json").body(body.to_string());
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    assert!(status.is_success(), "{url}: {status} {text}");
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+fn plain(value: &AMQPValue) -> Value {
+    match value {
+        AMQPValue::LongString(text) => Value::String(text.to_string()),
+        AMQPValue::ShortString(text) => Value::String(text.to_string()),
+        AMQPValue::LongLongInt(number) => json!(number),
+        AMQPValue::LongInt(number) => json!(number),
+        other => Value::String(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,112 @@
+//! The real binary as a child process: its log, its endpoints, its signals and its end.
+
+use super::settings::Variables;
+use super::{DEADLINE, eventually};
+use serde_json::Value;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    http: reqwest::Client,
+    admin: String,
+}
+
+impl Daemon {
+    /// Starts the binary with nothing in its environment but `variables`, and waits until its admin
+    /// endpoints are there.
+    pub async fn start(variables: &Variables) -> Daemon {
+        super::install_crypto_provider();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"))
+            .arg("run")
+            .env_clear()
+            .envs(variables)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let written = Arc::clone(&log);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                written.lock().unwrap().push(line);
+            }
+        });
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
+        let mut daemon = Daemon { child, log, http, admin: String::new() };
+        daemon.admin = eventually("the daemon says where its endpoints are", async || {
+            let started = daemon.logged("started").into_iter().next()?;
+            Some(format!("http://{}", started["admin"].as_str()?))
+        })
+        .await;
+        daemon
+    }
+
+    /// The log so far, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The events in the log with this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.lines();
+        let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["message"] == message).collect()
+    }
+
+    /// Waits until `count` messages are settled, and gives their log lines.
+    pub async fn settled(&self, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} messages are settled"), async || {
+            Some(self.logged("settled")).filter(|settled| settled.len() >= count)
+        })
+        .await
+    }
+
+    /// Status and body of one of the admin endpoints.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(format!("{}{path}", self.admin)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The value of one series, written as in the exposition.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no series {series} in\n{text}")).parse().unwrap()
+    }
+
+    /// Waits until the series has the value.
+    pub async fn wait_for_metric(&self, series: &str, value: f64) {
+        eventually(&format!("{series} is {value}"), async || {
+            (self.metric(series).await == value).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `/readyz` says that every lane consumes.
+    pub async fn wait_until_ready(&self) {
+        eventually("the daemon is ready", async || {
+            (self.get("/readyz").await.0 == 200).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, signal: &str) {
+        let process = self.child.id().expect("the daemon is running").to_string();
+        let sent =
+            std::process::Command::new("kill").args([&format!("-{signal}"), &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end and gives the exit code; `None` after a signal.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        ended.expect("the daemon ends in time").unwrap().code()
+    }
+}

@@ -1,0 +1,30 @@
+//! What the tests stand on: a broker node, a virtual host each, the daemon's binary and its settings.
+
+pub mod broker;
+pub mod daemon;
+pub mod node;
+pub mod settings;
+pub mod world;
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Far longer than anything takes that happens at all.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until `fact` gives something, and fails with `what` if it never does.
+pub async fn eventually<T>(what: &str, mut fact: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = fact().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// rustls cannot tell which provider to use until somebody says so.
+pub fn install_crypto_provider() {
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,89 @@
+//! Private RabbitMQ nodes. One is shared by the whole run; tests that restart or kill have their own.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+
+/// A running node. It stops when this is dropped, or when the test process ends for whatever reason.
+pub struct Node {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    facts: BTreeMap<String, String>,
+    folder: PathBuf,
+}
+
+impl Node {
+    /// The node that all tests share; virtual hosts keep them apart.
+    pub fn shared() -> &'static Node {
+        static SHARED: OnceLock<Node> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared-node");
+            let _nothing_left = std::fs::remove_dir_all(&folder);
+            Node::start(&folder, None)
+        })
+    }
+
+    /// Starts a node in `folder`; one that was there before comes back with its ports and data.
+    /// `tls` is a folder with `ca.pem`, `server.pem` and `server.key`.
+    pub fn start(folder: &Path, tls: Option<&Path>) -> Node {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/broker.sh");
+        let mut command = Command::new(script);
+        command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        // Nobody needs what is in a test's node when the test is over.
+        command.env("BROKER_STOP_TIMEOUT", "0");
+        command.envs(tls.map(|tls| ("BROKER_TLS_DIR", tls)));
+        let mut child = command.spawn().expect("scripts/broker.sh can be run");
+        let stdin = child.stdin.take();
+        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+        let lines = lines.map_while(Result::ok).take_while(|line| line != "READY");
+        let facts: BTreeMap<String, String> = lines
+            .filter_map(|line| line.split_once('=').map(|(name, fact)| (name.into(), fact.into())))
+            .collect();
+        assert!(
+            facts.contains_key("PID"),
+            "no broker: scripts/broker.sh said why on standard error"
+        );
+        Node { child, stdin, facts, folder: folder.to_owned() }
+    }
+
+    /// Host and port for AMQP.
+    pub fn authority(&self) -> &str {
+        let url = &self.facts["AMQP_URL"];
+        url.split_once('@')
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .expect("user@host:port/vhost")
+            .0
+    }
+
+    /// The port for AMQP over TLS.
+    pub fn amqps_port(&self) -> &str {
+        &self.facts["AMQPS_PORT"]
+    }
+
+    /// The base URL of the management API.
+    pub fn management(&self) -> &str {
+        &self.facts["MANAGEMENT_URL"]
+    }
+
+    /// Where the node keeps its data.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Kills the node without a warning, as a power cut would.
+    pub fn kill(mut self) {
+        let killed = Command::new("kill").args(["-9", &self.facts["PID"]]).status();
+        assert!(killed.expect("kill can be run").success(), "the node was gone already");
+        self.child.wait().expect("the script ends with its node");
+        self.stdin = None;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _gone = self.child.wait();
+    }
+}

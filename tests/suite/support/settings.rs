@@ -1,0 +1,60 @@
+//! The daemon's settings as environment variables, as tests start from them.
+
+use fake_mimecast::FakeMimecast;
+use mimecast_eventd::config::Settings;
+use mimecast_eventd::source::{Mistake, Sources};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// Variables by name. Waits are short, so that tests are.
+pub type Variables = BTreeMap<String, String>;
+
+/// API 1.0, with the keys that `fake` accepts.
+pub fn hmac(fake: &FakeMimecast) -> Variables {
+    let keys = fake_mimecast::Credentials::default();
+    let mut variables = common(fake);
+    variables.extend([
+        named("MIMECAST__AUTH", "hmac"),
+        named("MIMECAST__ACCESS_KEY", &keys.access_key),
+        named("MIMECAST__SECRET_KEY", &keys.secret_key),
+        named("MIMECAST__APP_ID", &keys.app_id),
+        named("MIMECAST__APP_KEY", &keys.app_key),
+    ]);
+    variables
+}
+
+/// API 2.0, with the client that `fake` accepts.
+pub fn oauth2(fake: &FakeMimecast) -> Variables {
+    let keys = fake_mimecast::Credentials::default();
+    let mut variables = common(fake);
+    variables.extend([
+        named("MIMECAST__AUTH", "oauth2"),
+        named("MIMECAST__CLIENT_ID", &keys.client_id),
+        named("MIMECAST__CLIENT_SECRET", &keys.client_secret),
+    ]);
+    variables
+}
+
+/// The setting `name`, without the prefix that all have.
+pub fn named(name: &str, value: &str) -> (String, String) {
+    (format!("EVENTD_{name}"), value.to_owned())
+}
+
+/// Reads settings from nothing but `variables`.
+pub fn read(variables: &Variables) -> Result<Settings, Vec<Mistake>> {
+    let environment =
+        variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Settings::read(Sources::gather([], environment, None))
+}
+
+fn common(fake: &FakeMimecast) -> Variables {
+    Variables::from([
+        named("MIMECAST__BASE_URL", &fake.base_url()),
+        named("ADMIN__LISTEN", "127.0.0.1:0"),
+        named("RETRY__INITIAL_DELAY", "1ms"),
+        named("RETRY__MAX_DELAY", "5ms"),
+        named("BREAKER__INITIAL_PROBE_DELAY", "20ms"),
+        named("BREAKER__MAX_PROBE_DELAY", "100ms"),
+        named("LOG__LEVEL", "debug"),
+    ])
+}

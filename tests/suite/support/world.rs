@@ -1,0 +1,71 @@
+//! A whole world for one test: virtual host, fake vendor and daemon.
+
+use super::broker::Vhost;
+use super::daemon::Daemon;
+use super::settings::{self, Variables, named};
+use fake_mimecast::FakeMimecast;
+use lapin::BasicProperties;
+use serde_json::json;
+
+/// Everything that a message meets.
+pub struct World {
+    pub vhost: Vhost,
+    pub fake: FakeMimecast,
+    pub daemon: Daemon,
+    pub variables: Variables,
+}
+
+impl World {
+    /// API 1.0 and the defaults.
+    pub async fn hmac() -> World {
+        World::new(settings::hmac, &[]).await
+    }
+
+    /// API 1.0 and some settings of the test's own.
+    pub async fn with(own: &[(&str, &str)]) -> World {
+        World::new(settings::hmac, own).await
+    }
+
+    /// Either API, and some settings of the test's own; ready when this returns.
+    pub async fn new(credentials: fn(&FakeMimecast) -> Variables, own: &[(&str, &str)]) -> World {
+        let vhost = Vhost::new().await;
+        let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+        let mut variables = credentials(&fake);
+        variables.extend([named("AMQP__URL", &vhost.url)]);
+        variables.extend(own.iter().map(|(name, value)| named(name, value)));
+        let daemon = Daemon::start(&variables).await;
+        daemon.wait_until_ready().await;
+        World { vhost, fake, daemon, variables }
+    }
+
+    /// Publishes an offboarding as a CloudEvent.
+    pub async fn offboard(&self, id: &str, address: &str, groups: &[&str]) {
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": "/hr", "type": "user.offboarded",
+            "time": chrono::Utc::now().to_rfc3339(),
+            "data": {"emailAddress": address, "groupIds": groups},
+        });
+        self.publish("user.offboarded", &event.to_string()).await;
+    }
+
+    /// Publishes an unblocking as a CloudEvent.
+    pub async fn unblock(&self, id: &str, entry: &str) {
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": "/soc", "type": "url.unblock",
+            "time": chrono::Utc::now().to_rfc3339(), "data": {"id": entry},
+        });
+        self.publish("url.unblock", &event.to_string()).await;
+    }
+
+    /// Publishes any body, as CloudEvents JSON.
+    pub async fn publish(&self, routing_key: &str, body: &str) {
+        let properties =
+            BasicProperties::default().with_content_type("application/cloudevents+json".into());
+        self.vhost.publish(routing_key, body.as_bytes(), properties).await;
+    }
+
+    /// Starts the daemon anew with the same settings.
+    pub async fn restart_daemon(&mut self) {
+        self.daemon = Daemon::start(&self.variables).await;
+    }
+}
