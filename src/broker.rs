@@ -1,7 +1,7 @@
 //! The connection to RabbitMQ: made, watched and closed here, never recovered behind our back.
 
 use crate::amqp::{Address, Amqp};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
@@ -70,7 +70,10 @@ impl Broker {
         let connecting =
             Connection::connect_uri_with_config(uri(settings), properties, tls(settings), runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(connection)) => Ok(Broker { connection }),
+            Ok(Ok(connection)) => {
+                tokio::spawn(watch(connection.events_listener()));
+                Ok(Broker { connection })
+            }
             Ok(Err(error)) => Err(failed(cause(&error))),
             Err(_) => Err(failed("no answer in time".into())),
         }
@@ -85,32 +88,22 @@ impl Broker {
         self.connection.create_channel().await.map_err(lost)
     }
 
-    /// Waits until the connection fails, and says why. Says on the way when the broker stops taking
-    /// messages because it is short of memory or disk.
-    pub fn failure(&self) -> impl Future<Output = BrokerError> + Send + 'static {
-        let mut events = self.connection.events_listener();
-        async move {
-            loop {
-                match events.next().await {
-                    Some(Event::Error(error)) => return lost(error),
-                    Some(Event::ConnectionBlocked(reason)) => {
-                        tracing::warn!(reason, "the broker takes no messages for now");
-                    }
-                    Some(Event::ConnectionUnblocked) => {
-                        tracing::info!("the broker takes messages again");
-                    }
-                    // The other events, and those of lapin's future, end nothing.
-                    Some(_) => {}
-                    None => return BrokerError::Lost("the connection ended".into()),
-                }
-            }
-        }
-    }
-
     /// Closes the connection; what is not settled goes back to its queue.
     pub async fn close(self) {
         if let Err(error) = self.connection.close(200, "stopped".into()).await {
             tracing::debug!(error = cause(&error), "the connection could not be closed cleanly");
+        }
+    }
+}
+
+/// Says when the broker stops taking messages because it is short of memory or disk.
+async fn watch(mut events: impl Stream<Item = Event> + Unpin) {
+    // Whatever ends the connection ends its consumers too, and they tell.
+    while let Some(event) = events.next().await {
+        if let Event::ConnectionBlocked(reason) = event {
+            tracing::warn!(reason, "the broker takes no messages for now");
+        } else if matches!(event, Event::ConnectionUnblocked) {
+            tracing::info!("the broker takes messages again");
         }
     }
 }
@@ -122,10 +115,12 @@ pub fn lost(error: lapin::Error) -> BrokerError {
 
 /// What went wrong, in the broker's or the system's own words and without lapin's wrapping.
 pub fn cause(error: &lapin::Error) -> String {
-    match error.kind() {
-        ErrorKind::ProtocolError(error) => format!("{}", error.get_message()),
-        ErrorKind::IOError(error) => error.to_string(),
-        _ => error.to_string(),
+    if let ErrorKind::ProtocolError(error) = error.kind() {
+        error.get_message().to_string()
+    } else if let ErrorKind::IOError(error) = error.kind() {
+        error.to_string()
+    } else {
+        error.to_string()
     }
 }
 

@@ -1,9 +1,9 @@
 //! The copies of a message that the daemon publishes: properties and headers.
 
+use crate::delivery::Delivery;
 use crate::disposition::{History, Reason};
 use crate::outcome::Fault;
 use lapin::BasicProperties;
-use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 /// Room for the headers that a message came with, in bytes. All headers must fit into one frame,
@@ -26,8 +26,8 @@ pub fn dead_letter(
     text("x-eventd-code", &fault.code);
     text("x-eventd-detail", &fault.detail);
     text("x-eventd-queue", queue);
-    text("x-eventd-exchange", delivery.exchange.as_str());
-    text("x-eventd-routing-key", delivery.routing_key.as_str());
+    text("x-eventd-exchange", &delivery.exchange);
+    text("x-eventd-routing-key", &delivery.envelope.routing_key);
     text("x-eventd-version", env!("CARGO_PKG_VERSION"));
     if let Some(at) = history.first_failed_at {
         text("x-eventd-first-failed-at", &at.to_rfc3339());
@@ -43,8 +43,8 @@ pub fn dead_letter(
 /// vanish; and not its user id, because the broker refuses one that is not ours (RabbitMQ,
 /// "Validated User-ID"). The copy is persistent whatever the original was.
 fn lasting(original: &BasicProperties) -> BasicProperties {
-    let mut copy = BasicProperties::default().with_delivery_mode(2);
-    let pairs: [(&Option<ShortString>, fn(BasicProperties, ShortString) -> BasicProperties); 8] = [
+    type With = fn(BasicProperties, ShortString) -> BasicProperties;
+    let texts: [(&Option<ShortString>, With); 8] = [
         (original.content_type(), BasicProperties::with_content_type),
         (original.content_encoding(), BasicProperties::with_content_encoding),
         (original.correlation_id(), BasicProperties::with_correlation_id),
@@ -54,7 +54,8 @@ fn lasting(original: &BasicProperties) -> BasicProperties {
         (original.app_id(), BasicProperties::with_app_id),
         (original.cluster_id(), BasicProperties::with_cluster_id),
     ];
-    for (value, with) in pairs {
+    let mut copy = BasicProperties::default().with_delivery_mode(2);
+    for (value, with) in texts {
         if let Some(value) = value {
             copy = with(copy, value.clone());
         }

@@ -2,7 +2,8 @@
 
 use crate::admin::Admin;
 use crate::broker::{Broker, BrokerError};
-use crate::config::Settings;
+use crate::config::{Lane, Settings};
+use crate::consumer::Consumer;
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
 use crate::readiness::{LaneState, Readiness};
@@ -19,7 +20,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// The waits between sessions are at most this long at first and later on.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// How long the broker may take until everything is declared and consuming.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +102,7 @@ impl Daemon {
                 delays = reconnect_delays();
             }
             let wait = delays.next().unwrap_or(RECONNECT.1);
-            tracing::error!(%error, again_in_ms = wait.as_millis(), "the session ended");
+            tracing::error!(%error, again_in_ms = wait.as_millis() as u64, "the session ended");
             let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
         self.metrics.disconnected();
@@ -114,43 +118,65 @@ impl Daemon {
         let broker = broker?;
         self.metrics.connected();
         tracing::info!("connected to the broker");
-        let failure = broker.failure();
-        let ended = stop.child_token();
-        let _end = ended.clone().drop_guard();
-        let result = tokio::select! {
-            result = self.work(&broker, ended) => result,
-            error = failure => Err(error),
-        };
+        let result = self.work(&broker, stop).await;
         if result.is_ok() {
             broker.close().await;
         }
         result
     }
 
-    async fn work(&self, broker: &Broker, ended: CancellationToken) -> Result<(), BrokerError> {
-        topology::prepare(broker, &self.settings.amqp, &self.settings.lanes).await?;
-        let publisher = Arc::new(Publisher::open(broker).await?);
+    /// Opens everything that a session needs. The broker can fall silent over any of it, as a queue
+    /// without a leader does, so that there is a limit to the waiting.
+    async fn open(
+        &self,
+        broker: &Broker,
+    ) -> Result<(Arc<Publisher>, Vec<(&Lane, Consumer)>), BrokerError> {
+        let opening = async {
+            topology::prepare(broker, &self.settings.amqp, &self.settings.lanes).await?;
+            let publisher = Arc::new(Publisher::open(broker).await?);
+            let mut consumers = Vec::with_capacity(self.settings.lanes.len());
+            for lane in &self.settings.lanes {
+                consumers.push((lane, Consumer::open(broker, lane).await?));
+            }
+            Ok((publisher, consumers))
+        };
+        let silent = BrokerError::Lost("no answer while queues and consumers were set up".into());
+        tokio::time::timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(silent))
+    }
+
+    async fn work(&self, broker: &Broker, stop: &CancellationToken) -> Result<(), BrokerError> {
+        let Some(opened) = stop.run_until_cancelled(self.open(broker)).await else { return Ok(()) };
+        let (publisher, consumers) = opened?;
+        let ended = stop.child_token();
         let mut workers = JoinSet::new();
-        for lane in &self.settings.lanes {
-            let worker = Arc::new(Worker {
-                lane: lane.clone(),
-                breaker: self.settings.breaker,
-                dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
-                vendor: Arc::clone(&self.vendor),
-                publisher: Arc::clone(&publisher),
-                metrics: Arc::clone(&self.metrics),
-                fresh: self.fresh,
-            });
-            let channel = broker.channel().await?;
-            let consumer = worker.consume(&channel).await?;
+        for (lane, consumer) in consumers {
+            let worker = Arc::new(self.worker(lane, &publisher));
             self.readiness.enter(lane.event_type, LaneState::Consuming, "");
             tracing::info!(event = lane.event_type.name(), queue = lane.queue, "consuming");
-            workers.spawn(worker.run(channel, consumer, ended.clone()));
+            workers.spawn(worker.run(consumer, stop.clone(), ended.clone()));
         }
-        while let Some(ended) = workers.join_next().await {
-            ended.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))?;
+        let mut result = Ok(());
+        while let Some(worker) = workers.join_next().await {
+            let worker = worker.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())));
+            if worker.is_err() {
+                // Whatever happened to one lane, the next session has both of them again.
+                ended.cancel();
+                result = result.and(worker);
+            }
         }
-        Ok(())
+        result
+    }
+
+    fn worker(&self, lane: &Lane, publisher: &Arc<Publisher>) -> Worker {
+        Worker {
+            lane: lane.clone(),
+            breaker: self.settings.breaker,
+            dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
+            vendor: Arc::clone(&self.vendor),
+            publisher: Arc::clone(publisher),
+            metrics: Arc::clone(&self.metrics),
+            fresh: self.fresh,
+        }
     }
 }
 

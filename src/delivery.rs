@@ -1,23 +1,38 @@
 //! One delivery, and the envelope that the rest of the daemon sees of it.
 
 use crate::event::Envelope;
-use lapin::message::Delivery;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::Acker;
+use lapin::message;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{BasicProperties, types};
 
-/// Reads the envelope of `delivery`.
-pub fn envelope(delivery: &Delivery) -> Envelope {
-    let properties = &delivery.properties;
-    let text = |text: &Option<lapin::types::ShortString>| {
-        text.as_ref().map(|text| text.as_str().to_owned())
-    };
-    Envelope {
-        body: delivery.data.clone(),
-        content_type: text(properties.content_type()),
-        message_type: text(properties.kind()),
-        message_id: text(properties.message_id()),
-        routing_key: delivery.routing_key.as_str().to_owned(),
-        deliveries: deliveries(properties.headers().as_ref()),
+/// A message that the broker has handed out and that is ours until it is settled.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What the event is read from.
+    pub envelope: Envelope,
+    pub(crate) exchange: String,
+    pub(crate) properties: BasicProperties,
+    pub(crate) acker: Acker,
+}
+
+impl From<message::Delivery> for Delivery {
+    fn from(delivery: message::Delivery) -> Delivery {
+        let message::Delivery { exchange, routing_key, properties, data, acker, .. } = delivery;
+        let envelope = Envelope {
+            body: data,
+            content_type: text(properties.content_type()),
+            message_type: text(properties.kind()),
+            message_id: text(properties.message_id()),
+            routing_key: routing_key.to_string(),
+            deliveries: deliveries(properties.headers().as_ref()),
+        };
+        Delivery { envelope, exchange: exchange.to_string(), properties, acker }
     }
+}
+
+fn text(text: &Option<ShortString>) -> Option<String> {
+    text.as_ref().map(types::ShortString::to_string)
 }
 
 fn deliveries(headers: Option<&FieldTable>) -> u32 {

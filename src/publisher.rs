@@ -1,6 +1,6 @@
 //! Publishes copies so that they are either safe in a queue or known not to be.
 
-use crate::broker::{Broker, BrokerError, cause, lost};
+use crate::broker::{Broker, BrokerError, lost};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 use std::time::Duration;
@@ -32,7 +32,8 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotTaken`] when the broker says so or says nothing in time.
+    /// [`BrokerError::NotTaken`] when the broker says so or says nothing in time, and
+    /// [`BrokerError::Lost`] with the channel, which a missing exchange costs.
     pub async fn publish(
         &self,
         exchange: &str,
@@ -55,7 +56,7 @@ impl Publisher {
             Ok(Ok(Confirmation::Ack(Some(_)))) => Err(not_taken("no queue is bound for it".into())),
             Ok(Ok(Confirmation::Nack(_))) => Err(not_taken("a queue refused it".into())),
             Ok(Ok(Confirmation::NotRequested)) => Err(not_taken("confirms are off".into())),
-            Ok(Err(error)) => Err(not_taken(cause(&error))),
+            Ok(Err(error)) => Err(lost(error)),
             Err(_) => Err(not_taken("no confirm in time".into())),
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::broker::{BrokerError, lost};
 use crate::copy;
+use crate::delivery::Delivery;
 use crate::disposition::{Disposition, History};
 use crate::publisher::Publisher;
-use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 
 /// What dead letters need to know about the lane.
@@ -37,8 +37,8 @@ pub async fn settle(
             publisher
                 .publish(
                     lane.dead_letter_exchange,
-                    delivery.routing_key.as_str(),
-                    &delivery.data,
+                    &delivery.envelope.routing_key,
+                    &delivery.envelope.body,
                     properties,
                 )
                 .await?;

@@ -88,7 +88,7 @@ impl Vendor {
             tracing::debug!(
                 operation = call.operation.label(),
                 outcome = outcome.label(),
-                wait_ms = wait.as_millis(),
+                wait_ms = wait.as_millis() as u64,
                 "trying again"
             );
             self.metrics.retried(call.operation, &outcome);

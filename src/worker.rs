@@ -1,27 +1,24 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
-use crate::broker::{BrokerError, lost};
+use crate::broker::BrokerError;
 use crate::command::Command;
 use crate::config::{Breaker, Lane};
-use crate::delivery;
-use crate::disposition::{Disposition, History};
-use crate::event::{Data, Envelope, Event, Member};
+use crate::consumer::Consumer;
+use crate::delivery::Delivery;
+use crate::disposition::Disposition;
+use crate::event::{Envelope, Event};
 use crate::metrics::Metrics;
 use crate::outcome::Fault;
 use crate::publisher::Publisher;
+use crate::report::Report;
 use crate::sign::Stamp;
 use crate::vendor::Vendor;
-use crate::{redact, retry, settle};
-use chrono::{DateTime, Utc};
-use futures_util::{FutureExt, StreamExt};
-use lapin::message::Delivery;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, Consumer};
+use crate::{retry, settle};
+use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -49,33 +46,9 @@ pub struct Worker {
     pub fresh: fn() -> Stamp,
 }
 
-/// What handling a message came to.
-#[derive(Debug)]
-struct Handled {
-    disposition: Disposition,
-    history: History,
-    event_id: Option<String>,
-    event_time: Option<DateTime<Utc>>,
-    /// Whom or what it is about, hashed where it is a person.
-    subject: Option<String>,
-}
-
 impl Worker {
-    /// Starts consuming from the lane's queue on `channel`. Prefetch comes first, so that the broker
-    /// never hands out more: it is the limit of memory and of concurrency at once.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Lost`].
-    pub async fn consume(&self, channel: &Channel) -> Result<Consumer, BrokerError> {
-        let qos = BasicQosOptions::default();
-        channel.basic_qos(self.lane.prefetch, qos).await.map_err(lost)?;
-        let (queue, tag) = (self.lane.queue.as_str().into(), "".into());
-        let options = BasicConsumeOptions::default();
-        channel.basic_consume(queue, tag, options, FieldTable::default()).await.map_err(lost)
-    }
-
-    /// Works on what `consumer` delivers until `stop`, and then finishes what is in work.
+    /// Works on what `consumer` delivers until `stop`, and then finishes what is in work. `ended`
+    /// comes with `stop` or when the session is over.
     ///
     /// # Errors
     ///
@@ -83,53 +56,49 @@ impl Worker {
     /// settlement will be lost, and counted.
     pub async fn run(
         self: Arc<Self>,
-        channel: Channel,
         mut consumer: Consumer,
         stop: CancellationToken,
+        ended: CancellationToken,
     ) -> Result<(), BrokerError> {
         let mut in_work = JoinSet::new();
-        let ended = loop {
+        let result = loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
-                Some(carried) = in_work.join_next() => match carried {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => break Err(error),
-                    Err(error) => break Err(BrokerError::Lost(format!("a task ended badly: {error}"))),
+                () = ended.cancelled() => break Err(BrokerError::Lost("the session is over".into())),
+                Some(carried) = in_work.join_next() => match flat(carried) {
+                    Ok(()) => {}
+                    Err(error) => break Err(error),
                 },
                 next = consumer.next() => match next {
-                    Some(Ok(delivery)) => {
-                        in_work.spawn(Arc::clone(&self).carry(delivery, stop.clone()));
+                    Ok(delivery) => {
+                        in_work.spawn(Arc::clone(&self).carry(delivery, ended.clone()));
                     }
-                    Some(Err(error)) => break Err(lost(error)),
-                    None => break Err(BrokerError::Cancelled(self.lane.queue.clone())),
+                    Err(error) => break Err(error),
                 },
             }
         };
-        if let Err(error) = ended {
-            in_work.detach_all();
-            return Err(error);
-        }
-        self.finish(&channel, consumer, in_work).await
+        let result = match result {
+            Ok(()) => self.finish(&mut consumer, &mut in_work).await,
+            Err(error) => Err(error),
+        };
+        in_work.detach_all();
+        result
     }
 
     /// Takes no more messages, returns those that nobody began with, and waits for the others.
     async fn finish(
         &self,
-        channel: &Channel,
-        mut consumer: Consumer,
-        mut in_work: JoinSet<Result<(), BrokerError>>,
+        consumer: &mut Consumer,
+        in_work: &mut JoinSet<Result<(), BrokerError>>,
     ) -> Result<(), BrokerError> {
-        let tag = consumer.tag();
-        channel.basic_cancel(tag, BasicCancelOptions::default()).await.map_err(lost)?;
-        while let Some(next) = consumer.next().await {
-            let delivery = next.map_err(lost)?;
+        for delivery in consumer.cancel().await? {
             let _in_flight = self.metrics.received(self.lane.event_type);
-            let handled = Handled::of(Disposition::Return);
-            self.settle(&delivery, &handled, Instant::now()).await?;
+            let report = Report::of(Disposition::Return);
+            self.settle(&delivery, &report, Instant::now()).await?;
         }
         while let Some(carried) = in_work.join_next().await {
-            carried.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))?;
+            flat(carried)?;
         }
         Ok(())
     }
@@ -142,63 +111,63 @@ impl Worker {
     ) -> Result<(), BrokerError> {
         let _in_flight = self.metrics.received(self.lane.event_type);
         let started = Instant::now();
-        let envelope = delivery::envelope(&delivery);
-        let handling = AssertUnwindSafe(self.handle(&envelope, &stop)).catch_unwind().await;
-        let mut handled = handling.unwrap_or_else(|_| {
+        let envelope = &delivery.envelope;
+        let handling = AssertUnwindSafe(self.handle(envelope, &stop)).catch_unwind().await;
+        let mut report = handling.unwrap_or_else(|_| {
             let fault = Fault::new("panic", "the daemon failed over this message");
-            Handled::of(Disposition::Requeue(fault))
+            Report::of(Disposition::Requeue(fault))
         });
-        if let Disposition::Requeue(fault) = &handled.disposition {
-            let hold = self.hold(&envelope);
+        if let Disposition::Requeue(fault) = &report.disposition {
+            let hold = self.hold(envelope);
             self.announce_hold(fault, hold);
             if stop.run_until_cancelled(tokio::time::sleep(hold)).await.is_none() {
-                handled.disposition = Disposition::Return;
+                report.disposition = Disposition::Return;
             }
         }
-        self.settle_surely(&delivery, &handled, started, &stop).await
+        self.settle_surely(&delivery, &report, started, &stop).await
     }
 
     /// What a message asks for, done. It touches no broker.
-    async fn handle(&self, envelope: &Envelope, stop: &CancellationToken) -> Handled {
+    async fn handle(&self, envelope: &Envelope, stop: &CancellationToken) -> Report {
         let event = match Event::parse(envelope, self.lane.event_type) {
             Ok(event) => event,
-            Err(error) => return Handled::of(Disposition::of_event_error(&error)),
+            Err(error) => return Report::of(Disposition::of_event_error(&error)),
         };
-        let mut handled = Handled::of(Disposition::Ack).about(&event);
+        let mut report = Report::about(&event);
         let commands = match Command::of_event(&event, &self.lane.default_groups) {
             Ok(commands) => commands,
             Err(error) => {
-                handled.disposition = Disposition::of_event_error(&error);
-                return handled;
+                report.disposition = Disposition::of_event_error(&error);
+                return report;
             }
         };
         let deadline = Instant::now() + HOLD_LIMIT;
         let mut conclusions = Vec::with_capacity(commands.len());
         for command in &commands {
-            let execution = self.vendor.execute(command, &mut handled.history, deadline, stop);
+            let execution = self.vendor.execute(command, &mut report.history, deadline, stop);
             conclusions.push(execution.await);
         }
-        handled.disposition = Disposition::of_conclusions(&conclusions);
-        handled
+        report.disposition = Disposition::of_conclusions(&conclusions);
+        report
     }
 
     /// Settles, and keeps the message for as long as its dead letter is not safe anywhere.
     async fn settle_surely(
         &self,
         delivery: &Delivery,
-        handled: &Handled,
+        report: &Report,
         started: Instant,
         stop: &CancellationToken,
     ) -> Result<(), BrokerError> {
         let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
         let mut tries = 0;
         loop {
-            match self.settle(delivery, handled, started).await {
+            match self.settle(delivery, report, started).await {
                 Err(error @ BrokerError::NotTaken { .. }) => {
                     tracing::error!(event = self.lane.event_type.name(), %error, "message kept");
                     let wait = retry::hold(initial_probe_delay, max_probe_delay, tries);
                     if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                        let returned = Handled::of(Disposition::Return);
+                        let returned = Report::of(Disposition::Return);
                         return self.settle(delivery, &returned, started).await;
                     }
                     tries += 1;
@@ -211,17 +180,17 @@ impl Worker {
     async fn settle(
         &self,
         delivery: &Delivery,
-        handled: &Handled,
+        report: &Report,
         started: Instant,
     ) -> Result<(), BrokerError> {
         let lane = settle::Lane {
             queue: &self.lane.queue,
             dead_letter_exchange: &self.dead_letter_exchange,
         };
-        let Handled { disposition, history, .. } = handled;
+        let Report { disposition, history, .. } = report;
         match settle::settle(delivery, disposition, history, lane, &self.publisher).await {
             Ok(()) => {
-                self.report(handled, started.elapsed());
+                self.tell(report, started.elapsed());
                 Ok(())
             }
             Err(error) => {
@@ -243,88 +212,25 @@ impl Worker {
             event = self.lane.event_type.name(),
             code = fault.code,
             detail = fault.detail,
-            hold_ms = hold.as_millis(),
+            hold_ms = hold.as_millis() as u64,
             "attempts are used up, the message is held before it goes back"
         );
     }
 
     /// Counts and logs a message whose settlement the broker took.
-    fn report(&self, handled: &Handled, took: Duration) {
+    fn tell(&self, report: &Report, took: Duration) {
         let event = self.lane.event_type;
-        self.metrics.settled(event, &handled.disposition, took);
-        if handled.disposition == Disposition::Ack {
+        self.metrics.settled(event, &report.disposition, took);
+        if report.disposition == Disposition::Ack {
             let now = (self.fresh)().at;
-            let lag = handled.event_time.map(|time| (now - time).to_std().unwrap_or_default());
+            let lag = report.event_time.map(|time| (now - time).to_std().unwrap_or_default());
             self.metrics.succeeded(event, now.timestamp_micros() as f64 / 1e6, lag);
         }
-        handled.log(event.name(), took);
+        report.log(event.name(), took);
     }
 }
 
-impl Handled {
-    fn of(disposition: Disposition) -> Handled {
-        Handled {
-            disposition,
-            history: History::default(),
-            event_id: None,
-            event_time: None,
-            subject: None,
-        }
-    }
-
-    fn about(mut self, event: &Event) -> Handled {
-        self.event_id = event.id.as_deref().map(|id| redact::line(id, 128));
-        self.event_time = event.time;
-        self.subject = match &event.data {
-            Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
-                Some(redact::hash(address))
-            }
-            Data::UserOffboarded { member: Member::Domain(domain), .. } => {
-                Some(redact::line(domain, 253))
-            }
-            Data::UrlUnblock { .. } => None,
-        };
-        self
-    }
-
-    /// The one line about a settled message.
-    fn log(&self, event: &str, took: Duration) {
-        let Handled { history, event_id, subject, .. } = self;
-        let request_id = history.request_id.map(tracing::field::display);
-        let disposition = self.disposition.label();
-        let (attempts, duration_ms) = (history.attempts, took.as_millis());
-        let (reason, fault) = match &self.disposition {
-            Disposition::Ack => {
-                tracing::info!(
-                    event,
-                    event_id,
-                    subject,
-                    disposition,
-                    attempts,
-                    request_id,
-                    duration_ms,
-                    "settled"
-                );
-                return;
-            }
-            Disposition::DeadLetter(reason, fault) => (Some(reason.label()), Some(fault)),
-            Disposition::Requeue(fault) => (None, Some(fault)),
-            Disposition::Return => (None, None),
-        };
-        let code = fault.map(|fault| fault.code.as_str());
-        let detail = fault.map(|fault| fault.detail.as_str());
-        tracing::warn!(
-            event,
-            event_id,
-            subject,
-            disposition,
-            reason,
-            code,
-            detail,
-            attempts,
-            request_id,
-            duration_ms,
-            "settled"
-        );
-    }
+/// A task that was aborted or panicked outside the handling ends the session like any other failure.
+fn flat(carried: Result<Result<(), BrokerError>, JoinError>) -> Result<(), BrokerError> {
+    carried.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))
 }

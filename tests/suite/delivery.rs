@@ -1,20 +1,327 @@
-//! What becomes of a message: every row of the table, on a real broker.
+//! What becomes of a message: the rows of the table, on a real broker and over real HTTP.
 
+use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::settings;
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind};
-use std::time::Duration;
-
-const DEADLINE: Duration = Duration::from_secs(20);
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+use serde_json::json;
 
 #[tokio::test]
-async fn a_message_whose_command_is_applied_is_acked() {
+async fn a_message_whose_commands_are_applied_is_acked_and_its_lag_is_measured() {
     let world = World::hmac().await;
     world.fake.add_member("group-1", "ada@example.com");
-    world.offboard("e-1", "ada@example.com", &["group-1"]).await;
+    world.fake.add_member("group-2", "ada@example.com");
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
+
     let settled = world.daemon.settled(1).await;
     assert_eq!(settled[0]["disposition"], "ack");
+    assert_eq!((&settled[0]["event_id"], &settled[0]["attempts"]), (&json!("e-1"), &json!(2)));
     assert!(!world.fake.is_member("group-1", "ada@example.com"));
+    assert!(!world.fake.is_member("group-2", "ada@example.com"));
+    let lag = r#"eventd_event_to_effect_seconds_count{event="user.offboarded"}"#;
+    assert_eq!(world.daemon.metric(lag).await, 1.0);
+    let last = r#"eventd_last_success_timestamp_seconds{event="user.offboarded"}"#;
+    let age = chrono::Utc::now().timestamp() as f64 - world.daemon.metric(last).await;
+    assert!((-1.0..60.0).contains(&age), "the last success is {age} s old");
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn what_is_gone_already_is_success_and_recorded_as_such() {
+    let world = World::hmac().await;
+    world.offboard("e-1", "nobody@example.com", &["group-1"]).await;
+    world.unblock("e-2", "entry-1").await;
+    let settled = world.daemon.settled(2).await;
+    assert!(settled.iter().all(|line| line["disposition"] == "ack"), "{settled:?}");
+    for operation in ["remove_group_member", "delete_managed_url"] {
+        let series =
+            format!(r#"eventd_commands_total{{operation="{operation}",result="already_gone"}}"#);
+        assert_eq!(world.daemon.metric(&series).await, 1.0);
+    }
+}
+
+#[tokio::test]
+async fn a_bare_body_by_its_type_and_a_domain_are_understood() {
+    let world = World::with(&[("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["group-d"]"#)]).await;
+    world.fake.add_member("group-d", "example.org");
+    let properties = BasicProperties::default().with_message_id("m-1".into());
+    world.vhost.publish("user.offboarded", br#"{"domain":"example.org"}"#, properties).await;
+    let settled = world.daemon.settled(1).await;
+    assert_eq!(
+        (&settled[0]["disposition"], &settled[0]["event_id"]),
+        (&json!("ack"), &json!("m-1"))
+    );
+    assert!(!world.fake.is_member("group-d", "example.org"));
+}
+
+#[tokio::test]
+async fn a_malformed_message_is_dead_lettered_untouched_with_its_reason() {
+    let world = World::hmac().await;
+    let mut headers = FieldTable::default();
+    headers.insert("team".into(), AMQPValue::LongString("hr".into()));
+    headers.insert("x-death".into(), AMQPValue::LongString("forged".into()));
+    let elsewhere = vec![AMQPValue::LongString("elsewhere".into())];
+    headers.insert("CC".into(), AMQPValue::FieldArray(elsewhere.into()));
+    let properties = BasicProperties::default()
+        .with_content_type("text/plain".into())
+        .with_message_id("m-1".into())
+        .with_expiration("3600000".into())
+        .with_headers(headers);
+    world.vhost.publish("user.offboarded", b"{\"emailAddress\": 7", properties).await;
+
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.body, b"{\"emailAddress\": 7");
+    assert_eq!(found.header("x-eventd-reason"), "malformed");
+    assert_eq!(found.header("x-eventd-code"), "malformed");
+    assert_eq!(found.header("x-eventd-detail"), "the body is not JSON (line 1, column 18)");
+    assert_eq!(found.header("x-eventd-queue"), OFFBOARDED);
+    assert_eq!(found.header("x-eventd-exchange"), "events");
+    assert_eq!(found.header("x-eventd-routing-key"), "user.offboarded");
+    assert_eq!(found.header("x-eventd-version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(found.headers["x-eventd-attempts"], 0);
+    assert_eq!(found.header("team"), "hr");
+    assert!(!found.headers.contains_key("x-death") && !found.headers.contains_key("CC"));
+    assert_eq!(found.properties.message_id().as_ref().unwrap().as_str(), "m-1");
+    assert_eq!(found.properties.content_type().as_ref().unwrap().as_str(), "text/plain");
+    assert!(found.properties.expiration().is_none(), "a dead letter must not vanish");
+    assert_eq!(*found.properties.delivery_mode(), Some(2));
+    let series =
+        r#"eventd_messages_dead_lettered_total{event="user.offboarded",reason="malformed"}"#;
+    world.daemon.wait_for_metric(series, 1.0).await;
+    assert!(world.fake.calls().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_type_is_dead_lettered_as_unsupported() {
+    let world = World::hmac().await;
+    let event =
+        json!({"specversion": "1.0", "id": "e-1", "source": "/", "type": "user.hired", "data": {}});
+    world.publish("url.unblock", &event.to_string()).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.header("x-eventd-reason"), "unsupported");
+    assert_eq!(found.header("x-eventd-queue"), UNBLOCK);
+}
+
+#[tokio::test]
+async fn headers_that_leave_no_room_are_left_out_rather_than_the_message() {
+    let world = World::hmac().await;
+    let mut headers = FieldTable::default();
+    headers.insert("a-small".into(), AMQPValue::LongString("kept".into()));
+    headers.insert("b-huge".into(), AMQPValue::LongString("x".repeat(100_000).into()));
+    let properties = BasicProperties::default().with_headers(headers);
+    world.vhost.publish("user.offboarded", b"nonsense", properties).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.header("x-eventd-reason"), "malformed");
+    assert_eq!(found.header("a-small"), "kept");
+    assert!(!found.headers.contains_key("b-huge"));
+}
+
+#[tokio::test]
+async fn what_the_vendor_refuses_for_good_is_dead_lettered_at_once_with_its_code() {
+    let world = World::hmac().await;
+    world.offboard("e-1", "not-an-address", &["group-1"]).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.header("x-eventd-reason"), "rejected");
+    assert_eq!(found.header("x-eventd-code"), "err_validation_invalid_email_address");
+    assert_eq!(found.headers["x-eventd-attempts"], 1);
+    let calls = world.fake.calls();
+    assert_eq!(found.header("x-eventd-request-id"), calls[0].request_id.as_ref().unwrap());
+    assert!(!found.header("x-eventd-first-failed-at").is_empty());
+
+    for (kind, code) in [
+        (FaultKind::fail("err_folder_not_found"), "err_folder_not_found"),
+        (FaultKind::status(400), "http_400"),
+        (FaultKind::status(404), "http_404"),
+        (FaultKind::MixedFail { code: "err_new".into() }, "err_new"),
+    ] {
+        world.fake.inject(Fault::next(kind));
+        world.unblock("e-2", "entry-1").await;
+        let found = world.vhost.take(DEAD_LETTERS).await;
+        assert_eq!(
+            (found.header("x-eventd-reason"), found.header("x-eventd-code")),
+            ("rejected", code)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_fault_that_passes_is_tried_again_in_process_with_a_fresh_signature() {
+    let world = World::hmac().await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::next(FaultKind::status(503)));
+    world.fake.inject(Fault::next(FaultKind::Reset));
+    world.fake.inject(Fault::next(FaultKind::NotJson));
+    world.unblock("e-1", "entry-1").await;
+    let settled = world.daemon.settled(1).await;
+    assert_eq!((&settled[0]["disposition"], &settled[0]["attempts"]), (&json!("ack"), &json!(4)));
+    assert!(!world.fake.has_url("entry-1"));
+    assert_eq!(world.fake.violations(), Vec::<String>::new());
+    let series =
+        r#"eventd_api_retries_total{operation="delete_managed_url",outcome="unavailable"}"#;
+    assert_eq!(world.daemon.metric(series).await, 3.0);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_lost_after_the_effect_ends_in_success() {
+    let world = World::hmac().await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::next(FaultKind::LoseReply));
+    world.unblock("e-1", "entry-1").await;
+    let settled = world.daemon.settled(1).await;
+    assert_eq!((&settled[0]["disposition"], &settled[0]["attempts"]), (&json!("ack"), &json!(2)));
+    assert!(!world.fake.has_url("entry-1"));
+}
+
+#[tokio::test]
+async fn a_message_whose_attempts_are_used_up_goes_back_after_a_hold_and_succeeds_later() {
+    let world = World::hmac().await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    world.unblock("e-1", "entry-1").await;
+    let first = world.daemon.settled(1).await;
+    assert_eq!(
+        (&first[0]["disposition"], &first[0]["code"]),
+        (&json!("requeue"), &json!("http_503"))
+    );
+    assert_eq!(first[0]["attempts"], 4);
+    assert!(first[0]["duration_ms"].as_u64().unwrap() >= 20, "it was held before it went back");
+    world.fake.heal();
+    let series = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(series, 1.0).await;
+    assert!(!world.fake.has_url("entry-1"));
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn the_delivery_limit_ends_what_would_go_round_for_ever() {
+    let world = World::with(&[("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "2")]).await;
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    world.unblock("e-1", "entry-1").await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert!(found.headers.contains_key("x-death"), "the broker itself dead-lettered it");
+    assert_eq!(world.daemon.logged("settled").len(), 3);
+}
+
+#[tokio::test]
+async fn a_429_is_waited_out_and_never_counts_as_a_failure() {
+    let world = World::with(&[("RETRY__ATTEMPTS", "1")]).await;
+    world.fake.add_url("entry-1");
+    let throttle = FaultKind::Throttle { reset_milliseconds: Some(30), retry_after: None };
+    world.fake.inject(Fault::next(throttle).times(5));
+    world.unblock("e-1", "entry-1").await;
+    let settled = world.daemon.settled(1).await;
+    assert_eq!(settled[0]["disposition"], "ack");
+    assert!(settled[0]["duration_ms"].as_u64().unwrap() >= 5 * 30);
+    assert!(world.daemon.metric("eventd_api_throttled_seconds_total").await >= 0.150);
+    assert!(!world.fake.has_url("entry-1"));
+}
+
+#[tokio::test]
+async fn refused_credentials_dead_letter_nothing_and_heal() {
+    let world = World::hmac().await;
+    world.fake.add_url("entry-1");
+    world.fake.refuse_credentials(true);
+    world.unblock("e-1", "entry-1").await;
+    let first = world.daemon.settled(1).await;
+    assert_eq!(first[0]["disposition"], "requeue");
+    assert_eq!(
+        (&first[0]["code"], &first[0]["attempts"]),
+        (&json!("err_xdk_invalid_signature"), &json!(2))
+    );
+    world.fake.refuse_credentials(false);
+    let series = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(series, 1.0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn each_command_is_carried_out_whatever_became_of_the_others() {
+    let world = World::hmac().await;
+    for group in ["group-1", "group-2", "group-3"] {
+        world.fake.add_member(group, "ada@example.com");
+    }
+    let refusal = FaultKind::fail("err_xdk_operation_forbidden_for_address");
+    world.fake.inject(Fault::next(refusal).for_item_containing("group-2"));
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2", "group-3"]).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.header("x-eventd-code"), "err_xdk_operation_forbidden_for_address");
+    let left =
+        ["group-1", "group-2", "group-3"].map(|g| world.fake.is_member(g, "ada@example.com"));
+    assert_eq!(left, [false, true, false]);
+}
+
+#[tokio::test]
+async fn a_passing_fault_decides_before_a_refusal() {
+    let world = World::hmac().await;
+    world.fake.inject(Fault::next(FaultKind::fail("err_new")).for_item_containing("group-1"));
+    world.fake.inject(Fault::next(FaultKind::status(503)).times(4).for_item_containing("group-2"));
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
+    let settled = world.daemon.settled(2).await;
+    assert_eq!(
+        (&settled[0]["disposition"], &settled[1]["disposition"]),
+        (&json!("requeue"), &json!("ack"))
+    );
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_until_it_can() {
+    let world = World::hmac().await;
+    let channel = world.vhost.channel().await;
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
+    world.publish("user.offboarded", "nonsense").await;
+    crate::support::eventually("the daemon says that it keeps the message", async || {
+        world.daemon.logged("message kept").first().cloned()
+    })
+    .await;
+    assert_eq!(world.daemon.logged("settled").len(), 0);
+    let options = lapin::options::QueueBindOptions::default();
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await.unwrap();
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.header("x-eventd-reason"), "malformed");
+    world.vhost.wait_for_depth(OFFBOARDED, 0).await;
+}
+
+#[tokio::test]
+async fn a_mixed_batch_is_accounted_for_to_the_last_message_over_either_api() {
+    for credentials in [settings::hmac, settings::oauth2] {
+        let world = World::new(credentials, &[]).await;
+        world
+            .fake
+            .inject(Fault::next(FaultKind::status(502)).for_item_containing("flaky").times(3));
+        for number in 0..10 {
+            let address = format!("user-{number}@example.com");
+            world.fake.add_member("group-1", &address);
+            world.offboard(&format!("good-{number}"), &address, &["group-1"]).await;
+            world.unblock(&format!("gone-{number}"), "entry-0").await;
+            world.publish("user.offboarded", "nonsense").await;
+            world.offboard(&format!("refused-{number}"), "nobody", &["group-1"]).await;
+        }
+        world.fake.add_url("flaky");
+        world.unblock("flaky", "flaky").await;
+
+        let settled = world.daemon.settled(41).await;
+        let count = |disposition: &str| {
+            settled.iter().filter(|line| line["disposition"] == disposition).count()
+        };
+        assert_eq!((count("ack"), count("dead_letter"), settled.len()), (21, 20, 41));
+        world.vhost.wait_for_depth(DEAD_LETTERS, 20).await;
+        world.vhost.wait_for_depth(OFFBOARDED, 0).await;
+        world.vhost.wait_for_depth(UNBLOCK, 0).await;
+        assert!(
+            (0..10).all(|n| !world.fake.is_member("group-1", &format!("user-{n}@example.com")))
+        );
+        assert!(!world.fake.has_url("flaky"));
+        assert_eq!(world.fake.violations(), Vec::<String>::new());
+        world.fake.wait_for_calls(34, DEADLINE).await;
+        for event in ["user.offboarded", "url.unblock"] {
+            let in_flight = format!(r#"eventd_messages_in_flight{{event="{event}"}}"#);
+            world.daemon.wait_for_metric(&in_flight, 0.0).await;
+        }
+    }
 }

@@ -20,8 +20,6 @@ pub const DEAD_LETTERS: &str = "mimecast-eventd.dead-letter";
 pub struct Vhost {
     pub name: String,
     pub url: String,
-    management: String,
-    http: reqwest::Client,
     connection: Connection,
     channel: Channel,
 }
@@ -53,13 +51,16 @@ impl Vhost {
         super::install_crypto_provider();
         let name = format!("test-{}", uuid::Uuid::new_v4());
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        let management = node.management().to_owned();
-        manage(&http, "PUT", &format!("{management}/api/vhosts/{name}"), &json!({})).await;
+        let create = http.put(format!("{}/api/vhosts/{name}", node.management()));
+        let created = create.basic_auth("guest", Some("guest")).send().await.unwrap();
+        assert!(created.status().is_success(), "{created:?}");
         let url = format!("amqp://guest:guest@{}/{name}", node.authority());
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
+        let connecting = Connection::connect(&url, ConnectionProperties::default());
+        let connection = connecting.await.unwrap();
+
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Vhost { name, url, management, http, connection, channel }
+        Vhost { name, url, connection, channel }
     }
 
     /// Publishes to the exchange `events` and waits for the confirm.
@@ -135,41 +136,10 @@ impl Vhost {
         self.connection.create_channel().await.unwrap()
     }
 
-    /// Asks the management API.
-    pub async fn manage(&self, method: &str, path: &str, body: &Value) -> Value {
-        manage(&self.http, method, &format!("{}{path}", self.management), body).await
+    /// The URL of this virtual host by way of `authority`, which stands in front of the broker.
+    pub fn url_by(&self, authority: &str) -> String {
+        format!("amqp://guest:guest@{authority}/{}", self.name)
     }
-
-    /// Closes the daemon's connection from the broker's side.
-    pub async fn cut_daemon(&self) {
-        let found = eventually("the broker lists the daemon's connection", async || {
-            let path = format!("/api/vhosts/{}/connections", self.name);
-            let connections = self.manage("GET", &path, &Value::Null).await;
-            connections.as_array()?.iter().find_map(|connection| {
-                let name = connection.pointer("/client_properties/connection_name")?;
-                (name == "mimecast-eventd")
-                    .then(|| connection["name"].as_str()?.to_owned().into())?
-            })
-        })
-        .await;
-        let found: String = found;
-        let name: String =
-            found.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
-        self.manage("DELETE", &format!("/api/connections/{name}"), &Value::Null).await;
-    }
-}
-
-async fn manage(http: &reqwest::Client, method: &str, url: &str, body: &Value) -> Value {
-    let method = method.parse().unwrap();
-    let mut request = http.request(method, url).basic_auth("guest", Some("guest"));
-    if !body.is_null() {
-        request = request.header("content-type", "application/json").body(body.to_string());
-    }
-    let response = request.send().await.unwrap();
-    let status = response.status();
-    let text = response.text().await.unwrap();
-    assert!(status.is_success(), "{url}: {status} {text}");
-    serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
 fn plain(value: &AMQPValue) -> Value {

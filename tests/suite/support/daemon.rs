@@ -3,12 +3,13 @@
 use super::settings::Variables;
 use super::{DEADLINE, eventually};
 use serde_json::Value;
+use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// A running daemon; killed when dropped.
+/// A running daemon; killed when dropped. A test that fails shows its log.
 pub struct Daemon {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -108,5 +109,16 @@ impl Daemon {
     pub async fn ended(&mut self) -> Option<i32> {
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         ended.expect("the daemon ends in time").unwrap().code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut log = std::io::stderr().lock();
+            for line in self.lines() {
+                let _shown = writeln!(log, "daemon: {line}");
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod daemon;
 pub mod node;
+pub mod relay;
 pub mod settings;
 pub mod world;
 

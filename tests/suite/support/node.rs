@@ -73,11 +73,19 @@ impl Node {
     }
 
     /// Kills the node without a warning, as a power cut would.
-    pub fn kill(mut self) {
-        let killed = Command::new("kill").args(["-9", &self.facts["PID"]]).status();
-        assert!(killed.expect("kill can be run").success(), "the node was gone already");
+    pub fn kill(self) {
+        self.signal("-KILL");
+    }
+
+    /// Stops the node in good order, so that everything it knows is on disk.
+    pub fn stop(self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(mut self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.facts["PID"]]).status();
+        assert!(sent.expect("kill can be run").success(), "the node was gone already");
         self.child.wait().expect("the script ends with its node");
-        self.stdin = None;
     }
 }
 

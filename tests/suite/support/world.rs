@@ -2,6 +2,7 @@
 
 use super::broker::Vhost;
 use super::daemon::Daemon;
+use super::relay::Relay;
 use super::settings::{self, Variables, named};
 use fake_mimecast::FakeMimecast;
 use lapin::BasicProperties;
@@ -26,9 +27,23 @@ impl World {
         World::new(settings::hmac, own).await
     }
 
-    /// Either API, and some settings of the test's own; ready when this returns.
-    pub async fn new(credentials: fn(&FakeMimecast) -> Variables, own: &[(&str, &str)]) -> World {
+    /// API 1.0, with `relay` between daemon and broker.
+    pub async fn behind(relay: &Relay, own: &[(&str, &str)]) -> World {
         let vhost = Vhost::new().await;
+        let url = vhost.url_by(&relay.authority());
+        World::start(vhost, settings::hmac, &[own, &[("AMQP__URL", &url)]].concat()).await
+    }
+
+    /// Either API, and some settings of the test's own.
+    pub async fn new(credentials: fn(&FakeMimecast) -> Variables, own: &[(&str, &str)]) -> World {
+        World::start(Vhost::new().await, credentials, own).await
+    }
+
+    async fn start(
+        vhost: Vhost,
+        credentials: fn(&FakeMimecast) -> Variables,
+        own: &[(&str, &str)],
+    ) -> World {
         let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
         let mut variables = credentials(&fake);
         variables.extend([named("AMQP__URL", &vhost.url)]);

@@ -1,0 +1,88 @@
+//! What handling a message came to, and the one log line about it.
+
+use crate::disposition::{Disposition, History};
+use crate::event::{Data, Event, Member};
+use crate::redact;
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// What handling a message came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What becomes of it.
+    pub disposition: Disposition,
+    /// How it came to that.
+    pub history: History,
+    /// When the event happened.
+    pub event_time: Option<DateTime<Utc>>,
+    event_id: Option<String>,
+    subject: Option<String>,
+}
+
+impl Report {
+    /// Of a message about which nothing else is known.
+    pub fn of(disposition: Disposition) -> Report {
+        let history = History::default();
+        Report { disposition, history, event_time: None, event_id: None, subject: None }
+    }
+
+    /// Of a message that holds `event`: people are named by a hash.
+    pub fn about(event: &Event) -> Report {
+        let subject = match &event.data {
+            Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
+                Some(redact::hash(address))
+            }
+            Data::UserOffboarded { member: Member::Domain(domain), .. } => {
+                Some(redact::line(domain, 253))
+            }
+            Data::UrlUnblock { .. } => None,
+        };
+        Report {
+            event_time: event.time,
+            event_id: event.id.as_deref().map(|id| redact::line(id, 128)),
+            subject,
+            ..Report::of(Disposition::Ack)
+        }
+    }
+
+    /// Logs the message as settled, after `took` in work.
+    pub fn log(&self, event: &str, took: Duration) {
+        let Report { history, event_id, subject, .. } = self;
+        let request_id = history.request_id.map(tracing::field::display);
+        let disposition = self.disposition.label();
+        let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
+        let (reason, fault) = match &self.disposition {
+            Disposition::Ack => {
+                tracing::info!(
+                    event,
+                    event_id,
+                    subject,
+                    disposition,
+                    attempts,
+                    request_id,
+                    duration_ms,
+                    "settled"
+                );
+                return;
+            }
+            Disposition::DeadLetter(reason, fault) => (Some(reason.label()), Some(fault)),
+            Disposition::Requeue(fault) => (None, Some(fault)),
+            Disposition::Return => (None, None),
+        };
+        let code = fault.map(|fault| fault.code.as_str());
+        let detail = fault.map(|fault| fault.detail.as_str());
+        tracing::warn!(
+            event,
+            event_id,
+            subject,
+            disposition,
+            reason,
+            code,
+            detail,
+            attempts,
+            request_id,
+            duration_ms,
+            "settled"
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Sessions with the broker: each way in which one ends, and that the next one takes over.
+
+use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::daemon::Daemon;
+use crate::support::node::Node;
+use crate::support::relay::Relay;
+use crate::support::settings::{self, named};
+use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
+use fake_mimecast::{FakeMimecast, Fault, FaultKind};
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use mimecast_eventd::sign::Stamp;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let world = World::behind(&relay, &[]).await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 500 }));
+    world.unblock("e-1", "entry-1").await;
+    world.fake.wait_for_calls(1, DEADLINE).await;
+    relay.cut();
+
+    let settled = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(settled, 1.0).await;
+    assert!(!world.fake.has_url("entry-1"));
+    // The first handling went on to its end, and its ack had nowhere to go.
+    world.daemon.wait_for_metric("eventd_settle_lost_total", 1.0).await;
+    world.daemon.wait_for_metric("eventd_amqp_connections_total", 2.0).await;
+    world.daemon.wait_for_metric("eventd_amqp_connected", 1.0).await;
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_half_open_is_given_up_after_two_heartbeats() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let world = World::behind(&relay, &[("AMQP__HEARTBEAT", "1s")]).await;
+    relay.freeze();
+    world.daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    assert_eq!(world.daemon.get("/readyz").await.0, 503);
+    relay.cut();
+    relay.open();
+    world.daemon.wait_until_ready().await;
+    world.unblock("e-1", "entry-1").await;
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "ack");
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_cancelled_by_the_broker_comes_back() {
+    let world = World::hmac().await;
+    let channel = world.vhost.channel().await;
+    channel.queue_delete(UNBLOCK.into(), QueueDeleteOptions::default()).await.unwrap();
+    let ended = eventually("the daemon tells of it", async || {
+        world.daemon.logged("the session ended").first().cloned()
+    })
+    .await;
+    assert!(ended["error"].as_str().unwrap().contains(UNBLOCK), "{ended}");
+    world.vhost.wait_for_consumer(UNBLOCK).await;
+    world.daemon.wait_until_ready().await;
+    world.unblock("e-1", "entry-1").await;
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "ack");
+}
+
+#[tokio::test]
+async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(folder.path(), None);
+    let vhost = Vhost::on(&node).await;
+    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    node.kill();
+
+    let daemon = Daemon::start(&variables).await;
+    eventually("the daemon says that it cannot connect", async || {
+        daemon.logged("the session ended").first().cloned()
+    })
+    .await;
+    let (status, why) = daemon.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(why.contains("user.offboarded disconnected: cannot connect to the broker"), "{why}");
+    assert_eq!(daemon.get("/livez").await.0, 200);
+    assert_eq!(daemon.metric("eventd_amqp_connected").await, 0.0);
+
+    let node = Node::start(folder.path(), None);
+    daemon.wait_until_ready().await;
+    // In good order first: RabbitMQ may lose a quorum queue that is killed right after its birth.
+    node.stop();
+    daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    let node = Node::start(folder.path(), None);
+    daemon.wait_until_ready().await;
+    node.kill();
+    daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    let _node = Node::start(folder.path(), None);
+    daemon.wait_until_ready().await;
+    daemon.wait_for_metric("eventd_amqp_connections_total", 3.0).await;
+}
+
+#[tokio::test]
+async fn a_queue_with_other_arguments_is_named_and_nothing_is_consumed() {
+    let vhost = Vhost::new().await;
+    let channel = vhost.channel().await;
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(UNBLOCK.into(), durable, FieldTable::default()).await.unwrap();
+    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    let daemon = Daemon::start(&variables).await;
+    let ended = eventually("the daemon tells of it", async || {
+        daemon.logged("the session ended").first().cloned()
+    })
+    .await;
+    let error = ended["error"].as_str().unwrap();
+    assert!(error.contains("inequivalent arg 'x-"), "{error}");
+    assert!(error.contains(UNBLOCK) && error.contains("delete it"), "{error}");
+    assert_eq!(daemon.get("/readyz").await.0, 503);
+}
+
+#[tokio::test]
+async fn verify_declares_nothing_and_names_everything_that_is_missing() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url), named("AMQP__TOPOLOGY", "verify")]);
+    let daemon = Daemon::start(&variables).await;
+    let ended = eventually("the daemon tells of it", async || {
+        daemon.logged("the session ended").first().cloned()
+    })
+    .await;
+    let error = ended["error"].as_str().unwrap();
+    for missing in ["'events'", "'mimecast-eventd.dead-letter'", UNBLOCK, "user.offboarded"] {
+        assert!(error.contains(missing), "{missing} is not named in: {error}");
+    }
+    assert_eq!(vhost.depth(UNBLOCK).await, None);
+    assert_eq!(vhost.depth(DEAD_LETTERS).await, None);
+
+    variables.extend([named("AMQP__TOPOLOGY", "declare")]);
+    Daemon::start(&variables).await.wait_until_ready().await;
+    daemon.wait_until_ready().await;
+}
+
+/// The first stamp asked for in this process makes its caller panic.
+fn panics_once() -> Stamp {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    assert!(PANICKED.swap(true, Ordering::Relaxed), "as if a handler had a bug");
+    Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_handler_gives_the_message_back_and_ends_nothing() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+    fake.add_url("entry-1");
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    let stop = CancellationToken::new();
+    let settings = settings::read(&variables).unwrap();
+    let running =
+        tokio::spawn(mimecast_eventd::daemon::run(settings, panics_once, "", stop.clone()));
+    vhost.wait_for_consumer(UNBLOCK).await;
+    let event = json!({"id": "entry-1"}).to_string();
+    vhost.publish("url.unblock", event.as_bytes(), lapin::BasicProperties::default()).await;
+    eventually("the entry is gone after all", async || (!fake.has_url("entry-1")).then_some(()))
+        .await;
+    vhost.wait_for_depth(UNBLOCK, 0).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
