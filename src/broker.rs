@@ -116,12 +116,17 @@ pub fn lost(error: lapin::Error) -> BrokerError {
 /// What went wrong, in the broker's or the system's own words and without lapin's wrapping.
 pub fn cause(error: &lapin::Error) -> String {
     if let ErrorKind::ProtocolError(error) = error.kind() {
-        error.get_message().to_string()
-    } else if let ErrorKind::IOError(error) = error.kind() {
+        return error.get_message().to_string();
+    }
+    let text = if let ErrorKind::IOError(error) = error.kind() {
         error.to_string()
     } else {
         error.to_string()
+    };
+    if text.contains("UnknownIssuer") || text.contains("BadSignature") {
+        return format!("its certificate is not signed by a CA that is trusted ({text})");
     }
+    text
 }
 
 fn uri(settings: &Amqp) -> AMQPUri {

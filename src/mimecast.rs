@@ -113,6 +113,23 @@ impl Mimecast {
     }
 }
 
+impl Credentials {
+    /// Everything in them that must not be repeated, should the vendor echo it.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Credentials::Hmac(keys) => vec![
+                keys.access_key.clone(),
+                Secret::new(STANDARD.encode(keys.secret_key.reveal())),
+                keys.app_id.clone(),
+                keys.app_key.clone(),
+            ],
+            Credentials::OAuth2(client) => {
+                vec![client.client_id.clone(), client.client_secret.clone()]
+            }
+        }
+    }
+}
+
 /// Whether `url` leads to this very machine, where neither TLS nor a proxy has a meaning.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {

@@ -22,6 +22,7 @@ pub struct Vendor {
     transport: Arc<Transport>,
     base_url: Url,
     access: Access,
+    hide: Vec<Secret>,
     policy: Policy,
     fresh: fn() -> Stamp,
     metrics: Arc<Metrics>,
@@ -52,8 +53,8 @@ impl Vendor {
                 Access::Bearer(Tokens::new(Arc::clone(&transport), client))
             }
         };
-        let base_url = settings.base_url.clone();
-        Ok(Vendor { transport, base_url, access, policy, fresh, metrics })
+        let (base_url, hide) = (settings.base_url.clone(), settings.credentials.secrets());
+        Ok(Vendor { transport, base_url, access, hide, policy, fresh, metrics })
     }
 
     /// Carries out `command`, with as many attempts as the policy has. A 429 is waited out and never
@@ -112,8 +113,7 @@ impl Vendor {
         let outcome = match &self.access {
             Access::Signed(keys) => {
                 let headers = signed_headers(keys, &stamp, call.operation.path());
-                let hide = [&keys.access_key, &keys.app_id, &keys.app_key].map(Secret::clone);
-                self.send(call, &stamp, &headers, &hide).await
+                self.send(call, &stamp, &headers, &self.hide).await
             }
             Access::Bearer(tokens) => self.attempt_with_token(call, &stamp, tokens).await,
         };
@@ -131,7 +131,8 @@ impl Vendor {
             ("authorization", Secret::new(format!("Bearer {}", token.reveal()))),
             ("x-request-id", Secret::new(stamp.request_id.to_string())),
         ];
-        let outcome = self.send(call, stamp, &headers, std::slice::from_ref(&token)).await;
+        let hide = [self.hide.as_slice(), std::slice::from_ref(&token)].concat();
+        let outcome = self.send(call, stamp, &headers, &hide).await;
         if matches!(outcome, Outcome::Unauthorised(_)) {
             tokens.forget(&token).await;
         }

@@ -2,8 +2,11 @@
 //! real HTTP and a real broker, the real binary under signals.
 
 #![expect(unreachable_pub, reason = "everything in a test binary is unreachable from outside")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod support;
 
 mod delivery;
+mod process;
 mod session;
+mod tls;

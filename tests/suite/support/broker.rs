@@ -30,7 +30,6 @@ pub struct Found {
     pub body: Vec<u8>,
     pub headers: BTreeMap<String, Value>,
     pub properties: BasicProperties,
-    pub redelivered: bool,
 }
 
 impl Found {
@@ -97,7 +96,6 @@ impl Vhost {
                 .map(|(name, value)| (name.to_string(), plain(value)))
                 .collect(),
             properties: delivery.properties,
-            redelivered: delivery.redelivered,
         })
     }
 

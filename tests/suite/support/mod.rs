@@ -1,6 +1,7 @@
 //! What the tests stand on: a broker node, a virtual host each, the daemon's binary and its settings.
 
 pub mod broker;
+pub mod certificates;
 pub mod daemon;
 pub mod node;
 pub mod relay;

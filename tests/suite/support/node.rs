@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -11,7 +11,6 @@ pub struct Node {
     child: Child,
     stdin: Option<ChildStdin>,
     facts: BTreeMap<String, String>,
-    folder: PathBuf,
 }
 
 impl Node {
@@ -45,7 +44,7 @@ impl Node {
             facts.contains_key("PID"),
             "no broker: scripts/broker.sh said why on standard error"
         );
-        Node { child, stdin, facts, folder: folder.to_owned() }
+        Node { child, stdin, facts }
     }
 
     /// Host and port for AMQP.
@@ -65,11 +64,6 @@ impl Node {
     /// The base URL of the management API.
     pub fn management(&self) -> &str {
         &self.facts["MANAGEMENT_URL"]
-    }
-
-    /// Where the node keeps its data.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Kills the node without a warning, as a power cut would.

@@ -14,8 +14,6 @@ enum Mode {
     Open,
     /// Keeps connections and passes nothing on, in either direction: a half-open link.
     Frozen,
-    /// Closes each new connection at once.
-    Refusing,
 }
 
 /// The mode, and how often every connection was cut: a count, so that no cut is missed.
@@ -52,12 +50,6 @@ impl Relay {
         self.state.send_modify(|state| state.cuts += 1);
     }
 
-    /// Closes every connection and each new one, until [`Relay::open`].
-    pub fn refuse(&self) {
-        self.state
-            .send_modify(|state| *state = State { mode: Mode::Refusing, cuts: state.cuts + 1 });
-    }
-
     /// Passes nothing on, until [`Relay::open`].
     pub fn freeze(&self) {
         self.state.send_modify(|state| state.mode = Mode::Frozen);
@@ -81,9 +73,6 @@ async fn accept(listener: TcpListener, target: String, state: Arc<watch::Sender<
         let Ok((near, _)) = listener.accept().await else { return };
         let watched = state.subscribe();
         let cuts = watched.borrow().cuts;
-        if watched.borrow().mode == Mode::Refusing {
-            continue;
-        }
         let Ok(far) = TcpStream::connect(&target).await else { continue };
         let (near_reads, near_writes) = near.into_split();
         let (far_reads, far_writes) = far.into_split();

@@ -78,9 +78,4 @@ impl World {
             BasicProperties::default().with_content_type("application/cloudevents+json".into());
         self.vhost.publish(routing_key, body.as_bytes(), properties).await;
     }
-
-    /// Starts the daemon anew with the same settings.
-    pub async fn restart_daemon(&mut self) {
-        self.daemon = Daemon::start(&self.variables).await;
-    }
 }

@@ -1,0 +1,105 @@
+//! `amqps` on a real broker, with certificates made here: what works, and what each mistake says.
+
+use crate::support::broker::Vhost;
+use crate::support::certificates::Authority;
+use crate::support::daemon::Daemon;
+use crate::support::eventually;
+use crate::support::node::Node;
+use crate::support::settings::{self, Variables, named};
+use fake_mimecast::FakeMimecast;
+use std::path::Path;
+use time::Duration;
+
+/// A node with TLS, and a vendor; the folder holds node and certificates.
+struct Secure {
+    authority: Authority,
+    folder: tempfile::TempDir,
+    node: Node,
+    fake: FakeMimecast,
+    vhost: Vhost,
+}
+
+impl Secure {
+    async fn start(valid_for: Duration) -> Secure {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
+        authority.write_server(folder.path(), valid_for);
+        let node = Node::start(&folder.path().join("node"), Some(folder.path()));
+        let vhost = Vhost::on(&node).await;
+        let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+        Secure { authority, folder, node, fake, vhost }
+    }
+
+    /// Settings for the node's TLS port, with the user information of the URL given.
+    fn variables(&self, user: &str) -> Variables {
+        let url = format!("amqps://{user}localhost:{}/{}", self.node.amqps_port(), self.vhost.name);
+        let mut variables = settings::hmac(&self.fake);
+        variables.extend([
+            named("AMQP__URL", &url),
+            named("AMQP__TLS__CA_FILE", text(&self.folder.path().join("ca.pem"))),
+        ]);
+        variables
+    }
+}
+
+#[tokio::test]
+async fn tls_with_a_password_or_a_certificate_works_and_each_mistake_is_told_in_one_line() {
+    let secure = Secure::start(Duration::days(1)).await;
+    let good = secure.variables("guest:guest@");
+    Daemon::start(&good).await.wait_until_ready().await;
+
+    let (certificate, key) = secure.authority.write_client(secure.folder.path(), "guest");
+    let mut mutual = secure.variables("nobody:wrong@");
+    mutual.extend([
+        named("AMQP__TLS__CERT_FILE", text(&certificate)),
+        named("AMQP__TLS__KEY_FILE", text(&key)),
+    ]);
+    Daemon::start(&mutual).await.wait_until_ready().await;
+
+    let mut separate = secure.variables("");
+    separate.extend([named("AMQP__USERNAME", "guest"), named("AMQP__PASSWORD", "guest")]);
+    Daemon::start(&separate).await.wait_until_ready().await;
+
+    let other = tempfile::tempdir().unwrap();
+    Authority::new().write_server(other.path(), Duration::days(1));
+    let mut wrong_ca = good.clone();
+    wrong_ca.extend([named("AMQP__TLS__CA_FILE", text(&other.path().join("ca.pem")))]);
+    expect(&wrong_ca, "its certificate is not signed by a CA that is trusted").await;
+
+    expect(&secure.variables("guest:canary-password@"), "ACCESS_REFUSED").await;
+
+    let (certificate, key) = secure.authority.write_client(secure.folder.path(), "stranger");
+    let mut stranger = secure.variables("");
+    stranger.extend([
+        named("AMQP__TLS__CERT_FILE", text(&certificate)),
+        named("AMQP__TLS__KEY_FILE", text(&key)),
+    ]);
+    expect(&stranger, "ACCESS_REFUSED").await;
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told_in_one_line() {
+    let secure = Secure::start(-Duration::days(1)).await;
+    expect(&secure.variables("guest:guest@"), "certificate expired").await;
+}
+
+/// Expects the daemon to say `what` about each of its tries, to go on trying, and to show no password.
+async fn expect(variables: &Variables, what: &str) {
+    let daemon = Daemon::start(variables).await;
+    let ends = eventually(&format!("the daemon tries again after: {what}"), async || {
+        Some(daemon.logged("the session ended")).filter(|ends| ends.len() >= 2)
+    })
+    .await;
+    for end in ends {
+        let error = end["error"].as_str().unwrap();
+        assert!(error.starts_with("cannot connect to the broker at localhost:"), "{error}");
+        assert!(error.contains(what), "{error}");
+    }
+    let (status, why) = daemon.get("/readyz").await;
+    assert!(status == 503 && why.contains(what), "{why}");
+    assert!(daemon.lines().iter().all(|line| !line.contains("canary")));
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
