@@ -8,5 +8,6 @@ mod support;
 
 mod delivery;
 mod process;
+mod readme;
 mod session;
 mod tls;

@@ -141,11 +141,11 @@ impl Vhost {
 }
 
 fn plain(value: &AMQPValue) -> Value {
-    match value {
-        AMQPValue::LongString(text) => Value::String(text.to_string()),
-        AMQPValue::ShortString(text) => Value::String(text.to_string()),
-        AMQPValue::LongLongInt(number) => json!(number),
-        AMQPValue::LongInt(number) => json!(number),
-        other => Value::String(format!("{other:?}")),
+    if let AMQPValue::LongString(text) = value {
+        Value::String(text.to_string())
+    } else if let AMQPValue::LongLongInt(number) = value {
+        json!(number)
+    } else {
+        Value::String(format!("{value:?}"))
     }
 }
