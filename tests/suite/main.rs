@@ -7,6 +7,7 @@
 mod support;
 
 mod delivery;
+mod golden;
 mod process;
 mod readme;
 mod session;
