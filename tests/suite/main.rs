@@ -11,4 +11,5 @@ mod golden;
 mod process;
 mod readme;
 mod session;
+mod signing;
 mod tls;
