@@ -1,5 +1,6 @@
 //! Text that must never be shown.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 /// A secret: it has no `Display`, and its `Debug` shows that there is one, not what it is.
@@ -19,8 +20,11 @@ impl Secret {
 
     /// `text` without any of `secrets`, for text that comes from elsewhere.
     pub fn hide_all(secrets: &[Secret], text: String) -> String {
-        secrets.iter().filter(|secret| !secret.0.is_empty()).fold(text, |text, secret| {
-            if text.contains(&secret.0) { text.replace(&secret.0, "[secret]") } else { text }
+        let mut secrets: Vec<&str> = secrets.iter().map(Secret::reveal).collect();
+        // The longest first: where one secret begins another, the rest of that must not stay.
+        secrets.sort_by_key(|secret| Reverse(secret.len()));
+        secrets.into_iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| {
+            if text.contains(secret) { text.replace(secret, "[secret]") } else { text }
         })
     }
 }
