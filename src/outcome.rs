@@ -173,7 +173,12 @@ fn entries(list: Option<&Value>) -> &[Value] {
 }
 
 fn says_nothing_failed(body: &Value) -> bool {
-    body.get("fail").and_then(Value::as_array).is_some_and(Vec::is_empty)
+    // A function status that cannot be read may be one of failure.
+    let readable = match body.pointer("/meta/status") {
+        None | Some(Value::Null) => true,
+        Some(status) => status.as_u64().is_some_and(|status| (200..300).contains(&status)),
+    };
+    readable && body.get("fail").and_then(Value::as_array).is_some_and(Vec::is_empty)
 }
 
 /// The HTTP status, unless that is one of success and `meta.status` is not.
