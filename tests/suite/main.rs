@@ -13,3 +13,5 @@ mod readme;
 mod session;
 mod signing;
 mod tls;
+mod verdict;
+mod verdict_properties;

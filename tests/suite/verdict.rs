@@ -1,0 +1,258 @@
+//! What a reply means: every status, every code, every shape of a failure.
+
+use mimecast_eventd::code;
+use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
+use mimecast_eventd::outcome::{Outcome, Reply};
+use mimecast_eventd::secret::Secret;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What each status means where the body says nothing of use.
+const STATUSES: [(u16, &str); 27] = [
+    (200, "unavailable no_verdict"),
+    (201, "unavailable no_verdict"),
+    (204, "unavailable no_verdict"),
+    (301, "unavailable http_301"),
+    (302, "unavailable http_302"),
+    (400, "rejected http_400"),
+    (401, "unauthorised http_401"),
+    (403, "unauthorised http_403"),
+    (404, "rejected http_404"),
+    (405, "rejected http_405"),
+    (407, "unauthorised http_407"),
+    (408, "unavailable http_408"),
+    (409, "rejected http_409"),
+    (410, "rejected http_410"),
+    (413, "rejected http_413"),
+    (415, "rejected http_415"),
+    (418, "unauthorised http_418"),
+    (422, "rejected http_422"),
+    (429, "throttled 5000"),
+    (451, "rejected http_451"),
+    (499, "rejected http_499"),
+    (500, "unavailable http_500"),
+    (501, "unavailable http_501"),
+    (502, "unavailable http_502"),
+    (503, "unavailable http_503"),
+    (504, "unavailable http_504"),
+    (599, "unavailable http_599"),
+];
+
+/// Each row of the code table, the status that the code usually comes with, and what it means under
+/// that status as well as under 200.
+const CODES: [(&str, Operation, &str, u16, &str); 14] = [
+    ("err_folder_email_address_not_found", RemoveGroupMember, "", 404, "already_gone"),
+    ("err_managed_url_not_found", DeleteManagedUrl, "", 404, "already_gone"),
+    ("err_validation_*", RemoveGroupMember, "null", 400, "rejected"),
+    ("err_deserialise", RemoveGroupMember, "", 400, "rejected"),
+    ("err_xdk_operation_forbidden_for_address", RemoveGroupMember, "", 403, "rejected"),
+    ("err_xdk_invalid_signature", RemoveGroupMember, "", 401, "unauthorised"),
+    ("err_developer_key", DeleteManagedUrl, "", 400, "unauthorised"),
+    ("err_xdk_binding_expired", RemoveGroupMember, "", 418, "unauthorised"),
+    ("err_audit_log_incorrect_region", DeleteManagedUrl, "", 400, "unauthorised"),
+    ("token_expired", RemoveGroupMember, "", 401, "unauthorised"),
+    ("unauthorized", RemoveGroupMember, "", 401, "unauthorised"),
+    ("app_forbidden", DeleteManagedUrl, "", 403, "unauthorised"),
+    ("invalid_client", RemoveGroupMember, "", 401, "unauthorised"),
+    ("GatewayTimeout", DeleteManagedUrl, "", 504, "unavailable"),
+];
+
+#[test]
+fn a_reply_without_a_usable_body_is_read_by_its_status() {
+    let html = b"<html><body>502 Bad Gateway</body></html>".as_slice();
+    for (status, expected) in STATUSES {
+        for body in
+            [b"".as_slice(), html, b"it worked", b"null", b"[]", b"{}", b"{\"fail\":[", b"\xff"]
+        {
+            for operation in Operation::ALL {
+                assert_eq!(verdict(operation, status, body), expected, "{status} {body:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_empty_fail_is_success_under_a_status_of_success_alone() {
+    for (status, expected) in STATUSES {
+        let expected = if (200..300).contains(&status) { "applied" } else { expected };
+        for body in [
+            json!({"meta": {"status": 200}, "data": [], "fail": []}),
+            json!({"meta": {}, "data": [{"id": "x"}], "fail": [], "more": 1}),
+            json!({"fail": [], "errors": [], "error": null}),
+        ] {
+            assert_eq!(of(status, &body), expected, "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn the_status_in_the_body_counts_where_the_http_status_is_one_of_success() {
+    for (status, expected) in STATUSES {
+        let expected = match status {
+            200..300 => "applied",
+            429 => "unavailable http_429",
+            _ => expected,
+        };
+        let body = json!({"meta": {"status": status}, "data": [], "fail": []});
+        assert_eq!(of(200, &body), expected, "200 {body}");
+        assert_eq!(of(503, &body), "unavailable http_503", "503 {body}");
+    }
+    for status in [json!("200"), json!("500"), json!(-200), json!(65736), json!(200.5), json!({})] {
+        let body = json!({"meta": {"status": status}, "data": [], "fail": []});
+        assert_eq!(of(200, &body), "unavailable no_verdict", "{body}");
+    }
+}
+
+#[test]
+fn every_code_of_the_table_means_the_same_under_200_and_under_its_usual_status() {
+    for (code, operation, ending, status, outcome) in CODES {
+        let code = code.replace('*', ending);
+        let expected =
+            if outcome == "already_gone" { outcome.into() } else { format!("{outcome} {code}") };
+        for status in [200, status] {
+            for body in shapes(&code) {
+                let found = verdict(operation, status, body.to_string().as_bytes());
+                assert_eq!(found, expected, "{status} {body}");
+            }
+        }
+    }
+    let printed = code::table();
+    let printed: BTreeSet<&str> = printed
+        .lines()
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(printed, CODES.iter().map(|row| row.0).collect());
+}
+
+#[test]
+fn an_unknown_code_is_read_by_the_status_and_never_as_success() {
+    for (status, expected) in STATUSES {
+        let expected = match expected.split_once(' ').unwrap() {
+            _ if (200..300).contains(&status) => "rejected err_new_code".to_owned(),
+            ("throttled", _) => expected.to_owned(),
+            (outcome, _) => format!("{outcome} err_new_code"),
+        };
+        for body in shapes("err_new_code") {
+            assert_eq!(of(status, &body), expected, "{status} {body}");
+        }
+    }
+}
+
+#[test]
+fn already_gone_is_success_only_for_the_operation_it_belongs_to() {
+    for (code, operation, ..) in CODES.into_iter().filter(|row| row.4 == "already_gone") {
+        let body = shapes(code)[0].to_string();
+        let other = Operation::ALL.into_iter().find(|other| *other != operation).unwrap();
+        assert_eq!(verdict(other, 200, body.as_bytes()), format!("rejected {code}"));
+        assert_eq!(verdict(other, 404, body.as_bytes()), format!("rejected {code}"));
+        assert_eq!(verdict(operation, 503, body.as_bytes()), format!("unavailable {code}"));
+    }
+}
+
+#[test]
+fn the_gravest_of_several_failures_decides() {
+    let gone = "err_folder_email_address_not_found";
+    let rows: [(&[&str], &str); 6] = [
+        (&[gone, gone], "already_gone"),
+        (&[gone, "err_validation_null"], "rejected err_validation_null"),
+        (&["err_new", gone], "rejected err_new"),
+        (&["err_new", "GatewayTimeout"], "unavailable GatewayTimeout"),
+        (&["token_expired", "GatewayTimeout", gone], "unauthorised token_expired"),
+        (&["err_validation_null", "token_expired"], "unauthorised token_expired"),
+    ];
+    for (codes, expected) in rows {
+        let errors: Vec<Value> = codes.iter().map(|code| json!({"code": code})).collect();
+        let entries: Vec<Value> = errors.iter().map(|error| json!({"errors": [error]})).collect();
+        for body in [json!({"fail": [{"errors": errors}]}), json!({"fail": entries})] {
+            assert_eq!(of(200, &body), expected, "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_reply_with_success_and_failure_at_once_is_a_failure() {
+    let fail = json!([{"errors": [{"code": "err_validation_blank"}]}]);
+    let body = json!({"meta": {"status": 200}, "data": [{"id": "x"}], "fail": fail});
+    assert_eq!(of(200, &body), "rejected err_validation_blank");
+    assert_eq!(of(200, &json!({"fail": [], "errors": [{"code": "late"}]})), "rejected late");
+    assert_eq!(of(200, &json!({"fail": [], "error": "server_error"})), "rejected server_error");
+}
+
+#[test]
+fn odd_forms_of_fail_are_no_success() {
+    for (fail, expected) in [
+        (json!(null), "unavailable no_verdict"),
+        (json!({}), "rejected no_code"),
+        (json!({"errors": [{"code": "lone"}]}), "rejected lone"),
+        (json!([{}]), "rejected no_code"),
+        (json!([null]), "rejected no_code"),
+        (json!(["text"]), "rejected no_code"),
+        (json!([{"errors": []}]), "rejected no_code"),
+        (json!([{"errors": [{"message": "no code"}]}]), "rejected no_code"),
+        (json!([{"code": 42}]), "rejected 42"),
+        (json!([{"code": null}]), "rejected null"),
+        (json!(false), "rejected no_code"),
+        (json!(0), "rejected no_code"),
+    ] {
+        assert_eq!(of(200, &json!({"fail": fail})), expected, "{fail}");
+    }
+}
+
+#[test]
+fn a_429_is_never_a_failure_and_its_headers_say_how_long_to_wait() {
+    let body = shapes("err_xdk_invalid_signature")[0].to_string();
+    let wait = Some(Duration::from_millis(1234));
+    let reply = Reply { status: 429, body: body.as_bytes(), wait, hide: &[] };
+    assert_eq!(shown(&Outcome::of_reply(RemoveGroupMember, reply)), "throttled 1234");
+}
+
+#[test]
+fn the_detail_names_the_field_and_hides_the_address() {
+    let error =
+        json!({"code": "err_validation_blank", "message": "no ada@example.com", "field": "id"});
+    let body = json!({"fail": [{"key": {"emailAddress": "ada@example.com"}, "errors": [error]}]});
+    let body = body.to_string();
+    let reply = Reply { status: 200, body: body.as_bytes(), wait: None, hide: &[] };
+    let Outcome::Rejected(fault) = Outcome::of_reply(RemoveGroupMember, reply) else { panic!() };
+    assert!(fault.detail.contains("(field id)"), "{}", fault.detail);
+    assert!(!format!("{fault:?}").contains("ada@"), "{}", fault.detail);
+}
+
+#[test]
+fn of_two_secrets_one_of_which_begins_the_other_nothing_remains() {
+    let hide = [Secret::new("canary"), Secret::new("canary-and-more")];
+    assert_eq!(Secret::hide_all(&hide, "is canary-and-more".into()), "is [secret]");
+}
+
+/// A failure with `code` in each of the vendor's four shapes.
+fn shapes(code: &str) -> [Value; 4] {
+    let error = json!({"code": code, "message": "a message", "retryable": false});
+    [
+        json!({"meta": {"status": 200}, "data": [], "fail": [{"key": {"id": "x"}, "errors": [error]}]}),
+        json!({"fail": [error]}),
+        json!({"errors": [{"code": code, "message": "a message", "field": "id"}]}),
+        json!({"error": code, "error_description": "a description"}),
+    ]
+}
+
+fn of(status: u16, body: &Value) -> String {
+    verdict(RemoveGroupMember, status, body.to_string().as_bytes())
+}
+
+fn verdict(operation: Operation, status: u16, body: &[u8]) -> String {
+    shown(&Outcome::of_reply(operation, Reply { status, body, wait: None, hide: &[] }))
+}
+
+/// The outcome in a table's words: its label, and the code or the wait in milliseconds.
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Applied | Outcome::AlreadyGone => outcome.label().to_owned(),
+        Outcome::Throttled(wait) => format!("{} {}", outcome.label(), wait.as_millis()),
+        Outcome::Rejected(fault) | Outcome::Unauthorised(fault) | Outcome::Unavailable(fault) => {
+            format!("{} {}", outcome.label(), fault.code)
+        }
+    }
+}
