@@ -131,7 +131,8 @@ fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<Lane> {
             delivery_limit: reader.number(&key("delivery_limit"), 1, 1000),
             default_groups: reader.list(&key("default_groups")),
         };
-        if queues.contains(&lane.queue) {
+        // Without a name it has been found wrong already.
+        if !lane.queue.is_empty() && queues.contains(&lane.queue) {
             reader.mistake(&key("queue"), "is the queue of something else already");
         }
         queues.push(lane.queue.clone());
@@ -156,9 +157,7 @@ fn retry(reader: &mut Reader) -> Policy {
         initial_delay: reader.duration("retry.initial_delay", least, most),
         max_delay: reader.duration("retry.max_delay", least, most),
     };
-    if policy.initial_delay > policy.max_delay {
-        reader.mistake("retry.initial_delay", "must not be longer than retry.max_delay");
-    }
+    reader.in_order("retry.initial_delay", "retry.max_delay");
     policy
 }
 
@@ -185,10 +184,7 @@ fn breaker(reader: &mut Reader) -> Breaker {
         initial_probe_delay: reader.duration("breaker.initial_probe_delay", least, most),
         max_probe_delay: reader.duration("breaker.max_probe_delay", least, most),
     };
-    if breaker.initial_probe_delay > breaker.max_probe_delay {
-        let problem = "must not be longer than breaker.max_probe_delay";
-        reader.mistake("breaker.initial_probe_delay", problem);
-    }
+    reader.in_order("breaker.initial_probe_delay", "breaker.max_probe_delay");
     breaker
 }
 

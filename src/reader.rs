@@ -50,7 +50,8 @@ impl Reader {
         key: &str,
         parse: impl FnOnce(&str) -> Result<T, &'static str>,
     ) -> Option<T> {
-        if self.is_missing(key) {
+        // A value that could not even be gathered is not also called missing.
+        if self.is_missing(key) && !self.mistakes.iter().any(|mistake| mistake.key == key) {
             self.mistake(key, "is required");
         }
         self.optional(key, parse)
@@ -88,6 +89,16 @@ impl Reader {
             self.mistake(key, &format!("must be between {least} and {most}"));
         }
         duration
+    }
+
+    /// Holds the durations under `shorter` and `longer` to that order, where both can be read.
+    pub fn in_order(&mut self, shorter: &str, longer: &str) {
+        let read = |key| self.sources.value(key).0.and_then(|text| duration(text.reveal()).ok());
+        if let (Some(short), Some(long)) = (read(shorter), read(longer))
+            && short > long
+        {
+            self.mistake(shorter, &format!("must not be longer than {longer}"));
+        }
     }
 
     /// A whole number between `least` and `most`.
