@@ -94,7 +94,8 @@ impl Sources {
             Ok(table) => self.add_table("", &table, &origin),
             Err(error) => {
                 // The parser's full message shows the line itself, which may hold what it should not.
-                let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+                let line =
+                    1 + error.span().map_or(0, |span| text[..span.start].matches('\n').count());
                 self.mistake("--config", origin, &format!("line {line}: {}", error.message()));
             }
         }
@@ -120,7 +121,9 @@ impl Sources {
                     self.values
                         .insert(setting.key, (Secret::new(value.to_string()), origin.clone()));
                 }
-                (None, toml::Value::Table(table)) => self.add_table(&key, table, origin),
+                (None, toml::Value::Table(table)) if !table.is_empty() || is_table(&key) => {
+                    self.add_table(&key, table, origin);
+                }
                 (None, _) => {
                     let known = SETTINGS.iter().map(|setting| setting.key.to_owned());
                     self.mistake(&key, origin.clone(), &unknown("key", &key, known));
@@ -201,6 +204,11 @@ impl fmt::Display for Origin {
 
 fn setting(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+fn is_table(key: &str) -> bool {
+    let within = |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    SETTINGS.iter().any(|setting| within(setting.key))
 }
 
 /// Says that `name` is not known, and which known name is near. The value stays unsaid: it may be a
