@@ -92,7 +92,8 @@ impl Mimecast {
         let kinds = [("hmac", HMAC_REGIONS), ("oauth2", OAUTH2_REGIONS)];
         reader.required("mimecast.auth", |_| Ok(()));
         let regions = reader.one_of("mimecast.auth", &kinds)?;
-        let base_url = own_url.or_else(|| region(reader, regions));
+        let region = region(reader, regions);
+        let base_url = own_url.or(region);
         let credentials = if regions == HMAC_REGIONS {
             Credentials::Hmac(Keys {
                 access_key: reader.secret("mimecast.access_key"),
@@ -140,7 +141,7 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// The base URL of the configured region, wanted only where there is no URL of one's own.
+/// The base URL of the configured region, needed only where there is no URL of one's own.
 fn region(reader: &mut Reader, regions: &[(&str, &str)]) -> Option<Url> {
     if reader.is_missing("mimecast.base_url") && reader.is_missing("mimecast.region") {
         reader.mistake("mimecast.base_url", "is required, or else mimecast.region");
