@@ -140,8 +140,9 @@ impl Address {
         }
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("has no host")?;
         let vhost = url.path().strip_prefix('/').unwrap_or("%2f");
-        if vhost.contains('/') {
-            return Err("has more than one part in its path; write a / in the virtual host as %2f");
+        // Behind a password with a / in it the parser takes the rest of the password for a path.
+        if vhost.contains(['/', '@']) {
+            return Err("has a / or @ in its path; write them as %2f and %40, in the password too");
         }
         let (username, password) = match (url.username(), url.password()) {
             ("", None) => ("guest", "guest"),
@@ -188,6 +189,7 @@ mod tests {
             "canary",
             "amqp://canary:canary@/x",
             "amqp://h/canary/x",
+            "amqp://user:1/canary@h",
             "amqp://h/?canary",
             "amqp://canary%ff@h",
             "amqp://h:canary",
