@@ -11,6 +11,7 @@ mod golden;
 mod process;
 mod readme;
 mod session;
+mod settings;
 mod signing;
 mod tls;
 mod verdict;

@@ -11,28 +11,38 @@ pub type Variables = BTreeMap<String, String>;
 
 /// API 1.0, with the keys that `fake` accepts.
 pub fn hmac(fake: &FakeMimecast) -> Variables {
-    let keys = fake_mimecast::Credentials::default();
-    let mut variables = common(fake);
-    variables.extend([
-        named("MIMECAST__AUTH", "hmac"),
-        named("MIMECAST__ACCESS_KEY", &keys.access_key),
-        named("MIMECAST__SECRET_KEY", &keys.secret_key),
-        named("MIMECAST__APP_ID", &keys.app_id),
-        named("MIMECAST__APP_KEY", &keys.app_key),
-    ]);
+    let mut variables = hmac_without_url();
+    variables.extend(common(fake));
     variables
 }
 
 /// API 2.0, with the client that `fake` accepts.
 pub fn oauth2(fake: &FakeMimecast) -> Variables {
+    let mut variables = oauth2_without_url();
+    variables.extend(common(fake));
+    variables
+}
+
+/// API 1.0, of which only the place is missing.
+pub fn hmac_without_url() -> Variables {
     let keys = fake_mimecast::Credentials::default();
-    let mut variables = common(fake);
-    variables.extend([
+    Variables::from([
+        named("MIMECAST__AUTH", "hmac"),
+        named("MIMECAST__ACCESS_KEY", &keys.access_key),
+        named("MIMECAST__SECRET_KEY", &keys.secret_key),
+        named("MIMECAST__APP_ID", &keys.app_id),
+        named("MIMECAST__APP_KEY", &keys.app_key),
+    ])
+}
+
+/// API 2.0, of which only the place is missing.
+pub fn oauth2_without_url() -> Variables {
+    let keys = fake_mimecast::Credentials::default();
+    Variables::from([
         named("MIMECAST__AUTH", "oauth2"),
         named("MIMECAST__CLIENT_ID", &keys.client_id),
         named("MIMECAST__CLIENT_SECRET", &keys.client_secret),
-    ]);
-    variables
+    ])
 }
 
 /// The setting `name`, without the prefix that all have.

@@ -1,0 +1,182 @@
+//! What is said when settings are wrong: all of it at once, each with its key and its source.
+
+use super::{file, os, printed, refused, refused_file, with};
+use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url, read};
+use mimecast_eventd::config::Settings;
+use mimecast_eventd::setting::SETTINGS;
+use mimecast_eventd::source::Sources;
+use tempfile::TempDir;
+
+#[test]
+fn all_mistakes_of_all_sources_are_told_at_once_each_with_its_key_and_source() {
+    let folder = TempDir::new().unwrap();
+    let text = "drain_timeout = 25\nverbose = true\n[amqp]\npassword = \"x\"\ntopology = \"guess\"\n\
+                [mimecast]\ntimeuot = \"1s\"\n[events.\"url.unblock\"]\nenabled = \"maybe\"\n";
+    let path = file(&folder, "settings.toml", text);
+    let variables: Variables = [
+        named("AMQP__URL", "http://broker"),
+        named("AMQP__EXCHANGE", " "),
+        named("AMQP__TLS__CERT_FILE", "/nowhere"),
+        named("EVENTS__USER_OFFBOARDED__PREFETCH", "many"),
+        named("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", "[\"\"]"),
+        named("MIMECAST__AUTH", "hmac"),
+        named("MIMECAST__REGION", "mars"),
+        named("MIMECAST__ACCESS_KEY", "two words"),
+        named("MIMECAST__SECRET_KEY", "???"),
+        named("MIMECAST__APP_KEY_FILE", "/nowhere"),
+        named("RETRY__MAX_DELAY", "long"),
+        named("RETRY__LADDER", "10s"),
+        named("BREAKER__MAX_PROBE_DELAY", "1s"),
+        named("ADMIN_LISTEN", "127.0.0.1:1"),
+    ]
+    .into();
+    let flags = [("admin.listen", "nine".to_owned()), ("log.level", "loud".to_owned())];
+    let mistakes = printed(Settings::read(Sources::gather(flags, os(&variables), Some(&path))));
+    let path = path.display().to_string();
+    let mistakes: Vec<String> =
+        mistakes.iter().map(|mistake| mistake.replace(&path, "settings")).collect();
+    assert_eq!(
+        mistakes,
+        [
+            "amqp.password (file settings): is a secret and belongs in EVENTD_AMQP__PASSWORD or \
+             EVENTD_AMQP__PASSWORD_FILE",
+            "mimecast.timeuot (file settings): there is no such key; did you mean mimecast.timeout?",
+            "verbose (file settings): there is no such key",
+            "EVENTD_ADMIN_LISTEN (variable EVENTD_ADMIN_LISTEN): there is no such variable; did you \
+             mean EVENTD_ADMIN__LISTEN?",
+            "mimecast.app_key (file named by EVENTD_MIMECAST__APP_KEY_FILE): cannot be read: No such \
+             file or directory (os error 2)",
+            "amqp.url (variable EVENTD_AMQP__URL): must begin with amqp:// or amqps://",
+            "amqp.tls.cert_file (variable EVENTD_AMQP__TLS__CERT_FILE): names a file that cannot be \
+             read",
+            "amqp.exchange (variable EVENTD_AMQP__EXCHANGE): must not be empty",
+            "amqp.topology (file settings): must be one of declare, verify",
+            "events.\"user.offboarded\".prefetch (variable \
+             EVENTD_EVENTS__USER_OFFBOARDED__PREFETCH): must be a whole number",
+            "events.\"user.offboarded\".default_groups (variable \
+             EVENTD_EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS): has a blank entry",
+            "events.\"url.unblock\".enabled (file settings): must be one of true, false",
+            "mimecast.region (variable EVENTD_MIMECAST__REGION): must be one of eu, de, us, usb, ca, \
+             za, au, je, sandbox, uspcom",
+            "mimecast.access_key (variable EVENTD_MIMECAST__ACCESS_KEY): must be visible ASCII \
+             characters without spaces",
+            "mimecast.secret_key (variable EVENTD_MIMECAST__SECRET_KEY): must be base64, as the \
+             vendor issues it",
+            "mimecast.app_id (not set): is required",
+            "retry.max_delay (variable EVENTD_RETRY__MAX_DELAY): must be a duration such as 200ms, \
+             30s or 5m",
+            "retry.ladder (variable EVENTD_RETRY__LADDER): must be a list such as [\"one\",\"two\"]",
+            "breaker.initial_probe_delay (default): must not be longer than breaker.max_probe_delay",
+            "admin.listen (flag --admin-listen): must be an address and port such as 127.0.0.1:9464",
+            "drain_timeout (file settings): must be a duration such as 200ms, 30s or 5m",
+            "log.level (flag --log-level): must be one of error, warn, info, debug",
+        ]
+    );
+}
+
+#[test]
+fn every_setting_that_is_not_free_text_refuses_what_it_cannot_be() {
+    let free = [
+        "amqp.username",
+        "amqp.password",
+        "amqp.exchange",
+        "amqp.dead_letter_exchange",
+        "amqp.dead_letter_queue",
+        "events.\"user.offboarded\".queue",
+        "events.\"url.unblock\".queue",
+    ];
+    for setting in SETTINGS {
+        let mut found = 0;
+        for mut variables in [with(&[]), with_oauth2()] {
+            variables.insert(setting.variable(), "\0garbage".into());
+            for mistake in read(&variables).err().unwrap_or_default() {
+                let variable = format!("variable {}", setting.variable());
+                assert_eq!(
+                    (&*mistake.key, mistake.origin.to_string()),
+                    (setting.key, variable),
+                    "{mistake}"
+                );
+                found += 1;
+            }
+        }
+        assert_eq!(found == 0, free.contains(&setting.key), "{}", setting.key);
+    }
+}
+
+#[test]
+fn every_setting_refuses_to_be_empty() {
+    for setting in SETTINGS {
+        let refuses = [with(&[]), with_oauth2()].into_iter().any(|mut variables| {
+            variables.insert(setting.variable(), String::new());
+            let mistakes = read(&variables).err().unwrap_or_default();
+            mistakes.iter().any(|mistake| mistake.key == setting.key)
+        });
+        assert!(refuses, "{}", setting.key);
+    }
+}
+
+#[test]
+fn what_the_way_to_authenticate_needs_is_required_and_nothing_else() {
+    let required = |kind: &str| {
+        refused(&[named("MIMECAST__AUTH", kind), named("MIMECAST__REGION", "us")].into())
+    };
+    let missing = |keys: &[&str]| -> Vec<String> {
+        keys.iter().map(|key| format!("mimecast.{key} (not set): is required")).collect()
+    };
+    assert_eq!(required("hmac"), missing(&["access_key", "secret_key", "app_id", "app_key"]));
+    assert_eq!(required("oauth2"), missing(&["client_id", "client_secret"]));
+    assert_eq!(refused(&Variables::new()), missing(&["auth"]));
+    assert_eq!(
+        required("basic"),
+        ["mimecast.auth (variable EVENTD_MIMECAST__AUTH): must be one of hmac, oauth2"]
+    );
+}
+
+#[test]
+fn a_place_is_required_and_a_region_belongs_to_its_api() {
+    let nowhere = ["mimecast.base_url (not set): is required, or else mimecast.region"];
+    assert_eq!(refused(&hmac_without_url()), nowhere);
+    assert_eq!(refused(&oauth2_without_url()), nowhere);
+    let mut variables = oauth2_without_url();
+    variables.extend([named("MIMECAST__REGION", "eu")]);
+    let expected =
+        "mimecast.region (variable EVENTD_MIMECAST__REGION): must be one of global, uk, us";
+    assert_eq!(refused(&variables), [expected]);
+    variables.extend([named("MIMECAST__BASE_URL", "https://api.example")]);
+    assert_eq!(refused(&variables), [expected], "a base URL does not make it right");
+}
+
+#[test]
+fn an_unknown_key_is_a_mistake_with_the_nearest_known_one() {
+    for (name, near) in [
+        ("MIMECAST__TIMEOT", "; did you mean EVENTD_MIMECAST__TIMEOUT?"),
+        ("MIMECAST_TIMEOUT", "; did you mean EVENTD_MIMECAST__TIMEOUT?"),
+        (
+            "EVENTS__USER__OFFBOARDED__QUEUE",
+            "; did you mean EVENTD_EVENTS__USER_OFFBOARDED__QUEUE?",
+        ),
+        ("mimecast__timeout", ""),
+        ("XYZZY", ""),
+    ] {
+        let mistake = format!("EVENTD_{name} (variable EVENTD_{name}): there is no such variable");
+        assert_eq!(refused(&with(&[(name, "x")])), [format!("{mistake}{near}")]);
+    }
+    for (text, key, near) in [
+        ("[retry]\natempts = 3", "retry.atempts", "; did you mean retry.attempts?"),
+        ("[retry.ladders]", "retry.ladders", "; did you mean retry.ladder?"),
+        ("[[xyzzy]]\nx = 1", "xyzzy", ""),
+        ("[events.\"user.offborded\"]\nqueue = \"x\"", "events.\"user.offborded\".queue", ""),
+        ("[events.user.offboarded]\nqueue = \"x\"", "events.user.offboarded.queue", ""),
+    ] {
+        let mistakes = refused_file(text);
+        let mistake = format!("{key} (file settings): there is no such key{near}");
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(&mistake), "{mistakes:?}");
+    }
+}
+
+/// Everything that is valid with API 2.0, so that its own settings are looked at.
+fn with_oauth2() -> Variables {
+    let mut variables = oauth2_without_url();
+    variables.extend([named("MIMECAST__REGION", "uk")]);
+    variables
+}
