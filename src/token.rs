@@ -7,6 +7,7 @@ use crate::secret::Secret;
 use crate::sign::Stamp;
 use crate::transport::{Received, Transport};
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -15,6 +16,12 @@ use tokio::time::Instant;
 /// A token is renewed when this much of its life is left, or a fifth of it if that is less, so that
 /// none ends on its way to the vendor.
 const MARGIN: Duration = Duration::from_secs(60);
+
+/// The life of a token whose end is not told.
+const UNTOLD_LIFE: Duration = Duration::from_mins(5);
+
+/// No token is kept for longer, whatever its end.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
 /// The token shared by all calls.
 #[derive(Debug)]
@@ -33,7 +40,8 @@ struct Held {
 #[derive(Deserialize)]
 struct Grant {
     access_token: String,
-    expires_in: u64,
+    #[serde(default)]
+    expires_in: Value,
 }
 
 impl Tokens {
@@ -53,7 +61,8 @@ impl Tokens {
             return Ok(held.token.clone());
         }
         let grant = self.fetch(stamp).await?;
-        let life = Duration::from_secs(grant.expires_in);
+        let life = grant.expires_in.as_u64().map_or(UNTOLD_LIFE, Duration::from_secs);
+        let life = life.min(LONGEST_LIFE);
         let token = Secret::new(grant.access_token);
         let renew_at = Instant::now() + life - MARGIN.min(life / 5);
         *held = Some(Held { token: token.clone(), renew_at });
