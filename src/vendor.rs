@@ -79,7 +79,8 @@ impl Vendor {
             let wait = match &outcome {
                 Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
                 Outcome::Unauthorised(_) => second_try.take(),
-                Outcome::Throttled(wait) => Some(*wait),
+                // A vendor that asks for no wait at all is not to be flooded.
+                Outcome::Throttled(wait) => Some((*wait).max(self.policy.initial_delay)),
                 Outcome::Unavailable(_) => delays.next(),
             };
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < deadline) else {
