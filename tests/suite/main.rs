@@ -14,5 +14,6 @@ mod session;
 mod settings;
 mod signing;
 mod tls;
+mod vendor;
 mod verdict;
 mod verdict_properties;

@@ -1,0 +1,173 @@
+//! Every fault that the fake knows: what it comes to and after how many attempts.
+
+use super::{ATTEMPTS, BOTH, Pair, delete, remove_ada};
+use fake_mimecast::{Fault, FaultKind, Operation};
+use std::collections::BTreeMap;
+
+#[tokio::test]
+async fn every_lasting_fault_comes_to_its_conclusion_after_its_attempts() {
+    let fail = |code: &str| FaultKind::Fail { code: code.into(), message: String::new() };
+    let flat = |status, code: &str| FaultKind::FlatFail { status, code: code.into() };
+    let errors = |status, code: &str| FaultKind::ErrorsShape { status, code: code.into() };
+    let oauth = |status, error: &str| FaultKind::OAuthShape { status, error: error.into() };
+    let rows = [
+        // Refused for good: once is enough.
+        (FaultKind::status(400), "rejected http_400", 1),
+        (FaultKind::status(404), "rejected http_404", 1),
+        (FaultKind::status(405), "rejected http_405", 1),
+        (FaultKind::status(409), "rejected http_409", 1),
+        (FaultKind::status(413), "rejected http_413", 1),
+        (FaultKind::status(422), "rejected http_422", 1),
+        (FaultKind::Html { status: 404 }, "rejected http_404", 1),
+        (fail("err_validation_null"), "rejected err_validation_null", 1),
+        (fail("err_managed_url_not_found"), "rejected err_managed_url_not_found", 1),
+        (fail("err_of_tomorrow"), "rejected err_of_tomorrow", 1),
+        (errors(400, "err_deserialise"), "rejected err_deserialise", 1),
+        (FaultKind::MixedFail { code: "err_new".into() }, "rejected err_new", 1),
+        // Already so.
+        (fail("err_folder_email_address_not_found"), "already_gone", 1),
+        // Ours: one second try.
+        (FaultKind::status(401), "unauthorised http_401", 2),
+        (FaultKind::status(403), "unauthorised http_403", 2),
+        (FaultKind::status(407), "unauthorised http_407", 2),
+        (FaultKind::Unauthorised, "unauthorised err_xdk_invalid_signature", 2),
+        (FaultKind::Expired, "unauthorised err_xdk_binding_expired", 2),
+        (FaultKind::Forbidden, "unauthorised app_forbidden", 2),
+        (fail("err_developer_key"), "unauthorised err_developer_key", 2),
+        (flat(401, "token_expired"), "unauthorised token_expired", 2),
+        (oauth(401, "invalid_client"), "unauthorised invalid_client", 2),
+        // Passing, for all one knows: every attempt.
+        (FaultKind::status(408), "unavailable http_408", 3),
+        (FaultKind::status(500), "unavailable http_500", 3),
+        (FaultKind::status(501), "unavailable http_501", 3),
+        (FaultKind::status(502), "unavailable http_502", 3),
+        (FaultKind::status(503), "unavailable http_503", 3),
+        (FaultKind::status(504), "unavailable http_504", 3),
+        (flat(504, "GatewayTimeout"), "unavailable GatewayTimeout", 3),
+        (errors(500, "internal"), "unavailable internal", 3),
+        (FaultKind::Html { status: 200 }, "unavailable no_verdict", 3),
+        (FaultKind::Html { status: 502 }, "unavailable http_502", 3),
+        (FaultKind::EmptyBody { status: 200 }, "unavailable no_verdict", 3),
+        (FaultKind::EmptyBody { status: 204 }, "unavailable no_verdict", 3),
+        (FaultKind::NotJson, "unavailable no_verdict", 3),
+        (FaultKind::Reset, "unavailable connection", 3),
+        (FaultKind::LoseReply, "unavailable connection", 3),
+        (FaultKind::Truncated, "unavailable connection", 3),
+    ];
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        for (kind, expected, attempts) in &rows {
+            let before = pair.operation_calls();
+            pair.fake.inject(Fault::always(kind.clone()));
+            let (outcome, history) = pair.execute(&remove_ada()).await;
+            pair.fake.heal();
+            assert_eq!((&*outcome, history.attempts), (*expected, *attempts), "{kind:?}");
+            let calls = pair.operation_calls() - before;
+            assert_eq!(calls, usize::try_from(*attempts).unwrap(), "{kind:?}");
+            assert_eq!(history.first_failed_at.is_some(), outcome != "already_gone");
+        }
+        assert_eq!(pair.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_fault_that_passes_is_forgotten() {
+    for generation in BOTH {
+        for kind in [
+            FaultKind::status(500),
+            FaultKind::Html { status: 200 },
+            FaultKind::Reset,
+            FaultKind::Truncated,
+            FaultKind::Unauthorised,
+            FaultKind::fail("err_developer_key"),
+        ] {
+            let pair = Pair::new(generation).await;
+            pair.fake.add_member("group-1", "ada@example.com");
+            pair.fake.inject(Fault::next(kind.clone()));
+            let (outcome, history) = pair.execute(&remove_ada()).await;
+            assert_eq!((&*outcome, history.attempts), ("applied", 2), "{kind:?}");
+            assert!(history.first_failed_at.is_some());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_reply_and_then_already_gone_is_success() {
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        pair.fake.add_member("group-1", "ada@example.com");
+        pair.fake.add_url("url-1");
+        for command in [remove_ada(), delete("url-1")] {
+            pair.fake.inject(Fault::next(FaultKind::LoseReply));
+            let (outcome, history) = pair.execute(&command).await;
+            assert_eq!((&*outcome, history.attempts), ("already_gone", 2));
+        }
+        assert!(!pair.fake.is_member("group-1", "ada@example.com") && !pair.fake.has_url("url-1"));
+        assert_eq!(pair.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_takes_too_long_is_a_passing_fault() {
+    for generation in BOTH {
+        let pair = Pair::with(generation, &[ATTEMPTS, ("MIMECAST__TIMEOUT", "300ms")]).await;
+        pair.fake.add_url("url-1");
+        pair.fake.inject(Fault::next(FaultKind::Hang).times(3));
+        let (outcome, history) = pair.execute(&delete("url-1")).await;
+        assert_eq!((&*outcome, history.attempts), ("unavailable timeout", 3));
+        pair.fake.inject(Fault::next(FaultKind::Hang));
+        let (outcome, history) = pair.execute(&delete("url-1")).await;
+        assert_eq!((&*outcome, history.attempts), ("applied", 2));
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_is_not_there_is_a_passing_fault() {
+    // Bound but not listening: the port is nobody else's, and connections to it are refused.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    let pair = Pair::with(BOTH[0], &[ATTEMPTS, ("MIMECAST__BASE_URL", &url)]).await;
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!((&*outcome, history.attempts), ("unavailable connect", 3));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    for generation in BOTH {
+        for status in [301, 302, 303, 307, 308] {
+            let pair = Pair::new(generation).await;
+            pair.fake.add_url("url-1");
+            let to = pair.fake.base_url() + Operation::DeleteManagedUrl.path();
+            let redirect = FaultKind::Status {
+                status,
+                headers: BTreeMap::from([("location".into(), to)]),
+                body: String::new(),
+                content_type: String::new(),
+            };
+            pair.fake.inject(Fault::next(redirect).times(3));
+            let (outcome, history) = pair.execute(&delete("url-1")).await;
+            assert_eq!((outcome, history.attempts), (format!("unavailable http_{status}"), 3));
+            assert_eq!(pair.operation_calls(), 3);
+            assert!(pair.fake.has_url("url-1"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_is_read_up_to_a_mebibyte_and_no_further() {
+    let success = r#"{"meta":{"status":200},"data":[],"fail":[]}"#;
+    for (size, expected) in
+        [(1024 * 1024, "applied"), (1024 * 1024 + 1, "unavailable reply_too_large")]
+    {
+        let pair = Pair::new(BOTH[0]).await;
+        let reply = FaultKind::Status {
+            status: 200,
+            headers: BTreeMap::new(),
+            body: success.to_owned() + &" ".repeat(size - success.len()),
+            content_type: "application/json".into(),
+        };
+        pair.fake.inject(Fault::always(reply));
+        assert_eq!(pair.execute(&delete("url-1")).await.0, expected);
+    }
+}

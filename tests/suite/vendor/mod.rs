@@ -1,0 +1,123 @@
+//! The vendor over real HTTP: what each reply and each broken connection comes to, in either
+//! generation of the API.
+
+mod calls;
+mod faults;
+mod tokens;
+mod waits;
+
+use crate::support::settings::{self, Variables, named};
+use crate::support::{DEADLINE, install_crypto_provider};
+use chrono::Utc;
+use fake_mimecast::{Credentials, FakeMimecast, Operation};
+use mimecast_eventd::command::Command;
+use mimecast_eventd::disposition::{Conclusion, History};
+use mimecast_eventd::event::Member;
+use mimecast_eventd::metrics::Metrics;
+use mimecast_eventd::outcome::Outcome;
+use mimecast_eventd::sign::Stamp;
+use mimecast_eventd::vendor::Vendor;
+use std::sync::Arc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The settings of either generation.
+const BOTH: [fn(&FakeMimecast) -> Variables; 2] = [settings::hmac, settings::oauth2];
+
+/// Three attempts show the first, one in between and the last.
+const ATTEMPTS: (&str, &str) = ("RETRY__ATTEMPTS", "3");
+
+/// A client and the fake that it talks to.
+struct Pair {
+    fake: FakeMimecast,
+    vendor: Vendor,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+}
+
+impl Pair {
+    async fn new(generation: fn(&FakeMimecast) -> Variables) -> Pair {
+        Pair::with(generation, &[ATTEMPTS]).await
+    }
+
+    async fn with(generation: fn(&FakeMimecast) -> Variables, own: &[(&str, &str)]) -> Pair {
+        Pair::stamped(generation, own, fresh).await
+    }
+
+    async fn stamped(
+        generation: fn(&FakeMimecast) -> Variables,
+        own: &[(&str, &str)],
+        fresh: fn() -> Stamp,
+    ) -> Pair {
+        install_crypto_provider();
+        let fake = FakeMimecast::start(Credentials::default()).await;
+        let mut variables = generation(&fake);
+        variables.extend(own.iter().map(|(name, value)| named(name, value)));
+        let settings = settings::read(&variables).unwrap();
+        let metrics = Arc::new(Metrics::new("test"));
+        let vendor =
+            Vendor::new(&settings.mimecast, settings.retry, fresh, Arc::clone(&metrics)).unwrap();
+        Pair { fake, vendor, metrics, stop: CancellationToken::new() }
+    }
+
+    /// Carries out `command`; the words are those of [`shown`].
+    async fn execute(&self, command: &Command) -> (String, History) {
+        self.execute_until(command, Instant::now() + DEADLINE).await
+    }
+
+    async fn execute_until(&self, command: &Command, deadline: Instant) -> (String, History) {
+        let (conclusion, history) = self.conclude(command, deadline).await;
+        (shown(&conclusion), history)
+    }
+
+    async fn conclude(&self, command: &Command, deadline: Instant) -> (Conclusion, History) {
+        let mut history = History::default();
+        let conclusion = self.vendor.execute(command, &mut history, deadline, &self.stop).await;
+        (conclusion, history)
+    }
+
+    /// How many calls of the operations, not of the token endpoint, have come.
+    fn operation_calls(&self) -> usize {
+        self.fake.calls().iter().filter(|call| call.operation != Operation::Token).count()
+    }
+
+    fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no series {series} in\n{text}")).parse().unwrap()
+    }
+}
+
+/// A conclusion as the label of its outcome, with its code where it has one.
+fn shown(conclusion: &Conclusion) -> String {
+    match conclusion {
+        Conclusion::Stopped => "stopped".to_owned(),
+        Conclusion::Outcome(outcome) => match outcome {
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => {
+                outcome.label().to_owned()
+            }
+            Outcome::Rejected(fault)
+            | Outcome::Unauthorised(fault)
+            | Outcome::Unavailable(fault) => format!("{} {}", outcome.label(), fault.code),
+        },
+    }
+}
+
+fn fresh() -> Stamp {
+    Stamp { at: Utc::now(), request_id: Uuid::new_v4() }
+}
+
+/// Takes Ada out of the group.
+fn remove_ada() -> Command {
+    remove("group-1", "ada@example.com")
+}
+
+fn remove(group: &str, address: &str) -> Command {
+    let member = Member::EmailAddress(address.to_owned());
+    Command::RemoveGroupMember { group_id: group.to_owned(), member }
+}
+
+fn delete(id: &str) -> Command {
+    Command::DeleteManagedUrl { id: id.to_owned() }
+}

@@ -1,0 +1,143 @@
+//! The tokens of API 2.0: fetched once, renewed in time, renewed after a refusal.
+
+use super::{ATTEMPTS, Pair, delete, remove_ada};
+use crate::support::settings::oauth2;
+use fake_mimecast::{Fault, FaultKind, Operation};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+#[tokio::test]
+async fn one_token_serves_many_calls_at_once_and_after_each_other() {
+    let pair = Pair::new(oauth2).await;
+    let command = delete("url-1");
+    tokio::join!(pair.execute(&command), pair.execute(&command), pair.execute(&command));
+    pair.execute(&remove_ada()).await;
+    assert_eq!((pair.fake.tokens_issued(), pair.operation_calls()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_ends() {
+    // A minute before its end, or a fifth of its life if that is less.
+    for (lifetime, renewed_after) in [(1799, 1739), (100, 80)] {
+        let pair = Pair::new(oauth2).await;
+        pair.fake.token_lifetime(lifetime);
+        pair.execute(&remove_ada()).await;
+        pass(Duration::from_secs(renewed_after - 2)).await;
+        pair.execute(&remove_ada()).await;
+        assert_eq!(pair.fake.tokens_issued(), 1);
+        pass(Duration::from_secs(3)).await;
+        pair.execute(&remove_ada()).await;
+        assert_eq!(pair.fake.tokens_issued(), 2);
+        assert!(pair.fake.calls().iter().all(|call| call.status == Some(200)));
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_renewed_once_and_for_all_calls() {
+    let pair = Pair::new(oauth2).await;
+    pair.execute(&remove_ada()).await;
+    pair.fake.revoke_tokens();
+    let command = delete("url-1");
+    let (one, other) = tokio::join!(pair.execute(&command), pair.execute(&command));
+    assert_eq!((&*one.0, &*other.0), ("already_gone", "already_gone"));
+    assert!(one.1.attempts <= 2 && other.1.attempts <= 2);
+    assert_eq!(pair.fake.tokens_issued(), 2);
+    assert_eq!(pair.fake.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_is_used_whatever_is_said_about_its_end() {
+    for expires_in in [json!(u64::MAX), json!(0), json!(null), json!("3600"), json!(-1)] {
+        let pair = Pair::new(oauth2).await;
+        pair.execute(&remove_ada()).await;
+        pair.fake.revoke_tokens();
+        let grant = json!({"access_token": "CANARY-token-2", "expires_in": expires_in});
+        pair.fake
+            .inject(Fault::next(reply(200, grant.to_string())).for_operation(Operation::Token));
+        // The fake did not issue it, so it is refused and another one must be fetched.
+        let (outcome, _) = pair.execute(&remove_ada()).await;
+        assert_eq!(outcome, "unauthorised unauthorized", "{expires_in}");
+        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone", "{expires_in}");
+    }
+}
+
+#[tokio::test]
+async fn no_fault_of_the_token_endpoint_is_the_items_fault() {
+    let no_token = json!({"token_type": "Bearer", "expires_in": 1799}).to_string();
+    for (kind, expected, attempts) in [
+        (FaultKind::status(400), "unauthorised http_400", 2),
+        (FaultKind::status(404), "unauthorised http_404", 2),
+        (
+            FaultKind::OAuthShape { status: 400, error: "invalid_scope".into() },
+            "unauthorised invalid_scope",
+            2,
+        ),
+        (
+            FaultKind::OAuthShape { status: 401, error: "invalid_client".into() },
+            "unauthorised invalid_client",
+            2,
+        ),
+        (
+            FaultKind::OAuthShape { status: 200, error: "invalid_client".into() },
+            "unauthorised invalid_client",
+            2,
+        ),
+        (FaultKind::Forbidden, "unauthorised app_forbidden", 2),
+        (FaultKind::status(500), "unavailable http_500", 3),
+        (FaultKind::status(503), "unavailable http_503", 3),
+        (FaultKind::status(302), "unavailable http_302", 3),
+        (FaultKind::Html { status: 200 }, "unavailable no_verdict", 3),
+        (FaultKind::Html { status: 502 }, "unavailable http_502", 3),
+        (FaultKind::NotJson, "unavailable no_verdict", 3),
+        (FaultKind::Reset, "unavailable connection", 3),
+        (FaultKind::LoseReply, "unavailable connection", 3),
+        (FaultKind::Hang, "unavailable timeout", 3),
+        (reply(200, no_token), "unavailable no_verdict", 3),
+        (
+            reply(200, json!({"meta": {"status": 200}, "fail": []}).to_string()),
+            "unavailable no_token",
+            3,
+        ),
+    ] {
+        let pair = Pair::with(oauth2, &[ATTEMPTS, ("MIMECAST__TIMEOUT", "500ms")]).await;
+        pair.fake.inject(Fault::always(kind.clone()).for_operation(Operation::Token));
+        let (outcome, history) = pair.execute(&remove_ada()).await;
+        assert_eq!((&*outcome, history.attempts), (expected, attempts), "{kind:?}");
+        assert_eq!(pair.operation_calls(), 0, "{kind:?}");
+        pair.fake.heal();
+        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone", "{kind:?}");
+        assert_eq!(pair.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_asks_to_wait_is_waited_for() {
+    let pair = Pair::new(oauth2).await;
+    let throttle = FaultKind::Throttle { reset_milliseconds: Some(1), retry_after: None };
+    pair.fake.inject(Fault::next(throttle).times(10).for_operation(Operation::Token));
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!((&*outcome, history.attempts), ("already_gone", 11));
+}
+
+#[tokio::test]
+async fn neither_client_nor_secret_is_repeated_from_the_token_endpoint() {
+    let pair = Pair::new(oauth2).await;
+    let echo = "CANARY-client-id and CANARY-client-secret are not known";
+    let body = json!({"error": echo, "error_description": echo}).to_string();
+    pair.fake.inject(Fault::always(reply(401, body)).for_operation(Operation::Token));
+    let (outcome, _) = pair.execute(&remove_ada()).await;
+    assert_eq!(outcome, "unauthorised [secret] and [secret] are not known");
+}
+
+/// Lets so much time pass at once, for the tokens of both sides.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+fn reply(status: u16, body: String) -> FaultKind {
+    let content_type = "application/json".to_owned();
+    FaultKind::Status { status, headers: BTreeMap::new(), body, content_type }
+}

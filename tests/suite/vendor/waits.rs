@@ -1,0 +1,120 @@
+//! Waits between attempts: what the vendor asks for, what the deadline allows, what a stop ends.
+
+use super::{ATTEMPTS, BOTH, Pair, delete, remove_ada};
+use crate::support::DEADLINE;
+use fake_mimecast::{Fault, FaultKind};
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[tokio::test]
+async fn a_429_is_waited_out_and_never_counts_as_an_attempt_of_the_policy() {
+    for generation in BOTH {
+        let pair = Pair::with(generation, &[("RETRY__ATTEMPTS", "2")]).await;
+        pair.fake.add_url("url-1");
+        pair.fake.inject(Fault::next(throttle(Some(1), None)).times(5));
+        pair.fake.inject(Fault::next(FaultKind::status(503)));
+        pair.fake.inject(Fault::next(throttle(Some(1), None)).times(5));
+        let (outcome, history) = pair.execute(&delete("url-1")).await;
+        assert_eq!((&*outcome, history.attempts), ("applied", 12));
+        assert_eq!(pair.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_used_up_quota_delays_calls_and_fails_none() {
+    for generation in BOTH {
+        let pair = Pair::with(generation, &[("RETRY__ATTEMPTS", "1")]).await;
+        pair.fake.limit(3, Duration::from_millis(300));
+        for n in 0..7 {
+            let id = format!("url-{n}");
+            pair.fake.add_url(&id);
+            assert_eq!(pair.execute(&delete(&id)).await.0, "applied");
+        }
+        assert!(pair.fake.calls().iter().any(|call| call.status == Some(429)));
+    }
+}
+
+#[tokio::test]
+async fn retry_after_comes_before_the_reset() {
+    let (soon, never) = (Some(1), Some(3_600_000));
+    for (kind, expected) in [
+        (throttle(never, Some("0")), "already_gone"),
+        (throttle(soon, Some("3600")), "throttled"),
+        (throttle(soon, Some("Fri, 31 Dec 2100 23:59:59 GMT")), "throttled"),
+        (throttle(never, Some("Sat, 21 Nov 2015 10:00:00 GMT")), "already_gone"),
+        (throttle(soon, Some("soon")), "already_gone"),
+        (throttle(never, None), "throttled"),
+    ] {
+        let pair = Pair::new(BOTH[0]).await;
+        pair.fake.inject(Fault::next(kind.clone()));
+        // A wait beyond the deadline is not begun, so nothing here takes long.
+        let (outcome, _) = pair.execute(&remove_ada()).await;
+        assert_eq!(outcome, expected, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_that_asks_for_no_wait_at_all_is_not_flooded() {
+    let own = [ATTEMPTS, ("RETRY__INITIAL_DELAY", "20ms"), ("RETRY__MAX_DELAY", "20ms")];
+    for kind in [throttle(Some(0), None), throttle(None, Some("0"))] {
+        let pair = Pair::with(BOTH[0], &own).await;
+        pair.fake.inject(Fault::always(kind));
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let (outcome, history) = pair.execute_until(&remove_ada(), deadline).await;
+        assert_eq!(outcome, "throttled");
+        assert!(history.attempts <= 11, "{} attempts in 200 ms", history.attempts);
+    }
+}
+
+#[tokio::test]
+async fn no_attempt_begins_after_the_deadline() {
+    for generation in BOTH {
+        let pair = Pair::with(generation, &[("RETRY__ATTEMPTS", "100")]).await;
+        for kind in [FaultKind::status(503), FaultKind::Unauthorised, throttle(Some(1), None)] {
+            pair.fake.inject(Fault::always(kind.clone()));
+            let (outcome, history) = pair.execute_until(&remove_ada(), Instant::now()).await;
+            assert_eq!(history.attempts, 1, "{kind:?}: {outcome}");
+            pair.fake.heal();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_between_attempts() {
+    for generation in BOTH {
+        let own = [ATTEMPTS, ("RETRY__INITIAL_DELAY", "4m"), ("RETRY__MAX_DELAY", "4m")];
+        for kind in [throttle(Some(200_000), None), FaultKind::Unauthorised] {
+            let pair = Pair::with(generation, &own).await;
+            pair.fake.inject(Fault::always(kind.clone()));
+            let command = remove_ada();
+            let far = Instant::now() + Duration::from_hours(1);
+            let (conclusion, ()) = tokio::join!(pair.execute_until(&command, far), async {
+                pair.fake.wait_for_calls(1, DEADLINE).await;
+                pair.stop.cancel();
+            });
+            let (outcome, history) = conclusion;
+            assert_eq!((&*outcome, history.attempts), ("stopped", 1), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stop_does_not_end_a_request_under_way() {
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        pair.fake.add_member("group-1", "ada@example.com");
+        pair.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 200 }));
+        let command = remove_ada();
+        let (conclusion, ()) = tokio::join!(pair.execute(&command), async {
+            pair.fake.wait_for_calls(1, DEADLINE).await;
+            pair.stop.cancel();
+        });
+        assert_eq!(conclusion.0, "applied");
+        assert_eq!(pair.execute(&command).await.0, "stopped");
+        assert_eq!(pair.operation_calls(), 1, "after a stop no request begins");
+    }
+}
+
+fn throttle(reset_milliseconds: Option<u64>, retry_after: Option<&str>) -> FaultKind {
+    FaultKind::Throttle { reset_milliseconds, retry_after: retry_after.map(str::to_owned) }
+}
