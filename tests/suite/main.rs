@@ -6,6 +6,7 @@
 
 mod support;
 
+mod architecture;
 mod delivery;
 mod golden;
 mod process;
