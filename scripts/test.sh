@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+#
+# Runs every check and every test there is, and stops at the first that fails.
+#
+# usage: test.sh
+#
+# It needs a Rust toolchain with rustfmt and clippy. RabbitMQ, Python's venv and
+# the pinned tools are installed where they are missing and that is permitted.
+# RUST_TEST_THREADS says how many tests run at once (4: they mostly wait).
+#
+# exit status: 0 all passed; 1 something did not, its name is on stderr; 69
+#              something that is needed is missing and cannot be installed
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+
+# Runs one step, and says what it is and how long it took.
+step() {
+    local name=$1 started=$SECONDS status=0
+    printf '\n==> %s\n' "$name"
+    "${@:2}" || status=$?
+    if ((status == 69)); then
+        printf 'test.sh: cannot run: %s\n' "$name" >&2
+        exit 69
+    elif ((status != 0)); then
+        printf 'test.sh: FAILED: %s\n' "$name" >&2
+        exit 1
+    fi
+    printf '    %s: %d s\n' "$name" $((SECONDS - started))
+}
+
+toolchain() {
+    local program
+    for program in cargo rustfmt cargo-clippy; do
+        if ! "$program" --version; then
+            printf 'test.sh: %s is missing: install Rust, and: rustup component add rustfmt clippy\n' \
+                "$program" >&2
+            return 69
+        fi
+    done
+}
+
+# Advisories are left to a job with access to their database: they change without a change here.
+deny() {
+    .tools/bin/cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+}
+
+step 'toolchain' toolchain
+step 'RabbitMQ' scripts/broker.sh --install
+step 'tools' scripts/tools.sh
+step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh .ci/run
+step 'format' cargo fmt --all --check
+step 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
+step 'documentation' env RUSTDOCFLAGS='-D warnings' \
+    cargo doc --workspace --no-deps --document-private-items --locked
+step 'dependencies' deny
+step 'tests' cargo test --workspace --locked
+step 'demo' scripts/demo.sh
+printf '\nall passed in %d s\n' "$SECONDS"
