@@ -12,7 +12,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use tempfile::TempDir;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(3))]
 
     #[test]
     fn a_secret_is_shown_neither_by_settings_nor_by_mistakes(canary in "CANARY[a-zA-Z0-9]{6,20}") {
