@@ -193,7 +193,8 @@ fn cloud_event(body: &Map<String, Value>) -> Result<Event, EventError> {
 }
 
 fn bare(body: &Map<String, Value>, envelope: &Envelope) -> Result<Event, EventError> {
-    let name = envelope.message_type.as_deref().unwrap_or(&envelope.routing_key);
+    let given = envelope.message_type.as_deref().filter(|name| !name.is_empty());
+    let name = given.unwrap_or(&envelope.routing_key);
     Ok(Event {
         id: envelope.message_id.clone(),
         time: None,

@@ -76,11 +76,11 @@ impl Outcome {
 
     /// Reads the verdict on a call of `operation`. Success is a status of success *and* an empty `fail`.
     pub fn of_reply(operation: Operation, reply: Reply<'_>) -> Outcome {
-        if reply.status == 429 {
-            return Outcome::Throttled(reply.wait.unwrap_or(DEFAULT_THROTTLE));
-        }
         let body = serde_json::from_slice(reply.body).unwrap_or(Value::Null);
         let status = effective_status(reply.status, &body);
+        if status == 429 {
+            return Outcome::Throttled(reply.wait.unwrap_or(DEFAULT_THROTTLE));
+        }
         let failures = failures(&body, reply.hide);
         let worst = failures
             .iter()
@@ -135,7 +135,9 @@ impl Failure {
     fn outcome(&self, operation: Operation, status: u16) -> Outcome {
         let fault = Fault::new(&self.code, &self.text);
         match code::class(&self.code) {
-            Some(Class::AlreadyGone(of)) if of == operation && status < 500 => Outcome::AlreadyGone,
+            Some(Class::AlreadyGone(of)) if of == operation && speaks_of_the_item(status) => {
+                Outcome::AlreadyGone
+            }
             Some(Class::AlreadyGone(_)) | None if succeeded(status) => Outcome::Rejected(fault),
             Some(Class::AlreadyGone(_)) | None => by_status(status, fault),
             Some(Class::Rejected) => Outcome::Rejected(fault),
@@ -193,6 +195,11 @@ fn effective_status(status: u16, body: &Value) -> u16 {
     }
 }
 
+/// Whether a code under this status can be about the item, rather than the caller or the vendor.
+fn speaks_of_the_item(status: u16) -> bool {
+    succeeded(status) || matches!(status, 400 | 404 | 409 | 410)
+}
+
 fn succeeded(status: u16) -> bool {
     (200..300).contains(&status)
 }
@@ -200,7 +207,7 @@ fn succeeded(status: u16) -> bool {
 fn by_status(status: u16, fault: Fault) -> Outcome {
     match status {
         401 | 403 | 407 | 418 => Outcome::Unauthorised(fault),
-        408 | 429 => Outcome::Unavailable(fault),
+        408 => Outcome::Unavailable(fault),
         400..=499 => Outcome::Rejected(fault),
         _ => Outcome::Unavailable(fault),
     }

@@ -91,7 +91,6 @@ fn the_status_in_the_body_counts_where_the_http_status_is_one_of_success() {
     for (status, expected) in STATUSES {
         let expected = match status {
             200..300 => "applied",
-            429 => "unavailable http_429",
             _ => expected,
         };
         let body = json!({"meta": {"status": status}, "data": [], "fail": []});
