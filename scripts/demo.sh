@@ -159,8 +159,12 @@ build() {
     done < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$folder/build")
 }
 
+# What runs bound ends with this script, even if that is killed with -9.
+bound=()
+! setpriv --pdeathsig TERM true 2>/dev/null || bound=(setpriv --pdeathsig TERM)
+
 start_fake() {
-    "$fake_mimecast" --access-key demo-access-key --secret-key ZGVtby1zZWNyZXQta2V5 \
+    "${bound[@]}" "$fake_mimecast" --access-key demo-access-key --secret-key ZGVtby1zZWNyZXQta2V5 \
         --app-id demo-app-id --app-key demo-app-key --client-id demo-client-id \
         --client-secret demo-client-secret >"$folder/fake.facts" &
     fake_pid=$!
@@ -184,7 +188,7 @@ start_daemon() {
         EVENTS__URL_UNBLOCK__QUEUE="$unblock" RETRY__INITIAL_DELAY=50ms RETRY__LADDER='["1s"]'
         ADMIN__LISTEN=127.0.0.1:0)
     log=$folder/daemon-$generation.log declared=yes
-    env -i PATH="$PATH" ${SSL_CERT_FILE:+SSL_CERT_FILE="$SSL_CERT_FILE"} \
+    "${bound[@]}" env -i PATH="$PATH" ${SSL_CERT_FILE:+SSL_CERT_FILE="$SSL_CERT_FILE"} \
         "${settings[@]/#/EVENTD_}" "$eventd" run 2>"$log" &
     daemon_pid=$!
     wait_for "the daemon has started" grep -s '"message":"started"' "$log"
