@@ -1,13 +1,16 @@
 //! The connection to RabbitMQ: made, watched and closed here, never recovered behind our back.
 
 use crate::amqp::{Address, Amqp};
+use crate::readiness::Readiness;
 use futures_util::{Stream, StreamExt};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// How long the broker may take to accept a connection, the handshakes included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -50,6 +53,7 @@ pub enum BrokerError {
 #[derive(Debug)]
 pub struct Broker {
     connection: Connection,
+    failed: CancellationToken,
 }
 
 impl Broker {
@@ -59,7 +63,10 @@ impl Broker {
     /// # Errors
     ///
     /// [`BrokerError::Connect`], in words that say what to look at.
-    pub async fn connect(settings: &Amqp) -> Result<Broker, BrokerError> {
+    pub async fn connect(
+        settings: &Amqp,
+        readiness: &Arc<Readiness>,
+    ) -> Result<Broker, BrokerError> {
         let properties =
             ConnectionProperties::default().with_connection_name("mimecast-eventd".into());
         let failed = |cause: String| BrokerError::Connect {
@@ -71,12 +78,20 @@ impl Broker {
             Connection::connect_uri_with_config(uri(settings), properties, tls(settings), runtime);
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => {
-                tokio::spawn(watch(connection.events_listener()));
-                Ok(Broker { connection })
+                let failed = CancellationToken::new();
+                let watching =
+                    watch(connection.events_listener(), failed.clone(), Arc::clone(readiness));
+                tokio::spawn(watching);
+                Ok(Broker { connection, failed })
             }
             Ok(Err(error)) => Err(failed(cause(&error))),
             Err(_) => Err(failed("no answer in time".into())),
         }
+    }
+
+    /// Comes when the connection has failed.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// A new channel.
@@ -96,16 +111,26 @@ impl Broker {
     }
 }
 
-/// Says when the broker stops taking messages because it is short of memory or disk.
-async fn watch(mut events: impl Stream<Item = Event> + Unpin) {
-    // Whatever ends the connection ends its consumers too, and they tell.
+/// Watches for what happens to the connection as a whole: that it fails, which a paused lane would
+/// not notice, and that the broker stops taking messages because it is short of memory or disk.
+async fn watch(
+    mut events: impl Stream<Item = Event> + Unpin,
+    failed: CancellationToken,
+    readiness: Arc<Readiness>,
+) {
     while let Some(event) = events.next().await {
         if let Event::ConnectionBlocked(reason) = event {
             tracing::warn!(reason, "the broker takes no messages for now");
+            readiness.blocked(Some(&reason));
         } else if matches!(event, Event::ConnectionUnblocked) {
             tracing::info!("the broker takes messages again");
+            readiness.blocked(None);
+        } else if matches!(event, Event::Error(_)) {
+            break;
         }
     }
+    readiness.blocked(None);
+    failed.cancel();
 }
 
 /// What an operation on a connection or channel died of.

@@ -1,10 +1,11 @@
 //! What the vendor shall do: the [`Command`]s of an event, and the unsigned [`Call`] of each.
 
-use crate::event::{Data, Event, EventError, Member};
+use crate::event::{Data, Event, EventError, EventType, Member};
+use crate::redact;
 use serde_json::json;
 
 /// The vendor's operations that the daemon uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// Remove a user or domain from a group.
     RemoveGroupMember,
@@ -15,6 +16,14 @@ pub enum Operation {
 impl Operation {
     /// Every operation, in the order in which they are shown.
     pub const ALL: [Operation; 2] = [Operation::RemoveGroupMember, Operation::DeleteManagedUrl];
+
+    /// The operation that events of a type come to.
+    pub fn of(event_type: EventType) -> Operation {
+        match event_type {
+            EventType::UserOffboarded => Operation::RemoveGroupMember,
+            EventType::UrlUnblock => Operation::DeleteManagedUrl,
+        }
+    }
 
     /// The name in metrics and logs.
     pub fn label(self) -> &'static str {
@@ -58,6 +67,13 @@ pub struct Call {
     pub operation: Operation,
     /// Strict JSON with exactly one item in `data`, because a reply to several could be half a success.
     pub body: String,
+}
+
+impl Call {
+    /// Tells this call from every other, for the list of what is done already.
+    pub fn digest(&self) -> String {
+        redact::digest(&format!("{}{}", self.operation.path(), self.body))
+    }
 }
 
 impl Command {

@@ -2,6 +2,7 @@
 
 use crate::amqp::Amqp;
 use crate::event::EventType;
+use crate::ladder::Ladder;
 use crate::mimecast::Mimecast;
 use crate::reader::{self, Reader};
 use crate::retry::Policy;
@@ -23,8 +24,8 @@ pub struct Settings {
     pub mimecast: Mimecast,
     /// Attempts in process.
     pub retry: Policy,
-    /// The delays of the ladder, shortest first.
-    pub ladder: Vec<Duration>,
+    /// Where messages wait whose fault is their own and may pass.
+    pub ladder: Ladder,
     /// Waits of what cannot go on.
     pub breaker: Breaker,
     /// Where `/metrics`, `/livez` and `/readyz` are served.
@@ -161,7 +162,7 @@ fn retry(reader: &mut Reader) -> Policy {
     policy
 }
 
-fn ladder(reader: &mut Reader) -> Vec<Duration> {
+fn ladder(reader: &mut Reader) -> Ladder {
     let rungs: Result<Vec<Duration>, &str> =
         reader.list("retry.ladder").iter().map(|rung| reader::duration(rung)).collect();
     let rungs = rungs.unwrap_or_else(|problem| {
@@ -175,7 +176,7 @@ fn ladder(reader: &mut Reader) -> Vec<Duration> {
     if !rungs.is_sorted_by(|one, next| one < next) {
         reader.mistake("retry.ladder", "each entry must be longer than the one before");
     }
-    rungs
+    Ladder::new(rungs)
 }
 
 fn breaker(reader: &mut Reader) -> Breaker {

@@ -1,7 +1,8 @@
 //! The copies of a message that the daemon publishes: properties and headers.
 
 use crate::delivery::Delivery;
-use crate::disposition::{History, Reason};
+use crate::disposition::Reason;
+use crate::history::History;
 use crate::outcome::Fault;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -11,6 +12,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 const FOREIGN_HEADERS: usize = 64 * 1024;
 
 /// The properties of the dead letter: those of the original, and headers that say why it is there.
+/// Where it stood on the delay ladder is not among them: whoever sends it in again starts anew.
 pub fn dead_letter(
     delivery: &Delivery,
     reason: Reason,
@@ -18,25 +20,45 @@ pub fn dead_letter(
     history: &History,
     queue: &str,
 ) -> BasicProperties {
-    let mut headers = foreign_headers(delivery.properties.headers().as_ref());
-    let mut text = |name: &str, value: &str| {
-        headers.insert(name.into(), AMQPValue::LongString(value.into()));
-    };
-    text("x-eventd-reason", reason.label());
-    text("x-eventd-code", &fault.code);
-    text("x-eventd-detail", &fault.detail);
-    text("x-eventd-queue", queue);
-    text("x-eventd-exchange", &delivery.exchange);
-    text("x-eventd-routing-key", &delivery.envelope.routing_key);
-    text("x-eventd-version", env!("CARGO_PKG_VERSION"));
-    if let Some(at) = history.first_failed_at {
-        text("x-eventd-first-failed-at", &at.to_rfc3339());
-    }
+    let mut headers = told(delivery, fault, history);
+    insert(&mut headers, "x-eventd-reason", reason.label());
+    insert(&mut headers, "x-eventd-queue", queue);
+    insert(&mut headers, "x-eventd-version", env!("CARGO_PKG_VERSION"));
     if let Some(request_id) = history.request_id {
-        text("x-eventd-request-id", &request_id.to_string());
+        insert(&mut headers, "x-eventd-request-id", &request_id.to_string());
+    }
+    lasting(&delivery.properties).with_headers(headers)
+}
+
+/// The properties of a copy that comes back to its lane, having climbed so many rungs.
+pub fn waiting(
+    delivery: &Delivery,
+    climbed: u32,
+    fault: &Fault,
+    history: &History,
+) -> BasicProperties {
+    let mut headers = told(delivery, fault, history);
+    headers.insert("x-eventd-rung".into(), AMQPValue::LongLongInt(climbed.into()));
+    insert(&mut headers, "x-eventd-done", &history.done.join(" "));
+    lasting(&delivery.properties).with_headers(headers)
+}
+
+/// The headers that every copy has: its own, where it was published, what happened to it so far.
+fn told(delivery: &Delivery, fault: &Fault, history: &History) -> FieldTable {
+    let mut headers = foreign_headers(delivery.properties.headers().as_ref());
+    insert(&mut headers, "x-eventd-code", &fault.code);
+    insert(&mut headers, "x-eventd-detail", &fault.detail);
+    insert(&mut headers, "x-eventd-exchange", &delivery.envelope.exchange);
+    insert(&mut headers, "x-eventd-routing-key", &delivery.envelope.routing_key);
+    if let Some(at) = history.first_failed_at {
+        insert(&mut headers, "x-eventd-first-failed-at", &at.to_rfc3339());
     }
     headers.insert("x-eventd-attempts".into(), AMQPValue::LongLongInt(history.attempts.into()));
-    lasting(&delivery.properties).with_headers(headers)
+    headers
+}
+
+fn insert(headers: &mut FieldTable, name: &str, value: &str) {
+    headers.insert(name.into(), AMQPValue::LongString(value.into()));
 }
 
 /// The properties of the original that a copy keeps. Not its expiration, because a copy must not
@@ -66,15 +88,15 @@ fn lasting(original: &BasicProperties) -> BasicProperties {
     copy
 }
 
-/// The headers that the message came with, without those that mean something to the broker: a copy
-/// that carried `x-death` would be taken for a cycle, and one with `CC` would be routed elsewhere
-/// too. What does not fit is left out.
+/// The headers that the message came with, without ours of an earlier copy and without those that
+/// mean something to the broker: a copy that carried `x-death` would be taken for a cycle, and one
+/// with `CC` would be routed elsewhere too. What does not fit is left out.
 fn foreign_headers(headers: Option<&FieldTable>) -> FieldTable {
     let mut kept = FieldTable::default();
     let mut room = FOREIGN_HEADERS;
     for (name, value) in headers.into_iter().flat_map(FieldTable::inner) {
         let size = name.as_str().len() + format!("{value:?}").len();
-        if !steers_the_broker(name) && size <= room {
+        if !is_left_out(name) && size <= room {
             room -= size;
             kept.insert(name.clone(), value.clone());
         }
@@ -82,9 +104,10 @@ fn foreign_headers(headers: Option<&FieldTable>) -> FieldTable {
     kept
 }
 
-fn steers_the_broker(name: &ShortString) -> bool {
+fn is_left_out(name: &ShortString) -> bool {
     let name = name.as_str();
     matches!(name, "x-death" | "x-delivery-count" | "x-acquired-count" | "CC" | "BCC")
+        || name.starts_with("x-eventd-")
         || name.starts_with("x-first-death-")
         || name.starts_with("x-last-death-")
 }

@@ -6,7 +6,7 @@ use crate::config::{Lane, Settings};
 use crate::consumer::Consumer;
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
-use crate::readiness::{LaneState, Readiness};
+use crate::readiness::Readiness;
 use crate::retry::Delays;
 use crate::sign::Stamp;
 use crate::topology;
@@ -111,7 +111,8 @@ impl Daemon {
 
     /// One session: everything in it is new, and thrown away with it. `Ok` is a stop.
     async fn session(&self, stop: &CancellationToken) -> Result<(), BrokerError> {
-        let Some(broker) = stop.run_until_cancelled(Broker::connect(&self.settings.amqp)).await
+        let Some(broker) =
+            stop.run_until_cancelled(Broker::connect(&self.settings.amqp, &self.readiness)).await
         else {
             return Ok(());
         };
@@ -132,7 +133,7 @@ impl Daemon {
         broker: &Broker,
     ) -> Result<(Arc<Publisher>, Vec<(&Lane, Consumer)>), BrokerError> {
         let opening = async {
-            topology::prepare(broker, &self.settings.amqp, &self.settings.lanes).await?;
+            topology::prepare(broker, &self.settings).await?;
             let publisher = Arc::new(Publisher::open(broker).await?);
             let mut consumers = Vec::with_capacity(self.settings.lanes.len());
             for lane in &self.settings.lanes {
@@ -151,12 +152,20 @@ impl Daemon {
         let mut workers = JoinSet::new();
         for (lane, consumer) in consumers {
             let worker = Arc::new(self.worker(lane, &publisher));
-            self.readiness.enter(lane.event_type, LaneState::Consuming, "");
             tracing::info!(event = lane.event_type.name(), queue = lane.queue, "consuming");
             workers.spawn(worker.run(consumer, stop.clone(), ended.clone()));
         }
         let mut result = Ok(());
-        while let Some(worker) = workers.join_next().await {
+        loop {
+            let worker = tokio::select! {
+                biased;
+                worker = workers.join_next() => worker,
+                () = broker.failed(), if !ended.is_cancelled() => {
+                    ended.cancel();
+                    continue;
+                }
+            };
+            let Some(worker) = worker else { return result };
             let worker = worker.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())));
             if worker.is_err() {
                 // Whatever happened to one lane, the next session has both of them again.
@@ -164,17 +173,18 @@ impl Daemon {
                 result = result.and(worker);
             }
         }
-        result
     }
 
     fn worker(&self, lane: &Lane, publisher: &Arc<Publisher>) -> Worker {
         Worker {
             lane: lane.clone(),
             breaker: self.settings.breaker,
+            ladder: self.settings.ladder.clone(),
             dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
             vendor: Arc::clone(&self.vendor),
             publisher: Arc::clone(publisher),
             metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
             fresh: self.fresh,
         }
     }

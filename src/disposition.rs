@@ -1,9 +1,9 @@
 //! What becomes of a message: one [`Disposition`], decided here and carried out by `settle`.
 
+use crate::breaker::{Cause, Mark};
 use crate::event::EventError;
-use crate::outcome::{Fault, Outcome};
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
+use crate::ladder::{Ladder, Rung};
+use crate::outcome::Fault;
 
 /// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,32 +55,54 @@ impl Reason {
 pub enum Disposition {
     /// All that it asks for holds.
     Ack,
+    /// Its fault may pass: a copy waits on a rung of the delay ladder, then the ack.
+    Retry(Rung, Fault),
     /// It can never succeed: a copy with the reason goes to the dead-letter exchange, then the ack.
     DeadLetter(Reason, Fault),
-    /// It failed now: `reject` with requeue, which counts towards the queue's delivery limit.
+    /// Not now, and not its fault: a copy goes to the end of its own queue, then the ack. Unlike a
+    /// requeue this spends nothing of the delivery limit, whatever the broker's version.
+    Park(Fault),
+    /// We failed over it: `reject` with requeue, which counts towards the queue's delivery limit.
     Requeue(Fault),
-    /// Not now, and not its fault: `nack` with requeue.
+    /// We stop: `nack` with requeue.
     Return,
 }
 
 /// What carrying out one command came to in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conclusion {
-    /// The outcome of the last attempt.
-    Outcome(Outcome),
-    /// A stop came before there was one.
+    /// It holds now.
+    Applied,
+    /// It held already.
+    AlreadyGone,
+    /// The vendor refuses the item for good.
+    Refused(Fault),
+    /// The attempts are used up; the first of them failed at the mark.
+    Stuck(Stuck),
+    /// The vendor's quota, or the other commands of the message, left no time for it.
+    OutOfTime,
+    /// A stop came before there was an outcome.
     Stopped,
 }
 
-/// How a message got where it is, for its dead letter and its log line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
-    /// Requests sent for it, over all its commands.
-    pub attempts: u32,
-    /// When the first of them failed.
-    pub first_failed_at: Option<DateTime<Utc>>,
-    /// The id of the last request.
-    pub request_id: Option<Uuid>,
+/// A message whose attempts are used up: whose fault that is, evidence has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Why they are used up.
+    pub cause: Cause,
+    /// What the last one came to.
+    pub fault: Fault,
+    /// The moment of the first failure.
+    pub mark: Mark,
+}
+
+/// What is decided about a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// This becomes of it.
+    Settle(Disposition),
+    /// Whose fault it is must be judged first.
+    Judge(Stuck),
 }
 
 impl Disposition {
@@ -92,7 +114,19 @@ impl Disposition {
         match self {
             Disposition::Ack => "ack",
             Disposition::DeadLetter(..) => "dead_letter",
-            Disposition::Requeue(_) | Disposition::Return => "requeue",
+            Disposition::Retry(..) => "retry",
+            Disposition::Park(_) | Disposition::Requeue(_) | Disposition::Return => "requeue",
+        }
+    }
+
+    /// The fault that it tells of, if any.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Disposition::Ack | Disposition::Return => None,
+            Disposition::Retry(_, fault)
+            | Disposition::DeadLetter(_, fault)
+            | Disposition::Park(fault)
+            | Disposition::Requeue(fault) => Some(fault),
         }
     }
 
@@ -105,50 +139,52 @@ impl Disposition {
         Disposition::DeadLetter(reason, Fault::new(reason.label(), &error.to_string()))
     }
 
-    /// What becomes of a message whose commands came to `conclusions`. A stop decides before a fault
-    /// that may pass, and that before a refusal: the message comes back, and by then what was done
-    /// is already so.
-    pub fn of_conclusions(conclusions: &[Conclusion]) -> Disposition {
-        let (mut stopped, mut failing, mut refused) = (false, None, None);
-        for conclusion in conclusions {
-            match conclusion {
-                Conclusion::Outcome(Outcome::Applied | Outcome::AlreadyGone) => {}
-                Conclusion::Outcome(Outcome::Rejected(fault)) => {
-                    refused.get_or_insert_with(|| fault.clone());
-                }
-                Conclusion::Outcome(Outcome::Unauthorised(fault) | Outcome::Unavailable(fault)) => {
-                    failing.get_or_insert_with(|| fault.clone());
-                }
-                Conclusion::Outcome(Outcome::Throttled(_)) => {
-                    failing.get_or_insert_with(|| {
-                        Fault::new("throttled", "the vendor's quota did not free up in time")
-                    });
-                }
-                Conclusion::Stopped => stopped = true,
-            }
-        }
-        match (stopped, failing, refused) {
-            (true, _, _) => Disposition::Return,
-            (false, Some(fault), _) => Disposition::Requeue(fault),
-            (false, None, Some(fault)) => Disposition::DeadLetter(Reason::Rejected, fault),
-            (false, None, None) => Disposition::Ack,
+    /// What becomes of a message whose own fault it is that its attempts are used up.
+    pub fn of_poison(ladder: &Ladder, climbed: u32, fault: Fault) -> Disposition {
+        match ladder.next(climbed) {
+            Some(rung) => Disposition::Retry(rung, fault),
+            None => Disposition::DeadLetter(Reason::RetriesExhausted, fault),
         }
     }
 }
 
-impl History {
-    /// Adds one attempt, made at `at`.
-    pub fn attempted(&mut self, at: DateTime<Utc>, request_id: Uuid, outcome: &Outcome) {
-        self.attempts += 1;
-        self.request_id = Some(request_id);
-        match outcome {
-            Outcome::Applied | Outcome::AlreadyGone => {}
-            Outcome::Rejected(_)
-            | Outcome::Unauthorised(_)
-            | Outcome::Throttled(_)
-            | Outcome::Unavailable(_) => {
-                self.first_failed_at.get_or_insert(at);
+impl Decision {
+    /// Decides about a message whose commands came to `conclusions`. A stop decides before a fault
+    /// that may pass, and that before a refusal: the message comes back, and by then what was done
+    /// is already so. That we are refused decides before anything that may pass by itself.
+    pub fn of_conclusions(conclusions: Vec<Conclusion>) -> Decision {
+        let (mut stopped, mut stuck, mut out_of_time, mut refused) = (false, None, false, None);
+        for conclusion in conclusions {
+            match conclusion {
+                Conclusion::Applied | Conclusion::AlreadyGone => {}
+                Conclusion::Refused(fault) => refused = refused.or(Some(fault)),
+                Conclusion::Stuck(new) => {
+                    stuck = match stuck {
+                        Some(Stuck { cause: Cause::Passing, .. })
+                            if new.cause == Cause::Refused =>
+                        {
+                            Some(new)
+                        }
+                        None => Some(new),
+                        known => known,
+                    }
+                }
+                Conclusion::OutOfTime => out_of_time = true,
+                Conclusion::Stopped => stopped = true,
             }
+        }
+        match (stopped, stuck, out_of_time, refused) {
+            (true, ..) => Decision::Settle(Disposition::Return),
+            (false, Some(stuck), ..) => Decision::Judge(stuck),
+            (false, None, true, _) => {
+                let fault =
+                    Fault::new("out_of_time", "quota or commands left no time for all of it");
+                Decision::Settle(Disposition::Park(fault))
+            }
+            (false, None, false, Some(fault)) => {
+                Decision::Settle(Disposition::DeadLetter(Reason::Rejected, fault))
+            }
+            (false, None, false, None) => Decision::Settle(Disposition::Ack),
         }
     }
 }
@@ -156,27 +192,51 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::breaker::Evidence;
 
     #[test]
     fn a_passing_fault_decides_before_a_refusal_and_a_stop_before_both() {
         let fault = |code: &str| Fault::new(code, "");
-        let applied = Conclusion::Outcome(Outcome::Applied);
-        let gone = Conclusion::Outcome(Outcome::AlreadyGone);
-        let refused = Conclusion::Outcome(Outcome::Rejected(fault("refused")));
-        let passing = Conclusion::Outcome(Outcome::Unavailable(fault("passing")));
-        let ours = Conclusion::Outcome(Outcome::Unauthorised(fault("ours")));
-        let decide = |conclusions: &[&Conclusion]| {
-            Disposition::of_conclusions(
-                &conclusions.iter().map(|&one| one.clone()).collect::<Vec<_>>(),
-            )
+        let stuck = |cause, code| {
+            let mark = Evidence::default().mark();
+            Conclusion::Stuck(Stuck { cause, fault: fault(code), mark })
         };
-        assert_eq!(decide(&[&applied, &gone]), Disposition::Ack);
+        let refused = Conclusion::Refused(fault("refused"));
+        let (passing, ours) = (stuck(Cause::Passing, "passing"), stuck(Cause::Refused, "ours"));
+        let decide = |conclusions: &[&Conclusion]| {
+            Decision::of_conclusions(conclusions.iter().map(|&one| one.clone()).collect())
+        };
+        let judged = |decision| match decision {
+            Decision::Judge(stuck) => stuck.fault.code,
+            Decision::Settle(disposition) => panic!("settled as {disposition:?}"),
+        };
+        let settle = Decision::Settle;
         assert_eq!(
-            decide(&[&refused, &applied]),
-            Disposition::DeadLetter(Reason::Rejected, fault("refused"))
+            decide(&[&Conclusion::Applied, &Conclusion::AlreadyGone]),
+            settle(Disposition::Ack)
         );
-        assert_eq!(decide(&[&refused, &passing, &applied]), Disposition::Requeue(fault("passing")));
-        assert_eq!(decide(&[&applied, &ours]), Disposition::Requeue(fault("ours")));
-        assert_eq!(decide(&[&refused, &passing, &Conclusion::Stopped]), Disposition::Return);
+        assert_eq!(
+            decide(&[&refused, &Conclusion::Applied]),
+            settle(Disposition::DeadLetter(Reason::Rejected, fault("refused")))
+        );
+        assert_eq!(judged(decide(&[&refused, &passing, &Conclusion::Applied])), "passing");
+        assert_eq!(judged(decide(&[&passing, &ours])), "ours");
+        assert_eq!(judged(decide(&[&ours, &passing, &Conclusion::OutOfTime])), "ours");
+        let out_of_time = decide(&[&refused, &Conclusion::OutOfTime]);
+        assert!(matches!(out_of_time, Decision::Settle(Disposition::Park(_))), "{out_of_time:?}");
+        assert_eq!(
+            decide(&[&refused, &passing, &Conclusion::Stopped]),
+            settle(Disposition::Return)
+        );
+    }
+
+    #[test]
+    fn poison_climbs_the_ladder_and_is_dead_lettered_after_its_end() {
+        let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
+        let fault = Fault::new("http_500", "");
+        let first = Disposition::of_poison(&ladder, 0, fault.clone());
+        assert!(matches!(first, Disposition::Retry(Rung { number: 1, .. }, _)));
+        let last = Disposition::of_poison(&ladder, 1, fault.clone());
+        assert_eq!(last, Disposition::DeadLetter(Reason::RetriesExhausted, fault));
     }
 }

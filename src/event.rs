@@ -1,5 +1,6 @@
 //! What happened: an [`Event`], read from the [`Envelope`] that a delivery arrives in.
 
+use crate::history::History;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -17,8 +18,12 @@ pub struct Envelope {
     pub message_type: Option<String>,
     /// The AMQP property `message-id`; the id of a bare body.
     pub message_id: Option<String>,
-    /// The routing key that the message was published with; names the type where nothing else does.
+    /// The exchange that the message was published to.
+    pub exchange: String,
+    /// The routing key that it was published with; names the type where nothing else does.
     pub routing_key: String,
+    /// What happened to it before it came here this time.
+    pub history: History,
     /// How often the message was delivered before (header `x-delivery-count` of a quorum queue).
     pub deliveries: u32,
 }

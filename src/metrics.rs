@@ -40,6 +40,7 @@ pub struct Metrics {
     api_request_time: HistogramVec,
     api_retries: IntCounterVec,
     api_throttled: Counter,
+    quota_remaining: Gauge,
     lane_state: IntGaugeVec,
     amqp_connected: IntGauge,
     amqp_connections: IntCounter,
@@ -122,6 +123,13 @@ impl Metrics {
                     "Seconds spent waiting for the vendor's quota.",
                 ),
             ),
+            quota_remaining: registered(
+                &registry,
+                Gauge::new(
+                    "eventd_api_quota_remaining",
+                    "Calls left in the vendor's window, as it last said; NaN while unknown.",
+                ),
+            ),
             lane_state: gauges(
                 &registry,
                 "eventd_lane_state",
@@ -155,14 +163,7 @@ impl Metrics {
             ),
             registry,
         };
-        let quota: Gauge = registered(
-            &metrics.registry,
-            Gauge::new(
-                "eventd_api_quota_remaining",
-                "Calls left in the vendor's window, as it last said; NaN while unknown.",
-            ),
-        );
-        quota.set(f64::NAN);
+        metrics.quota_remaining.set(f64::NAN);
         let build = gauges(
             &metrics.registry,
             "eventd_build_info",
@@ -229,6 +230,11 @@ impl Metrics {
     /// A call waited for the vendor's quota.
     pub fn throttled(&self, waited: Duration) {
         self.api_throttled.inc_by(waited.as_secs_f64());
+    }
+
+    /// The vendor said how many calls are left.
+    pub fn quota_remaining(&self, remaining: Option<u64>) {
+        self.quota_remaining.set(remaining.map_or(f64::NAN, |remaining| remaining as f64));
     }
 
     /// A lane came into `state`.

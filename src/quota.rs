@@ -1,30 +1,133 @@
-//! What the vendor's reply headers say about its quota: how long to wait after a 429.
+//! The vendor's quota: what its reply headers say, and how long a call has to wait for it.
 
 use chrono::{DateTime, Utc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No header makes the daemon wait longer than this at once; it asks again then.
 pub const MAX_WAIT: Duration = Duration::from_mins(5);
 
-/// How long the reply's headers ask to wait: `Retry-After` (seconds or a date) if present, else the
-/// rate limit's reset, which is in *milliseconds* and relative (vendor page "Rate Limiting").
-///
-/// The reset's name is matched without case and dashes, because the vendor's own pages spell it in
-/// more than one way. Values that cannot be read are passed over.
-pub fn wait_asked<'a>(
-    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
-    now: DateTime<Utc>,
-) -> Option<Duration> {
-    let (mut retry_after, mut reset) = (None, None);
-    for (name, value) in headers {
-        let name = name.replace('-', "").to_ascii_lowercase();
-        match name.as_str() {
-            "retryafter" => retry_after = seconds_or_date(value.trim(), now),
-            "xratelimitreset" | "xmimecastratelimitreset" => reset = milliseconds(value.trim()),
-            _ => {}
+/// What the headers of one reply say. Names are matched without case and dashes, because the
+/// vendor's own pages spell them in more than one way; values that cannot be read are passed over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `X-RateLimit-Limit`: calls in a window.
+    pub limit: Option<u64>,
+    /// `X-RateLimit-Remaining`: calls left in this one.
+    pub remaining: Option<u64>,
+    /// `X-RateLimit-Reset`: time until there are more, in *milliseconds* and relative (vendor page
+    /// "Rate Limiting").
+    pub reset: Option<Duration>,
+    /// `Retry-After`, in seconds or as a date.
+    pub retry_after: Option<Duration>,
+}
+
+/// Who asks for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody's access: may use all of the quota.
+    High,
+    /// Anything else: leaves the last tenth of a window to the former.
+    Low,
+}
+
+/// What is known about the quota, which all calls share.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quota {
+    limit: u64,
+    remaining: Option<u64>,
+    renewed_at: Option<Instant>,
+    closed_until: Option<Instant>,
+}
+
+impl Headers {
+    /// Reads the headers of a reply that came at `now`.
+    pub fn read<'a>(
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: DateTime<Utc>,
+    ) -> Headers {
+        let mut read = Headers::default();
+        for (name, value) in headers {
+            let name = name.replace('-', "").to_ascii_lowercase();
+            let value = value.trim();
+            match name.strip_prefix("xmimecast").map_or(name.as_str(), |rest| rest) {
+                "retryafter" => read.retry_after = seconds_or_date(value, now),
+                "ratelimitreset" | "xratelimitreset" => read.reset = milliseconds(value),
+                "ratelimitlimit" | "xratelimitlimit" => read.limit = value.parse().ok(),
+                "ratelimitremaining" | "xratelimitremaining" => read.remaining = value.parse().ok(),
+                _ => {}
+            }
+        }
+        read
+    }
+
+    /// How long to wait after a 429: what the server says, `Retry-After` first.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after.or(self.reset).map(|wait| wait.min(MAX_WAIT))
+    }
+}
+
+impl Quota {
+    /// Takes one call out of what is left, or says how long to wait before asking again.
+    ///
+    /// # Errors
+    ///
+    /// The wait.
+    pub fn take(&mut self, priority: Priority, now: Instant) -> Result<(), Duration> {
+        if let Some(closed) = self.closed_until.and_then(|until| left(until, now)) {
+            return Err(closed);
+        }
+        let Some(renewal) = self.renewed_at.and_then(|at| left(at, now)) else {
+            // The window is over: the next reply says what the new one has.
+            self.remaining = None;
+            return Ok(());
+        };
+        let reserve = match priority {
+            Priority::High => 0,
+            Priority::Low => self.limit / 10,
+        };
+        match &mut self.remaining {
+            Some(remaining) if *remaining <= reserve => Err(renewal.min(MAX_WAIT)),
+            Some(remaining) => {
+                *remaining -= 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
-    retry_after.or(reset).map(|wait| wait.min(MAX_WAIT))
+
+    /// Learns from the headers of a reply that came at `now`. Replies overtake each other, so that
+    /// within a window the smaller number counts.
+    pub fn learn(&mut self, headers: &Headers, now: Instant) {
+        self.limit = headers.limit.unwrap_or(self.limit);
+        let (Some(remaining), Some(reset)) = (headers.remaining, headers.reset) else { return };
+        let renewed_at = now + reset.min(MAX_WAIT);
+        let same_window = self.renewed_at.is_some_and(|at| at > now && renewed_at <= at + SLACK);
+        self.remaining = match self.remaining {
+            Some(known) if same_window => Some(known.min(remaining)),
+            Some(_) | None => Some(remaining),
+        };
+        self.renewed_at = Some(renewed_at);
+    }
+
+    /// The vendor answered 429: nobody calls for `wait`, which comes before what was known of the
+    /// window.
+    pub fn close(&mut self, wait: Duration, now: Instant) {
+        (self.remaining, self.renewed_at) = (None, None);
+        let until = now + wait;
+        self.closed_until = Some(self.closed_until.map_or(until, |known| known.max(until)));
+    }
+
+    /// The calls left, as far as known.
+    pub fn remaining(&self) -> Option<u64> {
+        self.remaining
+    }
+}
+
+/// How far two replies of one window may differ about its end.
+const SLACK: Duration = Duration::from_millis(250);
+
+fn left(until: Instant, now: Instant) -> Option<Duration> {
+    until.checked_duration_since(now).filter(|left| !left.is_zero())
 }
 
 fn seconds_or_date(value: &str, now: DateTime<Utc>) -> Option<Duration> {
@@ -46,9 +149,22 @@ mod tests {
     use super::*;
     use chrono::TimeZone;
 
-    fn wait(headers: &[(&str, &str)]) -> Option<Duration> {
+    fn read(headers: &[(&str, &str)]) -> Headers {
         let now = Utc.with_ymd_and_hms(2026, 11, 21, 10, 0, 0).unwrap();
-        wait_asked(headers.iter().copied(), now)
+        Headers::read(headers.iter().copied(), now)
+    }
+
+    fn wait(headers: &[(&str, &str)]) -> Option<Duration> {
+        read(headers).wait()
+    }
+
+    fn window(remaining: u64, reset: u64) -> Headers {
+        Headers {
+            limit: Some(100),
+            remaining: Some(remaining),
+            reset: Some(Duration::from_millis(reset)),
+            retry_after: None,
+        }
     }
 
     #[test]
@@ -57,6 +173,8 @@ mod tests {
         assert_eq!(wait(&[("X-RateLimit-Reset", "1500")]), expected);
         assert_eq!(wait(&[("x-rate-limit-reset", " 1500 ")]), expected);
         assert_eq!(wait(&[("X-Mimecast-RateLimit-Reset", "1500")]), expected);
+        let all = read(&[("X-Rate-Limit-Limit", "800"), ("x-ratelimit-remaining", "7")]);
+        assert_eq!((all.limit, all.remaining), (Some(800), Some(7)));
     }
 
     #[test]
@@ -72,10 +190,47 @@ mod tests {
     #[test]
     fn nonsense_is_passed_over_and_eternity_is_capped() {
         assert_eq!(wait(&[("Retry-After", "soon"), ("X-RateLimit-Reset", "-3")]), None);
-        assert_eq!(
-            wait(&[("Retry-After", "soon"), ("X-RateLimit-Reset", "20")]).unwrap().as_millis(),
-            20
-        );
+        let reset = wait(&[("Retry-After", "soon"), ("X-RateLimit-Reset", "20")]);
+        assert_eq!(reset, Some(Duration::from_millis(20)));
         assert_eq!(wait(&[("Retry-After", "99999999")]), Some(MAX_WAIT));
+    }
+
+    #[test]
+    fn a_used_up_window_is_waited_out_and_the_next_one_is_open() {
+        let (mut quota, start) = (Quota::default(), Instant::now());
+        quota.learn(&window(1, 5000), start);
+        assert_eq!(quota.take(Priority::High, start), Ok(()));
+        assert_eq!(quota.take(Priority::High, start), Err(Duration::from_secs(5)));
+        let later = start + Duration::from_secs(2);
+        assert_eq!(quota.take(Priority::High, later), Err(Duration::from_secs(3)));
+        assert_eq!(quota.take(Priority::High, start + Duration::from_secs(5)), Ok(()));
+    }
+
+    #[test]
+    fn the_last_tenth_of_a_window_is_left_to_offboardings() {
+        let (mut quota, now) = (Quota::default(), Instant::now());
+        quota.learn(&window(11, 5000), now);
+        assert_eq!(quota.take(Priority::Low, now), Ok(()));
+        assert_eq!(quota.take(Priority::Low, now), Err(Duration::from_secs(5)));
+        assert_eq!(quota.take(Priority::High, now), Ok(()));
+    }
+
+    #[test]
+    fn a_429_closes_the_quota_for_everybody() {
+        let (mut quota, now) = (Quota::default(), Instant::now());
+        quota.close(Duration::from_secs(2), now);
+        quota.close(Duration::from_secs(1), now);
+        assert_eq!(quota.take(Priority::High, now), Err(Duration::from_secs(2)));
+        assert_eq!(quota.take(Priority::High, now + Duration::from_secs(2)), Ok(()));
+    }
+
+    #[test]
+    fn a_reply_that_was_overtaken_does_not_give_calls_back() {
+        let (mut quota, now) = (Quota::default(), Instant::now());
+        quota.learn(&window(3, 5000), now);
+        quota.learn(&window(9, 5000), now);
+        assert_eq!(quota.remaining(), Some(3));
+        quota.learn(&window(90, 5000), now + Duration::from_secs(5));
+        assert_eq!(quota.remaining(), Some(90));
     }
 }

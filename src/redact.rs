@@ -24,9 +24,12 @@ pub fn line(text: &str, max: usize) -> String {
 /// The first twelve hexadecimal digits of the SHA-1 of `text` in lower case: enough to recognise an
 /// address that one knows, not enough to read one that one does not.
 pub fn hash(text: &str) -> String {
-    let digest = Sha1::digest(text.to_lowercase().as_bytes());
-    let digits: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("sha1:{digits}")
+    format!("sha1:{}", &digest(&text.to_lowercase())[..12])
+}
+
+/// The SHA-1 of `text`, in hexadecimal.
+pub fn digest(text: &str) -> String {
+    Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_boundary(character: char) -> bool {

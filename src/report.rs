@@ -1,7 +1,8 @@
 //! What handling a message came to, and the one log line about it.
 
-use crate::disposition::{Disposition, History};
-use crate::event::{Data, Event, Member};
+use crate::disposition::Disposition;
+use crate::event::{Data, Envelope, Event, Member};
+use crate::history::History;
 use crate::redact;
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -20,14 +21,14 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of a message about which nothing else is known.
-    pub fn of(disposition: Disposition) -> Report {
-        let history = History::default();
+    /// Of the message in `envelope`, as long as nothing else is known of it.
+    pub fn of(envelope: &Envelope, disposition: Disposition) -> Report {
+        let history = envelope.history.clone();
         Report { disposition, history, event_time: None, event_id: None, subject: None }
     }
 
-    /// Of a message that holds `event`: people are named by a hash.
-    pub fn about(event: &Event) -> Report {
+    /// The same of a message that holds `event`: people are named by a hash.
+    pub fn about(self, event: &Event) -> Report {
         let subject = match &event.data {
             Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
                 Some(redact::hash(address))
@@ -41,7 +42,7 @@ impl Report {
             event_time: event.time,
             event_id: event.id.as_deref().map(|id| redact::line(id, 128)),
             subject,
-            ..Report::of(Disposition::Ack)
+            ..self
         }
     }
 
@@ -51,23 +52,27 @@ impl Report {
         let request_id = history.request_id.map(tracing::field::display);
         let disposition = self.disposition.label();
         let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
-        let (reason, fault) = match &self.disposition {
-            Disposition::Ack => {
-                tracing::info!(
-                    event,
-                    event_id,
-                    subject,
-                    disposition,
-                    attempts,
-                    request_id,
-                    duration_ms,
-                    "settled"
-                );
-                return;
-            }
-            Disposition::DeadLetter(reason, fault) => (Some(reason.label()), Some(fault)),
-            Disposition::Requeue(fault) => (None, Some(fault)),
-            Disposition::Return => (None, None),
+        let fault = self.disposition.fault();
+        if self.disposition == Disposition::Ack {
+            tracing::info!(
+                event,
+                event_id,
+                subject,
+                disposition,
+                attempts,
+                request_id,
+                duration_ms,
+                "settled"
+            );
+            return;
+        }
+        let reason = match &self.disposition {
+            Disposition::DeadLetter(reason, _) => Some(reason.label()),
+            Disposition::Ack
+            | Disposition::Retry(..)
+            | Disposition::Park(_)
+            | Disposition::Requeue(_)
+            | Disposition::Return => None,
         };
         let code = fault.map(|fault| fault.code.as_str());
         let detail = fault.map(|fault| fault.detail.as_str());

@@ -65,6 +65,12 @@ impl Iterator for Delays {
     }
 }
 
+/// `wait`, and up to a tenth more.
+pub fn jittered(wait: Duration) -> Duration {
+    let tenth = wait / 10;
+    wait + Delays::endless(tenth, tenth).next().unwrap_or_default()
+}
+
 /// How long to hold a message that failed before it goes back to its queue, by how often it was
 /// delivered before: `initial * 2^deliveries`, at most `max`.
 pub fn hold(initial: Duration, max: Duration, deliveries: u32) -> Duration {
@@ -83,6 +89,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_jittered_wait_is_never_shorter_and_at_most_a_tenth_longer(wait in 0_u64..10_000_000) {
+            let wait = Duration::from_micros(wait);
+            let jittered = jittered(wait);
+            prop_assert!(jittered >= wait && jittered <= wait + wait / 10, "{jittered:?}");
+        }
+
         #[test]
         fn delays_stay_in_bounds_and_end(
             attempts in 0_u32..20, initial in 1_u64..10_000, factor in 1_u64..1_000,

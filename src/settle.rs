@@ -3,11 +3,12 @@
 use crate::broker::{BrokerError, lost};
 use crate::copy;
 use crate::delivery::Delivery;
-use crate::disposition::{Disposition, History};
+use crate::disposition::Disposition;
+use crate::history::History;
 use crate::publisher::Publisher;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 
-/// What dead letters need to know about the lane.
+/// What settling needs to know about the lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Lane<'a> {
     /// The queue that the message came from.
@@ -16,12 +17,12 @@ pub struct Lane<'a> {
     pub dead_letter_exchange: &'a str,
 }
 
-/// Tells the broker what becomes of `delivery`. A dead letter is safe in its queue before the
-/// original is acked: a crash in between makes a duplicate, never a loss.
+/// Tells the broker what becomes of `delivery`. A copy is safe in its queue before the original is
+/// acked: a crash in between makes a duplicate, never a loss.
 ///
 /// # Errors
 ///
-/// [`BrokerError::NotTaken`] when the dead letter is not safe: the message is still ours.
+/// [`BrokerError::NotTaken`] when the copy is not safe: the message is still ours.
 /// [`BrokerError::SettleLost`] and [`BrokerError::Lost`] when it is no longer: it comes again.
 pub async fn settle(
     delivery: &Delivery,
@@ -30,26 +31,37 @@ pub async fn settle(
     lane: Lane<'_>,
     publisher: &Publisher,
 ) -> Result<(), BrokerError> {
-    let sent = match disposition {
-        Disposition::Ack => delivery.acker.ack(BasicAckOptions::default()).await,
+    let acker = &delivery.acker;
+    let copy = match disposition {
+        Disposition::Ack | Disposition::Requeue(_) | Disposition::Return => None,
+        // The default exchange, whose routing keys are queues.
+        Disposition::Retry(rung, fault) => {
+            let properties = copy::waiting(delivery, rung.number, fault, history);
+            Some(("", rung.queue(lane.queue), properties))
+        }
+        Disposition::Park(fault) => {
+            let properties = copy::waiting(delivery, history.climbed, fault, history);
+            Some(("", lane.queue.to_owned(), properties))
+        }
         Disposition::DeadLetter(reason, fault) => {
             let properties = copy::dead_letter(delivery, *reason, fault, history, lane.queue);
-            publisher
-                .publish(
-                    lane.dead_letter_exchange,
-                    &delivery.envelope.routing_key,
-                    &delivery.envelope.body,
-                    properties,
-                )
-                .await?;
-            delivery.acker.ack(BasicAckOptions::default()).await
+            let routing_key = delivery.envelope.routing_key.clone();
+            Some((lane.dead_letter_exchange, routing_key, properties))
         }
+    };
+    if let Some((exchange, routing_key, properties)) = copy {
+        let body = &delivery.envelope.body;
+        publisher.publish(exchange, &routing_key, body, properties).await?;
+    }
+    let sent = match disposition {
+        Disposition::Ack
+        | Disposition::Retry(..)
+        | Disposition::DeadLetter(..)
+        | Disposition::Park(_) => acker.ack(BasicAckOptions::default()).await,
         // A reject, not a nack: since RabbitMQ 4.3 only a reject counts towards the delivery limit.
-        Disposition::Requeue(_) => {
-            delivery.acker.reject(BasicRejectOptions { requeue: true }).await
-        }
+        Disposition::Requeue(_) => acker.reject(BasicRejectOptions { requeue: true }).await,
         Disposition::Return => {
-            delivery.acker.nack(BasicNackOptions { multiple: false, requeue: true }).await
+            acker.nack(BasicNackOptions { multiple: false, requeue: true }).await
         }
     };
     match sent {

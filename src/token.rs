@@ -95,7 +95,7 @@ impl Tokens {
         let reply = Reply {
             status: received.status,
             body: &received.body,
-            wait: received.wait,
+            wait: received.quota.wait(),
             hide: &hide,
         };
         // Which operation the token was for makes no difference here.

@@ -2,7 +2,8 @@
 
 use crate::amqp::{Amqp, Topology};
 use crate::broker::{Broker, BrokerError, cause};
-use crate::config::Lane;
+use crate::config::{Lane, Settings};
+use crate::ladder::Rung;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
@@ -12,14 +13,15 @@ use lapin::{Channel, ExchangeKind};
 /// # Errors
 ///
 /// [`BrokerError::Topology`] that names each thing that is missing or different, and what to do.
-pub async fn prepare(broker: &Broker, amqp: &Amqp, lanes: &[Lane]) -> Result<(), BrokerError> {
-    match amqp.topology {
-        Topology::Declare => declare(broker, amqp, lanes).await,
-        Topology::Verify => verify(broker, amqp, lanes).await,
+pub async fn prepare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+    match settings.amqp.topology {
+        Topology::Declare => declare(broker, settings).await,
+        Topology::Verify => verify(broker, settings).await,
     }
 }
 
-async fn declare(broker: &Broker, amqp: &Amqp, lanes: &[Lane]) -> Result<(), BrokerError> {
+async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+    let Settings { amqp, lanes, ladder, .. } = settings;
     let channel = broker.channel().await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
@@ -31,6 +33,9 @@ async fn declare(broker: &Broker, amqp: &Amqp, lanes: &[Lane]) -> Result<(), Bro
     for lane in lanes {
         queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
         bind(&channel, &lane.queue, &amqp.exchange, lane.event_type.name()).await?;
+        for rung in ladder.rungs() {
+            queue(&channel, &rung.queue(&lane.queue), rung_arguments(rung, lane)).await?;
+        }
     }
     Ok(())
 }
@@ -48,8 +53,23 @@ fn lane_arguments(lane: &Lane, amqp: &Amqp) -> FieldTable {
     ])
 }
 
+/// The delay queue of a rung: what has waited long enough goes back to the lane's queue, through the
+/// default exchange, and at least once like there.
+fn rung_arguments(rung: Rung, lane: &Lane) -> FieldTable {
+    let milliseconds = i64::try_from(rung.delay.as_millis()).unwrap_or(i64::MAX);
+    arguments([
+        ("x-queue-type", text("quorum")),
+        ("x-message-ttl", AMQPValue::LongLongInt(milliseconds)),
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text(&lane.queue)),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+    ])
+}
+
 /// Checks everything and creates nothing. A failed check costs its channel, so each has its own.
-async fn verify(broker: &Broker, amqp: &Amqp, lanes: &[Lane]) -> Result<(), BrokerError> {
+async fn verify(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+    let Settings { amqp, lanes, ladder, .. } = settings;
     let mut missing = Vec::new();
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
@@ -58,8 +78,10 @@ async fn verify(broker: &Broker, amqp: &Amqp, lanes: &[Lane]) -> Result<(), Brok
             missing.push(cause(&error));
         }
     }
-    let queues = lanes.iter().map(|lane| &lane.queue).chain([&amqp.dead_letter_queue]);
-    for queue in queues {
+    let rungs =
+        |lane: &Lane| ladder.rungs().map(|rung| rung.queue(&lane.queue)).collect::<Vec<_>>();
+    let queues = lanes.iter().flat_map(|lane| [vec![lane.queue.clone()], rungs(lane)].concat());
+    for queue in queues.chain([amqp.dead_letter_queue.clone()]) {
         let channel = broker.channel().await?;
         let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
         let name = queue.as_str().into();

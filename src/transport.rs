@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, RequestBuilder, Response};
 use std::error::Error;
-use std::time::Duration;
 use url::Url;
 
 /// No reply of the vendor's is larger than this, in bytes; what is larger is not the vendor's.
@@ -28,8 +27,8 @@ pub struct Received {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
-    /// How long the headers ask to wait.
-    pub wait: Option<Duration>,
+    /// What the headers say about the quota.
+    pub quota: quota::Headers,
 }
 
 /// The HTTP client could not be made.
@@ -106,8 +105,8 @@ async fn exchange(request: RequestBuilder, now: DateTime<Utc>) -> Result<Receive
     let status = response.status().as_u16();
     let headers = response.headers().iter();
     let readable = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let wait = quota::wait_asked(readable, now);
-    Ok(Received { status, body: body(response).await?, wait })
+    let quota = quota::Headers::read(readable, now);
+    Ok(Received { status, body: body(response).await?, quota })
 }
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {

@@ -1,16 +1,20 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use crate::command::{Call, Command};
-use crate::disposition::{Conclusion, History};
+use crate::breaker::{Cause, Evidence, Mark};
+use crate::command::{Call, Command, Operation};
+use crate::disposition::{Conclusion, Stuck};
+use crate::history::History;
 use crate::metrics::Metrics;
 use crate::mimecast::{Credentials, Keys, Mimecast};
-use crate::outcome::{Outcome, Reply};
-use crate::retry::Policy;
+use crate::outcome::{Fault, Outcome, Reply};
+use crate::quota::{Priority, Quota};
+use crate::retry::{self, Policy};
 use crate::secret::Secret;
 use crate::sign::{self, Stamp};
 use crate::token::Tokens;
 use crate::transport::{Transport, TransportError};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,12 +30,23 @@ pub struct Vendor {
     policy: Policy,
     fresh: fn() -> Stamp,
     metrics: Arc<Metrics>,
+    quota: Mutex<Quota>,
+    evidence: Mutex<BTreeMap<Operation, Evidence>>,
 }
 
 #[derive(Debug)]
 enum Access {
     Signed(Keys),
     Bearer(Tokens),
+}
+
+/// How much to do for a command, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// One attempt, to see whether the vendor is well again, instead of all that the policy has.
+    pub probe: bool,
+    /// No wait goes beyond this.
+    pub deadline: Instant,
 }
 
 impl Vendor {
@@ -53,55 +68,89 @@ impl Vendor {
                 Access::Bearer(Tokens::new(Arc::clone(&transport), client))
             }
         };
-        let (base_url, hide) = (settings.base_url.clone(), settings.credentials.secrets());
-        Ok(Vendor { transport, base_url, access, hide, policy, fresh, metrics })
+        Ok(Vendor {
+            transport,
+            base_url: settings.base_url.clone(),
+            access,
+            hide: settings.credentials.secrets(),
+            policy,
+            fresh,
+            metrics,
+            quota: Mutex::default(),
+            evidence: Mutex::default(),
+        })
+    }
+
+    /// What is known about `operation` by now.
+    pub fn evidence(&self, operation: Operation) -> Evidence {
+        self.with_evidence(operation, |evidence| *evidence)
     }
 
     /// Carries out `command`, with as many attempts as the policy has. A 429 is waited out and never
     /// counts; a refusal of the caller gets one second try, since a token may just have ended and
-    /// `err_developer_key` is known to pass. No wait goes beyond `deadline`, and `stop` ends a wait
-    /// but never a request under way.
+    /// `err_developer_key` is known to pass. `stop` ends a wait but never a request under way.
     pub async fn execute(
         &self,
         command: &Command,
         history: &mut History,
-        deadline: Instant,
+        effort: Effort,
         stop: &CancellationToken,
     ) -> Conclusion {
         let call = command.call();
-        let mut delays = self.policy.delays();
-        let mut second_try = Some(self.policy.initial_delay);
+        let operation = call.operation;
+        let mut delays = self.policy.delays().take(if effort.probe { 0 } else { usize::MAX });
+        let mut second_try = (!effort.probe).then_some(self.policy.initial_delay);
+        let mut failed: Option<Mark> = None;
         loop {
-            if stop.is_cancelled() {
-                return Conclusion::Stopped;
+            if let Err(ended) = self.admit(operation, effort.deadline, stop).await {
+                return ended;
             }
             let outcome = self.attempt(&call, history).await;
             let wait = match &outcome {
                 Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
                 Outcome::Unauthorised(_) => second_try.take(),
-                // A vendor that asks for no wait at all is not to be flooded.
-                Outcome::Throttled(wait) => Some((*wait).max(self.policy.initial_delay)),
+                Outcome::Throttled(_) => Some(Duration::ZERO),
                 Outcome::Unavailable(_) => delays.next(),
             };
-            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < deadline) else {
-                self.metrics.concluded(call.operation, &outcome);
-                return Conclusion::Outcome(outcome);
+            if matches!(outcome, Outcome::Unauthorised(_) | Outcome::Unavailable(_)) {
+                failed.get_or_insert_with(|| self.evidence(operation).mark());
+            }
+            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < effort.deadline) else {
+                self.metrics.concluded(operation, &outcome);
+                let mark = failed.unwrap_or_else(|| self.evidence(operation).mark());
+                return conclude(outcome, mark);
             };
+            self.metrics.retried(operation, &outcome);
             tracing::debug!(
-                operation = call.operation.label(),
+                operation = operation.label(),
                 outcome = outcome.label(),
                 wait_ms = wait.as_millis() as u64,
                 "trying again"
             );
-            self.metrics.retried(call.operation, &outcome);
-            self.wait(wait, &outcome, stop).await;
+            let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
     }
 
-    async fn wait(&self, wait: Duration, outcome: &Outcome, stop: &CancellationToken) {
-        let started = Instant::now();
-        let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
-        if matches!(outcome, Outcome::Throttled(_)) {
+    /// Waits until the quota has a call left.
+    async fn admit(
+        &self,
+        operation: Operation,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<(), Conclusion> {
+        loop {
+            if stop.is_cancelled() {
+                return Err(Conclusion::Stopped);
+            }
+            let taken = self.with_quota(|quota| quota.take(priority(operation), now()));
+            let Err(wait) = taken else { return Ok(()) };
+            // A little later than the others, or all would come at the same instant.
+            let wait = retry::jittered(wait);
+            let started = Instant::now();
+            if started + wait >= deadline {
+                return Err(Conclusion::OutOfTime);
+            }
+            let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
             self.metrics.throttled(started.elapsed());
         }
     }
@@ -111,6 +160,7 @@ impl Vendor {
     async fn attempt(&self, call: &Call, history: &mut History) -> Outcome {
         let stamp = (self.fresh)();
         let started = Instant::now();
+        let sent = self.with_evidence(call.operation, Evidence::send);
         let outcome = match &self.access {
             Access::Signed(keys) => {
                 let headers = signed_headers(keys, &stamp, call.operation.path());
@@ -118,6 +168,17 @@ impl Vendor {
             }
             Access::Bearer(tokens) => self.attempt_with_token(call, &stamp, tokens).await,
         };
+        match &outcome {
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => {
+                self.with_evidence(call.operation, |evidence| evidence.answer(sent));
+            }
+            Outcome::Throttled(wait) => {
+                // A vendor that asks for no wait at all is not to be flooded.
+                let wait = (*wait).max(self.policy.initial_delay);
+                self.with_quota(|quota| quota.close(wait, now()));
+            }
+            Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
+        }
         history.attempted(stamp.at, stamp.request_id, &outcome);
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         outcome
@@ -149,13 +210,51 @@ impl Vendor {
     ) -> Outcome {
         let mut url = self.base_url.clone();
         url.set_path(call.operation.path());
-        match self.transport.post_json(url, headers, call.body.clone(), stamp.at).await {
-            Ok(received) => Outcome::of_reply(
-                call.operation,
-                Reply { status: received.status, body: &received.body, wait: received.wait, hide },
-            ),
-            Err(fault) => Outcome::Unavailable(fault),
-        }
+        let posted = self.transport.post_json(url, headers, call.body.clone(), stamp.at).await;
+        let received = match posted {
+            Ok(received) => received,
+            Err(fault) => return Outcome::Unavailable(fault),
+        };
+        let remaining = self.with_quota(|quota| {
+            quota.learn(&received.quota, now());
+            quota.remaining()
+        });
+        self.metrics.quota_remaining(remaining);
+        let (status, wait) = (received.status, received.quota.wait());
+        Outcome::of_reply(call.operation, Reply { status, body: &received.body, wait, hide })
+    }
+
+    fn with_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {
+        act(&mut self.quota.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with_evidence<T>(&self, operation: Operation, act: impl FnOnce(&mut Evidence) -> T) -> T {
+        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        act(evidence.entry(operation).or_default())
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// Access that somebody still has comes before URLs that nobody can open.
+fn priority(operation: Operation) -> Priority {
+    match operation {
+        Operation::RemoveGroupMember => Priority::High,
+        Operation::DeleteManagedUrl => Priority::Low,
+    }
+}
+
+fn conclude(outcome: Outcome, mark: Mark) -> Conclusion {
+    let stuck = |cause, fault: Fault| Conclusion::Stuck(Stuck { cause, fault, mark });
+    match outcome {
+        Outcome::Applied => Conclusion::Applied,
+        Outcome::AlreadyGone => Conclusion::AlreadyGone,
+        Outcome::Rejected(fault) => Conclusion::Refused(fault),
+        Outcome::Unauthorised(fault) => stuck(Cause::Refused, fault),
+        Outcome::Unavailable(fault) => stuck(Cause::Passing, fault),
+        Outcome::Throttled(_) => Conclusion::OutOfTime,
     }
 }
 

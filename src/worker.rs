@@ -1,18 +1,22 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
+use crate::breaker::{Judgement, Mark};
 use crate::broker::BrokerError;
-use crate::command::Command;
+use crate::command::{Command, Operation};
 use crate::config::{Breaker, Lane};
 use crate::consumer::Consumer;
 use crate::delivery::Delivery;
-use crate::disposition::Disposition;
-use crate::event::{Envelope, Event};
-use crate::metrics::Metrics;
+use crate::disposition::{Conclusion, Decision, Disposition, Stuck};
+use crate::event::{Event, EventError};
+use crate::ladder::Ladder;
+use crate::metrics::{InFlight, Metrics};
 use crate::outcome::Fault;
+use crate::pause::Paused;
 use crate::publisher::Publisher;
+use crate::readiness::{LaneState, Readiness};
 use crate::report::Report;
 use crate::sign::Stamp;
-use crate::vendor::Vendor;
+use crate::vendor::{Effort, Vendor};
 use crate::{retry, settle};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
@@ -22,29 +26,59 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// No new attempt begins when a delivery has been held for this long. With the longest attempt and
-/// the longest wait after it, settlement stays well before the broker's limit of 30 minutes, after
-/// which it closes the channel (RabbitMQ, "Delivery Acknowledgement Timeout").
-const HOLD_LIMIT: Duration = Duration::from_mins(10);
+/// Nothing new begins for a message that has been in work for this long. Together with the longest
+/// time that a pause holds it and the longest attempt, it is settled within 25 minutes: after 30 the
+/// broker closes the channel (RabbitMQ, "Delivery Acknowledgement Timeout").
+const WORK_LIMIT: Duration = Duration::from_mins(10);
 
 /// Works on one lane for one session.
 #[derive(Debug)]
 pub struct Worker {
     /// The lane.
     pub lane: Lane,
-    /// The waits of messages that cannot go on.
+    /// The waits of a lane that is paused.
     pub breaker: Breaker,
+    /// Where messages wait whose fault is their own and may pass.
+    pub ladder: Ladder,
     /// Where dead letters go.
     pub dead_letter_exchange: String,
     /// Who carries out commands.
     pub vendor: Arc<Vendor>,
-    /// Who publishes dead letters.
+    /// Who publishes copies.
     pub publisher: Arc<Publisher>,
     /// What happened, counted.
     pub metrics: Arc<Metrics>,
+    /// Whether the lane does its work.
+    pub readiness: Arc<Readiness>,
     /// What time it is.
     pub fresh: fn() -> Stamp,
 }
+
+/// A message in work.
+#[derive(Debug)]
+pub struct Message {
+    /// What the broker handed out.
+    pub delivery: Delivery,
+    /// When it did.
+    pub since: Instant,
+    /// For the suspect of a pause: the moment of its first failure.
+    pub suspect: Option<Mark>,
+    _in_flight: InFlight,
+}
+
+/// What carrying a message came to.
+#[derive(Debug)]
+pub enum Carried {
+    /// It is settled.
+    Settled,
+    /// Nothing of its lane would succeed; it is still ours.
+    Stuck(Message, Stuck),
+    /// The broker does not take the copy that settling needs; it is still ours.
+    NotTaken(Message, Report, BrokerError),
+}
+
+/// The messages in work.
+pub type InWork = JoinSet<Result<Carried, BrokerError>>;
 
 impl Worker {
     /// Works on what `consumer` delivers until `stop`, and then finishes what is in work. `ended`
@@ -60,161 +94,201 @@ impl Worker {
         stop: CancellationToken,
         ended: CancellationToken,
     ) -> Result<(), BrokerError> {
-        let mut in_work = JoinSet::new();
+        let mut in_work = InWork::new();
         let result = loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break Ok(()),
-                () = ended.cancelled() => break Err(BrokerError::Lost("the session is over".into())),
-                Some(carried) = in_work.join_next() => match flat(carried) {
-                    Ok(()) => {}
-                    Err(error) => break Err(error),
-                },
-                next = consumer.next() => match next {
-                    Ok(delivery) => {
-                        in_work.spawn(Arc::clone(&self).carry(delivery, ended.clone()));
-                    }
-                    Err(error) => break Err(error),
-                },
+            self.readiness.enter(self.lane.event_type, LaneState::Consuming, "");
+            let paused = match self.consume(&mut consumer, &mut in_work, &ended).await {
+                Ok(Some(reason)) => Paused::begin(&self, reason),
+                Ok(None) if stop.is_cancelled() => {
+                    break self.finish(&mut consumer, &mut in_work).await;
+                }
+                Ok(None) => break Err(BrokerError::Lost("the connection ended".into())),
+                Err(error) => break Err(error),
+            };
+            if let Err(error) = paused.run(&mut consumer, &mut in_work, &ended).await {
+                break Err(error);
             }
-        };
-        let result = match result {
-            Ok(()) => self.finish(&mut consumer, &mut in_work).await,
-            Err(error) => Err(error),
         };
         in_work.detach_all();
         result
+    }
+
+    /// Consumes until the lane has to pause, or until `ended`.
+    async fn consume(
+        self: &Arc<Self>,
+        consumer: &mut Consumer,
+        in_work: &mut InWork,
+        ended: &CancellationToken,
+    ) -> Result<Option<Carried>, BrokerError> {
+        loop {
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => return Ok(None),
+                Some(carried) = in_work.join_next() => match flat(carried)? {
+                    Carried::Settled => {}
+                    held @ (Carried::Stuck(..) | Carried::NotTaken(..)) => return Ok(Some(held)),
+                },
+                delivery = consumer.next() => {
+                    let message = self.receive(delivery?);
+                    in_work.spawn(Arc::clone(self).carry(message, false, ended.clone()));
+                }
+            }
+        }
     }
 
     /// Takes no more messages, returns those that nobody began with, and waits for the others.
     async fn finish(
         &self,
         consumer: &mut Consumer,
-        in_work: &mut JoinSet<Result<(), BrokerError>>,
+        in_work: &mut InWork,
     ) -> Result<(), BrokerError> {
         for delivery in consumer.cancel().await? {
-            let _in_flight = self.metrics.received(self.lane.event_type);
-            let report = Report::of(Disposition::Return);
-            self.settle(&delivery, &report, Instant::now()).await?;
+            self.give_back(&self.receive(delivery)).await?;
         }
         while let Some(carried) = in_work.join_next().await {
-            flat(carried)?;
+            match flat(carried)? {
+                Carried::Settled => {}
+                Carried::Stuck(message, _) | Carried::NotTaken(message, ..) => {
+                    self.give_back(&message).await?;
+                }
+            }
         }
         Ok(())
     }
 
     /// One message from delivery to settlement.
-    async fn carry(
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub async fn carry(
         self: Arc<Self>,
-        delivery: Delivery,
+        message: Message,
+        probe: bool,
         stop: CancellationToken,
-    ) -> Result<(), BrokerError> {
-        let _in_flight = self.metrics.received(self.lane.event_type);
-        let started = Instant::now();
-        let envelope = &delivery.envelope;
-        let handling = AssertUnwindSafe(self.handle(envelope, &stop)).catch_unwind().await;
-        let mut report = handling.unwrap_or_else(|_| {
-            let fault = Fault::new("panic", "the daemon failed over this message");
-            Report::of(Disposition::Requeue(fault))
-        });
-        if let Disposition::Requeue(fault) = &report.disposition {
-            let hold = self.hold(envelope);
-            self.announce_hold(fault, hold);
-            if stop.run_until_cancelled(tokio::time::sleep(hold)).await.is_none() {
-                report.disposition = Disposition::Return;
-            }
-        }
-        self.settle_surely(&delivery, &report, started, &stop).await
+    ) -> Result<Carried, BrokerError> {
+        let effort = Effort { probe, deadline: Instant::now() + WORK_LIMIT };
+        let handling = AssertUnwindSafe(self.handle(&message, effort, &stop)).catch_unwind().await;
+        let (mut report, decision) = match handling {
+            Ok(handled) => handled,
+            Err(_) => self.after_panic(&message, &stop).await,
+        };
+        report.disposition = match decision {
+            Decision::Settle(disposition) => disposition,
+            Decision::Judge(stuck) => match self.judge(&message, &stuck) {
+                Judgement::Plague => return Ok(Carried::Stuck(message, stuck)),
+                Judgement::Poison => {
+                    Disposition::of_poison(&self.ladder, report.history.climbed, stuck.fault)
+                }
+            },
+        };
+        self.settle(message, report).await
     }
 
-    /// What a message asks for, done. It touches no broker.
-    async fn handle(&self, envelope: &Envelope, stop: &CancellationToken) -> Report {
+    /// What a message asks for, done as far as that is possible now. It touches no broker.
+    async fn handle(
+        &self,
+        message: &Message,
+        effort: Effort,
+        stop: &CancellationToken,
+    ) -> (Report, Decision) {
+        let envelope = &message.delivery.envelope;
+        let report = Report::of(envelope, Disposition::Return);
+        let refuse = |report, error: &EventError| {
+            (report, Decision::Settle(Disposition::of_event_error(error)))
+        };
         let event = match Event::parse(envelope, self.lane.event_type) {
             Ok(event) => event,
-            Err(error) => return Report::of(Disposition::of_event_error(&error)),
+            Err(error) => return refuse(report, &error),
         };
-        let mut report = Report::about(&event);
+        let mut report = report.about(&event);
         let commands = match Command::of_event(&event, &self.lane.default_groups) {
             Ok(commands) => commands,
-            Err(error) => {
-                report.disposition = Disposition::of_event_error(&error);
-                return report;
-            }
+            Err(error) => return refuse(report, &error),
         };
-        let deadline = Instant::now() + HOLD_LIMIT;
         let mut conclusions = Vec::with_capacity(commands.len());
         for command in &commands {
-            let execution = self.vendor.execute(command, &mut report.history, deadline, stop);
-            conclusions.push(execution.await);
-        }
-        report.disposition = Disposition::of_conclusions(&conclusions);
-        report
-    }
-
-    /// Settles, and keeps the message for as long as its dead letter is not safe anywhere.
-    async fn settle_surely(
-        &self,
-        delivery: &Delivery,
-        report: &Report,
-        started: Instant,
-        stop: &CancellationToken,
-    ) -> Result<(), BrokerError> {
-        let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
-        let mut tries = 0;
-        loop {
-            match self.settle(delivery, report, started).await {
-                Err(error @ BrokerError::NotTaken { .. }) => {
-                    tracing::error!(event = self.lane.event_type.name(), %error, "message kept");
-                    let wait = retry::hold(initial_probe_delay, max_probe_delay, tries);
-                    if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
-                        let returned = Report::of(Disposition::Return);
-                        return self.settle(delivery, &returned, started).await;
-                    }
-                    tries += 1;
-                }
-                settled => return settled,
+            let digest = command.call().digest();
+            if report.history.done.contains(&digest) {
+                continue;
             }
+            if !conclusions.is_empty() && Instant::now() >= effort.deadline {
+                conclusions.push(Conclusion::OutOfTime);
+                continue;
+            }
+            let history = &mut report.history;
+            let conclusion = self.vendor.execute(command, history, effort, stop).await;
+            if matches!(conclusion, Conclusion::Applied | Conclusion::AlreadyGone) {
+                report.history.done.push(digest);
+            }
+            conclusions.push(conclusion);
+        }
+        (report, Decision::of_conclusions(conclusions))
+    }
+
+    /// Holds a message that we failed over, so that it cannot go round in a hot loop.
+    async fn after_panic(&self, message: &Message, stop: &CancellationToken) -> (Report, Decision) {
+        let envelope = &message.delivery.envelope;
+        let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
+        let hold = retry::hold(initial_probe_delay, max_probe_delay, envelope.deliveries);
+        let _either = stop.run_until_cancelled(tokio::time::sleep(hold)).await;
+        let fault = Fault::new("panic", "the daemon failed over this message");
+        let requeue = Disposition::Requeue(fault);
+        (Report::of(envelope, requeue.clone()), Decision::Settle(requeue))
+    }
+
+    fn judge(&self, message: &Message, stuck: &Stuck) -> Judgement {
+        let evidence = self.vendor.evidence(Operation::of(self.lane.event_type));
+        let mark = message.suspect.unwrap_or(stuck.mark);
+        evidence.judge(stuck.cause, mark, message.suspect.is_some())
+    }
+
+    /// Settles a message as its report says.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub async fn settle(&self, message: Message, report: Report) -> Result<Carried, BrokerError> {
+        match self.try_settle(&message, &report).await {
+            Ok(()) => Ok(Carried::Settled),
+            Err(error @ BrokerError::NotTaken { .. }) => {
+                Ok(Carried::NotTaken(message, report, error))
+            }
+            Err(error) => Err(error),
         }
     }
 
-    async fn settle(
-        &self,
-        delivery: &Delivery,
-        report: &Report,
-        started: Instant,
-    ) -> Result<(), BrokerError> {
+    /// Gives a message back to its queue, because we stop.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
+        let report = Report::of(&message.delivery.envelope, Disposition::Return);
+        self.try_settle(message, &report).await
+    }
+
+    /// Takes a delivery into work.
+    pub fn receive(&self, delivery: Delivery) -> Message {
+        let _in_flight = self.metrics.received(self.lane.event_type);
+        Message { delivery, since: Instant::now(), suspect: None, _in_flight }
+    }
+
+    async fn try_settle(&self, message: &Message, report: &Report) -> Result<(), BrokerError> {
         let lane = settle::Lane {
             queue: &self.lane.queue,
             dead_letter_exchange: &self.dead_letter_exchange,
         };
         let Report { disposition, history, .. } = report;
-        match settle::settle(delivery, disposition, history, lane, &self.publisher).await {
-            Ok(()) => {
-                self.tell(report, started.elapsed());
-                Ok(())
-            }
-            Err(error) => {
-                if matches!(error, BrokerError::SettleLost | BrokerError::Lost(_)) {
-                    self.metrics.settle_lost();
-                }
-                Err(error)
-            }
+        let settling =
+            settle::settle(&message.delivery, disposition, history, lane, &self.publisher);
+        let settled = settling.await;
+        match &settled {
+            Ok(()) => self.tell(report, message.since.elapsed()),
+            Err(BrokerError::NotTaken { .. }) => {}
+            Err(_) => self.metrics.settle_lost(),
         }
-    }
-
-    fn hold(&self, envelope: &Envelope) -> Duration {
-        let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
-        retry::hold(initial_probe_delay, max_probe_delay, envelope.deliveries)
-    }
-
-    fn announce_hold(&self, fault: &Fault, hold: Duration) {
-        tracing::warn!(
-            event = self.lane.event_type.name(),
-            code = fault.code,
-            detail = fault.detail,
-            hold_ms = hold.as_millis() as u64,
-            "attempts are used up, the message is held before it goes back"
-        );
+        settled
     }
 
     /// Counts and logs a message whose settlement the broker took.
@@ -231,6 +305,12 @@ impl Worker {
 }
 
 /// A task that was aborted or panicked outside the handling ends the session like any other failure.
-fn flat(carried: Result<Result<(), BrokerError>, JoinError>) -> Result<(), BrokerError> {
+///
+/// # Errors
+///
+/// That, or what the task failed with.
+pub fn flat(
+    carried: Result<Result<Carried, BrokerError>, JoinError>,
+) -> Result<Carried, BrokerError> {
     carried.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))
 }

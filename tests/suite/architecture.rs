@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 
 /// Decides, and knows neither network, clock, chance nor environment.
-const CORE: [&str; 11] = [
+const CORE: [&str; 14] = [
+    "breaker",
+    "history",
+    "ladder",
     "code",
     "command",
     "disposition",

@@ -177,36 +177,6 @@ async fn a_reply_that_is_lost_after_the_effect_ends_in_success() {
 }
 
 #[tokio::test]
-async fn a_message_whose_attempts_are_used_up_goes_back_after_a_hold_and_succeeds_later() {
-    let world = World::hmac().await;
-    world.fake.add_url("entry-1");
-    world.fake.inject(Fault::always(FaultKind::status(503)));
-    world.unblock("e-1", "entry-1").await;
-    let first = world.daemon.settled(1).await;
-    assert_eq!(
-        (&first[0]["disposition"], &first[0]["code"]),
-        (&json!("requeue"), &json!("http_503"))
-    );
-    assert_eq!(first[0]["attempts"], 4);
-    assert!(first[0]["duration_ms"].as_u64().unwrap() >= 20, "it was held before it went back");
-    world.fake.heal();
-    let series = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
-    world.daemon.wait_for_metric(series, 1.0).await;
-    assert!(!world.fake.has_url("entry-1"));
-    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
-}
-
-#[tokio::test]
-async fn the_delivery_limit_ends_what_would_go_round_for_ever() {
-    let world = World::with(&[("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "2")]).await;
-    world.fake.inject(Fault::always(FaultKind::status(503)));
-    world.unblock("e-1", "entry-1").await;
-    let found = world.vhost.take(DEAD_LETTERS).await;
-    assert!(found.headers.contains_key("x-death"), "the broker itself dead-lettered it");
-    assert_eq!(world.daemon.logged("settled").len(), 3);
-}
-
-#[tokio::test]
 async fn a_429_is_waited_out_and_never_counts_as_a_failure() {
     let world = World::with(&[("RETRY__ATTEMPTS", "1")]).await;
     world.fake.add_url("entry-1");
@@ -218,24 +188,6 @@ async fn a_429_is_waited_out_and_never_counts_as_a_failure() {
     assert!(settled[0]["duration_ms"].as_u64().unwrap() >= 5 * 30);
     assert!(world.daemon.metric("eventd_api_throttled_seconds_total").await >= 0.150);
     assert!(!world.fake.has_url("entry-1"));
-}
-
-#[tokio::test]
-async fn refused_credentials_dead_letter_nothing_and_heal() {
-    let world = World::hmac().await;
-    world.fake.add_url("entry-1");
-    world.fake.refuse_credentials(true);
-    world.unblock("e-1", "entry-1").await;
-    let first = world.daemon.settled(1).await;
-    assert_eq!(first[0]["disposition"], "requeue");
-    assert_eq!(
-        (&first[0]["code"], &first[0]["attempts"]),
-        (&json!("err_xdk_invalid_signature"), &json!(2))
-    );
-    world.fake.refuse_credentials(false);
-    let series = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
-    world.daemon.wait_for_metric(series, 1.0).await;
-    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
 }
 
 #[tokio::test]
@@ -252,39 +204,6 @@ async fn each_command_is_carried_out_whatever_became_of_the_others() {
     let left =
         ["group-1", "group-2", "group-3"].map(|g| world.fake.is_member(g, "ada@example.com"));
     assert_eq!(left, [false, true, false]);
-}
-
-#[tokio::test]
-async fn a_passing_fault_decides_before_a_refusal() {
-    let world = World::hmac().await;
-    world.fake.inject(Fault::next(FaultKind::fail("err_new")).for_item_containing("group-1"));
-    world.fake.inject(Fault::next(FaultKind::status(503)).times(4).for_item_containing("group-2"));
-    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
-    let settled = world.daemon.settled(2).await;
-    assert_eq!(
-        (&settled[0]["disposition"], &settled[1]["disposition"]),
-        (&json!("requeue"), &json!("ack"))
-    );
-}
-
-#[tokio::test]
-async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_until_it_can() {
-    let world = World::hmac().await;
-    let channel = world.vhost.channel().await;
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
-    world.publish("user.offboarded", "nonsense").await;
-    crate::support::eventually("the daemon says that it keeps the message", async || {
-        world.daemon.logged("message kept").first().cloned()
-    })
-    .await;
-    assert_eq!(world.daemon.logged("settled").len(), 0);
-    let options = lapin::options::QueueBindOptions::default();
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await.unwrap();
-    let found = world.vhost.take(DEAD_LETTERS).await;
-    assert_eq!(found.header("x-eventd-reason"), "malformed");
-    world.vhost.wait_for_depth(OFFBOARDED, 0).await;
 }
 
 #[tokio::test]

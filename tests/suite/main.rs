@@ -9,6 +9,7 @@ mod support;
 mod architecture;
 mod delivery;
 mod golden;
+mod outage;
 mod process;
 mod readme;
 mod session;

@@ -29,9 +29,8 @@ async fn a_stop_in_mid_request_finishes_settles_and_ends_with_0() {
 async fn a_stop_gives_back_what_waits_for_its_next_attempt_and_what_nobody_began() {
     let own = [
         ("EVENTS__URL_UNBLOCK__PREFETCH", "2"),
-        ("BREAKER__INITIAL_PROBE_DELAY", "10m"),
-        ("BREAKER__MAX_PROBE_DELAY", "10m"),
-        ("RETRY__ATTEMPTS", "1"),
+        ("RETRY__INITIAL_DELAY", "5m"),
+        ("RETRY__MAX_DELAY", "5m"),
     ];
     let mut world = World::with(&own).await;
     world.fake.inject(Fault::always(FaultKind::status(503)));

@@ -1,12 +1,12 @@
 //! What must hold for any reply, whatever its bytes, and for any run of conclusions.
 
+use mimecast_eventd::breaker::{Cause, Evidence};
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
-use mimecast_eventd::disposition::{Conclusion, Disposition, Reason};
+use mimecast_eventd::disposition::{Conclusion, Decision, Disposition, Reason, Stuck};
 use mimecast_eventd::outcome::{Fault, Outcome, Reply};
 use mimecast_eventd::secret::Secret;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 const GONE: [(Operation, &str); 2] = [
     (RemoveGroupMember, "err_folder_email_address_not_found"),
@@ -78,37 +78,37 @@ proptest! {
     #[test]
     fn only_effects_that_hold_are_acked(conclusions in conclusions()) {
         let held = conclusions.iter().all(|conclusion| matches!(
-            conclusion, Conclusion::Outcome(Outcome::Applied | Outcome::AlreadyGone)
+            conclusion, Conclusion::Applied | Conclusion::AlreadyGone
         ));
-        let disposition = Disposition::of_conclusions(&conclusions);
-        prop_assert_eq!(disposition == Disposition::Ack, held);
+        let decision = Decision::of_conclusions(conclusions);
+        prop_assert_eq!(decision == Decision::Settle(Disposition::Ack), held);
     }
 
     #[test]
     fn only_a_refusal_is_dead_lettered_and_nothing_that_could_still_succeed(
         conclusions in conclusions(),
     ) {
-        let disposition = Disposition::of_conclusions(&conclusions);
-        if let Disposition::DeadLetter(reason, fault) = disposition {
+        let decision = Decision::of_conclusions(conclusions.clone());
+        if let Decision::Settle(Disposition::DeadLetter(reason, fault)) = decision {
             prop_assert_eq!(reason, Reason::Rejected);
-            let refusal = Conclusion::Outcome(Outcome::Rejected(fault));
-            prop_assert!(conclusions.contains(&refusal));
+            prop_assert!(conclusions.contains(&Conclusion::Refused(fault)));
             prop_assert!(conclusions.iter().all(|conclusion| matches!(
                 conclusion,
-                Conclusion::Outcome(Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_))
+                Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(_)
             )));
         }
     }
 
     #[test]
-    fn the_order_of_the_conclusions_does_not_change_the_kind_of_disposition(
+    fn the_order_of_the_conclusions_does_not_change_the_kind_of_decision(
         conclusions in conclusions(),
     ) {
+        let kind = |conclusions| match Decision::of_conclusions(conclusions) {
+            Decision::Settle(disposition) => (disposition.label(), None),
+            Decision::Judge(stuck) => ("judge", Some(stuck.cause)),
+        };
         let reversed: Vec<Conclusion> = conclusions.iter().rev().cloned().collect();
-        prop_assert_eq!(
-            Disposition::of_conclusions(&conclusions).label(),
-            Disposition::of_conclusions(&reversed).label()
-        );
+        prop_assert_eq!(kind(conclusions), kind(reversed));
     }
 }
 
@@ -185,17 +185,20 @@ fn odd() -> impl Strategy<Value = Value> {
 }
 
 fn conclusions() -> impl Strategy<Value = Vec<Conclusion>> {
-    let outcome = ("[a-z]{1,6}", 0_usize..7).prop_map(|(code, kind)| {
+    let conclusion = ("[a-z]{1,6}", 0_usize..9).prop_map(|(code, kind)| {
         let fault = Fault::new(&code, "");
-        Conclusion::Outcome(match kind {
-            0 => Outcome::AlreadyGone,
-            1 => Outcome::Rejected(fault),
-            2 => Outcome::Unauthorised(fault),
-            3 => Outcome::Throttled(Duration::from_secs(1)),
-            4 => Outcome::Unavailable(fault),
-            _ => Outcome::Applied,
-        })
+        let stuck = |cause, fault| {
+            Conclusion::Stuck(Stuck { cause, fault, mark: Evidence::default().mark() })
+        };
+        match kind {
+            0 => Conclusion::AlreadyGone,
+            1 => Conclusion::Refused(fault),
+            2 => stuck(Cause::Refused, fault),
+            3 => stuck(Cause::Passing, fault),
+            4 => Conclusion::OutOfTime,
+            5 => Conclusion::Stopped,
+            _ => Conclusion::Applied,
+        }
     });
-    let conclusion = prop_oneof![8 => outcome, 1 => Just(Conclusion::Stopped)];
     proptest::collection::vec(conclusion, 1..6)
 }

@@ -4,6 +4,7 @@ use super::{accepted, file, refused, with};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url};
 use mimecast_eventd::amqp::Topology;
 use mimecast_eventd::event::EventType;
+use mimecast_eventd::ladder::Ladder;
 use mimecast_eventd::mimecast::{Credentials, Mimecast};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,7 +33,7 @@ fn what_nobody_sets_is_as_documented() {
     assert_eq!(settings.retry.attempts, 4);
     assert_eq!(settings.retry.initial_delay, Duration::from_millis(200));
     assert_eq!(settings.retry.max_delay, seconds(10));
-    assert_eq!(settings.ladder, [10, 60, 300, 1800, 7200].map(seconds));
+    assert_eq!(settings.ladder, Ladder::new([10, 60, 300, 1800, 7200].map(seconds).to_vec()));
     assert_eq!(settings.breaker.initial_probe_delay, seconds(5));
     assert_eq!(settings.breaker.max_probe_delay, seconds(300));
     assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9464");
@@ -248,7 +249,7 @@ fn first_delays_are_not_longer_than_the_longest_and_the_ladder_climbs() {
     order("RETRY__LADDER", r#"["99ms"]"#, "each entry must be between 100ms and 7days");
     order("RETRY__LADDER", r#"["8days"]"#, "each entry must be between 100ms and 7days");
     order("RETRY__LADDER", r#"["soon"]"#, "each entry must be a duration such as 200ms, 30s or 5m");
-    assert!(accepted(&with(&[("RETRY__LADDER", "[]")])).ladder.is_empty());
+    assert_eq!(accepted(&with(&[("RETRY__LADDER", "[]")])).ladder, Ladder::default());
 }
 
 fn mimecast(mut variables: Variables, own: &[(&str, &str)]) -> Mimecast {

@@ -78,4 +78,10 @@ impl World {
             BasicProperties::default().with_content_type("application/cloudevents+json".into());
         self.vhost.publish(routing_key, body.as_bytes(), properties).await;
     }
+
+    /// Starts the daemon anew with the settings as they are now; the old one is killed.
+    pub async fn restart_daemon(&mut self) {
+        self.daemon = Daemon::start(&self.variables).await;
+        self.daemon.wait_until_ready().await;
+    }
 }

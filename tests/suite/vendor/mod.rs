@@ -10,13 +10,14 @@ use crate::support::settings::{self, Variables, named};
 use crate::support::{DEADLINE, install_crypto_provider};
 use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast, Operation};
+use mimecast_eventd::breaker::Cause;
 use mimecast_eventd::command::Command;
-use mimecast_eventd::disposition::{Conclusion, History};
+use mimecast_eventd::disposition::Conclusion;
 use mimecast_eventd::event::Member;
+use mimecast_eventd::history::History;
 use mimecast_eventd::metrics::Metrics;
-use mimecast_eventd::outcome::Outcome;
 use mimecast_eventd::sign::Stamp;
-use mimecast_eventd::vendor::Vendor;
+use mimecast_eventd::vendor::{Effort, Vendor};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -73,7 +74,8 @@ impl Pair {
 
     async fn conclude(&self, command: &Command, deadline: Instant) -> (Conclusion, History) {
         let mut history = History::default();
-        let conclusion = self.vendor.execute(command, &mut history, deadline, &self.stop).await;
+        let effort = Effort { probe: false, deadline };
+        let conclusion = self.vendor.execute(command, &mut history, effort, &self.stop).await;
         (conclusion, history)
     }
 
@@ -89,18 +91,18 @@ impl Pair {
     }
 }
 
-/// A conclusion as the label of its outcome, with its code where it has one.
+/// A conclusion as the label of its last outcome, with its code where it has one.
 fn shown(conclusion: &Conclusion) -> String {
     match conclusion {
-        Conclusion::Stopped => "stopped".to_owned(),
-        Conclusion::Outcome(outcome) => match outcome {
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => {
-                outcome.label().to_owned()
-            }
-            Outcome::Rejected(fault)
-            | Outcome::Unauthorised(fault)
-            | Outcome::Unavailable(fault) => format!("{} {}", outcome.label(), fault.code),
+        Conclusion::Applied => "applied".to_owned(),
+        Conclusion::AlreadyGone => "already_gone".to_owned(),
+        Conclusion::Refused(fault) => format!("rejected {}", fault.code),
+        Conclusion::Stuck(stuck) => match stuck.cause {
+            Cause::Passing => format!("unavailable {}", stuck.fault.code),
+            Cause::Refused => format!("unauthorised {}", stuck.fault.code),
         },
+        Conclusion::OutOfTime => "throttled".to_owned(),
+        Conclusion::Stopped => "stopped".to_owned(),
     }
 }
 

@@ -1,0 +1,35 @@
+//! How a message got where it is. It travels with the message, in the headers of its copies.
+
+use crate::outcome::Outcome;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// How a message got where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Requests sent for it, over all its commands.
+    pub attempts: u32,
+    /// When the first of them failed.
+    pub first_failed_at: Option<DateTime<Utc>>,
+    /// The id of the last request.
+    pub request_id: Option<Uuid>,
+    /// Rungs of the delay ladder that it has climbed.
+    pub climbed: u32,
+    /// The digests of its commands that hold already.
+    pub done: Vec<String>,
+}
+
+impl History {
+    /// Adds one attempt, made at `at`.
+    pub fn attempted(&mut self, at: DateTime<Utc>, request_id: Uuid, outcome: &Outcome) {
+        self.attempts = self.attempts.saturating_add(1);
+        self.request_id = Some(request_id);
+        match outcome {
+            Outcome::Rejected(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {
+                self.first_failed_at.get_or_insert(at);
+            }
+            // To be asked to wait is no failure.
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => {}
+        }
+    }
+}
