@@ -94,6 +94,11 @@ impl Broker {
         self.failed.cancelled().await;
     }
 
+    /// Comes when the connection has failed or the session with it is over.
+    pub fn end(&self) -> CancellationToken {
+        self.failed.clone()
+    }
+
     /// A new channel.
     ///
     /// # Errors
@@ -108,6 +113,12 @@ impl Broker {
         if let Err(error) = self.connection.close(200, "stopped".into()).await {
             tracing::debug!(error = cause(&error), "the connection could not be closed cleanly");
         }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.failed.cancel();
     }
 }
 

@@ -5,6 +5,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
 /// A broker that has not confirmed by now is short of memory or disk, or not there.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -14,6 +15,7 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Publisher {
     channel: Mutex<Channel>,
+    end: CancellationToken,
 }
 
 impl Publisher {
@@ -25,7 +27,7 @@ impl Publisher {
     pub async fn open(broker: &Broker) -> Result<Publisher, BrokerError> {
         let channel = broker.channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
-        Ok(Publisher { channel: Mutex::new(channel) })
+        Ok(Publisher { channel: Mutex::new(channel), end: broker.end() })
     }
 
     /// Publishes with `mandatory` and waits for the confirm: after `Ok` the copy is in a queue.
@@ -59,5 +61,10 @@ impl Publisher {
             Ok(Err(error)) => Err(lost(error)),
             Err(_) => Err(not_taken("no confirm in time".into())),
         }
+    }
+    /// Waits for something of the same connection, but not beyond its end: lapin leaves an ack
+    /// pending for ever that was on its way to the connection when that failed.
+    pub async fn until_the_end<T>(&self, something: impl Future<Output = T>) -> Option<T> {
+        self.end.run_until_cancelled(something).await
     }
 }

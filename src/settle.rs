@@ -6,6 +6,7 @@ use crate::delivery::Delivery;
 use crate::disposition::Disposition;
 use crate::history::History;
 use crate::publisher::Publisher;
+use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 
 /// What settling needs to know about the lane.
@@ -31,7 +32,6 @@ pub async fn settle(
     lane: Lane<'_>,
     publisher: &Publisher,
 ) -> Result<(), BrokerError> {
-    let acker = &delivery.acker;
     let copy = match disposition {
         Disposition::Ack | Disposition::Requeue(_) | Disposition::Return => None,
         // The default exchange, whose routing keys are queues.
@@ -53,7 +53,16 @@ pub async fn settle(
         let body = &delivery.envelope.body;
         publisher.publish(exchange, &routing_key, body, properties).await?;
     }
-    let sent = match disposition {
+    match publisher.until_the_end(tell(&delivery.acker, disposition)).await {
+        Some(Ok(true)) => Ok(()),
+        // lapin's way to say that nothing was sent, because the channel is gone.
+        Some(Ok(false)) | None => Err(BrokerError::SettleLost),
+        Some(Err(error)) => Err(lost(error)),
+    }
+}
+
+async fn tell(acker: &Acker, disposition: &Disposition) -> Result<bool, lapin::Error> {
+    match disposition {
         Disposition::Ack
         | Disposition::Retry(..)
         | Disposition::DeadLetter(..)
@@ -63,11 +72,5 @@ pub async fn settle(
         Disposition::Return => {
             acker.nack(BasicNackOptions { multiple: false, requeue: true }).await
         }
-    };
-    match sent {
-        Ok(true) => Ok(()),
-        // lapin's way to say that nothing was sent, because the channel is gone.
-        Ok(false) => Err(BrokerError::SettleLost),
-        Err(error) => Err(lost(error)),
     }
 }
