@@ -152,10 +152,20 @@ impl FakeMimecast {
     ///
     /// If the fault's status or headers could not be sent as HTTP.
     pub fn inject(&self, fault: Fault) {
-        if let Err(error) = fault.kind.check() {
-            panic!("{error}: {fault:?}");
-        }
+        check(&fault);
         self.vendor.state().faults.add(fault);
+    }
+
+    /// Orders these faults in place of all that were ordered before. No call comes in between.
+    ///
+    /// # Panics
+    ///
+    /// If a fault's status or headers could not be sent as HTTP.
+    pub fn inject_instead(&self, faults: impl IntoIterator<Item = Fault>) {
+        let faults: Vec<Fault> = faults.into_iter().inspect(check).collect();
+        let mut state = self.vendor.state();
+        state.faults.clear();
+        faults.into_iter().for_each(|fault| state.faults.add(fault));
     }
 
     /// Clears all faults. Calls that one has already met are not saved.
@@ -215,6 +225,12 @@ impl FakeMimecast {
                 lines.join("\n")
             );
         }
+    }
+}
+
+fn check(fault: &Fault) {
+    if let Err(error) = fault.kind.check() {
+        panic!("{error}: {fault:?}");
     }
 }
 

@@ -230,6 +230,16 @@ async fn a_fault_meets_only_the_calls_that_it_names_and_so_often() {
 }
 
 #[tokio::test]
+async fn faults_in_place_of_others_leave_none_of_those() {
+    let fake = fake_with_ada().await;
+    fake.inject(Fault::always(FaultKind::status(503)));
+    fake.inject_instead([Fault::next(FaultKind::status(500)), Fault::next(FaultKind::status(502))]);
+    for expected in [500, 502, 200] {
+        assert_eq!(ada_leaves().send(&fake).await.status, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_fault_meets_the_token_endpoint_only_by_name() {
     let fake = FakeMimecast::start(Credentials::default()).await;
     fake.inject(Fault::always(FaultKind::status(503)));
