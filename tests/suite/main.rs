@@ -8,6 +8,7 @@ mod support;
 
 mod architecture;
 mod delivery;
+mod faults;
 mod golden;
 mod outage;
 mod process;

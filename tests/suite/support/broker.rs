@@ -20,6 +20,7 @@ pub const DEAD_LETTERS: &str = "mimecast-eventd.dead-letter";
 pub struct Vhost {
     pub name: String,
     pub url: String,
+    management: String,
     connection: Connection,
     channel: Channel,
 }
@@ -54,12 +55,22 @@ impl Vhost {
         let created = create.basic_auth("guest", Some("guest")).send().await.unwrap();
         assert!(created.status().is_success(), "{created:?}");
         let url = format!("amqp://guest:guest@{}/{name}", node.authority());
-        let connecting = Connection::connect(&url, ConnectionProperties::default());
-        let connection = connecting.await.unwrap();
+        let (connection, channel) = connect(&url).await;
+        let management = node.management().to_owned();
+        Vhost { name, url, management, connection, channel }
+    }
 
-        let channel = connection.create_channel().await.unwrap();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Vhost { name, url, connection, channel }
+    /// Connects anew, to a broker that was away meanwhile.
+    pub async fn reconnect(&mut self) {
+        (self.connection, self.channel) = connect(&self.url).await;
+    }
+
+    /// Deletes the virtual host, so that its queues are no burden on what comes after.
+    pub async fn delete(self) {
+        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
+        let delete = http.delete(format!("{}/api/vhosts/{}", self.management, self.name));
+        let deleted = delete.basic_auth("guest", Some("guest")).send().await.unwrap();
+        assert!(deleted.status().is_success(), "{deleted:?}");
     }
 
     /// Publishes to the exchange `events` and waits for the confirm.
@@ -138,6 +149,14 @@ impl Vhost {
     pub fn url_by(&self, authority: &str) -> String {
         format!("amqp://guest:guest@{authority}/{}", self.name)
     }
+}
+
+/// A connection, and a channel on it that confirms.
+async fn connect(url: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    (connection, channel)
 }
 
 fn plain(value: &AMQPValue) -> Value {

@@ -3,6 +3,7 @@
 pub mod broker;
 pub mod certificates;
 pub mod daemon;
+pub mod disturbed;
 pub mod node;
 pub mod relay;
 pub mod settings;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 pub struct Node {
     child: Child,
     stdin: Option<ChildStdin>,
+    folder: PathBuf,
     facts: BTreeMap<String, String>,
 }
 
@@ -44,7 +45,7 @@ impl Node {
             facts.contains_key("PID"),
             "no broker: scripts/broker.sh said why on standard error"
         );
-        Node { child, stdin, facts }
+        Node { child, stdin, folder: folder.to_owned(), facts }
     }
 
     /// Host and port for AMQP.
@@ -64,6 +65,23 @@ impl Node {
     /// The base URL of the management API.
     pub fn management(&self) -> &str {
         &self.facts["MANAGEMENT_URL"]
+    }
+
+    /// Runs `rabbitmqctl` on the node, and gives what it says.
+    pub async fn control(&self, arguments: &[&str]) -> String {
+        let mut command = tokio::process::Command::new(rabbitmqctl());
+        command.args(arguments).env("HOME", &self.folder);
+        let facts = std::fs::read_to_string(self.folder.join("node.env")).expect("a node has it");
+        for (name, fact) in facts.lines().filter_map(|line| line.split_once('=')) {
+            match name {
+                "NODE_NAME" => command.env("RABBITMQ_NODENAME", fact),
+                "EPMD_PORT" => command.env("ERL_EPMD_PORT", fact),
+                _ => &mut command,
+            };
+        }
+        let output = command.output().await.expect("rabbitmqctl can be run");
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Kills the node without a warning, as a power cut would.
@@ -88,4 +106,10 @@ impl Drop for Node {
         drop(self.stdin.take());
         let _gone = self.child.wait();
     }
+}
+
+/// Beside the server: the one in /usr/sbin insists on being root or rabbitmq.
+fn rabbitmqctl() -> PathBuf {
+    let beside = Path::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
+    if beside.exists() { beside.to_owned() } else { "rabbitmqctl".into() }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,8 +13,21 @@ use tokio::sync::watch;
 enum Mode {
     /// Passes everything on.
     Open,
+    /// Passes everything on, each piece so much later.
+    Slow(Duration),
     /// Keeps connections and passes nothing on, in either direction: a half-open link.
     Frozen,
+    /// Passes on what is asked, and loses what is answered.
+    Swallowing,
+    /// Nobody listens any more, and every connection is closed.
+    Refusing,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
 }
 
 /// The mode, and how often every connection was cut: a count, so that no cut is missed.
@@ -52,12 +66,34 @@ impl Relay {
 
     /// Passes nothing on, until [`Relay::open`].
     pub fn freeze(&self) {
-        self.state.send_modify(|state| state.mode = Mode::Frozen);
+        self.enter(Mode::Frozen);
     }
 
-    /// Passes everything on again.
+    /// Passes everything on, each piece so much later, until [`Relay::open`].
+    pub fn slow(&self, by: Duration) {
+        self.enter(Mode::Slow(by));
+    }
+
+    /// Passes on what is asked and loses what is answered, until [`Relay::open`].
+    pub fn swallow(&self) {
+        self.enter(Mode::Swallowing);
+    }
+
+    /// Closes every connection and refuses new ones, until [`Relay::open`].
+    pub fn refuse(&self) {
+        self.enter(Mode::Refusing);
+    }
+
+    /// Passes everything on again. Connections that lost something are of no use any more.
     pub fn open(&self) {
-        self.state.send_modify(|state| state.mode = Mode::Open);
+        self.state.send_modify(|state| {
+            state.cuts += u64::from(state.mode == Mode::Swallowing);
+            state.mode = Mode::Open;
+        });
+    }
+
+    fn enter(&self, mode: Mode) {
+        self.state.send_modify(|state| state.mode = mode);
     }
 }
 
@@ -68,21 +104,49 @@ impl Drop for Relay {
     }
 }
 
-async fn accept(listener: TcpListener, target: String, state: Arc<watch::Sender<State>>) {
+async fn accept(mut listener: TcpListener, target: String, state: Arc<watch::Sender<State>>) {
+    let address = listener.local_addr().unwrap();
+    let mut watched = state.subscribe();
     loop {
-        let Ok((near, _)) = listener.accept().await else { return };
-        let watched = state.subscribe();
-        let cuts = watched.borrow().cuts;
-        let Ok(far) = TcpStream::connect(&target).await else { continue };
-        let (near_reads, near_writes) = near.into_split();
-        let (far_reads, far_writes) = far.into_split();
-        tokio::spawn(pass(near_reads, far_writes, watched.clone(), cuts));
-        tokio::spawn(pass(far_reads, near_writes, watched, cuts));
+        let State { mode, cuts } = *watched.borrow_and_update();
+        if mode == Mode::Refusing {
+            drop(listener);
+            let Ok(_) = watched.wait_for(|state| state.mode != Mode::Refusing).await else {
+                return;
+            };
+            listener = listen_again(address).await;
+            continue;
+        }
+        tokio::select! {
+            biased;
+            changed = watched.changed() => if changed.is_err() {
+                return;
+            },
+            accepted = listener.accept() => {
+                let Ok((near, _)) = accepted else { return };
+                let Ok(far) = TcpStream::connect(&target).await else { continue };
+                let (near_reads, near_writes) = near.into_split();
+                let (far_reads, far_writes) = far.into_split();
+                tokio::spawn(pass(Way::There, near_reads, far_writes, watched.clone(), cuts));
+                tokio::spawn(pass(Way::Back, far_reads, near_writes, watched.clone(), cuts));
+            }
+        }
+    }
+}
+
+/// A connection of somebody's may have been given the port meanwhile.
+async fn listen_again(address: SocketAddr) -> TcpListener {
+    loop {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return listener;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 /// Passes bytes on until either side ends or the connections made before `cuts` are cut.
 async fn pass(
+    way: Way,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<State>,
@@ -91,7 +155,7 @@ async fn pass(
     let mut buffer = [0; 16 * 1024];
     loop {
         let State { mode, cuts: cuts_now } = *state.borrow_and_update();
-        if cuts_now != cuts {
+        if cuts_now != cuts || mode == Mode::Refusing {
             return;
         }
         tokio::select! {
@@ -99,12 +163,16 @@ async fn pass(
             changed = state.changed() => if changed.is_err() {
                 return;
             },
-            read = from.read(&mut buffer), if mode == Mode::Open => match read {
-                Ok(0) | Err(_) => return,
-                Ok(length) => if to.write_all(&buffer[..length]).await.is_err() {
+            read = from.read(&mut buffer), if mode != Mode::Frozen => {
+                let Ok(length @ 1..) = read else { return };
+                if let Mode::Slow(by) = mode {
+                    tokio::time::sleep(by).await;
+                }
+                let lost = mode == Mode::Swallowing && way == Way::Back;
+                if !lost && to.write_all(&buffer[..length]).await.is_err() {
                     return;
-                },
-            },
+                }
+            }
         }
     }
 }

@@ -1,0 +1,167 @@
+//! The ledger of a run: what was published, and in which of the three places each message ended.
+
+use super::message::Message;
+use crate::support::broker::Found;
+use fake_mimecast::{Call, Operation};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What the vendor says of an item that is not there any more.
+const GONE: [&str; 2] = ["err_managed_url_not_found", "err_folder_email_address_not_found"];
+
+/// Everything that is known about the messages of one run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// In the order of publishing, each confirmed by the broker.
+    published: Vec<Message>,
+    dead_letters: Vec<DeadLetter>,
+    /// What still lies in the queue of a lane or of a rung.
+    queued: Vec<String>,
+    /// How often each item was carried out: at first for real, then as already gone.
+    carried_out: BTreeMap<String, usize>,
+    violations: Vec<String>,
+    /// Whether the broker itself may dead-letter, because deliveries reach their limit.
+    pub broker_may_give_up: bool,
+}
+
+#[derive(Debug)]
+struct DeadLetter {
+    body: String,
+    reason: String,
+    by_the_broker: bool,
+}
+
+impl Ledger {
+    /// The next message to publish is this one.
+    pub fn next_number(&self) -> usize {
+        self.published.len()
+    }
+
+    /// The broker has confirmed `message`.
+    pub fn published(&mut self, message: Message) {
+        self.published.push(message);
+    }
+
+    /// This lay in the dead-letter queue.
+    pub fn dead_lettered(&mut self, found: &Found) {
+        self.dead_letters.push(DeadLetter {
+            body: String::from_utf8_lossy(&found.body).into_owned(),
+            reason: found.header("x-eventd-reason").to_owned(),
+            by_the_broker: found.headers.contains_key("x-death"),
+        });
+    }
+
+    /// This lay in the queue of a lane or of a rung after all was over.
+    pub fn queued(&mut self, found: &Found) {
+        self.queued.push(String::from_utf8_lossy(&found.body).into_owned());
+    }
+
+    /// These are all the calls that reached the vendor, and what it found wrong with them.
+    pub fn called(&mut self, calls: &[Call], violations: Vec<String>) {
+        self.carried_out.clear();
+        for call in calls.iter().filter(|call| call.operation != Operation::Token) {
+            let gone = call.code.as_deref().is_some_and(|code| GONE.contains(&code));
+            if call.applied || gone {
+                let item = call.item["id"].as_str().unwrap_or_default();
+                *self.carried_out.entry(item.to_owned()).or_default() += 1;
+            }
+        }
+        self.violations = violations;
+    }
+
+    /// The messages that are in none of the places where nothing more happens to them.
+    pub fn open(&self) -> Vec<String> {
+        let open = self.published.iter().filter(|message| {
+            !self.is_applied(message) && self.dead_letters_of(message).next().is_none()
+        });
+        open.map(Message::to_string).collect()
+    }
+
+    /// What it all comes to.
+    pub fn account(&self) -> Account {
+        let queued = |message: &Message| {
+            self.queued.iter().any(|body| Message::in_text(body) == Some(*message))
+        };
+        let open = self.open();
+        let is_open = |message: &&Message| open.contains(&message.to_string());
+        let (queued, lost): (Vec<&Message>, Vec<&Message>) =
+            self.published.iter().filter(is_open).partition(|message| queued(message));
+        let repeated: usize = self.carried_out.values().map(|times| times - 1).sum();
+        let places =
+            |message| usize::from(self.is_applied(message)) + self.dead_letters_of(message).count();
+        let copies: usize =
+            self.published.iter().map(|message| places(message).saturating_sub(1)).sum();
+        Account {
+            messages: self.published.len(),
+            applied: self.published.iter().filter(|message| self.is_applied(message)).count(),
+            dead_lettered: self.dead_letters.len(),
+            queued: queued.into_iter().map(Message::to_string).collect(),
+            lost: lost.into_iter().map(Message::to_string).collect(),
+            unexpected: self.unexpected(),
+            duplicated: repeated + copies,
+        }
+    }
+
+    fn is_applied(&self, message: &Message) -> bool {
+        message.items().iter().all(|item| self.carried_out.contains_key(item))
+    }
+
+    fn dead_letters_of(&self, message: &Message) -> impl Iterator<Item = &DeadLetter> {
+        self.dead_letters.iter().filter(|found| Message::in_text(&found.body) == Some(*message))
+    }
+
+    fn unexpected(&self) -> Vec<String> {
+        let known = |message: &Message| self.published.contains(message);
+        let dead_letters = self.dead_letters.iter().filter_map(|found| {
+            let Some(message) = Message::in_text(&found.body).filter(known) else {
+                return Some(format!("nobody published this dead letter: {}", found.body));
+            };
+            let explained = match found.by_the_broker {
+                true => self.broker_may_give_up,
+                false => message.kind.reason() == Some(&found.reason),
+            };
+            let by = if found.by_the_broker { "the broker" } else { &found.reason };
+            let changed = found.body != message.body();
+            (!explained || changed)
+                .then(|| format!("{message} was dead-lettered by {by}: {}", found.body))
+        });
+        let effects = self.carried_out.keys().filter_map(|item| {
+            let message = Message::in_text(item).filter(known);
+            let explained = message.is_some_and(|message| message.kind.may_be_applied());
+            (!explained).then(|| format!("the vendor carried out {item}"))
+        });
+        let violations = self.violations.iter().map(|it| format!("the vendor found: {it}"));
+        dead_letters.chain(effects).chain(violations).collect()
+    }
+}
+
+/// What became of the messages of a run.
+#[derive(Debug)]
+pub struct Account {
+    pub messages: usize,
+    pub applied: usize,
+    pub dead_lettered: usize,
+    pub queued: Vec<String>,
+    pub lost: Vec<String>,
+    pub unexpected: Vec<String>,
+    pub duplicated: usize,
+}
+
+impl Account {
+    /// Whether every message ended where it may, and none is still on its way.
+    pub fn is_closed(&self) -> bool {
+        self.lost.is_empty() && self.unexpected.is_empty() && self.queued.is_empty()
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Account { messages, applied, dead_lettered, queued, lost, unexpected, duplicated } =
+            self;
+        writeln!(formatter, "{messages} messages were published: {applied} applied,")?;
+        writeln!(formatter, "  {dead_lettered} dead letters, {duplicated} duplicates (harmless),")?;
+        writeln!(formatter, "  still queued: {}", queued.join(" "))?;
+        writeln!(formatter, "  lost: {}", lost.join(" "))?;
+        write!(formatter, "  unexpected: {}", unexpected.join("\n    "))
+    }
+}

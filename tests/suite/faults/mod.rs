@@ -1,0 +1,19 @@
+//! The promise under faults: every published message ends applied and acked, in the dead-letter
+//! queue with a reason, or still queued, whatever fails and whenever.
+//!
+//! Each test of a row brings about one fault against a real broker, the real binary and the fake
+//! vendor, with a relay on either side of the daemon. A `ledger` of the run then says in which
+//! place each message is: none may be lost, and none may be where it has no business to be.
+//! `scripts/faults.sh` runs the rows and writes `docs/faults.md` from what they report.
+
+mod api;
+mod ledger;
+mod ledger_tests;
+mod link;
+mod message;
+mod node;
+mod process;
+mod random;
+mod report;
+mod rows;
+mod scene;

@@ -1,0 +1,101 @@
+//! Faults of the broker itself, on a node that may be disturbed.
+
+use super::report;
+use super::scene::Scene;
+use crate::support::disturbed::Disturbed;
+use crate::support::eventually;
+use fake_mimecast::FaultKind;
+
+#[tokio::test]
+async fn a_broker_that_is_restarted_or_killed_in_mid_work_loses_nothing() {
+    let mut node = Disturbed::node().await;
+    let version = node.running().control(&["--quiet", "eval", "rabbit_misc:version()."]).await;
+    report::broker(version.trim().trim_matches('"'));
+    let scene = working(Scene::on(node.running(), &[]).await).await;
+    node.stop().await;
+    let vhost = back(&mut node, scene).await.finish("broker restarted").await;
+
+    // Only now: RabbitMQ 3.10 may lose a quorum queue that is killed right after its birth.
+    let scene = working(Scene::at(vhost, node.running(), &[]).await).await;
+    node.kill().await;
+    back(&mut node, scene).await.close("broker killed").await;
+}
+
+#[tokio::test]
+async fn a_broker_that_takes_no_messages_is_waited_for() {
+    let node = Disturbed::node().await;
+    let mut scene = Scene::on(node.running(), &[]).await;
+    blocked(&node, &mut scene).await;
+    let_go(&node).await;
+    scene.healed();
+    scene.close("broker short of memory").await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_stopped_while_the_broker_takes_no_messages_leaves_all_queued() {
+    let node = Disturbed::node().await;
+    let mut scene = Scene::on(node.running(), &[("DRAIN_TIMEOUT", "2s")]).await;
+    blocked(&node, &mut scene).await;
+    scene.stop_daemon().await;
+    let_go(&node).await;
+    scene.healed();
+    scene.start_daemon().await;
+    scene.close("daemon stopped, broker blocked").await;
+}
+
+#[tokio::test]
+async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothing() {
+    let node = Disturbed::node().await;
+    node.running().control(&["eval", &patience(2_000, 500)]).await;
+    let mut scene = Scene::on(node.running(), &[("MIMECAST__TIMEOUT", "4s")]).await;
+    scene.api(FaultKind::Hang);
+    scene.publish(20).await;
+    scene.calls(2).await;
+    scene.api_well();
+    scene.sessions_ended(1).await;
+    scene.healed();
+    scene.close("broker gives up waiting").await;
+    node.running().control(&["eval", &patience(1_800_000, 60_000)]).await;
+}
+
+/// How long the broker waits for an ack, and how often it looks, on channels from now on.
+fn patience(milliseconds: u32, look_every: u32) -> String {
+    format!(
+        "application:set_env(rabbit, consumer_timeout, {milliseconds}), \
+         application:set_env(rabbit, channel_tick_interval, {look_every})."
+    )
+}
+
+/// With calls under way.
+async fn working(mut scene: Scene) -> Scene {
+    scene.api(FaultKind::Delay { milliseconds: 100 });
+    scene.publish(40).await;
+    scene.calls(2).await;
+    scene
+}
+
+/// With the node running again.
+async fn back(node: &mut Disturbed, mut scene: Scene) -> Scene {
+    scene.disconnected().await;
+    node.start().await;
+    scene.healed();
+    scene.vhost.reconnect().await;
+    scene
+}
+
+/// Comes when the broker has told the daemon that it takes no messages for now.
+async fn blocked(node: &Disturbed, scene: &mut Scene) {
+    scene.stop_daemon().await;
+    scene.publish(40).await;
+    node.running().control(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    scene.start_daemon().await;
+    eventually("the daemon knows that the broker takes no messages", async || {
+        let (_, why) = scene.daemon().get("/readyz").await;
+        why.contains("the broker takes no messages").then_some(())
+    })
+    .await;
+}
+
+async fn let_go(node: &Disturbed) {
+    node.running().control(&["set_vm_memory_high_watermark", "0.4"]).await;
+}

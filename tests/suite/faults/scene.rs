@@ -1,0 +1,296 @@
+//! The scene of a fault: broker, vendor and daemon with a relay on either side, and the ledger.
+
+use super::ledger::{Account, Ledger};
+use super::message::{Kind, Message};
+use super::report;
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
+use crate::support::daemon::Daemon;
+use crate::support::node::Node;
+use crate::support::relay::Relay;
+use crate::support::settings::{self, Variables, named};
+use crate::support::{DEADLINE, eventually};
+use fake_mimecast::{FakeMimecast, Fault, FaultKind};
+use lapin::BasicProperties;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const LADDER: [&str; 3] = ["200ms", "400ms", "800ms"];
+
+/// Everything that a message meets, and what can be done to it.
+pub struct Scene {
+    pub vhost: Vhost,
+    pub fake: FakeMimecast,
+    /// Between daemon and broker.
+    pub broker_link: Relay,
+    /// Between daemon and vendor.
+    pub api_link: Relay,
+    /// `None` while it is stopped.
+    pub daemon: Option<Daemon>,
+    pub variables: Variables,
+    pub ledger: Ledger,
+    /// Kept for their logs, which a test that fails shows.
+    ended: Vec<Daemon>,
+    healed: Instant,
+}
+
+impl Scene {
+    /// On the shared node, with some settings of the test's own.
+    pub async fn with(own: &[(&str, &str)]) -> Scene {
+        Scene::on(Node::shared(), own).await
+    }
+
+    /// On `node`. The daemon is ready, and nothing is wrong yet.
+    pub async fn on(node: &Node, own: &[(&str, &str)]) -> Scene {
+        Scene::at(Vhost::on(node).await, node, own).await
+    }
+
+    /// In a virtual host that may have been used before.
+    pub async fn at(vhost: Vhost, node: &Node, own: &[(&str, &str)]) -> Scene {
+        let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+        let broker_link = Relay::to(node.authority()).await;
+        let api_link = Relay::to(&fake.address().to_string()).await;
+        let mut variables = settings::hmac(&fake);
+        variables.extend([
+            named("AMQP__URL", &vhost.url_by(&broker_link.authority())),
+            named("AMQP__HEARTBEAT", "1s"),
+            named("MIMECAST__BASE_URL", &format!("http://{}", api_link.authority())),
+            named("MIMECAST__TIMEOUT", "500ms"),
+            named("RETRY__LADDER", &format!("{LADDER:?}")),
+            named("DRAIN_TIMEOUT", "5s"),
+        ]);
+        variables.extend(own.iter().map(|(name, value)| named(name, value)));
+        let mut scene = Scene {
+            vhost,
+            fake,
+            broker_link,
+            api_link,
+            daemon: None,
+            variables,
+            ledger: Ledger::default(),
+            ended: Vec::new(),
+            healed: Instant::now(),
+        };
+        scene.api_well();
+        scene.start_daemon().await;
+        scene.daemon().wait_until_ready().await;
+        scene
+    }
+
+    /// The running daemon.
+    pub fn daemon(&self) -> &Daemon {
+        self.daemon.as_ref().expect("the daemon runs")
+    }
+
+    pub async fn start_daemon(&mut self) {
+        self.daemon = Some(Daemon::start(&self.variables).await);
+    }
+
+    /// Stops the daemon as an orchestrator does, and insists on a clean end.
+    pub async fn stop_daemon(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.signal("TERM");
+            assert_eq!(daemon.ended().await, Some(0), "a stop is a clean end");
+            self.ended.push(daemon);
+        }
+    }
+
+    /// Ends the daemon without a warning.
+    pub async fn kill_daemon(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.signal("KILL");
+            assert_eq!(daemon.ended().await, None);
+            self.ended.push(daemon);
+        }
+    }
+
+    /// Publishes `count` messages, of which every tenth is malformed and every tenth refused.
+    pub async fn publish(&mut self, count: usize) {
+        for _ in 0..count {
+            let kind = match self.ledger.next_number() % 20 {
+                3 | 14 => Kind::Malformed,
+                7 | 18 => Kind::Refused,
+                _ => Kind::Good,
+            };
+            self.publish_one(kind).await;
+        }
+    }
+
+    /// Publishes one message; with its confirm it is in the ledger.
+    pub async fn publish_one(&mut self, kind: Kind) {
+        let message = Message { kind, number: self.ledger.next_number() };
+        if kind.may_be_applied() {
+            for item in message.items() {
+                match message.is_unblocking() {
+                    true => self.fake.add_url(&item),
+                    false => self.fake.add_member(&item, &message.address()),
+                }
+            }
+        }
+        let properties =
+            BasicProperties::default().with_content_type("application/cloudevents+json".into());
+        let body = message.body();
+        self.vhost.publish(message.routing_key(), body.as_bytes(), properties).await;
+        self.ledger.published(message);
+    }
+
+    /// Nothing is wrong with the vendor but what is in the nature of messages.
+    pub fn api_well(&self) {
+        self.fake.refuse_credentials(false);
+        self.fake.inject_instead(nature());
+    }
+
+    /// From now on this happens to every call.
+    pub fn api(&self, kind: FaultKind) {
+        let executes = matches!(kind, FaultKind::Delay { .. } | FaultKind::LoseReply);
+        let fault = [Fault::always(kind)];
+        // What is refused by nature must not be carried out because of a fault.
+        match executes {
+            true => self.fake.inject_instead(nature().into_iter().chain(fault)),
+            false => self.fake.inject_instead(fault.into_iter().chain(nature())),
+        }
+    }
+
+    /// Heals everything, the poison too, and sees to it that a daemon runs.
+    pub async fn heal(&mut self) {
+        self.broker_link.open();
+        self.api_link.open();
+        self.fake.refuse_credentials(false);
+        self.fake.inject_instead([nature()[0].clone()]);
+        if self.daemon.is_none() {
+            self.start_daemon().await;
+        }
+    }
+
+    /// Waits until so many more calls have reached the vendor.
+    pub async fn calls(&self, more: usize) {
+        let calls = self.fake.calls().len();
+        self.fake.wait_for_calls(calls + more, DEADLINE).await;
+    }
+
+    /// Waits until both lanes are paused.
+    pub async fn paused(&self) {
+        for event in ["user.offboarded", "url.unblock"] {
+            let paused = format!(r#"eventd_lane_state{{event="{event}",state="paused"}}"#);
+            self.daemon().wait_for_metric(&paused, 1.0).await;
+        }
+    }
+
+    /// Waits until the daemon has noticed that the broker is gone.
+    pub async fn disconnected(&self) {
+        self.daemon().wait_for_metric("eventd_amqp_connected", 0.0).await;
+    }
+
+    /// Waits until the daemon has connected so often.
+    pub async fn connected(&self, times: u32) {
+        let connections = "eventd_amqp_connections_total";
+        self.daemon().wait_for_metric(connections, f64::from(times)).await;
+    }
+
+    /// Waits until so many sessions of this daemon have ended.
+    pub async fn sessions_ended(&self, times: usize) {
+        eventually(&format!("{times} sessions have ended"), async || {
+            (self.daemon().logged("the session ended").len() >= times).then_some(())
+        })
+        .await;
+    }
+
+    /// Now the fault is over, or the daemon has to live with it: the time to recover begins.
+    pub fn healed(&mut self) {
+        self.healed = Instant::now();
+    }
+
+    /// Waits until the ledger of the row called `row` is closed, and reports it.
+    pub async fn close(self, row: &str) {
+        self.finish(row).await.delete().await;
+    }
+
+    /// The same, and gives back the virtual host.
+    pub async fn finish(mut self, row: &str) -> Vhost {
+        self.daemon().wait_until_ready().await;
+        let consuming = self.healed.elapsed();
+        let unsettled = self.unsettled().await;
+        let settled = self.healed.elapsed();
+        let account = self.end().await;
+        assert!(account.is_closed(), "{row}: {account}");
+        assert!(unsettled.is_empty(), "{row}: still going on: {}", unsettled.join(", "));
+        report::row(row, &account, consuming, settled);
+        self.vhost
+    }
+
+    /// Waits until every message has come to its end, or for as long as anything may take. Then it
+    /// gives what is still going on.
+    pub async fn unsettled(&mut self) -> Vec<String> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let going_on = self.going_on().await;
+            if going_on.is_empty() || Instant::now() > deadline {
+                return going_on;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn going_on(&mut self) -> Vec<String> {
+        self.collect().await;
+        let mut going_on = self.ledger.open();
+        for queue in queues() {
+            let (messages, _) = self.vhost.depth(&queue).await.unwrap_or_default();
+            if messages > 0 {
+                going_on.push(format!("{messages} in {queue}"));
+            }
+        }
+        for event in ["user.offboarded", "url.unblock"] {
+            let in_flight = format!(r#"eventd_messages_in_flight{{event="{event}"}}"#);
+            let messages = self.daemon().metric(&in_flight).await;
+            if messages > 0.0 {
+                going_on.push(format!("{messages} {event} in flight"));
+            }
+        }
+        going_on
+    }
+
+    /// Writes what vendor and dead-letter queue know by now into the ledger.
+    async fn collect(&mut self) {
+        self.ledger.called(&self.fake.calls(), self.fake.violations());
+        while let Some(found) = self.vhost.take_now(DEAD_LETTERS).await {
+            self.ledger.dead_lettered(&found);
+        }
+    }
+
+    /// Stops the daemon, looks into every queue and draws up the account. What was in work comes
+    /// back a moment after the daemon's connection is gone.
+    pub async fn end(&mut self) -> Account {
+        self.stop_daemon().await;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            for queue in queues() {
+                while let Some(found) = self.vhost.take_now(&queue).await {
+                    self.ledger.queued(&found);
+                }
+            }
+            self.collect().await;
+            let account = self.ledger.account();
+            if account.lost.is_empty() || Instant::now() > deadline {
+                return account;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Every queue that a message can wait in; the rungs first, since what they hold goes to the lanes.
+fn queues() -> Vec<String> {
+    let rung = |delay: &&str| [OFFBOARDED, UNBLOCK].map(|lane| format!("{lane}.retry.{delay}"));
+    let rungs = LADDER.iter().flat_map(rung);
+    rungs.chain([OFFBOARDED.to_owned(), UNBLOCK.to_owned()]).collect()
+}
+
+/// What happens to messages because of what they are.
+fn nature() -> [Fault; 2] {
+    let refusal = Fault::always(FaultKind::fail("err_validation_ordered"));
+    let failure = Fault::always(FaultKind::status(503));
+    [
+        refusal.for_item_containing(Kind::Refused.label()),
+        failure.for_item_containing(Kind::Poison.label()),
+    ]
+}
