@@ -16,6 +16,7 @@ mod session;
 mod settings;
 mod signing;
 mod tls;
+mod topology;
 mod vendor;
 mod verdict;
 mod verdict_properties;
