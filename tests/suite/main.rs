@@ -11,6 +11,7 @@ mod delivery;
 mod golden;
 mod outage;
 mod process;
+mod quota;
 mod readme;
 mod session;
 mod settings;
