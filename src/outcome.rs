@@ -121,8 +121,9 @@ impl Failure {
         let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
         let code = match error.get("code").or_else(|| error.get("error")) {
             Some(Value::String(code)) => code.clone(),
-            Some(other) => other.to_string(),
-            None => "no_code".into(),
+            Some(Value::Number(code)) => code.to_string(),
+            // Anything else as text would have its quotes escaped, and a secret in it unrecognised.
+            Some(_) | None => "no_code".into(),
         };
         let message = [part("message"), part("error_description")].concat();
         let text = match part("field") {

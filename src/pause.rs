@@ -124,7 +124,7 @@ impl<'a> Paused<'a> {
             Carried::Settled => {}
             Carried::Stuck(mut message, stuck) => {
                 self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
-                message.suspect.get_or_insert(stuck.mark);
+                message.suspect.get_or_insert(stuck.failed.mark);
                 self.until_answered = true;
                 self.stuck.push((message, stuck));
             }

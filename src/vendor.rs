@@ -1,6 +1,6 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use crate::breaker::{Cause, Evidence, Mark};
+use crate::breaker::{Cause, Evidence, Failed, Mark};
 use crate::command::{Call, Command, Operation};
 use crate::disposition::{Conclusion, Stuck};
 use crate::history::History;
@@ -100,7 +100,7 @@ impl Vendor {
         let operation = call.operation;
         let mut delays = self.policy.delays().take(if effort.probe { 0 } else { usize::MAX });
         let mut second_try = (!effort.probe).then_some(self.policy.initial_delay);
-        let mut failed: Option<Mark> = None;
+        let mut failed: Option<(Mark, u64)> = None;
         loop {
             if let Err(ended) = self.admit(operation, effort.deadline, stop).await {
                 return ended;
@@ -112,13 +112,14 @@ impl Vendor {
                 Outcome::Throttled(_) => Some(Duration::ZERO),
                 Outcome::Unavailable(_) => delays.next(),
             };
-            if matches!(outcome, Outcome::Unauthorised(_) | Outcome::Unavailable(_)) {
-                failed.get_or_insert_with(|| self.evidence(operation).mark());
+            match &mut failed {
+                Some((_, own)) => *own += 1,
+                None => failed = fails(&outcome).then(|| (self.evidence(operation).mark(), 0)),
             }
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < effort.deadline) else {
                 self.metrics.concluded(operation, &outcome);
-                let mark = failed.unwrap_or_else(|| self.evidence(operation).mark());
-                return conclude(outcome, mark);
+                let (mark, own) = failed.unwrap_or_else(|| (self.evidence(operation).mark(), 0));
+                return conclude(outcome, mark, own);
             };
             self.metrics.retried(operation, &outcome);
             tracing::debug!(
@@ -246,8 +247,19 @@ fn priority(operation: Operation) -> Priority {
     }
 }
 
-fn conclude(outcome: Outcome, mark: Mark) -> Conclusion {
-    let stuck = |cause, fault: Fault| Conclusion::Stuck(Stuck { cause, fault, mark });
+fn fails(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Unauthorised(_) | Outcome::Unavailable(_) => true,
+        Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) | Outcome::Throttled(_) => {
+            false
+        }
+    }
+}
+
+fn conclude(outcome: Outcome, mark: Mark, own: u64) -> Conclusion {
+    let stuck = |cause, fault: Fault| {
+        Conclusion::Stuck(Stuck { failed: Failed { cause, mark, own }, fault })
+    };
     match outcome {
         Outcome::Applied => Conclusion::Applied,
         Outcome::AlreadyGone => Conclusion::AlreadyGone,

@@ -163,7 +163,7 @@ impl Worker {
     /// When the message is no longer ours, because its channel is gone.
     pub async fn carry(
         self: Arc<Self>,
-        message: Message,
+        mut message: Message,
         probe: bool,
         stop: CancellationToken,
     ) -> Result<Carried, BrokerError> {
@@ -176,7 +176,11 @@ impl Worker {
         report.disposition = match decision {
             Decision::Settle(disposition) => disposition,
             Decision::Judge(stuck) => match self.judge(&message, &stuck) {
-                Judgement::Plague => return Ok(Carried::Stuck(message, stuck)),
+                Judgement::Plague => {
+                    // It goes on from here, be it held or parked.
+                    message.delivery.envelope.history = report.history;
+                    return Ok(Carried::Stuck(message, stuck));
+                }
                 Judgement::Poison => {
                     Disposition::of_poison(&self.ladder, report.history.climbed, stuck.fault)
                 }
@@ -239,8 +243,7 @@ impl Worker {
 
     fn judge(&self, message: &Message, stuck: &Stuck) -> Judgement {
         let evidence = self.vendor.evidence(Operation::of(self.lane.event_type));
-        let mark = message.suspect.unwrap_or(stuck.mark);
-        evidence.judge(stuck.cause, mark, message.suspect.is_some())
+        evidence.judge(stuck.failed, message.suspect)
     }
 
     /// Settles a message as its report says.
