@@ -40,7 +40,7 @@
 //! | `broker topology consumer delivery publisher copy settle` | the broker's edge | alone name lapin |
 //! | `transport`, under `vendor` and `token` | the vendor's edge | alone names reqwest |
 //! | `metrics`, `readiness`, `admin`, `log`, `report` | what it shows | `metrics` alone names prometheus |
-//! | `worker pause daemon stop` | the story | everything above |
+//! | `worker pause daemon stop`, and `check healthcheck` | the story | everything above |
 //!
 //! A test holds these rules.
 
@@ -49,6 +49,7 @@ pub mod amqp;
 pub mod arguments;
 pub mod breaker;
 pub mod broker;
+pub mod check;
 pub mod code;
 pub mod command;
 pub mod config;
@@ -58,6 +59,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod disposition;
 pub mod event;
+pub mod healthcheck;
 pub mod history;
 pub mod ladder;
 pub mod log;

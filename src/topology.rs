@@ -17,8 +17,29 @@ use lapin::{BasicProperties, Channel, ExchangeKind};
 pub async fn prepare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
     match settings.amqp.topology {
         Topology::Declare => declare(broker, settings).await,
-        Topology::Verify => verify(broker, settings).await,
+        Topology::Verify => {
+            let problems = verify(broker, settings).await?;
+            if problems.is_empty() {
+                return Ok(());
+            }
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(BrokerError::Topology(problems.join("; ")))
+        }
     }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// It is not there.
+    #[error("{0}; create it, or set amqp.topology to declare")]
+    Missing(String),
+    /// It is there, and different.
+    #[error("{0}")]
+    Differs(String),
+    /// Dead letters would reach nobody.
+    #[error("{0}")]
+    NoRoute(String),
 }
 
 async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
@@ -72,7 +93,11 @@ fn rung_arguments(rung: Rung, lane: &Lane) -> FieldTable {
 }
 
 /// Checks everything and creates nothing. A failed check costs its channel, so each has its own.
-async fn verify(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+///
+/// # Errors
+///
+/// When the broker is lost on the way.
+pub async fn verify(broker: &Broker, settings: &Settings) -> Result<Vec<Problem>, BrokerError> {
     let Settings { amqp, lanes, ladder, .. } = settings;
     let mut problems = Vec::new();
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
@@ -93,7 +118,7 @@ async fn verify(broker: &Broker, settings: &Settings) -> Result<(), BrokerError>
     if problems.is_empty() {
         problems.extend(verify_dead_letter_route(broker, settings).await?);
     }
-    if problems.is_empty() { Ok(()) } else { Err(BrokerError::Topology(problems.join("; "))) }
+    Ok(problems)
 }
 
 /// What is wrong with a queue, if anything. A queue that is there is declared once more with the
@@ -102,7 +127,7 @@ async fn verify_queue(
     broker: &Broker,
     name: &str,
     arguments: FieldTable,
-) -> Result<Option<String>, BrokerError> {
+) -> Result<Option<Problem>, BrokerError> {
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
@@ -114,7 +139,7 @@ async fn verify_queue(
             tracing::warn!(queue = name, "its arguments cannot be checked: {problem}");
             Ok(None)
         }
-        Err(BrokerError::Topology(problem)) => Ok(Some(problem)),
+        Err(BrokerError::Topology(problem)) => Ok(Some(Problem::Differs(problem))),
         Err(error) => Err(error),
     }
 }
@@ -124,7 +149,7 @@ async fn verify_queue(
 async fn verify_dead_letter_route(
     broker: &Broker,
     settings: &Settings,
-) -> Result<Option<String>, BrokerError> {
+) -> Result<Option<Problem>, BrokerError> {
     let Settings { amqp, lanes, .. } = settings;
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -141,7 +166,7 @@ async fn verify_dead_letter_route(
             Ok(()) => {}
             Err(BrokerError::NotTaken { exchange, cause }) => {
                 let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
-                return Ok(Some(problem));
+                return Ok(Some(Problem::NoRoute(problem)));
             }
             Err(error) => return Err(error),
         }
@@ -184,8 +209,8 @@ async fn bind(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map")]
-fn missing(error: lapin::Error) -> String {
-    format!("{}; create it, or set amqp.topology to declare", cause(&error))
+fn missing(error: lapin::Error) -> Problem {
+    Problem::Missing(cause(&error))
 }
 
 /// The broker's own message names the argument and both values.

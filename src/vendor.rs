@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::sign::{self, Stamp};
 use crate::token::Tokens;
 use crate::transport::{Transport, TransportError};
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub struct Vendor {
     metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
+    clock_ahead: Mutex<Option<TimeDelta>>,
 }
 
 #[derive(Debug)]
@@ -78,12 +80,18 @@ impl Vendor {
             metrics,
             quota: Mutex::default(),
             evidence: Mutex::default(),
+            clock_ahead: Mutex::default(),
         })
     }
 
     /// What is known about `operation` by now.
     pub fn evidence(&self, operation: Operation) -> Evidence {
         self.with_evidence(operation, |evidence| *evidence)
+    }
+
+    /// How far the vendor's clock is ahead of ours, as its last reply told; accurate to a few seconds.
+    pub fn clock_ahead(&self) -> Option<TimeDelta> {
+        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out `command`, with as many attempts as the policy has. A 429 is waited out and never
@@ -221,6 +229,10 @@ impl Vendor {
             quota.remaining()
         });
         self.metrics.quota_remaining(remaining);
+        if let Some(date) = received.date {
+            let ahead = Some(date - stamp.at);
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        }
         let (status, wait) = (received.status, received.quota.wait());
         Outcome::of_reply(call.operation, Reply { status, body: &received.body, wait, hide })
     }

@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod check;
 mod delivery;
 mod golden;
 mod outage;
