@@ -8,7 +8,8 @@
 //!
 //! # How one message travels
 //!
-//! 1. [`consumer`] hands out a [`delivery`]; [`worker`] carries it, and its `carry` is the whole story.
+//! 1. [`consumer`] hands out a [`delivery`] to its [`lane`]; [`worker`] carries it, and its `carry` is
+//!    the whole story.
 //! 2. [`event`] reads the envelope: what happened, or why it is not an event.
 //! 3. [`command`] says what the vendor shall do, and the unsigned call for each command.
 //! 4. [`vendor`] carries the commands out, attempt by attempt: let through by [`quota`], signed by
@@ -35,12 +36,12 @@
 //!
 //! | files | kind | know |
 //! | --- | --- | --- |
-//! | `event command sign code outcome disposition breaker ladder history retry quota redact secret setting` | pure core | neither time nor network nor each other's edges; time and ids come in by argument |
+//! | `event command sign code outcome disposition breaker ladder history state retry quota redact secret setting` | pure core | neither time nor network nor each other's edges; time and ids come in by argument |
 //! | `config reader source amqp mimecast` | settings | `config` alone reads the environment |
 //! | `broker topology consumer delivery publisher copy settle` | the broker's edge | alone name lapin |
 //! | `transport`, under `vendor` and `token` | the vendor's edge | alone names reqwest |
 //! | `metrics`, `readiness`, `admin`, `log`, `report` | what it shows | `metrics` alone names prometheus |
-//! | `worker pause daemon stop`, and `check healthcheck` | the story | everything above |
+//! | `worker pause lane daemon stop`, and `check healthcheck` | the story | everything above |
 //!
 //! A test holds these rules.
 
@@ -62,6 +63,7 @@ pub mod event;
 pub mod healthcheck;
 pub mod history;
 pub mod ladder;
+pub mod lane;
 pub mod log;
 pub mod metrics;
 pub mod mimecast;
@@ -79,6 +81,7 @@ pub mod setting;
 pub mod settle;
 pub mod sign;
 pub mod source;
+pub mod state;
 pub mod stop;
 pub mod token;
 pub mod topology;

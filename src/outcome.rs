@@ -74,6 +74,14 @@ impl Outcome {
         }
     }
 
+    /// Whether it is a failure; to be asked to wait is none.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Outcome::Rejected(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => true,
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => false,
+        }
+    }
+
     /// Reads the verdict on a call of `operation`. Success is a status of success *and* an empty `fail`.
     pub fn of_reply(operation: Operation, reply: Reply<'_>) -> Outcome {
         let body = serde_json::from_slice(reply.body).unwrap_or(Value::Null);

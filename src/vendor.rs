@@ -122,7 +122,9 @@ impl Vendor {
             };
             match &mut failed {
                 Some((_, own)) => *own += 1,
-                None => failed = fails(&outcome).then(|| (self.evidence(operation).mark(), 0)),
+                None => {
+                    failed = outcome.is_failure().then(|| (self.evidence(operation).mark(), 0));
+                }
             }
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < effort.deadline) else {
                 self.metrics.concluded(operation, &outcome);
@@ -188,7 +190,7 @@ impl Vendor {
             }
             Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
         }
-        history.attempted(stamp.at, stamp.request_id, &outcome);
+        history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         outcome
     }
@@ -256,15 +258,6 @@ fn priority(operation: Operation) -> Priority {
     match operation {
         Operation::RemoveGroupMember => Priority::High,
         Operation::DeleteManagedUrl => Priority::Low,
-    }
-}
-
-fn fails(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Unauthorised(_) | Outcome::Unavailable(_) => true,
-        Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) | Outcome::Throttled(_) => {
-            false
-        }
     }
 }
 
