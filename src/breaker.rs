@@ -10,7 +10,8 @@
 //! The rule counts calls, not time, so it works at one event a day as well as at a thousand a second.
 //! A paused lane probes with one message at a time, the suspect and the queue in turn, so that a
 //! poisonous suspect cannot hold it; the first answer ends the pause. If the suspect then fails once
-//! more, that answer is the evidence against it.
+//! more and no other call was sent that could tell, the answer that ended the pause is the evidence
+//! against it; if others were sent and not answered, it is the next outage.
 
 use std::time::Duration;
 
@@ -29,13 +30,24 @@ pub struct Sent(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(u64);
 
-/// Why the attempts of a message are used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why the attempts of a message are used up, the graver last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// A passing fault.
     Passing,
     /// The caller is refused: nobody's call would be accepted.
     Refused,
+}
+
+/// The attempts of a message, used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Why.
+    pub cause: Cause,
+    /// The moment of the first failure.
+    pub mark: Mark,
+    /// Its own calls since then.
+    pub own: u64,
 }
 
 /// Whose fault it is.
@@ -69,20 +81,19 @@ impl Evidence {
         self.answered > mark.0
     }
 
-    /// Judges a message that first failed at `mark`. A refusal of the caller pauses the lane
-    /// whatever was answered before it, unless the message is the suspect of a pause that others
-    /// have ended: then it alone is refused.
-    pub fn judge(&self, cause: Cause, mark: Mark, suspect: bool) -> Judgement {
-        match cause {
-            Cause::Refused if !suspect => Judgement::Plague,
-            Cause::Refused | Cause::Passing => {
-                if self.answered_since(mark) {
-                    Judgement::Poison
-                } else {
-                    Judgement::Plague
-                }
+    /// Judges a message whose attempts are used up; `suspect` is the moment of its first failure
+    /// before the pause that it was the suspect of. A refusal of the caller pauses the lane whatever
+    /// was answered before it, unless it is the suspect alone that is refused.
+    pub fn judge(&self, failed: Failed, suspect: Option<Mark>) -> Judgement {
+        let others_sent = self.sent > failed.mark.0 + failed.own;
+        let poison = match (failed.cause, suspect) {
+            (Cause::Refused, None) => false,
+            (Cause::Passing, None) => self.answered_since(failed.mark),
+            (Cause::Refused | Cause::Passing, Some(before)) => {
+                self.answered_since(failed.mark) || (!others_sent && self.answered_since(before))
             }
-        }
+        };
+        if poison { Judgement::Poison } else { Judgement::Plague }
     }
 }
 
@@ -132,16 +143,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn passing(mark: Mark) -> Failed {
+        Failed { cause: Cause::Passing, mark, own: 0 }
+    }
+
     #[test]
     fn a_message_that_fails_while_others_are_answered_is_poison() {
         let mut evidence = Evidence::default();
         let _failed = evidence.send();
         let mark = evidence.mark();
-        assert_eq!(evidence.judge(Cause::Passing, mark, false), Judgement::Plague);
+        assert_eq!(evidence.judge(passing(mark), None), Judgement::Plague);
         let other = evidence.send();
-        assert_eq!(evidence.judge(Cause::Passing, mark, false), Judgement::Plague);
+        assert_eq!(evidence.judge(passing(mark), None), Judgement::Plague);
         evidence.answer(other);
-        assert_eq!(evidence.judge(Cause::Passing, mark, false), Judgement::Poison);
+        assert_eq!(evidence.judge(passing(mark), None), Judgement::Poison);
     }
 
     #[test]
@@ -151,18 +166,38 @@ mod tests {
         let _failed = evidence.send();
         let mark = evidence.mark();
         evidence.answer(under_way);
-        assert_eq!(evidence.judge(Cause::Passing, mark, false), Judgement::Plague);
+        assert_eq!(evidence.judge(passing(mark), None), Judgement::Plague);
+    }
+
+    #[test]
+    fn a_suspect_that_fails_again_alone_is_poison_and_with_others_meets_the_next_outage() {
+        let mut evidence = Evidence::default();
+        let before = evidence.mark();
+        let ended_the_pause = evidence.send();
+        evidence.answer(ended_the_pause);
+        let mark = evidence.mark();
+        let (_second, _third) = (evidence.send(), evidence.send());
+        let failed = Failed { cause: Cause::Passing, mark, own: 2 };
+        assert_eq!(evidence.judge(failed, None), Judgement::Plague);
+        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
+        let other = evidence.send();
+        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Plague);
+        evidence.answer(other);
+        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
     }
 
     #[test]
     fn refused_credentials_pause_at_once_unless_the_suspect_alone_is_refused() {
         let mut evidence = Evidence::default();
-        let mark = evidence.mark();
+        let before = evidence.mark();
         let answered = evidence.send();
         evidence.answer(answered);
-        assert_eq!(evidence.judge(Cause::Refused, mark, false), Judgement::Plague);
-        assert_eq!(evidence.judge(Cause::Refused, mark, true), Judgement::Poison);
-        assert_eq!(evidence.judge(Cause::Refused, evidence.mark(), true), Judgement::Plague);
+        let failed = Failed { cause: Cause::Refused, mark: before, own: 0 };
+        assert_eq!(evidence.judge(failed, None), Judgement::Plague);
+        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
+        let failed = Failed { cause: Cause::Refused, mark: evidence.mark(), own: 0 };
+        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
+        assert_eq!(evidence.judge(failed, Some(evidence.mark())), Judgement::Plague);
     }
 
     #[test]
@@ -195,7 +230,7 @@ mod tests {
             let expected = answered.iter().any(|n| *n > before);
             prop_assert_eq!(evidence.answered_since(mark), expected);
             prop_assert_eq!(pause.is_over(evidence), expected);
-            let poison = evidence.judge(Cause::Passing, mark, false) == Judgement::Poison;
+            let poison = evidence.judge(passing(mark), None) == Judgement::Poison;
             prop_assert_eq!(poison, expected);
         }
     }

@@ -80,9 +80,15 @@ impl Settings {
         flags: Vec<(&'static str, String)>,
         file: Option<PathBuf>,
     ) -> Result<Settings, Vec<Mistake>> {
-        let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
-        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        Settings::read(Sources::gather(flags, environment, file.as_deref()))
+        Settings::read(sources(flags, file))
+    }
+
+    /// Only where the admin endpoints of this process's settings are.
+    pub fn admin_of_process(
+        flags: Vec<(&'static str, String)>,
+        file: Option<PathBuf>,
+    ) -> SocketAddr {
+        admin_listen(&mut Reader::new(sources(flags, file)))
     }
 
     /// Reads the settings from `sources`.
@@ -98,10 +104,7 @@ impl Settings {
         let retry = retry(&mut reader);
         let ladder = ladder(&mut reader);
         let breaker = breaker(&mut reader);
-        let admin_listen = reader.required("admin.listen", |text| {
-            text.parse().map_err(|_| "must be an address and port such as 127.0.0.1:9464")
-        });
-        let admin_listen = admin_listen.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+        let admin_listen = admin_listen(&mut reader);
         let drain_timeout =
             reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
         let log = log(&mut reader);
@@ -118,6 +121,19 @@ impl Settings {
             log,
         })
     }
+}
+
+fn sources(flags: Vec<(&'static str, String)>, file: Option<PathBuf>) -> Sources {
+    let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    Sources::gather(flags, environment, file.as_deref())
+}
+
+fn admin_listen(reader: &mut Reader) -> SocketAddr {
+    let address = reader.required("admin.listen", |text| {
+        text.parse().map_err(|_| "must be an address and port such as 127.0.0.1:9464")
+    });
+    address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())
 }
 
 fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<Lane> {

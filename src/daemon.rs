@@ -9,10 +9,10 @@ use crate::publisher::Publisher;
 use crate::readiness::Readiness;
 use crate::retry::Delays;
 use crate::sign::Stamp;
-use crate::topology;
 use crate::transport::TransportError;
 use crate::vendor::Vendor;
 use crate::worker::Worker;
+use crate::{lane, topology};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,10 +150,10 @@ impl Daemon {
         let (publisher, consumers) = opened?;
         let ended = stop.child_token();
         let mut workers = JoinSet::new();
-        for (lane, consumer) in consumers {
-            let worker = Arc::new(self.worker(lane, &publisher));
-            tracing::info!(event = lane.event_type.name(), queue = lane.queue, "consuming");
-            workers.spawn(worker.run(consumer, stop.clone(), ended.clone()));
+        for (settings, consumer) in consumers {
+            let worker = Arc::new(self.worker(settings, &publisher));
+            tracing::info!(event = settings.event_type.name(), queue = settings.queue, "consuming");
+            workers.spawn(lane::run(worker, consumer, stop.clone(), ended.clone()));
         }
         let mut result = Ok(());
         loop {

@@ -1,6 +1,6 @@
 //! What becomes of a message: one [`Disposition`], decided here and carried out by `settle`.
 
-use crate::breaker::{Cause, Mark};
+use crate::breaker::Failed;
 use crate::event::EventError;
 use crate::ladder::{Ladder, Rung};
 use crate::outcome::Fault;
@@ -88,12 +88,10 @@ pub enum Conclusion {
 /// A message whose attempts are used up: whose fault that is, evidence has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
-    /// Why they are used up.
-    pub cause: Cause,
+    /// What evidence is weighed against.
+    pub failed: Failed,
     /// What the last one came to.
     pub fault: Fault,
-    /// The moment of the first failure.
-    pub mark: Mark,
 }
 
 /// What is decided about a message.
@@ -153,20 +151,16 @@ impl Decision {
     /// that may pass, and that before a refusal: the message comes back, and by then what was done
     /// is already so. That we are refused decides before anything that may pass by itself.
     pub fn of_conclusions(conclusions: Vec<Conclusion>) -> Decision {
-        let (mut stopped, mut stuck, mut out_of_time, mut refused) = (false, None, false, None);
+        let (mut stopped, mut out_of_time, mut refused) = (false, false, None);
+        let mut stuck: Option<Stuck> = None;
         for conclusion in conclusions {
             match conclusion {
                 Conclusion::Applied | Conclusion::AlreadyGone => {}
                 Conclusion::Refused(fault) => refused = refused.or(Some(fault)),
                 Conclusion::Stuck(new) => {
                     stuck = match stuck {
-                        Some(Stuck { cause: Cause::Passing, .. })
-                            if new.cause == Cause::Refused =>
-                        {
-                            Some(new)
-                        }
-                        None => Some(new),
-                        known => known,
+                        Some(known) if known.failed.cause >= new.failed.cause => Some(known),
+                        Some(_) | None => Some(new),
                     }
                 }
                 Conclusion::OutOfTime => out_of_time = true,
@@ -192,14 +186,14 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::breaker::Evidence;
+    use crate::breaker::{Cause, Evidence};
 
     #[test]
     fn a_passing_fault_decides_before_a_refusal_and_a_stop_before_both() {
         let fault = |code: &str| Fault::new(code, "");
         let stuck = |cause, code| {
-            let mark = Evidence::default().mark();
-            Conclusion::Stuck(Stuck { cause, fault: fault(code), mark })
+            let failed = Failed { cause, mark: Evidence::default().mark(), own: 0 };
+            Conclusion::Stuck(Stuck { failed, fault: fault(code) })
         };
         let refused = Conclusion::Refused(fault("refused"));
         let (passing, ours) = (stuck(Cause::Passing, "passing"), stuck(Cause::Refused, "ours"));

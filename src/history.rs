@@ -1,6 +1,5 @@
 //! How a message got where it is. It travels with the message, in the headers of its copies.
 
-use crate::outcome::Outcome;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -21,15 +20,11 @@ pub struct History {
 
 impl History {
     /// Adds one attempt, made at `at`.
-    pub fn attempted(&mut self, at: DateTime<Utc>, request_id: Uuid, outcome: &Outcome) {
+    pub fn attempted(&mut self, at: DateTime<Utc>, request_id: Uuid, failed: bool) {
         self.attempts = self.attempts.saturating_add(1);
         self.request_id = Some(request_id);
-        match outcome {
-            Outcome::Rejected(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {
-                self.first_failed_at.get_or_insert(at);
-            }
-            // To be asked to wait is no failure.
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => {}
+        if failed {
+            self.first_failed_at.get_or_insert(at);
         }
     }
 }

@@ -8,14 +8,18 @@
 //!
 //! # How one message travels
 //!
-//! 1. [`consumer`] hands out a [`delivery`]; [`worker`] carries it, and its `carry` is the whole story.
+//! 1. [`consumer`] hands out a [`delivery`] to its [`lane`]; [`worker`] carries it, and its `carry` is
+//!    the whole story.
 //! 2. [`event`] reads the envelope: what happened, or why it is not an event.
 //! 3. [`command`] says what the vendor shall do, and the unsigned call for each command.
-//! 4. [`vendor`] carries the commands out, attempt by attempt: signed by [`sign`] or with a token of
-//!    [`token`], sent by [`transport`], read by [`outcome`] with the one table in [`code`], and tried
-//!    again after the delays of [`retry`] and [`quota`].
-//! 5. [`disposition`] decides what becomes of the message.
-//! 6. [`settle`] carries that out. Nothing else acks, rejects or returns a message.
+//! 4. [`vendor`] carries the commands out, attempt by attempt: let through by [`quota`], signed by
+//!    [`sign`] or with a token of [`token`], sent by [`transport`], read by [`outcome`] with the one
+//!    table in [`code`], and tried again after the delays of [`retry`].
+//! 5. [`disposition`] decides what becomes of the message. When its attempts are used up, [`breaker`]
+//!    judges by evidence whose fault that is: the message's, which then climbs the [`ladder`], or not,
+//!    and then [`pause`] holds the lane until the vendor answers again.
+//! 6. [`settle`] carries the disposition out. Nothing else acks, rejects or returns a message. Copies
+//!    are made by [`copy`], sent by [`publisher`], and carry the message's [`history`].
 //! 7. [`report`] writes the one log line about it, and [`metrics`] counts it.
 //!
 //! Around it, [`daemon`] opens sessions with the broker, one after the other until a stop. A session
@@ -32,12 +36,12 @@
 //!
 //! | files | kind | know |
 //! | --- | --- | --- |
-//! | `event command sign code outcome disposition retry quota redact secret setting` | pure core | neither time nor network nor each other's edges; time and ids come in by argument |
+//! | `event command sign code outcome disposition breaker ladder history state retry quota redact secret setting` | pure core | neither time nor network nor each other's edges; time and ids come in by argument |
 //! | `config reader source amqp mimecast` | settings | `config` alone reads the environment |
 //! | `broker topology consumer delivery publisher copy settle` | the broker's edge | alone name lapin |
 //! | `transport`, under `vendor` and `token` | the vendor's edge | alone names reqwest |
 //! | `metrics`, `readiness`, `admin`, `log`, `report` | what it shows | `metrics` alone names prometheus |
-//! | `worker daemon stop` | the story | everything above |
+//! | `worker pause lane daemon stop`, and `check healthcheck` | the story | everything above |
 //!
 //! A test holds these rules.
 
@@ -46,6 +50,7 @@ pub mod amqp;
 pub mod arguments;
 pub mod breaker;
 pub mod broker;
+pub mod check;
 pub mod code;
 pub mod command;
 pub mod config;
@@ -55,8 +60,10 @@ pub mod daemon;
 pub mod delivery;
 pub mod disposition;
 pub mod event;
+pub mod healthcheck;
 pub mod history;
 pub mod ladder;
+pub mod lane;
 pub mod log;
 pub mod metrics;
 pub mod mimecast;
@@ -74,6 +81,7 @@ pub mod setting;
 pub mod settle;
 pub mod sign;
 pub mod source;
+pub mod state;
 pub mod stop;
 pub mod token;
 pub mod topology;

@@ -2,10 +2,11 @@
 
 use chrono::Utc;
 use mimecast_eventd::arguments::{self, Request};
+use mimecast_eventd::check::{self, Gravity};
 use mimecast_eventd::config::Settings;
 use mimecast_eventd::sign::Stamp;
 use mimecast_eventd::source::Mistake;
-use mimecast_eventd::{code, daemon, log, stop};
+use mimecast_eventd::{code, daemon, healthcheck, log, stop};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use uuid::Uuid;
@@ -23,6 +24,16 @@ fn main() -> ExitCode {
             Ok(settings) => run(settings),
             Err(mistakes) => refuse(&mistakes),
         },
+        Ok(Request::Check { flags, file, offline }) => match Settings::of_process(flags, file) {
+            Ok(settings) => check(&settings, offline),
+            Err(mistakes) => refuse(&mistakes),
+        },
+        Ok(Request::Healthcheck { flags, file }) => {
+            match healthcheck::ask(Settings::admin_of_process(flags, file)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error.to_string()),
+            }
+        }
         Ok(Request::Codes) => print(&code::table()),
         Err(error) => {
             let shown = error.print();
@@ -51,6 +62,31 @@ fn run(settings: Settings) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn check(settings: &Settings, offline: bool) -> ExitCode {
+    let mut verdicts = vec![check::settings(settings)];
+    if !offline {
+        let runtime = match tokio::runtime::Runtime::new() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&error.to_string()),
+        };
+        verdicts.extend(runtime.block_on(check::connections(settings, fresh_stamp)));
+        runtime.shutdown_background();
+    }
+    let worst = verdicts.iter().map(|verdict| verdict.gravity).max();
+    let text: String = verdicts.iter().map(|verdict| format!("{verdict}\n")).collect();
+    if worst == Some(Gravity::Failure) {
+        print(&text);
+        return ExitCode::FAILURE;
+    }
+    print(&text)
+}
+
+fn fail(error: &str) -> ExitCode {
+    // Standard error is all there is to tell it to.
+    let _shown = writeln!(io::stderr(), "mimecast-eventd: {error}");
+    ExitCode::FAILURE
 }
 
 fn refuse(mistakes: &[Mistake]) -> ExitCode {

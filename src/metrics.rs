@@ -4,7 +4,7 @@ use crate::command::Operation;
 use crate::disposition::{Disposition, Reason};
 use crate::event::EventType;
 use crate::outcome::Outcome;
-use crate::readiness::LaneState;
+use crate::state::LaneState;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,

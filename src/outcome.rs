@@ -74,6 +74,14 @@ impl Outcome {
         }
     }
 
+    /// Whether it is a failure; to be asked to wait is none.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Outcome::Rejected(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => true,
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => false,
+        }
+    }
+
     /// Reads the verdict on a call of `operation`. Success is a status of success *and* an empty `fail`.
     pub fn of_reply(operation: Operation, reply: Reply<'_>) -> Outcome {
         let body = serde_json::from_slice(reply.body).unwrap_or(Value::Null);
@@ -121,8 +129,9 @@ impl Failure {
         let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
         let code = match error.get("code").or_else(|| error.get("error")) {
             Some(Value::String(code)) => code.clone(),
-            Some(other) => other.to_string(),
-            None => "no_code".into(),
+            Some(Value::Number(code)) => code.to_string(),
+            // Anything else as text would have its quotes escaped, and a secret in it unrecognised.
+            Some(_) | None => "no_code".into(),
         };
         let message = [part("message"), part("error_description")].concat();
         let text = match part("field") {

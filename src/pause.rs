@@ -8,16 +8,16 @@ use crate::config::Breaker;
 use crate::consumer::Consumer;
 use crate::disposition::{Disposition, Stuck};
 use crate::outcome::Fault;
-use crate::readiness::LaneState;
 use crate::report::Report;
+use crate::state::LaneState;
 use crate::worker::{Carried, InWork, Message, Worker, flat};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A suspect is not held for longer than this: before that a copy of it goes to the end of the queue,
-/// and another message is the suspect. The broker's limit for a delivery is 30 minutes (RabbitMQ,
+/// Nothing is held for longer than this: before that a copy of the suspect goes to the end of the
+/// queue, and another message is the suspect. The broker's limit for a delivery is 30 minutes (RabbitMQ,
 /// "Delivery Acknowledgement Timeout").
 const HOLD_LIMIT: Duration = Duration::from_mins(10);
 
@@ -90,8 +90,13 @@ impl<'a> Paused<'a> {
     ) -> Result<(), BrokerError> {
         let turn = self.pause.probe();
         for (message, report) in std::mem::take(&mut self.not_taken) {
-            let carried = self.worker.settle(message, report).await?;
-            self.keep(carried);
+            if message.since.elapsed() < HOLD_LIMIT {
+                let carried = self.worker.settle(message, report).await?;
+                self.keep(carried);
+            } else {
+                // No copy of it can be parked either: back to its queue, and once more from there.
+                self.worker.give_back(&message).await?;
+            }
         }
         self.park_all_but_the_suspect().await?;
         if !self.not_taken.is_empty() || !self.until_answered {
@@ -124,7 +129,7 @@ impl<'a> Paused<'a> {
             Carried::Settled => {}
             Carried::Stuck(mut message, stuck) => {
                 self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
-                message.suspect.get_or_insert(stuck.mark);
+                message.suspect.get_or_insert(stuck.failed.mark);
                 self.until_answered = true;
                 self.stuck.push((message, stuck));
             }

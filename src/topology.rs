@@ -1,12 +1,13 @@
 //! Queues and exchanges: declared or checked at the start of every session.
 
 use crate::amqp::{Amqp, Topology};
-use crate::broker::{Broker, BrokerError, cause};
+use crate::broker::{Broker, BrokerError, cause, lost};
 use crate::config::{Lane, Settings};
 use crate::ladder::Rung;
+use crate::publisher::Publisher;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ExchangeKind};
+use lapin::{BasicProperties, Channel, ExchangeKind};
 
 /// Makes sure that everything the lanes need is there.
 ///
@@ -16,8 +17,29 @@ use lapin::{Channel, ExchangeKind};
 pub async fn prepare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
     match settings.amqp.topology {
         Topology::Declare => declare(broker, settings).await,
-        Topology::Verify => verify(broker, settings).await,
+        Topology::Verify => {
+            let problems = verify(broker, settings).await?;
+            if problems.is_empty() {
+                return Ok(());
+            }
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(BrokerError::Topology(problems.join("; ")))
+        }
     }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// It is not there.
+    #[error("{0}; create it, or set amqp.topology to declare")]
+    Missing(String),
+    /// It is there, and different.
+    #[error("{0}")]
+    Differs(String),
+    /// Dead letters would reach nobody.
+    #[error("{0}")]
+    NoRoute(String),
 }
 
 async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
@@ -27,8 +49,7 @@ async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
         exchange_declare(&channel, exchange, durable).await.map_err(differs)?;
     }
-    let dead_letters = arguments([("x-queue-type", text("quorum"))]);
-    queue(&channel, &amqp.dead_letter_queue, dead_letters).await?;
+    queue(&channel, &amqp.dead_letter_queue, dead_letter_arguments()).await?;
     bind(&channel, &amqp.dead_letter_queue, &amqp.dead_letter_exchange, "#").await?;
     for lane in lanes {
         queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
@@ -38,6 +59,10 @@ async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError
         }
     }
     Ok(())
+}
+
+fn dead_letter_arguments() -> FieldTable {
+    arguments([("x-queue-type", text("quorum"))])
 }
 
 /// A lane's queue. At-least-once dead-lettering by the broker needs all of a quorum queue, this
@@ -68,34 +93,85 @@ fn rung_arguments(rung: Rung, lane: &Lane) -> FieldTable {
 }
 
 /// Checks everything and creates nothing. A failed check costs its channel, so each has its own.
-async fn verify(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+///
+/// # Errors
+///
+/// When the broker is lost on the way.
+pub async fn verify(broker: &Broker, settings: &Settings) -> Result<Vec<Problem>, BrokerError> {
     let Settings { amqp, lanes, ladder, .. } = settings;
-    let mut missing = Vec::new();
+    let mut problems = Vec::new();
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
         let channel = broker.channel().await?;
-        if let Err(error) = exchange_declare(&channel, exchange, passive).await {
-            missing.push(cause(&error));
+        problems.extend(exchange_declare(&channel, exchange, passive).await.err().map(missing));
+    }
+    let mut queues = vec![(amqp.dead_letter_queue.clone(), dead_letter_arguments())];
+    for lane in lanes {
+        queues.push((lane.queue.clone(), lane_arguments(lane, amqp)));
+        for rung in ladder.rungs() {
+            queues.push((rung.queue(&lane.queue), rung_arguments(rung, lane)));
         }
     }
-    let rungs =
-        |lane: &Lane| ladder.rungs().map(|rung| rung.queue(&lane.queue)).collect::<Vec<_>>();
-    let queues = lanes.iter().flat_map(|lane| [vec![lane.queue.clone()], rungs(lane)].concat());
-    for queue in queues.chain([amqp.dead_letter_queue.clone()]) {
-        let channel = broker.channel().await?;
-        let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let name = queue.as_str().into();
-        if let Err(error) = channel.queue_declare(name, passive, FieldTable::default()).await {
-            missing.push(cause(&error));
+    for (name, arguments) in queues {
+        problems.extend(verify_queue(broker, &name, arguments).await?);
+    }
+    if problems.is_empty() {
+        problems.extend(verify_dead_letter_route(broker, settings).await?);
+    }
+    Ok(problems)
+}
+
+/// What is wrong with a queue, if anything. A queue that is there is declared once more with the
+/// arguments that it should have: that changes nothing, and the broker names what differs.
+async fn verify_queue(
+    broker: &Broker,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<Option<Problem>, BrokerError> {
+    let channel = broker.channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
+        return Ok(Some(missing(error)));
+    }
+    match queue(&channel, name, arguments).await {
+        Ok(()) => Ok(None),
+        Err(BrokerError::Topology(problem)) if problem.starts_with("ACCESS_REFUSED") => {
+            tracing::warn!(queue = name, "its arguments cannot be checked: {problem}");
+            Ok(None)
+        }
+        Err(BrokerError::Topology(problem)) => Ok(Some(Problem::Differs(problem))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether dead letters of every lane would reach a queue. Only a message can tell: one that expires
+/// at once, and only while the dead-letter queue is empty and unwatched, so that nobody meets it.
+async fn verify_dead_letter_route(
+    broker: &Broker,
+    settings: &Settings,
+) -> Result<Option<Problem>, BrokerError> {
+    let Settings { amqp, lanes, .. } = settings;
+    let channel = broker.channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let name = amqp.dead_letter_queue.as_str().into();
+    let queue = channel.queue_declare(name, passive, FieldTable::default()).await.map_err(lost)?;
+    if queue.message_count() > 0 || queue.consumer_count() > 0 {
+        return Ok(None);
+    }
+    let publisher = Publisher::open(broker).await?;
+    for lane in lanes {
+        let probe = BasicProperties::default().with_expiration("0".into());
+        let key = lane.event_type.name();
+        match publisher.publish(&amqp.dead_letter_exchange, key, b"", probe).await {
+            Ok(()) => {}
+            Err(BrokerError::NotTaken { exchange, cause }) => {
+                let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
+                return Ok(Some(Problem::NoRoute(problem)));
+            }
+            Err(error) => return Err(error),
         }
     }
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(BrokerError::Topology(format!(
-            "{}; create what is missing, or set amqp.topology to declare",
-            missing.join("; ")
-        ))),
-    }
+    Ok(None)
 }
 
 async fn exchange_declare(
@@ -130,6 +206,11 @@ async fn bind(
         )
         .await
         .map_err(differs)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map")]
+fn missing(error: lapin::Error) -> Problem {
+    Problem::Missing(cause(&error))
 }
 
 /// The broker's own message names the argument and both values.

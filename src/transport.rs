@@ -29,6 +29,8 @@ pub struct Received {
     pub body: Vec<u8>,
     /// What the headers say about the quota.
     pub quota: quota::Headers,
+    /// What time it is where the reply comes from: its header `Date`.
+    pub date: Option<DateTime<Utc>>,
 }
 
 /// The HTTP client could not be made.
@@ -106,7 +108,10 @@ async fn exchange(request: RequestBuilder, now: DateTime<Utc>) -> Result<Receive
     let headers = response.headers().iter();
     let readable = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let quota = quota::Headers::read(readable, now);
-    Ok(Received { status, body: body(response).await?, quota })
+    let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let date = date.map(|date| date.to_utc());
+    Ok(Received { status, body: body(response).await?, quota, date })
 }
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {

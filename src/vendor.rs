@@ -1,6 +1,6 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use crate::breaker::{Cause, Evidence, Mark};
+use crate::breaker::{Cause, Evidence, Failed, Mark};
 use crate::command::{Call, Command, Operation};
 use crate::disposition::{Conclusion, Stuck};
 use crate::history::History;
@@ -13,6 +13,7 @@ use crate::secret::Secret;
 use crate::sign::{self, Stamp};
 use crate::token::Tokens;
 use crate::transport::{Transport, TransportError};
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,6 +33,7 @@ pub struct Vendor {
     metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
+    clock_ahead: Mutex<Option<TimeDelta>>,
 }
 
 #[derive(Debug)]
@@ -78,12 +80,18 @@ impl Vendor {
             metrics,
             quota: Mutex::default(),
             evidence: Mutex::default(),
+            clock_ahead: Mutex::default(),
         })
     }
 
     /// What is known about `operation` by now.
     pub fn evidence(&self, operation: Operation) -> Evidence {
         self.with_evidence(operation, |evidence| *evidence)
+    }
+
+    /// How far the vendor's clock is ahead of ours, as its last reply told; accurate to a few seconds.
+    pub fn clock_ahead(&self) -> Option<TimeDelta> {
+        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out `command`, with as many attempts as the policy has. A 429 is waited out and never
@@ -100,7 +108,7 @@ impl Vendor {
         let operation = call.operation;
         let mut delays = self.policy.delays().take(if effort.probe { 0 } else { usize::MAX });
         let mut second_try = (!effort.probe).then_some(self.policy.initial_delay);
-        let mut failed: Option<Mark> = None;
+        let mut failed: Option<(Mark, u64)> = None;
         loop {
             if let Err(ended) = self.admit(operation, effort.deadline, stop).await {
                 return ended;
@@ -112,13 +120,16 @@ impl Vendor {
                 Outcome::Throttled(_) => Some(Duration::ZERO),
                 Outcome::Unavailable(_) => delays.next(),
             };
-            if matches!(outcome, Outcome::Unauthorised(_) | Outcome::Unavailable(_)) {
-                failed.get_or_insert_with(|| self.evidence(operation).mark());
+            match &mut failed {
+                Some((_, own)) => *own += 1,
+                None => {
+                    failed = outcome.is_failure().then(|| (self.evidence(operation).mark(), 0));
+                }
             }
             let Some(wait) = wait.filter(|wait| Instant::now() + *wait < effort.deadline) else {
                 self.metrics.concluded(operation, &outcome);
-                let mark = failed.unwrap_or_else(|| self.evidence(operation).mark());
-                return conclude(outcome, mark);
+                let (mark, own) = failed.unwrap_or_else(|| (self.evidence(operation).mark(), 0));
+                return conclude(outcome, mark, own);
             };
             self.metrics.retried(operation, &outcome);
             tracing::debug!(
@@ -179,7 +190,7 @@ impl Vendor {
             }
             Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
         }
-        history.attempted(stamp.at, stamp.request_id, &outcome);
+        history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         outcome
     }
@@ -220,6 +231,10 @@ impl Vendor {
             quota.remaining()
         });
         self.metrics.quota_remaining(remaining);
+        if let Some(date) = received.date {
+            let ahead = Some(date - stamp.at);
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        }
         let (status, wait) = (received.status, received.quota.wait());
         Outcome::of_reply(call.operation, Reply { status, body: &received.body, wait, hide })
     }
@@ -246,8 +261,10 @@ fn priority(operation: Operation) -> Priority {
     }
 }
 
-fn conclude(outcome: Outcome, mark: Mark) -> Conclusion {
-    let stuck = |cause, fault: Fault| Conclusion::Stuck(Stuck { cause, fault, mark });
+fn conclude(outcome: Outcome, mark: Mark, own: u64) -> Conclusion {
+    let stuck = |cause, fault: Fault| {
+        Conclusion::Stuck(Stuck { failed: Failed { cause, mark, own }, fault })
+    };
     match outcome {
         Outcome::Applied => Conclusion::Applied,
         Outcome::AlreadyGone => Conclusion::AlreadyGone,

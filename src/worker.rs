@@ -4,16 +4,14 @@ use crate::breaker::{Judgement, Mark};
 use crate::broker::BrokerError;
 use crate::command::{Command, Operation};
 use crate::config::{Breaker, Lane};
-use crate::consumer::Consumer;
 use crate::delivery::Delivery;
 use crate::disposition::{Conclusion, Decision, Disposition, Stuck};
 use crate::event::{Event, EventError};
 use crate::ladder::Ladder;
 use crate::metrics::{InFlight, Metrics};
 use crate::outcome::Fault;
-use crate::pause::Paused;
 use crate::publisher::Publisher;
-use crate::readiness::{LaneState, Readiness};
+use crate::readiness::Readiness;
 use crate::report::Report;
 use crate::sign::Stamp;
 use crate::vendor::{Effort, Vendor};
@@ -77,85 +75,7 @@ pub enum Carried {
     NotTaken(Message, Report, BrokerError),
 }
 
-/// The messages in work.
-pub type InWork = JoinSet<Result<Carried, BrokerError>>;
-
 impl Worker {
-    /// Works on what `consumer` delivers until `stop`, and then finishes what is in work. `ended`
-    /// comes with `stop` or when the session is over.
-    ///
-    /// # Errors
-    ///
-    /// Whatever ended the session. What is still in work then goes on in the background: its
-    /// settlement will be lost, and counted.
-    pub async fn run(
-        self: Arc<Self>,
-        mut consumer: Consumer,
-        stop: CancellationToken,
-        ended: CancellationToken,
-    ) -> Result<(), BrokerError> {
-        let mut in_work = InWork::new();
-        let result = loop {
-            self.readiness.enter(self.lane.event_type, LaneState::Consuming, "");
-            let paused = match self.consume(&mut consumer, &mut in_work, &ended).await {
-                Ok(Some(reason)) => Paused::begin(&self, reason),
-                Ok(None) if stop.is_cancelled() => {
-                    break self.finish(&mut consumer, &mut in_work).await;
-                }
-                Ok(None) => break Err(BrokerError::Lost("the connection ended".into())),
-                Err(error) => break Err(error),
-            };
-            if let Err(error) = paused.run(&mut consumer, &mut in_work, &ended).await {
-                break Err(error);
-            }
-        };
-        in_work.detach_all();
-        result
-    }
-
-    /// Consumes until the lane has to pause, or until `ended`.
-    async fn consume(
-        self: &Arc<Self>,
-        consumer: &mut Consumer,
-        in_work: &mut InWork,
-        ended: &CancellationToken,
-    ) -> Result<Option<Carried>, BrokerError> {
-        loop {
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => return Ok(None),
-                Some(carried) = in_work.join_next() => match flat(carried)? {
-                    Carried::Settled => {}
-                    held @ (Carried::Stuck(..) | Carried::NotTaken(..)) => return Ok(Some(held)),
-                },
-                delivery = consumer.next() => {
-                    let message = self.receive(delivery?);
-                    in_work.spawn(Arc::clone(self).carry(message, false, ended.clone()));
-                }
-            }
-        }
-    }
-
-    /// Takes no more messages, returns those that nobody began with, and waits for the others.
-    async fn finish(
-        &self,
-        consumer: &mut Consumer,
-        in_work: &mut InWork,
-    ) -> Result<(), BrokerError> {
-        for delivery in consumer.cancel().await? {
-            self.give_back(&self.receive(delivery)).await?;
-        }
-        while let Some(carried) = in_work.join_next().await {
-            match flat(carried)? {
-                Carried::Settled => {}
-                Carried::Stuck(message, _) | Carried::NotTaken(message, ..) => {
-                    self.give_back(&message).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// One message from delivery to settlement.
     ///
     /// # Errors
@@ -163,7 +83,7 @@ impl Worker {
     /// When the message is no longer ours, because its channel is gone.
     pub async fn carry(
         self: Arc<Self>,
-        message: Message,
+        mut message: Message,
         probe: bool,
         stop: CancellationToken,
     ) -> Result<Carried, BrokerError> {
@@ -176,7 +96,11 @@ impl Worker {
         report.disposition = match decision {
             Decision::Settle(disposition) => disposition,
             Decision::Judge(stuck) => match self.judge(&message, &stuck) {
-                Judgement::Plague => return Ok(Carried::Stuck(message, stuck)),
+                Judgement::Plague => {
+                    // It goes on from here, be it held or parked.
+                    message.delivery.envelope.history = report.history;
+                    return Ok(Carried::Stuck(message, stuck));
+                }
                 Judgement::Poison => {
                     Disposition::of_poison(&self.ladder, report.history.climbed, stuck.fault)
                 }
@@ -239,8 +163,7 @@ impl Worker {
 
     fn judge(&self, message: &Message, stuck: &Stuck) -> Judgement {
         let evidence = self.vendor.evidence(Operation::of(self.lane.event_type));
-        let mark = message.suspect.unwrap_or(stuck.mark);
-        evidence.judge(stuck.cause, mark, message.suspect.is_some())
+        evidence.judge(stuck.failed, message.suspect)
     }
 
     /// Settles a message as its report says.
@@ -303,6 +226,9 @@ impl Worker {
         report.log(event.name(), took);
     }
 }
+
+/// The messages in work.
+pub type InWork = JoinSet<Result<Carried, BrokerError>>;
 
 /// A task that was aborted or panicked outside the handling ends the session like any other failure.
 ///

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 /// Decides, and knows neither network, clock, chance nor environment.
-const CORE: [&str; 14] = [
+const CORE: [&str; 15] = [
+    "state",
     "breaker",
     "history",
     "ladder",

@@ -7,16 +7,19 @@
 mod support;
 
 mod architecture;
+mod check;
 mod delivery;
 mod faults;
 mod golden;
 mod outage;
 mod process;
+mod quota;
 mod readme;
 mod session;
 mod settings;
 mod signing;
 mod tls;
+mod topology;
 mod vendor;
 mod verdict;
 mod verdict_properties;

@@ -3,7 +3,7 @@
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::eventually;
 use crate::support::world::World;
-use fake_mimecast::{Fault, FaultKind};
+use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::options::QueueBindOptions;
 use lapin::types::FieldTable;
 use serde_json::json;
@@ -20,9 +20,17 @@ fn down() -> Fault {
 async fn the_only_message_of_the_day_pauses_its_lane_in_an_outage_and_succeeds_after_it() {
     let world = World::hmac().await;
     world.fake.add_url("entry-1");
-    world.fake.inject(down());
+    world.fake.inject(down().for_operation(Operation::DeleteManagedUrl));
     world.unblock("e-1", "entry-1").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.offboard("e-3", "ada@example.com", &["group-1"]).await;
+    let other = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
+    world.daemon.wait_for_metric(other, 1.0).await;
+    assert_eq!(
+        world.daemon.metric(PAUSED).await,
+        1.0,
+        "the answer to the other lane is no evidence"
+    );
     let (status, why) = world.daemon.get("/readyz").await;
     assert_eq!(status, 503);
     assert!(why.contains("url.unblock paused: http_503"), "{why}");

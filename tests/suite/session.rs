@@ -8,8 +8,7 @@ use crate::support::settings::{self, named};
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::options::QueueDeleteOptions;
 use mimecast_eventd::sign::Stamp;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -98,49 +97,6 @@ async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_aga
     let _node = Node::start(folder.path(), None);
     daemon.wait_until_ready().await;
     daemon.wait_for_metric("eventd_amqp_connections_total", 3.0).await;
-}
-
-#[tokio::test]
-async fn a_queue_with_other_arguments_is_named_and_nothing_is_consumed() {
-    let vhost = Vhost::new().await;
-    let channel = vhost.channel().await;
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(UNBLOCK.into(), durable, FieldTable::default()).await.unwrap();
-    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
-    let mut variables = settings::hmac(&fake);
-    variables.extend([named("AMQP__URL", &vhost.url)]);
-    let daemon = Daemon::start(&variables).await;
-    let ended = eventually("the daemon tells of it", async || {
-        daemon.logged("the session ended").first().cloned()
-    })
-    .await;
-    let error = ended["error"].as_str().unwrap();
-    assert!(error.contains("inequivalent arg 'x-"), "{error}");
-    assert!(error.contains(UNBLOCK) && error.contains("delete it"), "{error}");
-    assert_eq!(daemon.get("/readyz").await.0, 503);
-}
-
-#[tokio::test]
-async fn verify_declares_nothing_and_names_everything_that_is_missing() {
-    let vhost = Vhost::new().await;
-    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
-    let mut variables = settings::hmac(&fake);
-    variables.extend([named("AMQP__URL", &vhost.url), named("AMQP__TOPOLOGY", "verify")]);
-    let daemon = Daemon::start(&variables).await;
-    let ended = eventually("the daemon tells of it", async || {
-        daemon.logged("the session ended").first().cloned()
-    })
-    .await;
-    let error = ended["error"].as_str().unwrap();
-    for missing in ["'events'", "'mimecast-eventd.dead-letter'", UNBLOCK, "user.offboarded"] {
-        assert!(error.contains(missing), "{missing} is not named in: {error}");
-    }
-    assert_eq!(vhost.depth(UNBLOCK).await, None);
-    assert_eq!(vhost.depth(DEAD_LETTERS).await, None);
-
-    variables.extend([named("AMQP__TOPOLOGY", "declare")]);
-    Daemon::start(&variables).await.wait_until_ready().await;
-    daemon.wait_until_ready().await;
 }
 
 /// The first stamp asked for in this process makes its caller panic.

@@ -192,7 +192,7 @@ fn odd_forms_of_fail_are_no_success() {
         (json!([{"errors": []}]), "rejected no_code"),
         (json!([{"errors": [{"message": "no code"}]}]), "rejected no_code"),
         (json!([{"code": 42}]), "rejected 42"),
-        (json!([{"code": null}]), "rejected null"),
+        (json!([{"code": null}]), "rejected no_code"),
         (json!(false), "rejected no_code"),
         (json!(0), "rejected no_code"),
     ] {

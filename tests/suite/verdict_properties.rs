@@ -1,6 +1,6 @@
 //! What must hold for any reply, whatever its bytes, and for any run of conclusions.
 
-use mimecast_eventd::breaker::{Cause, Evidence};
+use mimecast_eventd::breaker::{Cause, Evidence, Failed};
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
 use mimecast_eventd::disposition::{Conclusion, Decision, Disposition, Reason, Stuck};
 use mimecast_eventd::outcome::{Fault, Outcome, Reply};
@@ -105,7 +105,7 @@ proptest! {
     ) {
         let kind = |conclusions| match Decision::of_conclusions(conclusions) {
             Decision::Settle(disposition) => (disposition.label(), None),
-            Decision::Judge(stuck) => ("judge", Some(stuck.cause)),
+            Decision::Judge(stuck) => ("judge", Some(stuck.failed.cause)),
         };
         let reversed: Vec<Conclusion> = conclusions.iter().rev().cloned().collect();
         prop_assert_eq!(kind(conclusions), kind(reversed));
@@ -188,7 +188,8 @@ fn conclusions() -> impl Strategy<Value = Vec<Conclusion>> {
     let conclusion = ("[a-z]{1,6}", 0_usize..9).prop_map(|(code, kind)| {
         let fault = Fault::new(&code, "");
         let stuck = |cause, fault| {
-            Conclusion::Stuck(Stuck { cause, fault, mark: Evidence::default().mark() })
+            let failed = Failed { cause, mark: Evidence::default().mark(), own: 0 };
+            Conclusion::Stuck(Stuck { failed, fault })
         };
         match kind {
             0 => Conclusion::AlreadyGone,

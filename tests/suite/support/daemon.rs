@@ -48,6 +48,11 @@ impl Daemon {
         daemon
     }
 
+    /// Address and port of the admin endpoints.
+    pub fn authority(&self) -> String {
+        self.admin.replace("http://", "")
+    }
+
     /// The log so far, line by line.
     pub fn lines(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
