@@ -5,6 +5,12 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The source revision that the program was built from; whoever builds it says so.
+pub const REVISION: &str = match option_env!("MIMECAST_EVENTD_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request {
@@ -84,7 +90,7 @@ fn command() -> Command {
     );
     Command::new("mimecast-eventd")
         .about("Makes a Mimecast tenant agree with offboarding and unblock events from RabbitMQ")
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(format!("{} ({REVISION})", env!("CARGO_PKG_VERSION")))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([run, check, healthcheck])

@@ -48,8 +48,7 @@ fn run(settings: Settings) -> ExitCode {
     let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let stop = stop::on_signals().map_err(|error| error.to_string())?;
-            let revision = option_env!("MIMECAST_EVENTD_REVISION").unwrap_or("unknown");
-            let running = daemon::run(settings, fresh_stamp, revision, stop);
+            let running = daemon::run(settings, fresh_stamp, arguments::REVISION, stop);
             running.await.map_err(|error| error.to_string())
         });
         runtime.shutdown_background();
