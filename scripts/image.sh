@@ -1,0 +1,339 @@
+#!/usr/bin/env bash
+#
+# Builds the image as the Dockerfile says and tries it: as a user without rights,
+# without capabilities, on a root that cannot be written to.
+#
+# usage: image.sh
+#
+# With Docker, where its engine runs, the image stays as mimecast-eventd:check and
+# the one of the fake API as fake-mimecast:check. Else with Podman, which is
+# installed from Debian's packages where that is permitted and keeps all it has in
+# target/image. Where Podman can have no base images from their registries, it
+# builds on stand-ins: Debian 12 from its packages with this machine's Rust, and
+# the packages that the published runtime image has. What such a build says holds
+# for the Dockerfile and the program, not for the published base images.
+#
+# exit status: 0 built, and all is as it should be; 1 something is not, stderr
+#              says what; 64 wrong usage; 69 there is nothing to build with
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C
+
+MAX_IMAGE_BYTES=$((40 * 1000 * 1000))
+MAX_CONTEXT_BYTES=$((2 * 1000 * 1000))
+PATIENCE=30 # seconds to wait for any one fact
+FOLDER=$PWD/target/image
+DAEMON=localhost/mimecast-eventd:check
+FAKE=localhost/fake-mimecast:check
+STAGE=localhost/mimecast-eventd-stage
+
+engine=() build_flags=() run_flags=() bases='published' container='' failed=''
+
+say() { printf 'image.sh: %s\n' "$*" >&2; }
+fail() { say "${@:2}"; exit "$1"; }
+problem() { say "WRONG: $*"; failed=yes; }
+
+# Prints the default of an ARG of the Dockerfile.
+argument() { sed -n "s/^ARG $1=//p" Dockerfile | head -n 1; }
+
+clean_up() {
+    trap '' HUP INT TERM
+    remove_container || true
+    rm -rf "$scratch"
+}
+
+remove_container() {
+    [[ -z $container ]] || "${engine[@]}" rm --force "$container" >/dev/null
+    container=''
+}
+
+# ---- the engine and the base images
+
+choose_engine() {
+    if docker info >/dev/null 2>&1; then
+        say "building with Docker"
+        engine=(docker)
+        return
+    fi
+    ensure_podman
+    say "building with $(podman --version)"
+    mkdir -p "$FOLDER/store" "$FOLDER/run"
+    engine=(podman --root "$FOLDER/store" --runroot "$FOLDER/run" --events-backend file)
+    if ((EUID == 0)); then
+        # There may be no systemd to ask, and crun refuses control groups of both versions at once.
+        engine+=(--cgroup-manager cgroupfs)
+        ! command -v runc >/dev/null || engine+=(--runtime runc)
+    fi
+    # The default limits are beyond what a restricted root may set.
+    run_flags+=(--ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
+    # Podman would have systemd ask; the script asks by itself.
+    run_flags+=(--no-healthcheck)
+    choose_bases
+}
+
+ensure_podman() {
+    local packages=(podman runc)
+    ! command -v podman >/dev/null || return 0
+    if command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
+        say "installing ${packages[*]}"
+        install_packages "${packages[@]}"
+    fi
+    command -v podman >/dev/null || fail 69 "there is neither a running Docker nor Podman"
+}
+
+install_packages() {
+    local as_root=()
+    ((EUID == 0)) || as_root=(sudo -n)
+    "${as_root[@]}" apt-get -q update >&2 || true
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y install --no-install-recommends "$@" >&2 || true
+}
+
+has_image() { "${engine[@]}" image inspect "$1" >/dev/null 2>&1; }
+
+choose_bases() {
+    local image
+    if [[ ! -e $FOLDER/stand-ins ]]; then
+        for image in "$(argument RUST_IMAGE)" "$(argument RUNTIME_IMAGE)"; do
+            has_image "$image" || timeout 600 "${engine[@]}" pull --quiet "$image" >/dev/null 2>&1 || {
+                bases=stand-ins
+                break
+            }
+        done
+        [[ $bases == stand-ins ]] || return 0
+    fi
+    bases='stand-ins'
+    say "the base images cannot be had from their registries: building on stand-ins"
+    make_stand_ins
+}
+
+make_stand_ins() {
+    local toolchain
+    toolchain=$(rustc --print sysroot) || fail 69 "there is no Rust toolchain for the stand-ins"
+    [[ $toolchain != /usr && -x $toolchain/bin/cargo ]] ||
+        fail 69 "the stand-ins need a toolchain of rustup's, not one of the system's packages"
+    say "the stand-in has $("$toolchain/bin/rustc" --version)"
+    # Packages come through whatever this machine trusts.
+    build_flags+=(--volume "$toolchain:/opt/rust:ro"
+        --volume /etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:ro)
+    if [[ ! -e $FOLDER/stand-ins ]]; then
+        ((EUID == 0)) || fail 69 "only root can make the stand-ins"
+        command -v mmdebstrap >/dev/null || install_packages mmdebstrap
+        command -v mmdebstrap >/dev/null || fail 69 "mmdebstrap is missing and cannot be installed"
+    fi
+    if ! has_image "$(argument RUST_IMAGE)"; then
+        say "making a stand-in for $(argument RUST_IMAGE)"
+        make_rust_image
+    fi
+    if ! has_image "$(argument RUNTIME_IMAGE)"; then
+        say "making a stand-in for $(argument RUNTIME_IMAGE)"
+        make_runtime_image
+    fi
+    : >"$FOLDER/stand-ins"
+}
+
+make_rust_image() {
+    local mirror
+    # shellcheck disable=SC2016 # apt-get's own
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+        sed -n 's/ bookworm$//p' | head -n 1)
+    mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev bookworm \
+        "$scratch/rust.tar" "${mirror:-http://deb.debian.org/debian}"
+    "${engine[@]}" import --quiet --change ENV=CARGO_HOME=/usr/local/cargo \
+        --change ENV=PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        "$scratch/rust.tar" "$(argument RUST_IMAGE)" >/dev/null
+    rm "$scratch/rust.tar"
+}
+
+make_runtime_image() {
+    mkdir "$scratch/runtime"
+    cat >"$scratch/runtime/Dockerfile" <<TEXT
+FROM $(argument RUST_IMAGE) AS packages
+WORKDIR /packages
+RUN apt-get -q update && \\
+    apt-get -q download base-files ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libssl3 \
+        libstdc++6 netbase tzdata && \
+    for package in *.deb; do dpkg-deb -x "\$package" /runtime || exit; done && \
+    mkdir -p /runtime/home/nonroot && cp /etc/ssl/certs/ca-certificates.crt /runtime/etc/ssl/certs/ && \
+    echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >/runtime/etc/passwd
+FROM scratch
+COPY --from=packages /runtime /
+WORKDIR /home/nonroot
+USER 65532
+TEXT
+    "${engine[@]}" build --quiet --network host --volume "${build_flags[-1]}" --tag "$(argument RUNTIME_IMAGE)" \
+        "$scratch/runtime" >/dev/null
+}
+
+# ---- building
+
+# build TAG FLAGS... builds the Dockerfile.
+build() {
+    local flags=(--format docker "${build_flags[@]}" --file "$scratch/Dockerfile")
+    if [[ ${engine[0]} == docker ]]; then
+        quietly docker build --tag "$@" .
+        return
+    fi
+    # Podman 4.3 knows no RUN --network. So it runs what needs the network first, and all the rest without.
+    sed 's/^RUN --network=none /RUN /' Dockerfile >"$scratch/Dockerfile"
+    quietly "${engine[@]}" build "${flags[@]}" --network host --target fetched --tag "$STAGE:fetched" .
+    quietly "${engine[@]}" build "${flags[@]}" --network none --tag "$@" .
+}
+
+# Runs a builder, whose many words matter only when it fails.
+quietly() {
+    if ! "$@" >"$FOLDER/build.log" 2>&1; then
+        tail -n 60 "$FOLDER/build.log" >&2
+        fail 1 "the build failed, see above and $FOLDER/build.log"
+    fi
+}
+
+# What is sent to the builder is what COPY . finds.
+check_context() {
+    printf 'FROM scratch\nCOPY . /\n' >"$scratch/context"
+    quietly "${engine[@]}" build --file "$scratch/context" --tag "$STAGE:context" .
+    check_size 'the build context' "$STAGE:context" "$MAX_CONTEXT_BYTES"
+    "${engine[@]}" rmi "$STAGE:context" >/dev/null
+}
+
+build_images() {
+    revision=$(git rev-parse HEAD 2>/dev/null) || revision=unknown
+    say "building the fake API's image"
+    build "$FAKE" --target fake
+    say "building the daemon's image"
+    if [[ ${engine[0]} == podman ]]; then
+        # What has a tag is there for the next build, the rest may go.
+        build "$STAGE:dependencies" --target dependencies
+        build "$STAGE:build" --target build --build-arg REVISION="$revision"
+    fi
+    build "$DAEMON" --build-arg REVISION="$revision"
+    [[ ${engine[0]} == docker ]] || "${engine[@]}" image prune --force >/dev/null
+}
+
+# check_size WHAT IMAGE MAXIMUM. Engines do not agree on what the size of an image is; this is what is in it.
+check_size() {
+    local size
+    container=$("${engine[@]}" create "${run_flags[@]}" "$2" none)
+    size=$("${engine[@]}" export "$container" | wc -c)
+    remove_container
+    say "$1 has $(in_megabytes "$size")"
+    ((size <= $3)) || problem "that is more than $(in_megabytes "$3")"
+}
+
+in_megabytes() { printf '%d.%d MB' $(($1 / 1000000)) $(($1 / 100000 % 10)); }
+
+# ---- looking at what was built
+
+# expect WHAT WANTED FOUND
+expect() { [[ $3 == "$2" ]] || problem "$1 is '$3', not '$2'"; }
+
+check_configuration() {
+    local label='{{index .Config.Labels "org.opencontainers.image.%s"}}\n'
+    inspect() { "${engine[@]}" image inspect --format "$1" "$DAEMON"; }
+    expect 'the user' 65532:65532 "$(inspect '{{.Config.User}}')"
+    expect 'the entry point' '["/usr/local/bin/mimecast-eventd"]' "$(inspect '{{json .Config.Entrypoint}}')"
+    expect 'the command' '["run"]' "$(inspect '{{json .Config.Cmd}}')"
+    expect 'the signal to stop' SIGTERM "$(inspect '{{.Config.StopSignal}}')"
+    expect 'the port' '{"9464/tcp":{}}' "$(inspect '{{json .Config.ExposedPorts}}')"
+    # shellcheck disable=SC2059 # the format is ours
+    expect 'the label version' "$(argument VERSION)" "$(inspect "$(printf "$label" version)")"
+    # shellcheck disable=SC2059
+    expect 'the label revision' "$revision" "$(inspect "$(printf "$label" revision)")"
+    [[ $("${engine[@]}" image inspect "$DAEMON" | tr -d '[:space:]') == *'"/usr/local/bin/mimecast-eventd","healthcheck"'* ]] ||
+        problem "the image has no health check"
+    [[ $(inspect '{{json .Config.Env}}') == *EVENTD_ADMIN__LISTEN=0.0.0.0:9464* ]] ||
+        problem "the image does not set EVENTD_ADMIN__LISTEN"
+}
+
+check_dependency_list() {
+    container=$("${engine[@]}" create "${run_flags[@]}" "$DAEMON")
+    "${engine[@]}" cp "$container:/usr/local/bin/mimecast-eventd" "$scratch/"
+    remove_container
+    grep -qaF .dep-v0 "$scratch/mimecast-eventd" || problem "the program has no list of its dependencies"
+}
+
+# ---- running it
+
+# The container that an operator would make: nothing that can be taken away is left.
+confined=(--read-only --user 65532:65532 --cap-drop ALL --security-opt no-new-privileges --network none)
+
+# Settings that are complete and lead nowhere.
+settings=(MIMECAST__AUTH=oauth2 MIMECAST__BASE_URL=https://127.0.0.1:1 MIMECAST__CLIENT_ID=id
+    MIMECAST__CLIENT_SECRET=secret AMQP__URL=amqp://127.0.0.1:1)
+settings=("${settings[@]/#/--env=EVENTD_}")
+
+# in_image ARGUMENTS... runs the program in a container of its own.
+in_image() {
+    "${engine[@]}" run --rm "${confined[@]}" "${run_flags[@]}" "${settings[@]}" "$DAEMON" "$@"
+}
+
+check_commands() {
+    local command version
+    version="mimecast-eventd $(argument VERSION) ($revision)"
+    expect 'what --version prints' "$version" "$(in_image --version)"
+    say "$version"
+    for command in codes 'check --offline'; do
+        say "running: $command"
+        # shellcheck disable=SC2086 # these are words
+        in_image $command || problem "$command fails in the image"
+    done
+}
+
+# inside COMMAND... runs a command beside the daemon that is running.
+inside() { "${engine[@]}" exec "$container" "$@"; }
+
+is_healthy() { inside /usr/local/bin/mimecast-eventd healthcheck >/dev/null 2>&1; }
+
+check_life() {
+    local deadline=$((SECONDS + PATIENCE)) status
+    say "running: run, healthcheck, and a stop"
+    container=$("${engine[@]}" run --detach "${confined[@]}" "${run_flags[@]}" "${settings[@]}" "$DAEMON")
+    until is_healthy; do
+        if ((SECONDS >= deadline)); then
+            problem "the daemon in the image does not become healthy"
+            break
+        fi
+        sleep 0.2
+    done
+    "${engine[@]}" stop -t "$PATIENCE" "$container" >/dev/null
+    status=$("${engine[@]}" inspect --format '{{.State.ExitCode}}' "$container")
+    expect 'the exit status after SIGTERM' 0 "$status"
+    [[ -z $failed ]] || "${engine[@]}" logs "$container" >&2
+    remove_container
+}
+
+check_fake() {
+    "${engine[@]}" run --rm "${confined[@]}" "${run_flags[@]}" "$FAKE" --help >/dev/null ||
+        problem "the fake API does not run in its image"
+}
+
+usage() { sed -n '3,/^$/s/^# \{0,1\}//p' scripts/image.sh; }
+
+main() {
+    case $#${1-} in
+        0) ;;
+        1--help | 1-h) usage && exit 0 ;;
+        *) fail 64 "usage: image.sh [--help]" ;;
+    esac
+    scratch=$(mktemp -d)
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    mkdir -p "$FOLDER"
+    choose_engine
+    check_context
+    build_images
+    check_configuration
+    check_size "the image (bases: $bases)" "$DAEMON" "$MAX_IMAGE_BYTES"
+    check_dependency_list
+    check_commands
+    check_life
+    check_fake
+    [[ -z $failed ]] || fail 1 "not all is as it should be, see above"
+    say "all is as it should be, after $SECONDS s"
+}
+
+main "$@"
