@@ -5,10 +5,9 @@
 #
 # usage: image.sh
 #
-# With Docker, where its engine runs, the image stays as mimecast-eventd:check and
-# the one of the fake API as fake-mimecast:check. Else with Podman, which is
-# installed from Debian's packages where that is permitted and keeps all it has in
-# target/image. Where Podman can have no base images from their registries, it
+# With Docker, where its engine runs; the images stay as mimecast-eventd:check and
+# fake-mimecast:check under localhost. Else with Podman, which is installed from
+# Debian's packages where that is permitted, and keeps all it has in target/image. Where Podman can have no base images from their registries, it
 # builds on stand-ins: Debian 12 from its packages with this machine's Rust, and
 # the packages that the published runtime image has. What such a build says holds
 # for the Dockerfile and the program, not for the published base images.
@@ -18,12 +17,16 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export LC_ALL=C
+export LC_ALL=C DOCKER_BUILDKIT=1
+
+# shellcheck source=scripts/stand-ins.sh
+source scripts/stand-ins.sh
 
 MAX_IMAGE_BYTES=$((40 * 1000 * 1000))
 MAX_CONTEXT_BYTES=$((2 * 1000 * 1000))
 PATIENCE=30 # seconds to wait for any one fact
 FOLDER=$PWD/target/image
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 DAEMON=localhost/mimecast-eventd:check
 FAKE=localhost/fake-mimecast:check
 STAGE=localhost/mimecast-eventd-stage
@@ -34,8 +37,8 @@ say() { printf 'image.sh: %s\n' "$*" >&2; }
 fail() { say "${@:2}"; exit "$1"; }
 problem() { say "WRONG: $*"; failed=yes; }
 
-# Prints the default of an ARG of the Dockerfile.
-argument() { sed -n "s/^ARG $1=//p" Dockerfile | head -n 1; }
+# Prints what a stage of the Dockerfile begins with.
+base() { sed -n "s/^FROM \([^ ]*\) AS $1\$/\1/p" Dockerfile; }
 
 clean_up() {
     trap '' HUP INT TERM
@@ -56,9 +59,18 @@ choose_engine() {
         engine=(docker)
         return
     fi
+    if ((EUID == 0)) && [[ ${IMAGE_MOUNTS:-} != own ]]; then
+        # What Podman mounts is gone with the namespace, whatever ends this script.
+        rm -rf "$scratch"
+        IMAGE_MOUNTS=own exec unshare --mount scripts/image.sh
+    fi
     ensure_podman
     say "building with $(podman --version)"
-    mkdir -p "$FOLDER/store" "$FOLDER/run"
+    mkdir -p "$FOLDER/store"
+    exec {lock}>"$FOLDER/lock"
+    flock --nonblock "$lock" || fail 1 "another image.sh is at work here"
+    # This says what is mounted, and is only true as long as its namespace lives.
+    rm -rf "$FOLDER/run"
     engine=(podman --root "$FOLDER/store" --runroot "$FOLDER/run" --events-backend file)
     if ((EUID == 0)); then
         # There may be no systemd to ask, and crun refuses control groups of both versions at once.
@@ -95,7 +107,7 @@ has_image() { "${engine[@]}" image inspect "$1" >/dev/null 2>&1; }
 choose_bases() {
     local image
     if [[ ! -e $FOLDER/stand-ins ]]; then
-        for image in "$(argument RUST_IMAGE)" "$(argument RUNTIME_IMAGE)"; do
+        for image in "$(base fetched)" "$(base runtime)"; do
             has_image "$image" || timeout 600 "${engine[@]}" pull --quiet "$image" >/dev/null 2>&1 || {
                 bases=stand-ins
                 break
@@ -106,64 +118,6 @@ choose_bases() {
     bases='stand-ins'
     say "the base images cannot be had from their registries: building on stand-ins"
     make_stand_ins
-}
-
-make_stand_ins() {
-    local toolchain
-    toolchain=$(rustc --print sysroot) || fail 69 "there is no Rust toolchain for the stand-ins"
-    [[ $toolchain != /usr && -x $toolchain/bin/cargo ]] ||
-        fail 69 "the stand-ins need a toolchain of rustup's, not one of the system's packages"
-    say "the stand-in has $("$toolchain/bin/rustc" --version)"
-    # Packages come through whatever this machine trusts.
-    build_flags+=(--volume "$toolchain:/opt/rust:ro"
-        --volume /etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt:ro)
-    if [[ ! -e $FOLDER/stand-ins ]]; then
-        ((EUID == 0)) || fail 69 "only root can make the stand-ins"
-        command -v mmdebstrap >/dev/null || install_packages mmdebstrap
-        command -v mmdebstrap >/dev/null || fail 69 "mmdebstrap is missing and cannot be installed"
-    fi
-    if ! has_image "$(argument RUST_IMAGE)"; then
-        say "making a stand-in for $(argument RUST_IMAGE)"
-        make_rust_image
-    fi
-    if ! has_image "$(argument RUNTIME_IMAGE)"; then
-        say "making a stand-in for $(argument RUNTIME_IMAGE)"
-        make_runtime_image
-    fi
-    : >"$FOLDER/stand-ins"
-}
-
-make_rust_image() {
-    local mirror
-    # shellcheck disable=SC2016 # apt-get's own
-    mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-        sed -n 's/ bookworm$//p' | head -n 1)
-    mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev bookworm \
-        "$scratch/rust.tar" "${mirror:-http://deb.debian.org/debian}"
-    "${engine[@]}" import --quiet --change ENV=CARGO_HOME=/usr/local/cargo \
-        --change ENV=PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-        "$scratch/rust.tar" "$(argument RUST_IMAGE)" >/dev/null
-    rm "$scratch/rust.tar"
-}
-
-make_runtime_image() {
-    mkdir "$scratch/runtime"
-    cat >"$scratch/runtime/Dockerfile" <<TEXT
-FROM $(argument RUST_IMAGE) AS packages
-WORKDIR /packages
-RUN apt-get -q update && \\
-    apt-get -q download base-files ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libssl3 \
-        libstdc++6 netbase tzdata && \
-    for package in *.deb; do dpkg-deb -x "\$package" /runtime || exit; done && \
-    mkdir -p /runtime/home/nonroot && cp /etc/ssl/certs/ca-certificates.crt /runtime/etc/ssl/certs/ && \
-    echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' >/runtime/etc/passwd
-FROM scratch
-COPY --from=packages /runtime /
-WORKDIR /home/nonroot
-USER 65532
-TEXT
-    "${engine[@]}" build --quiet --network host --volume "${build_flags[-1]}" --tag "$(argument RUNTIME_IMAGE)" \
-        "$scratch/runtime" >/dev/null
 }
 
 # ---- building
@@ -177,6 +131,8 @@ build() {
     fi
     # Podman 4.3 knows no RUN --network. So it runs what needs the network first, and all the rest without.
     sed 's/^RUN --network=none /RUN /' Dockerfile >"$scratch/Dockerfile"
+    # A stand-in has a tag of its base, but never its digest.
+    [[ $bases == published ]] || sed -i '/^FROM /s/@sha256:[0-9a-f]*//' "$scratch/Dockerfile"
     quietly "${engine[@]}" build "${flags[@]}" --network host --target fetched --tag "$STAGE:fetched" .
     quietly "${engine[@]}" build "${flags[@]}" --network none --tag "$@" .
 }
@@ -198,17 +154,19 @@ check_context() {
 }
 
 build_images() {
+    local stage
+    version=$(sed -n 's/^ARG VERSION=//p' Dockerfile)
     revision=$(git rev-parse HEAD 2>/dev/null) || revision=unknown
-    say "building the fake API's image"
-    build "$FAKE" --target fake
-    say "building the daemon's image"
+    say "building the images of the daemon and of the fake API"
     if [[ ${engine[0]} == podman ]]; then
-        # What has a tag is there for the next build, the rest may go.
-        build "$STAGE:dependencies" --target dependencies
-        build "$STAGE:build" --target build --build-arg REVISION="$revision"
+        # What has a tag is there for the next build, the rest goes.
+        for stage in build-fake dependencies build; do
+            build "$STAGE:$stage" --target "$stage" --build-arg REVISION="$revision"
+        done
     fi
+    build "$FAKE" --target fake
     build "$DAEMON" --build-arg REVISION="$revision"
-    [[ ${engine[0]} == docker ]] || "${engine[@]}" image prune --force >/dev/null
+    [[ ${engine[0]} == docker ]] || "${engine[@]}" image prune --force --external >/dev/null
 }
 
 # check_size WHAT IMAGE MAXIMUM. Engines do not agree on what the size of an image is; this is what is in it.
@@ -229,19 +187,17 @@ in_megabytes() { printf '%d.%d MB' $(($1 / 1000000)) $(($1 / 100000 % 10)); }
 expect() { [[ $3 == "$2" ]] || problem "$1 is '$3', not '$2'"; }
 
 check_configuration() {
-    local label='{{index .Config.Labels "org.opencontainers.image.%s"}}\n'
+    local label='{{index .Config.Labels "org.opencontainers.image.NAME"}}'
     inspect() { "${engine[@]}" image inspect --format "$1" "$DAEMON"; }
     expect 'the user' 65532:65532 "$(inspect '{{.Config.User}}')"
     expect 'the entry point' '["/usr/local/bin/mimecast-eventd"]' "$(inspect '{{json .Config.Entrypoint}}')"
     expect 'the command' '["run"]' "$(inspect '{{json .Config.Cmd}}')"
     expect 'the signal to stop' SIGTERM "$(inspect '{{.Config.StopSignal}}')"
     expect 'the port' '{"9464/tcp":{}}' "$(inspect '{{json .Config.ExposedPorts}}')"
-    # shellcheck disable=SC2059 # the format is ours
-    expect 'the label version' "$(argument VERSION)" "$(inspect "$(printf "$label" version)")"
-    # shellcheck disable=SC2059
-    expect 'the label revision' "$revision" "$(inspect "$(printf "$label" revision)")"
-    [[ $("${engine[@]}" image inspect "$DAEMON" | tr -d '[:space:]') == *'"/usr/local/bin/mimecast-eventd","healthcheck"'* ]] ||
-        problem "the image has no health check"
+    expect 'the label version' "$version" "$(inspect "${label/NAME/version}")"
+    expect 'the label revision' "$revision" "$(inspect "${label/NAME/revision}")"
+    "${engine[@]}" image inspect "$DAEMON" | tr -d '[:space:]' |
+        grep -qF '["CMD","/usr/local/bin/mimecast-eventd","healthcheck"]' || problem "the image has no health check"
     [[ $(inspect '{{json .Config.Env}}') == *EVENTD_ADMIN__LISTEN=0.0.0.0:9464* ]] ||
         problem "the image does not set EVENTD_ADMIN__LISTEN"
 }
@@ -255,8 +211,8 @@ check_dependency_list() {
 
 # ---- running it
 
-# The container that an operator would make: nothing that can be taken away is left.
-confined=(--read-only --user 65532:65532 --cap-drop ALL --security-opt no-new-privileges --network none)
+# Nothing is left that can be taken away. The user is the image's own.
+confined=(--read-only --cap-drop ALL --security-opt no-new-privileges --network none)
 
 # Settings that are complete and lead nowhere.
 settings=(MIMECAST__AUTH=oauth2 MIMECAST__BASE_URL=https://127.0.0.1:1 MIMECAST__CLIENT_ID=id
@@ -269,10 +225,9 @@ in_image() {
 }
 
 check_commands() {
-    local command version
-    version="mimecast-eventd $(argument VERSION) ($revision)"
-    expect 'what --version prints' "$version" "$(in_image --version)"
-    say "$version"
+    local command
+    expect 'what --version prints' "mimecast-eventd $version ($revision)" "$(in_image --version)"
+    say "$(in_image --version)"
     for command in codes 'check --offline'; do
         say "running: $command"
         # shellcheck disable=SC2086 # these are words
