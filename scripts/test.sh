@@ -52,6 +52,7 @@ step 'toolchain' toolchain
 step 'RabbitMQ' scripts/broker.sh --install
 step 'tools' scripts/tools.sh
 step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh .ci/run
+step 'texts' scripts/texts.sh
 step 'format' cargo fmt --all --check
 step 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' \

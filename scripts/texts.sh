@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+#
+# Checks what is neither Rust nor chart: the Dockerfile and what is sent to its
+# builder, the composition, the workflows, the Markdown texts, the spelling.
+#
+# usage: texts.sh
+#
+# It needs what scripts/tools.sh installs. With Docker's plugin compose, that reads
+# the composition too.
+#
+# exit status: 0 nothing found; 1 something was, it is on stdout or stderr
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export LC_ALL=C
+export PATH=$PWD/.tools/bin:$PATH
+
+MAX_CONTEXT_BYTES=$((2 * 1000 * 1000))
+
+problem() {
+    printf 'texts.sh: %s\n' "$*" >&2
+    failed=yes
+}
+
+# check WHAT COMMAND... goes on after what it finds. The shell does not stop at an error in COMMAND either.
+check() {
+    printf '%s\n' "$1"
+    "${@:2}" || problem "$1: not as it should be"
+}
+
+# A list of what to send cannot be forgotten when something new and big appears, a list of what not to can.
+context() {
+    local patterns pattern paths=() bytes
+    mapfile -t patterns < <(sed '/^#/d; /^$/d' .dockerignore)
+    [[ ${patterns[0]} == '*' ]] || { problem ".dockerignore does not begin with *"; return; }
+    for pattern in "${patterns[@]:1}"; do
+        [[ $pattern == '!/'* && -e ${pattern#!/} ]] || { problem ".dockerignore: $pattern is no path here"; return; }
+        paths+=("${pattern#!/}")
+    done
+    bytes=$(du --summarize --bytes --total "${paths[@]}" | sed -n 's/\ttotal$//p')
+    ((bytes <= MAX_CONTEXT_BYTES)) || problem "the build context has $bytes bytes, more than $MAX_CONTEXT_BYTES"
+}
+
+version() {
+    local dockerfile cargo
+    dockerfile=$(sed -n 's/^ARG VERSION=//p' Dockerfile)
+    cargo=$(cargo pkgid --offline)
+    [[ $dockerfile == "${cargo##*@}" ]] || problem "the Dockerfile says version $dockerfile, Cargo.toml ${cargo##*@}"
+}
+
+composition() {
+    check-jsonschema --builtin-schema vendor.compose-spec compose.yaml &&
+        { ! docker compose version >/dev/null 2>&1 || docker compose config --quiet; }
+}
+
+workflows() {
+    actionlint -shellcheck shellcheck .github/workflows/*.yaml &&
+        zizmor --quiet --offline --persona pedantic .github &&
+        check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yaml
+}
+
+failed=''
+check 'Dockerfile' hadolint --failure-threshold style Dockerfile
+check 'build context' context
+check 'version' version
+check 'composition' composition
+check 'workflows' workflows
+check 'Markdown' rumdl check --quiet .
+check 'spelling' typos
+[[ -z $failed ]]
