@@ -48,7 +48,16 @@ version() {
     [[ $dockerfile == "${cargo##*@}" ]] || problem "the Dockerfile says version $dockerfile, Cargo.toml ${cargo##*@}"
 }
 
+# Docker makes a folder of what is not there.
+mounts() {
+    local path
+    while read -r path; do
+        [[ -f $path ]] || problem "compose.yaml mounts $path, which is not there"
+    done < <(sed -n 's|^ *- \(\./[^:]*\):.*|\1|p' compose.yaml)
+}
+
 composition() {
+    mounts
     check-jsonschema --builtin-schema vendor.compose-spec compose.yaml &&
         { ! docker compose version >/dev/null 2>&1 || docker compose config --quiet; }
 }
