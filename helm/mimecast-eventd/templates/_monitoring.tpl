@@ -1,0 +1,73 @@
+{{/* The part of an endpoint that ServiceMonitor and PodMonitor have in common. */}}
+{{- define "mimecast-eventd.scrape" -}}
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- if .honorLabels }}
+honorLabels: true
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .extraEndpoint }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The matchers for this release's series. The operator calls the job of a ServiceMonitor like the Service, that of a
+PodMonitor like the monitor with its namespace.
+*/}}
+{{- define "mimecast-eventd.matchers" -}}
+{{- if .Values.metrics.prometheusRule.selector }}
+{{- .Values.metrics.prometheusRule.selector }}
+{{- else }}
+{{- $namespace := include "mimecast-eventd.namespace" . }}
+{{- $name := include "mimecast-eventd.fullname" . }}
+{{- $job := $name }}
+{{- if .Values.metrics.podMonitor.enabled }}
+{{- $job = printf "%s/%s" (default $namespace .Values.metrics.podMonitor.namespace) $name }}
+{{- end }}
+{{- printf "namespace=%q, job=%q" $namespace $job }}
+{{- end }}
+{{- end }}
+
+{{/* The rules of files/alerts.yaml as the values want them, as a JSON list. */}}
+{{- define "mimecast-eventd.rules" -}}
+{{- $root := . }}
+{{- $values := .Values.metrics.prometheusRule }}
+{{- $matchers := include "mimecast-eventd.matchers" . }}
+{{- $rules := list }}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups }}
+{{- range .rules }}
+{{- $rule := . }}
+{{- $override := default dict (get $values.overrides .alert) }}
+{{- $enabled := true }}
+{{- if and (eq .alert "MimecastEventdMetricsAbsent") $root.Values.keda.enabled (not (int $root.Values.keda.minReplicaCount)) }}
+{{- $enabled = false }}
+{{- end }}
+{{- if hasKey $override "enabled" }}{{ $enabled = $override.enabled }}{{ end }}
+{{- if $enabled }}
+{{- /* Read as a file of any Prometheus, the rules are for the job mimecast-eventd; here, for this release. */}}
+{{- $_ := set $rule "expr" (default .expr (get $override "expr") | replace "job=\"mimecast-eventd\"" $matchers) }}
+{{- with get $override "for" }}{{ $_ := set $rule "for" . }}{{ end }}
+{{- $labels := mergeOverwrite (deepCopy .labels) (deepCopy $values.additionalLabels) (deepCopy (default dict (get $override "labels"))) }}
+{{- with get $override "severity" }}{{ $_ := set $labels "severity" . }}{{ end }}
+{{- $_ := set $rule "labels" $labels }}
+{{- $annotations := deepCopy .annotations }}
+{{- with $values.runbookUrl }}{{ $_ := set $annotations "runbook_url" (printf "%s#%s" . (lower $rule.alert)) }}{{ end }}
+{{- $_ := set $rule "annotations" (mergeOverwrite $annotations (deepCopy (default dict (get $override "annotations")))) }}
+{{- $rules = append $rules $rule }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson (concat $rules $values.extraRules) }}
+{{- end }}
