@@ -60,4 +60,5 @@ step 'documentation' env RUSTDOCFLAGS='-D warnings' \
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
 step 'demo' scripts/demo.sh
+step 'chart' scripts/chart.sh
 printf '\nall passed in %d s\n' "$SECONDS"
