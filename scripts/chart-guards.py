@@ -35,7 +35,7 @@ BAD = [
     ("a variable without a name", {"extraEnv": [{"value": "x"}]}, None),
     ("a variable as a map", {"extraEnv": {"A": "b"}}, None),
     ("an unknown kind of store", {"secrets": {"externalSecret": {"secretStoreRef": {"kind": "Vault"}}}}, None),
-    ("a drain timeout in words", {"config": {"drain_timeout": "half a minute"}}, None),
+    ("a timeout in words", {"config": {"mimecast": {"timeout": "half a minute"}}}, None),
     ("no time for the process to end", {"terminationGracePeriodMargin": 0}, None),
     ("a runbook that is no address", {"metrics": {"prometheusRule": {"runbookUrl": "see wiki"}}}, None),
     # What the templates refuse.
@@ -62,6 +62,12 @@ BAD = [
      "tls.existingSecret sets the files"),
     ("a client certificate from nowhere", {"tls": {"clientCertificate": True}}, "needs tls.existingSecret"),
     ("certificates for nothing", {"tls": {"existingSecret": "x", "caKey": ""}}, "not used for anything"),
+    ("a drain timeout in words", {"config": {"drain_timeout": "half a minute"}},
+     "config.drain_timeout is \"half a minute\": write a duration such as"),
+    ("a drain timeout without a unit", {"config": {"drain_timeout": "25"}}, "write a duration such as"),
+    ("a ladder in words", {**SECRET, "config": {**OAUTH2, "amqp": {"topology": "verify"}, "retry": {"ladder": ["1 week"]}},
+                           "topologyOperator": {"enabled": True, "rabbitmqClusterReference": {"name": "x"}}},
+     "config.retry.ladder is \"1 week\": write a duration such as"),
     ("metrics on loopback", {"config": {"admin": {"listen": "127.0.0.1:9464"}}}, "on loopback"),
     ("metrics on no port", {"config": {"admin": {"listen": "0.0.0.0"}}}, "write an address and port"),
     ("no lane", {"config": {"events": {"user.offboarded": {"enabled": False}, "url.unblock": {"enabled": False}}}},
@@ -78,6 +84,9 @@ BAD = [
      "has the secret EVENTD_MIMECAST__SECRET_KEY in clear"),
     ("a secret as file and variable", {**SECRET, "extraEnv": [{"name": "EVENTD_AMQP__URL", "valueFrom": {
         "secretKeyRef": {"name": "x", "key": "y"}}}]}, "the daemon refuses both at once"),
+    ("a secret as file and variable, both by hand", {"extraEnv": [
+        {"name": "EVENTD_AMQP__URL", "valueFrom": {"secretKeyRef": {"name": "x", "key": "y"}}},
+        {"name": "EVENTD_AMQP__URL_FILE", "value": "/x"}]}, "the daemon refuses both at once"),
     ("a volume of the chart", {"extraVolumes": [{"name": "config", "emptyDir": {}}]}, "extraVolumes has the name"),
     ("a path of the chart", {"extraVolumeMounts": [{"name": "x", "mountPath": "/etc/mimecast-eventd/"}]},
      "extraVolumeMounts has the path"),

@@ -2,15 +2,16 @@
 #
 # Checks the chart, with the tools that tools.sh installed: its values, what it
 # renders under two Helms and for the oldest and the newest Kubernetes, what it
-# refuses, its alerts and its dashboard, and that the daemon takes its settings.
+# refuses, its alerts and its dashboard, and that the daemon takes its settings
+# and finds the queues that it makes on a real broker.
 #
 # usage: chart.sh
 #
 # environment:
 #   MIMECAST_EVENTD   the daemon to ask; by default one that is built here
 #
-# exit status: 0 all is well; 1 something is not, it is on stderr; 69 a tool is
-#              missing
+# exit status: 0 all is well; 1 something is not, it is on stderr; 69 a tool or
+#              RabbitMQ is missing
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,7 +21,7 @@ TOOLS=$PWD/.tools/bin
 # The oldest that Chart.yaml allows, and the newest that there are schemas of.
 KUBERNETES=(1.25 1.37)
 HELMS=(helm4 helm3)
-export PATH="$TOOLS:$PATH"
+export PATH="$TOOLS:$PATH" PYTHONDONTWRITEBYTECODE=1
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -168,6 +169,7 @@ main() {
     find_daemon
     python scripts/chart-daemon.py "$daemon" "$folder/rendered/helm4/1.37" "$folder/exposition"
     quietly promtool check metrics <"$folder/exposition"
+    python scripts/chart-topology.py "$daemon" "$folder/rendered/helm4/1.37/topology-operator.yaml"
     python scripts/chart-expressions.py "$folder/exposition" \
         "$folder"/rendered/helm4/1.37/{everything-on,external-secret,keda}.yaml
 }
