@@ -126,6 +126,12 @@ GOOD = [
      ["mimecast-eventd@sha256:000"]),
     ("a registry of all charts, which wins over the image's",
      {"global": {"imageRegistry": "mirror"}, "image": {"registry": "own"}}, ["\"mirror/mimecast-eventd:"]),
+    ("spread constraints with and without a selector of their own", {"topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"},
+        {"maxSkew": 1, "topologyKey": "host", "whenUnsatisfiable": "DoNotSchedule",
+         "labelSelector": {"matchLabels": {"tier": "backend"}}}]},
+     ["        - labelSelector:\n            matchLabels:\n              tier: backend\n          maxSkew",
+      "        - labelSelector:\n            matchLabels:\n              app.kubernetes.io/component: daemon"]),
     ("two pods, and so a budget", {"replicaCount": 2}, ["kind: PodDisruptionBudget", "unhealthyPodEvictionPolicy"]),
     ("all secrets of both generations, of which one is used", {"config": OAUTH2, "secrets": {"values": {
         "amqpUrl": "x", "accessKey": "x", "clientId": "x", "clientSecret": "x"}}}, ["EVENTD_MIMECAST__CLIENT_ID_FILE"]),

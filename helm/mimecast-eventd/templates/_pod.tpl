@@ -152,7 +152,8 @@ volumeMounts:
 {{- $selector := dict "matchLabels" (include "mimecast-eventd.selectorLabels" . | fromYaml) }}
 {{- $constraints := list }}
 {{- range include "mimecast-eventd.rendered" (dict "root" . "value" .Values.topologySpreadConstraints) | fromYamlArray }}
-{{- $constraints = append $constraints (hasKey . "labelSelector" | ternary . (set . "labelSelector" $selector)) }}
+{{- if not (hasKey . "labelSelector") }}{{ $_ := set . "labelSelector" $selector }}{{ end }}
+{{- $constraints = append $constraints . }}
 {{- end }}
 {{- if $constraints }}
 {{- toYaml $constraints }}
