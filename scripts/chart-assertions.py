@@ -148,7 +148,7 @@ def refers_to_what_is_there(here, spec, objects):
     """What a pod names is made by the chart, or named by the values in ci/ as the user's."""
     made = {(item["kind"], item["metadata"]["name"]) for item in objects}
     for item in of_kind(objects, "ExternalSecret"):
-        made.add(("Secret", item["spec"]["target"]["name"]))
+        made.add(("Secret", item["spec"].get("target", {}).get("name")))
     theirs = {
         ("Secret", "demo-mimecast"), ("Secret", "mimecast-eventd"), ("Secret", "demo-tls"),
         ("Secret", "mimecast-eventd-tls"), ("ConfigMap", "private-roots"), ("ConfigMap", "proxy"),

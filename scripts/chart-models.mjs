@@ -51,7 +51,8 @@ for (const [place, object] of JSON.parse(readFileSync(0, "utf8"))) {
   const Model = (await import(pathToFileURL(file)))[object.kind];
   const unread = new Set();
   try {
-    new Model(watched(object, "", unread)).validate();
+    // Not by `new Model`, whose copying would look at every field there is.
+    Model.prototype.validate.call(watched(object, "", unread));
     checked += 1;
   } catch (error) {
     problems.push(`${here}: ${error.message}`);
