@@ -114,7 +114,7 @@ BAD = [
     ("a topology on two brokers", {"config": {"amqp": {"topology": "verify"}}, "topologyOperator": {
         "enabled": True, "rabbitmqClusterReference": {"name": "x", "connectionSecret": {"name": "y"}}}}, "not both"),
 ]
-# Values that others have and that must work, each with words that must be in what is rendered.
+# Values that others have and that must work, each with words that must be in what is rendered, or after a ! must not.
 GOOD = [
     ("OpenShift, which gives out ids itself",
      {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}, ["runAsNonRoot: true"]),
@@ -139,9 +139,16 @@ GOOD = [
      ['username = "yes: #1 \\"é\\"\\n"']),
     ("rules by other matchers", {"metrics": {"prometheusRule": {"enabled": True, "selector": 'job="x", env="y"'}}},
      ['absent(eventd_build_info{job="x", env="y"})']),
+    ("rules for what a PodMonitor scrapes", {"metrics": {"podMonitor": {"enabled": True, "namespace": "monitoring"},
+                                                         "prometheusRule": {"enabled": True}}},
+     ['namespace="default", job="monitoring/demo-mimecast-eventd"']),
     ("KEDA down to nothing, and no alert for it", {**SECRET, "keda": {"enabled": True, "minReplicaCount": 0},
                                                    "metrics": {"prometheusRule": {"enabled": True}}},
-     ["alert: MimecastEventdNotConnected"]),
+     ["alert: MimecastEventdNotConnected", "!alert: MimecastEventdMetricsAbsent", "!replicas: 1\n  revision"]),
+    ("one pod, and so no budget", {}, ["!kind: PodDisruptionBudget"]),
+    ("an account of somebody else's", {"serviceAccount": {"create": False, "name": "theirs"}},
+     ["serviceAccountName: theirs", "!kind: ServiceAccount"]),
+    ("no test pod", {"tests": {"enabled": False}}, ["!kind: Pod\n"]),
 ]
 
 
@@ -164,7 +171,8 @@ def refusals(helm, problems):
         for (name, _, words), result in results:
             problems.expect(result.returncode == 0, f"{helm}: {name} is refused: {result.stderr}")
             for word in words:
-                problems.expect(word in result.stdout, f"{helm}: {name}: {word!r} is not rendered")
+                there = word.removeprefix("!") in result.stdout
+                problems.expect(there != word.startswith("!"), f"{helm}: {name}: not as it should be: {word!r}")
 
 
 def subchart(helm, problems):
