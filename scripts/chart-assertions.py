@@ -259,7 +259,9 @@ def monitors_match(where, deployment, objects):
     for monitor in of_kind(objects, "PodMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"]
         expect(wanted.items() <= labels.items(), f"{where}: the monitor misses the pods")
-        expect(monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports, f"{where}: the monitor asks no port")
+        ends = monitor["spec"].get("podMetricsEndpoints", [])
+        asked = [end.get("port") for end in ends]
+        expect(asked and set(asked) <= set(ports), f"{where}: the monitor asks the ports {asked}")
     for budget in of_kind(objects, "PodDisruptionBudget"):
         expect(budget["spec"]["selector"]["matchLabels"] == selector, f"{where}: the budget is for others")
     for pod in of_kind(objects, "Pod"):
