@@ -35,7 +35,7 @@ make_rust_image() {
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
         sed -n 's/ bookworm$//p' | head -n 1)
     mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev bookworm \
-        "$scratch/rust.tar" "${mirror:-http://deb.debian.org/debian}"
+        "$scratch/rust.tar" ${mirror:+"$mirror"}
     "${engine[@]}" import --quiet --change ENV=CARGO_HOME=/usr/local/cargo \
         --change ENV=PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
         "$scratch/rust.tar" "$rust" >/dev/null
