@@ -17,3 +17,4 @@ mod random;
 mod report;
 mod rows;
 mod scene;
+mod waits;

@@ -5,6 +5,8 @@ use super::scene::Scene;
 use crate::support::disturbed::Disturbed;
 use crate::support::eventually;
 use fake_mimecast::FaultKind;
+use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn a_broker_that_is_restarted_or_killed_in_mid_work_loses_nothing() {
@@ -52,7 +54,12 @@ async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothi
     scene.publish(20).await;
     scene.calls(2).await;
     scene.api_well();
-    scene.sessions_ended(1).await;
+    let (called, before) = (Instant::now(), scene.ended_sessions());
+    scene.session_ended(before).await;
+    assert!(
+        called.elapsed() > Duration::from_millis(1_500),
+        "not because of the broker's patience"
+    );
     scene.healed();
     scene.close("broker gives up waiting").await;
     node.running().control(&["eval", &patience(1_800_000, 60_000)]).await;

@@ -3,12 +3,12 @@
 use super::ledger::{Account, Ledger};
 use super::message::{Kind, Message};
 use super::report;
+use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::node::Node;
 use crate::support::relay::Relay;
 use crate::support::settings::{self, Variables, named};
-use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::BasicProperties;
 use std::time::Duration;
@@ -159,39 +159,6 @@ impl Scene {
         if self.daemon.is_none() {
             self.start_daemon().await;
         }
-    }
-
-    /// Waits until so many more calls have reached the vendor.
-    pub async fn calls(&self, more: usize) {
-        let calls = self.fake.calls().len();
-        self.fake.wait_for_calls(calls + more, DEADLINE).await;
-    }
-
-    /// Waits until both lanes are paused.
-    pub async fn paused(&self) {
-        for event in ["user.offboarded", "url.unblock"] {
-            let paused = format!(r#"eventd_lane_state{{event="{event}",state="paused"}}"#);
-            self.daemon().wait_for_metric(&paused, 1.0).await;
-        }
-    }
-
-    /// Waits until the daemon has noticed that the broker is gone.
-    pub async fn disconnected(&self) {
-        self.daemon().wait_for_metric("eventd_amqp_connected", 0.0).await;
-    }
-
-    /// Waits until the daemon has connected so often.
-    pub async fn connected(&self, times: u32) {
-        let connections = "eventd_amqp_connections_total";
-        self.daemon().wait_for_metric(connections, f64::from(times)).await;
-    }
-
-    /// Waits until so many sessions of this daemon have ended.
-    pub async fn sessions_ended(&self, times: usize) {
-        eventually(&format!("{times} sessions have ended"), async || {
-            (self.daemon().logged("the session ended").len() >= times).then_some(())
-        })
-        .await;
     }
 
     /// Now the fault is over, or the daemon has to live with it: the time to recover begins.
