@@ -7,10 +7,11 @@
 #
 # With Docker, where its engine runs; the images stay as mimecast-eventd:check and
 # fake-mimecast:check under localhost. Else with Podman, which is installed from
-# Debian's packages where that is permitted, and keeps all it has in target/image. Where Podman can have no base images from their registries, it
-# builds on stand-ins: Debian 12 from its packages with this machine's Rust, and
-# the packages that the published runtime image has. What such a build says holds
-# for the Dockerfile and the program, not for the published base images.
+# Debian's packages where that is permitted, and keeps all it has in target/image.
+# Where Podman can have no base images from their registries, it builds on
+# stand-ins: Debian 12 from its packages with this machine's Rust, and the packages
+# that the published runtime image has. What such a build says holds for the
+# Dockerfile and the program, not for the published base images.
 #
 # exit status: 0 built, and all is as it should be; 1 something is not, stderr
 #              says what; 64 wrong usage; 69 there is nothing to build with
