@@ -17,6 +17,7 @@ mod quota;
 mod readme;
 mod session;
 mod settings;
+mod settling;
 mod signing;
 mod tls;
 mod topology;

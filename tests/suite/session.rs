@@ -1,6 +1,6 @@
 //! Sessions with the broker: each way in which one ends, and that the next one takes over.
 
-use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::broker::{UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::node::Node;
 use crate::support::relay::Relay;
@@ -9,15 +9,11 @@ use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::options::QueueDeleteOptions;
-use mimecast_eventd::sign::Stamp;
-use serde_json::json;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
     let relay = Relay::to(Node::shared().authority()).await;
-    let world = World::behind(&relay, &[]).await;
+    let world = World::by(&relay.authority(), &[]).await;
     world.fake.add_url("entry-1");
     world.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 500 }));
     world.unblock("e-1", "entry-1").await;
@@ -37,7 +33,7 @@ async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
 #[tokio::test]
 async fn a_link_that_is_half_open_is_given_up_after_two_heartbeats() {
     let relay = Relay::to(Node::shared().authority()).await;
-    let world = World::behind(&relay, &[("AMQP__HEARTBEAT", "1s")]).await;
+    let world = World::by(&relay.authority(), &[("AMQP__HEARTBEAT", "1s")]).await;
     relay.freeze();
     world.daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
     assert_eq!(world.daemon.get("/readyz").await.0, 503);
@@ -97,33 +93,4 @@ async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_aga
     let _node = Node::start(folder.path(), None);
     daemon.wait_until_ready().await;
     daemon.wait_for_metric("eventd_amqp_connections_total", 3.0).await;
-}
-
-/// The first stamp asked for in this process makes its caller panic.
-fn panics_once() -> Stamp {
-    static PANICKED: AtomicBool = AtomicBool::new(false);
-    assert!(PANICKED.swap(true, Ordering::Relaxed), "as if a handler had a bug");
-    Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
-}
-
-#[tokio::test]
-async fn a_panic_in_a_handler_gives_the_message_back_and_ends_nothing() {
-    let vhost = Vhost::new().await;
-    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
-    fake.add_url("entry-1");
-    let mut variables = settings::hmac(&fake);
-    variables.extend([named("AMQP__URL", &vhost.url)]);
-    let stop = CancellationToken::new();
-    let settings = settings::read(&variables).unwrap();
-    let running =
-        tokio::spawn(mimecast_eventd::daemon::run(settings, panics_once, "", stop.clone()));
-    vhost.wait_for_consumer(UNBLOCK).await;
-    let event = json!({"id": "entry-1"}).to_string();
-    vhost.publish("url.unblock", event.as_bytes(), lapin::BasicProperties::default()).await;
-    eventually("the entry is gone after all", async || (!fake.has_url("entry-1")).then_some(()))
-        .await;
-    vhost.wait_for_depth(UNBLOCK, 0).await;
-    stop.cancel();
-    running.await.unwrap().unwrap();
-    vhost.wait_for_depth(DEAD_LETTERS, 0).await;
 }

@@ -7,6 +7,8 @@ pub mod disturbed;
 pub mod node;
 pub mod relay;
 pub mod settings;
+pub mod wire;
+pub mod within;
 pub mod world;
 
 use std::time::Duration;

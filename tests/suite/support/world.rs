@@ -2,7 +2,6 @@
 
 use super::broker::Vhost;
 use super::daemon::Daemon;
-use super::relay::Relay;
 use super::settings::{self, Variables, named};
 use fake_mimecast::FakeMimecast;
 use lapin::BasicProperties;
@@ -27,10 +26,10 @@ impl World {
         World::new(settings::hmac, own).await
     }
 
-    /// API 1.0, with `relay` between daemon and broker.
-    pub async fn behind(relay: &Relay, own: &[(&str, &str)]) -> World {
+    /// API 1.0, with a broker that is reached by way of `authority`, which stands in front of it.
+    pub async fn by(authority: &str, own: &[(&str, &str)]) -> World {
         let vhost = Vhost::new().await;
-        let url = vhost.url_by(&relay.authority());
+        let url = vhost.url_by(authority);
         World::start(vhost, settings::hmac, &[own, &[("AMQP__URL", &url)]].concat()).await
     }
 

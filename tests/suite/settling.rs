@@ -1,0 +1,201 @@
+//! How a message is settled, read off the wire: which word the broker is told, and that a copy is
+//! safe before the original is given up.
+
+use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::node::Node;
+use crate::support::wire::{Hold, Method, Wire};
+use crate::support::within::Within;
+use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
+use fake_mimecast::{Fault, FaultKind};
+use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use mimecast_eventd::sign::Stamp;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+
+/// A queue that has room for nothing, and says so.
+const FULL: &str = "full";
+
+fn is_ack(method: &Method) -> bool {
+    *method == Method::Ack
+}
+
+fn is_reject(method: &Method) -> bool {
+    matches!(method, Method::Reject { .. })
+}
+
+fn is_nack(method: &Method) -> bool {
+    matches!(method, Method::Nack { .. })
+}
+
+fn is_publish(method: &Method) -> bool {
+    matches!(method, Method::Publish { .. })
+}
+
+#[tokio::test]
+async fn each_lane_asks_for_its_own_prefetch_before_it_consumes() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("EVENTS__USER_OFFBOARDED__PREFETCH", "3"), ("EVENTS__URL_UNBLOCK__PREFETCH", "7")];
+    let _world = World::by(&wire.authority(), &own).await;
+    let said = wire.client_said(|method| matches!(method, Method::Qos { .. } | Method::Consume));
+    let said: Vec<Method> = said.into_iter().map(|said| said.method).collect();
+    let qos = |prefetch| Method::Qos { prefetch };
+    assert_eq!(said, [qos(3), Method::Consume, qos(7), Method::Consume]);
+}
+
+#[tokio::test]
+async fn no_more_messages_are_in_work_than_the_prefetch() {
+    let world = World::with(&[("EVENTS__URL_UNBLOCK__PREFETCH", "2")]).await;
+    world.fake.inject(Fault::always(FaultKind::Hang));
+    for number in 0..6 {
+        world.unblock(&format!("e-{number}"), "entry-1").await;
+    }
+    world.vhost.wait_for_depth(UNBLOCK, 4).await;
+    world.fake.wait_for_calls(2, DEADLINE).await;
+    let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(in_flight).await, 2.0);
+    let received = r#"eventd_messages_received_total{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(received).await, 2.0);
+    assert_eq!(world.fake.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_applied_is_acked_and_a_dead_letter_only_after_its_confirm() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let world = World::by(&wire.authority(), &[]).await;
+    world.unblock("e-1", "entry-1").await;
+    wire.wait_for("ack", 1, is_ack).await;
+    wire.hold(Hold::Confirms);
+    world.publish("url.unblock", "nonsense").await;
+    let published = wire.wait_for("publish", 1, is_publish).await;
+    let (exchange, routing_key) = (DEAD_LETTERS.to_owned(), "url.unblock".to_owned());
+    let expected = Method::Publish { exchange, routing_key, mandatory: true };
+    assert_eq!(published[0].method, expected);
+    // The broker has the copy and has said so, and the daemon has not been told.
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    eventually("the broker confirms the copy", async || wire.broker_said(is_ack).first().cloned())
+        .await;
+    assert_eq!(wire.client_said(is_ack).len(), 1, "the original is acked before its copy is safe");
+    wire.hold(Hold::Nothing);
+    wire.wait_for("ack", 2, is_ack).await;
+    assert_eq!(wire.client_said(|method| is_nack(method) || is_reject(method)).len(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_whose_confirm_does_not_come_in_time_is_not_safe_and_its_message_is_kept() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let within = Within::by(&wire.authority(), &[]).await;
+    wire.hold(Hold::Confirms);
+    let nonsense = lapin::BasicProperties::default();
+    within.vhost.publish("url.unblock", b"nonsense", nonsense).await;
+    eventually("the broker confirms the copy", async || wire.broker_said(is_ack).first().cloned())
+        .await;
+    within.pass(Duration::from_secs(31)).await;
+    within.wait_for_metric(PAUSED, 1.0).await;
+    let (_, why) = within.get("/readyz").await.unwrap();
+    assert!(why.contains("no confirm in time"), "{why}");
+    assert_eq!(wire.client_said(is_ack).len(), 0, "the message was given up without its copy");
+    wire.hold(Hold::Nothing);
+    within.wait_for_metric(PAUSED, 0.0).await;
+    wire.wait_for("ack", 1, is_ack).await;
+    within.stop().await;
+}
+
+/// Lets the exchange for dead letters lead to nothing but a queue that refuses everything.
+async fn refuse_dead_letters(vhost: &Vhost) {
+    let channel = vhost.channel().await;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(0));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(FULL.into(), options, arguments).await.unwrap();
+    let (exchange, none) = (DEAD_LETTERS, FieldTable::default());
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(FULL.into(), exchange.into(), "#".into(), options, none.clone())
+        .await
+        .unwrap();
+    channel.queue_unbind(DEAD_LETTERS.into(), exchange.into(), "#".into(), none).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let world = World::by(&wire.authority(), &[]).await;
+    refuse_dead_letters(&world.vhost).await;
+    world.publish("url.unblock", "nonsense").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let (_, why) = world.daemon.get("/readyz").await;
+    assert!(why.contains("a queue refused it"), "{why}");
+    assert!(!wire.broker_said(is_nack).is_empty(), "the broker itself refused it");
+    assert_eq!(world.daemon.logged("settled").len(), 0);
+    assert_eq!(wire.client_said(is_ack).len(), 0, "the message was given up without its copy");
+
+    let channel = world.vhost.channel().await;
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    channel.queue_bind(queue, exchange, "#".into(), options, none).await.unwrap();
+    channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+    world.daemon.wait_until_ready().await;
+    assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
+    wire.wait_for("ack", 1, is_ack).await;
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+}
+
+#[tokio::test]
+async fn a_stop_nacks_what_it_returns_since_only_a_reject_counts_towards_the_limit() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("RETRY__INITIAL_DELAY", "5m"), ("RETRY__MAX_DELAY", "5m")];
+    let mut world = World::by(&wire.authority(), &own).await;
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    for number in 0..3 {
+        world.unblock(&format!("e-{number}"), "entry-1").await;
+    }
+    world.fake.wait_for_calls(3, DEADLINE).await;
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    let nacks = wire.wait_for("nack", 3, is_nack).await;
+    assert!(nacks.iter().all(|nack| nack.method == Method::Nack { requeue: true }));
+    assert_eq!(wire.client_said(|method| is_reject(method) || is_ack(method)).len(), 0);
+    world.vhost.wait_for_depth(UNBLOCK, 3).await;
+}
+
+/// The first stamp asked for in this process makes its caller panic.
+fn panics_once() -> Stamp {
+    static PANICKED: AtomicBool = AtomicBool::new(false);
+    assert!(PANICKED.swap(true, Ordering::Relaxed), "as if a handler had a bug");
+    Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
+}
+
+#[tokio::test]
+async fn a_message_that_we_fail_over_is_held_for_a_while_and_rejected_so_that_it_counts() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "9m"), ("BREAKER__MAX_PROBE_DELAY", "9m")];
+    let within = Within::stamped(&wire.authority(), &own, panics_once).await;
+    within.fake.add_url("entry-1");
+    let event = br#"{"id":"entry-1"}"#;
+    within.vhost.publish("url.unblock", event, lapin::BasicProperties::default()).await;
+    within.wait_for_metric(r#"eventd_messages_in_flight{event="url.unblock"}"#, 1.0).await;
+    // Another message goes its way meanwhile, and by its end the first one is held, if ever.
+    within.vhost.publish("url.unblock", event, lapin::BasicProperties::default()).await;
+    wire.wait_for("ack", 1, is_ack).await;
+    assert_eq!(wire.client_said(is_reject).len(), 0, "it is not held at all");
+    within.pass(Duration::from_secs(8 * 60)).await;
+    within.vhost.publish("url.unblock", event, lapin::BasicProperties::default()).await;
+    wire.wait_for("ack", 2, is_ack).await;
+    assert_eq!(wire.client_said(is_reject).len(), 0, "it is not held long enough");
+    within.pass(Duration::from_secs(61)).await;
+    let rejects = wire.wait_for("reject", 1, is_reject).await;
+    assert_eq!(rejects[0].method, Method::Reject { requeue: true });
+    wire.wait_for("ack", 3, is_ack).await;
+    assert_eq!(wire.client_said(is_nack).len(), 0);
+    let requeued = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
+    within.wait_for_metric(requeued, 1.0).await;
+    let (vhost, fake) = within.stop().await;
+    assert!(!fake.has_url("entry-1"));
+    vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+    vhost.wait_for_depth(UNBLOCK, 0).await;
+}
