@@ -75,8 +75,19 @@ impl Vhost {
 
     /// Publishes to the exchange `events` and waits for the confirm.
     pub async fn publish(&self, routing_key: &str, body: &[u8], properties: BasicProperties) {
+        self.publish_to("events", routing_key, body, properties).await;
+    }
+
+    /// Publishes to any exchange and waits for the confirm.
+    pub async fn publish_to(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let (exchange, routing_key) = ("events".into(), routing_key.into());
+        let (exchange, routing_key) = (exchange.into(), routing_key.into());
         let confirm = self
             .channel
             .basic_publish(exchange, routing_key, options, body, properties.with_delivery_mode(2))

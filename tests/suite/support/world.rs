@@ -78,6 +78,11 @@ impl World {
         self.vhost.publish(routing_key, body.as_bytes(), properties).await;
     }
 
+    /// Publishes `data` alone, whose type is told by its routing key.
+    pub async fn publish_bare(&self, routing_key: &str, data: &str) {
+        self.vhost.publish(routing_key, data.as_bytes(), BasicProperties::default()).await;
+    }
+
     /// Starts the daemon anew with the settings as they are now; the old one is killed.
     pub async fn restart_daemon(&mut self) {
         self.daemon = Daemon::start(&self.variables).await;

@@ -1,0 +1,124 @@
+//! A paused lane from outside: it stays paused, and what it asks the vendor meanwhile is little,
+//! ever rarer and taken in turn.
+
+use crate::support::DEADLINE;
+use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
+use crate::support::node::Node;
+use crate::support::relay::Relay;
+use crate::support::world::World;
+use fake_mimecast::{Call, Fault, FaultKind};
+use std::time::Duration;
+
+const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+const RETRIED: &str = r#"eventd_messages_settled_total{disposition="retry",event="url.unblock"}"#;
+const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+
+/// The attempts of a message before the evidence is asked (`retry.attempts`).
+const ATTEMPTS: usize = 4;
+
+fn down() -> Fault {
+    Fault::always(FaultKind::status(503))
+}
+
+/// The item that each call was about.
+fn items(calls: &[Call]) -> Vec<&str> {
+    calls.iter().map(|call| call.item["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_lane_stays_paused_and_probes_once_each_time_in_turn_at_growing_intervals() {
+    let waits = [100, 200, 400, 400, 400, 400].map(Duration::from_millis);
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "100ms"), ("BREAKER__MAX_PROBE_DELAY", "400ms")];
+    let world = World::with(&own).await;
+    // An answer from before the outage, which must not end it.
+    world.unblock("e-0", "entry-0").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.fake.inject(down());
+    world.unblock("e-1", "suspect").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    for number in 0..3 {
+        world.unblock(&format!("e-2-{number}"), "queued").await;
+    }
+    let before = 1 + ATTEMPTS;
+    world.fake.wait_for_calls(before + waits.len(), DEADLINE).await;
+
+    let calls = world.fake.calls();
+    let mut last = &calls[before - 1];
+    for (probe, wait) in calls[before..].iter().zip(waits) {
+        let waited = probe.at.duration_since(last.at).unwrap();
+        // The wait begins when the call before it has come to its end, a moment after its arrival.
+        assert!(waited >= wait, "a probe came after {waited:?}, not after {wait:?}");
+        last = probe;
+    }
+    let probes = items(&calls[before..before + waits.len()]);
+    // The first probe may come before anything else is in the queue, and so may the second.
+    let turns = ["suspect", "queued"];
+    assert!(probes.chunks(2).skip(1).all(|pair| pair == turns), "{probes:?}");
+    assert_eq!(probes[0], "suspect");
+    assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
+    assert_eq!(world.daemon.metric(PAUSED).await, 1.0);
+    assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
+
+    world.fake.heal();
+    world.daemon.wait_for_metric(ACKED, 5.0).await;
+    world.daemon.wait_until_ready().await;
+    assert_eq!(world.daemon.logged("the lane goes on").len(), 1);
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn an_outage_costs_each_message_its_attempts_and_the_lane_its_probes_and_no_more() {
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "1s"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
+    let mut world = World::with(&own).await;
+    world.unblock("e-0", "entry-0").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.fake.inject(down());
+    for number in 0..40 {
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    // All but the suspect is parked before the first probe.
+    world.vhost.wait_for_depth(UNBLOCK, 39).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    // The end of the daemon is the end of its calls.
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    // After 1, 2, 4, 8 and 16 s the patience of this test is over.
+    let (prefetch, probes) = (16, 5);
+    let calls = world.fake.calls().len() - 1;
+    assert!(calls <= prefetch * ATTEMPTS + probes, "{calls} calls in an outage");
+    world.vhost.wait_for_depth(UNBLOCK, 40).await;
+}
+
+#[tokio::test]
+async fn a_suspect_that_fails_again_alone_is_judged_by_the_answer_to_another() {
+    let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#)]).await;
+    world.fake.inject(down().for_item_containing("poison"));
+    world.unblock("poison", "poison").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(RETRIED, 1.0).await;
+    let calls = world.fake.calls();
+    let answered = items(&calls).iter().position(|item| *item == "entry-1").unwrap();
+    // Its own further tries are no sign of the next outage.
+    assert_eq!(items(&calls[answered + 1..]), ["poison"; ATTEMPTS]);
+    assert_eq!(world.daemon.metric(ACKED).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_paused_lane_notices_at_once_that_its_connection_is_lost() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "10m"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
+    let world = World::by(&relay.authority(), &own).await;
+    world.fake.inject(down());
+    world.unblock("e-1", "entry-1").await;
+    world.offboard("e-2", "ada@example.com", &["group-1"]).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let other = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
+    world.daemon.wait_for_metric(other, 1.0).await;
+    world.fake.heal();
+    relay.cut();
+    world.daemon.wait_for_metric("eventd_amqp_connections_total", 2.0).await;
+    // The next session starts with nothing of the last one, the pause neither.
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+}
