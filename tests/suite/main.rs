@@ -11,6 +11,7 @@ mod check;
 mod delivery;
 mod faults;
 mod golden;
+mod held;
 mod history;
 mod outage;
 mod probing;

@@ -5,10 +5,15 @@ use crate::support::daemon::Daemon;
 use crate::support::node::Node;
 use crate::support::relay::Relay;
 use crate::support::settings::{self, named};
+use crate::support::wire::{Hold, Method, Wire};
+use crate::support::within::Within;
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::options::QueueDeleteOptions;
+use mimecast_eventd::sign::Stamp;
+use serde_json::Value;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
@@ -93,4 +98,109 @@ async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_aga
     let _node = Node::start(folder.path(), None);
     daemon.wait_until_ready().await;
     daemon.wait_for_metric("eventd_amqp_connections_total", 3.0).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_says_nothing_at_all_is_given_up_and_tried_again() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    wire.hold(Hold::Everything);
+    let within = Within::unready(&wire.authority(), &[], fresh).await;
+    // The answer to the client's first word, which it never hears.
+    let is_start = |method: &Method| *method == Method::Other(10, 10);
+    eventually("the broker is asked", async || wire.broker_said(is_start).first().cloned()).await;
+    within.pass(Duration::from_secs(31)).await;
+    let (status, why) = eventually("the daemon gives up", async || {
+        within.get("/readyz").await.filter(|(_, why)| why.contains("no answer in time"))
+    })
+    .await;
+    assert_eq!(status, 503, "{why}");
+    wire.hold(Hold::Nothing);
+    eventually("it is tried again", async || {
+        within.get("/readyz").await.filter(|(status, _)| *status == 200)
+    })
+    .await;
+    assert!(wire.broker_said(is_start).iter().any(|start| start.connection > 0));
+    within.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_falls_silent_while_queues_are_set_up_is_given_up_and_tried_again() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    wire.hold(Hold::Declarations);
+    let within = Within::unready(&wire.authority(), &[], fresh).await;
+    let is_declared = |method: &Method| *method == Method::Other(50, 11);
+    eventually("the broker declares a queue", async || {
+        wire.broker_said(is_declared).first().cloned()
+    })
+    .await;
+    within.pass(Duration::from_secs(31)).await;
+    let (status, why) = eventually("the daemon gives up", async || {
+        within.get("/readyz").await.filter(|(_, why)| why.contains("no answer while queues"))
+    })
+    .await;
+    assert_eq!(status, 503, "{why}");
+    wire.hold(Hold::Nothing);
+    eventually("it is tried again", async || {
+        within.get("/readyz").await.filter(|(status, _)| *status == 200)
+    })
+    .await;
+    within.stop().await;
+}
+
+#[tokio::test]
+async fn between_sessions_there_is_a_wait_and_it_is_the_one_that_is_told() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let world = World::by(&relay.authority(), &[]).await;
+    relay.refuse();
+    let ends = eventually("it tries for the sixth time", async || {
+        Some(world.daemon.logged("the session ended")).filter(|ends| ends.len() >= 6)
+    })
+    .await;
+    let at = |end: &Value| {
+        let text = end["timestamp"].as_str().unwrap();
+        chrono::DateTime::parse_from_rfc3339(text).unwrap()
+    };
+    let mut waits = 0;
+    for (end, next) in ends.iter().zip(&ends[1..]) {
+        let wait = end["again_in_ms"].as_i64().unwrap();
+        let waited = (at(next) - at(end)).num_milliseconds();
+        // Both are rounded to milliseconds, each in its own way.
+        assert!(waited + 2 >= wait, "waited for {waited} ms, and said {wait} ms");
+        assert!(wait <= 5_000);
+        waits += wait;
+    }
+    // Five waits of up to 0.5, 1, 2, 4 and 5 s: by chance they are not all next to nothing.
+    assert!(waits > 50, "waits of {waits} ms in all");
+    assert_eq!(world.daemon.metric("eventd_amqp_connected").await, 0.0);
+    relay.open();
+    world.daemon.wait_until_ready().await;
+    for event in ["user.offboarded", "url.unblock"] {
+        for (state, value) in [("consuming", 1.0), ("disconnected", 0.0), ("paused", 0.0)] {
+            let series = format!(r#"eventd_lane_state{{event="{event}",state="{state}"}}"#);
+            assert_eq!(world.daemon.metric(&series).await, value, "{series}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_leaves_every_lane_disconnected_and_nothing_else() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let world = World::by(&relay.authority(), &[]).await;
+    relay.refuse();
+    for event in ["user.offboarded", "url.unblock"] {
+        for (state, value) in [("disconnected", 1.0), ("consuming", 0.0), ("paused", 0.0)] {
+            let series = format!(r#"eventd_lane_state{{event="{event}",state="{state}"}}"#);
+            world.daemon.wait_for_metric(&series, value).await;
+        }
+    }
+    world.daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    let (status, why) = world.daemon.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(why.contains("url.unblock disconnected: "), "{why}");
+    assert!(why.contains("user.offboarded disconnected: "), "{why}");
+    assert_eq!(world.daemon.get("/livez").await, (200, "ok\n".into()));
+}
+
+fn fresh() -> Stamp {
+    Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
 }

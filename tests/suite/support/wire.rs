@@ -6,7 +6,6 @@
 use super::eventually;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +21,6 @@ pub struct Said {
     /// Connections are numbered from 0 as they are made.
     pub connection: usize,
     pub method: Method,
-    pub at: Instant,
 }
 
 /// Who speaks.
@@ -147,7 +145,7 @@ impl Ear {
     fn hear(&self, frame: &[u8]) -> Option<Method> {
         let method = method(frame)?;
         let Ear { by, connection, .. } = *self;
-        let said = Said { by, connection, method: method.clone(), at: Instant::now() };
+        let said = Said { by, connection, method: method.clone() };
         self.said.lock().unwrap().push(said);
         Some(method)
     }
