@@ -1,12 +1,14 @@
 //! What the broker has to have before anything is consumed, declared or only checked.
 
-use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
 use crate::support::settings::{self, Variables, named};
 use fake_mimecast::{Credentials, FakeMimecast};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[tokio::test]
 async fn a_queue_with_other_arguments_is_named_and_nothing_is_consumed() {
@@ -94,7 +96,7 @@ async fn verify_names_an_argument_that_differs_and_a_delivery_limit_that_is_miss
     channel.queue_delete(UNBLOCK.into(), QueueDeleteOptions::default()).await.unwrap();
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     let mut quorum = FieldTable::default();
-    quorum.insert("x-queue-type".into(), lapin::types::AMQPValue::LongString("quorum".into()));
+    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     channel.queue_declare(UNBLOCK.into(), durable, quorum).await.unwrap();
     let error = refusal(&variables).await;
     assert!(error.contains("inequivalent arg 'x-") && error.contains("current is none"), "{error}");
@@ -108,4 +110,122 @@ async fn verify_finds_a_dead_letter_exchange_that_leads_nowhere() {
     channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
     let error = refusal(&variables).await;
     assert!(error.contains("dead letters of user.offboarded would be lost"), "{error}");
+}
+
+/// Everything that is declared, written down here once more: the code that declares is the code that
+/// verifies, so that only the broker can say what it made of it.
+#[tokio::test]
+async fn what_is_declared_is_what_the_broker_says_there_is() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        named("AMQP__URL", &vhost.url),
+        named("RETRY__LADDER", r#"["10s","1m30s"]"#),
+        named("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "7"),
+    ]);
+    Daemon::start(&variables).await.wait_until_ready().await;
+
+    let lane = |limit: u32| {
+        json!({
+            "x-queue-type": "quorum", "x-delivery-limit": limit,
+            "x-dead-letter-exchange": "mimecast-eventd.dead-letter",
+            "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
+        })
+    };
+    let rung = |lane: &str, milliseconds: u32| {
+        json!({
+            "x-queue-type": "quorum", "x-message-ttl": milliseconds,
+            "x-dead-letter-exchange": "", "x-dead-letter-routing-key": lane,
+            "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
+        })
+    };
+    let expected: BTreeMap<String, Value> = [
+        ("mimecast-eventd.dead-letter".to_owned(), json!({"x-queue-type": "quorum"})),
+        (OFFBOARDED.to_owned(), lane(20)),
+        (UNBLOCK.to_owned(), lane(7)),
+        (format!("{OFFBOARDED}.retry.10s"), rung(OFFBOARDED, 10_000)),
+        (format!("{OFFBOARDED}.retry.1m30s"), rung(OFFBOARDED, 90_000)),
+        (format!("{UNBLOCK}.retry.10s"), rung(UNBLOCK, 10_000)),
+        (format!("{UNBLOCK}.retry.1m30s"), rung(UNBLOCK, 90_000)),
+    ]
+    .into();
+    let queues = vhost.described("queues").await;
+    let name = |thing: &Value| thing["name"].as_str().unwrap().to_owned();
+    let found: BTreeMap<String, Value> =
+        queues.iter().map(|queue| (name(queue), queue["arguments"].clone())).collect();
+    assert_eq!(found, expected);
+    let lasting = |thing: &Value| thing["durable"] == true && thing["auto_delete"] == false;
+    assert!(queues.iter().all(lasting), "{queues:?}");
+
+    let exchanges = vhost.described("exchanges").await;
+    for exchange in ["events", "mimecast-eventd.dead-letter"] {
+        let found = exchanges.iter().find(|found| found["name"] == exchange).unwrap();
+        assert!(found["type"] == "topic" && lasting(found), "{found}");
+    }
+    let bindings = vhost.described("bindings").await;
+    let mut bound: Vec<[&str; 3]> = bindings
+        .iter()
+        .map(|bound| {
+            ["source", "routing_key", "destination"].map(|part| bound[part].as_str().unwrap())
+        })
+        .filter(|[source, ..]| !source.is_empty())
+        .collect();
+    bound.sort_unstable();
+    let expected = [
+        ["events", "url.unblock", UNBLOCK],
+        ["events", "user.offboarded", OFFBOARDED],
+        ["mimecast-eventd.dead-letter", "#", DEAD_LETTERS],
+    ];
+    assert_eq!(bound, expected);
+}
+
+/// Puts `queue` there with `arguments`, in place of the one that the daemon declared.
+async fn declare_instead(vhost: &Vhost, queue: &str, arguments: Value) {
+    let channel = vhost.channel().await;
+    channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
+    let mut table = FieldTable::default();
+    for (name, value) in arguments.as_object().unwrap() {
+        let value = match value.as_i64() {
+            Some(number) => AMQPValue::LongLongInt(number),
+            None => AMQPValue::LongString(value.as_str().unwrap().into()),
+        };
+        table.insert(name.as_str().into(), value);
+    }
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), durable, table).await.unwrap();
+}
+
+#[tokio::test]
+async fn verify_names_whatever_would_lose_a_message() {
+    let lane = json!({
+        "x-queue-type": "quorum", "x-delivery-limit": 20,
+        "x-dead-letter-exchange": "mimecast-eventd.dead-letter",
+        "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
+    });
+    let rung = json!({
+        "x-queue-type": "quorum", "x-message-ttl": 60_000,
+        "x-dead-letter-exchange": "", "x-dead-letter-routing-key": UNBLOCK,
+        "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
+    });
+    let other_rung = format!("{UNBLOCK}.retry.1m");
+    let (vhost, _fake, variables) = declared().await;
+    for (queue, right, name, wrong) in [
+        (UNBLOCK, &lane, "x-dead-letter-strategy", json!("at-most-once")),
+        (UNBLOCK, &lane, "x-overflow", json!("drop-head")),
+        (UNBLOCK, &lane, "x-dead-letter-exchange", json!("elsewhere")),
+        (&*other_rung, &rung, "x-message-ttl", json!(61_000)),
+        (&*other_rung, &rung, "x-dead-letter-routing-key", json!(OFFBOARDED)),
+        (&*other_rung, &rung, "x-overflow", json!("drop-head")),
+    ] {
+        let mut arguments = right.clone();
+        arguments[name] = wrong;
+        declare_instead(&vhost, queue, arguments).await;
+        let error = refusal(&variables).await;
+        let named = format!("inequivalent arg '{name}' for queue '{queue}'");
+        assert!(error.contains(&named), "{named} is not in: {error}");
+        declare_instead(&vhost, queue, right.clone()).await;
+    }
+    // With all of them right again, there is nothing to find but that the lane is not bound.
+    Daemon::start(&variables).await.wait_until_ready().await;
 }

@@ -50,10 +50,7 @@ impl Vhost {
     pub async fn on(node: &Node) -> Vhost {
         super::install_crypto_provider();
         let name = format!("test-{}", uuid::Uuid::new_v4());
-        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        let create = http.put(format!("{}/api/vhosts/{name}", node.management()));
-        let created = create.basic_auth("guest", Some("guest")).send().await.unwrap();
-        assert!(created.status().is_success(), "{created:?}");
+        manage(reqwest::Method::PUT, &format!("{}/api/vhosts/{name}", node.management())).await;
         let url = format!("amqp://guest:guest@{}/{name}", node.authority());
         let (connection, channel) = connect(&url).await;
         let management = node.management().to_owned();
@@ -67,10 +64,14 @@ impl Vhost {
 
     /// Deletes the virtual host, so that its queues are no burden on what comes after.
     pub async fn delete(self) {
-        let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        let delete = http.delete(format!("{}/api/vhosts/{}", self.management, self.name));
-        let deleted = delete.basic_auth("guest", Some("guest")).send().await.unwrap();
-        assert!(deleted.status().is_success(), "{deleted:?}");
+        let url = format!("{}/api/vhosts/{}", self.management, self.name);
+        manage(reqwest::Method::DELETE, &url).await;
+    }
+
+    /// What the broker itself says about all `things` here: `queues`, `exchanges` or `bindings`.
+    pub async fn described(&self, things: &str) -> Vec<Value> {
+        let url = format!("{}/api/{things}/{}", self.management, self.name);
+        serde_json::from_str(&manage(reqwest::Method::GET, &url).await).unwrap()
     }
 
     /// Publishes to the exchange `events` and waits for the confirm.
@@ -160,6 +161,15 @@ impl Vhost {
     pub fn url_by(&self, authority: &str) -> String {
         format!("amqp://guest:guest@{authority}/{}", self.name)
     }
+}
+
+/// Asks the management API, and gives its answer.
+async fn manage(method: reqwest::Method, url: &str) -> String {
+    let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
+    let request = http.request(method, url).basic_auth("guest", Some("guest"));
+    let response = request.send().await.unwrap();
+    assert!(response.status().is_success(), "{response:?}");
+    response.text().await.unwrap()
 }
 
 /// A connection, and a channel on it that confirms.

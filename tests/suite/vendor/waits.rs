@@ -21,6 +21,22 @@ async fn a_429_is_waited_out_and_never_counts_as_an_attempt_of_the_policy() {
 }
 
 #[tokio::test]
+async fn between_attempts_there_is_a_wait() {
+    let own = [
+        ("RETRY__ATTEMPTS", "20"),
+        ("RETRY__INITIAL_DELAY", "100ms"),
+        ("RETRY__MAX_DELAY", "100ms"),
+    ];
+    let pair = Pair::with(BOTH[0], &own).await;
+    pair.fake.inject(Fault::always(FaultKind::status(503)));
+    let started = Instant::now();
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!((&*outcome, history.attempts), ("unavailable http_503", 20));
+    // Nineteen waits of up to 100 ms each: by chance they are not all next to nothing.
+    assert!(started.elapsed() > Duration::from_millis(200), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn a_used_up_quota_is_waited_for_before_the_vendor_has_to_refuse_a_call() {
     for generation in BOTH {
         let pair = Pair::with(generation, &[("RETRY__ATTEMPTS", "1")]).await;
