@@ -76,42 +76,6 @@ async fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[tokio::test]
-async fn every_series_is_there_from_the_start_and_the_content_type_is_right() {
-    let world = World::hmac().await;
-    let (status, text) = world.daemon.get("/metrics").await;
-    assert_eq!(status, 200);
-    let expected = [
-        r#"eventd_messages_received_total{event="user.offboarded"} 0"#,
-        r#"eventd_messages_settled_total{disposition="retry",event="url.unblock"} 0"#,
-        r#"eventd_messages_dead_lettered_total{event="url.unblock",reason="retries_exhausted"} 0"#,
-        r#"eventd_messages_in_flight{event="url.unblock"} 0"#,
-        r#"eventd_message_processing_seconds_count{disposition="ack",event="url.unblock"} 0"#,
-        r#"eventd_event_to_effect_seconds_count{event="user.offboarded"} 0"#,
-        r#"eventd_commands_total{operation="delete_managed_url",result="already_gone"} 0"#,
-        r#"eventd_api_requests_total{operation="remove_group_member",outcome="throttled"} 0"#,
-        r#"eventd_api_request_seconds_count{operation="remove_group_member",outcome="applied"} 0"#,
-        r#"eventd_api_retries_total{operation="delete_managed_url",outcome="unavailable"} 0"#,
-        "eventd_api_quota_remaining NaN",
-        "eventd_api_throttled_seconds_total 0",
-        r#"eventd_lane_state{event="url.unblock",state="consuming"} 1"#,
-        r#"eventd_lane_state{event="url.unblock",state="paused"} 0"#,
-        "eventd_amqp_connected 1",
-        "eventd_amqp_connections_total 1",
-        "eventd_settle_lost_total 0",
-        r#"eventd_last_success_timestamp_seconds{event="url.unblock"} 0"#,
-    ];
-    for line in expected {
-        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
-    }
-    assert!(text.contains("process_resident_memory_bytes "));
-    assert!(text.contains(&format!(r#"version="{}"}} 1"#, env!("CARGO_PKG_VERSION"))));
-    assert_eq!(
-        world.daemon.get("/readyz").await,
-        (200, "user.offboarded consuming\nurl.unblock consuming\n".into())
-    );
-}
-
-#[tokio::test]
 async fn a_lane_that_is_not_enabled_has_no_consumer_and_does_not_make_the_rest_unready() {
     let world = World::with(&[("EVENTS__URL_UNBLOCK__ENABLED", "false")]).await;
     assert_eq!(world.vhost.depth(UNBLOCK).await, None);

@@ -2,6 +2,7 @@
 
 mod example;
 mod mistakes;
+mod process;
 mod secrecy;
 mod sources;
 mod values;

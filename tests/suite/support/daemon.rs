@@ -8,10 +8,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// A running daemon; killed when dropped. A test that fails shows its log.
 pub struct Daemon {
     child: Child,
+    reading: Option<JoinHandle<()>>,
     log: Arc<Mutex<Vec<String>>>,
     http: reqwest::Client,
     admin: String,
@@ -22,7 +24,7 @@ impl Daemon {
     /// endpoints are there.
     pub async fn start(variables: &Variables) -> Daemon {
         super::install_crypto_provider();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"))
+        let mut child = bound_to_us(env!("CARGO_BIN_EXE_mimecast-eventd"))
             .arg("run")
             .env_clear()
             .envs(variables)
@@ -33,13 +35,14 @@ impl Daemon {
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let written = Arc::clone(&log);
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 written.lock().unwrap().push(line);
             }
         });
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        let mut daemon = Daemon { child, log, http, admin: String::new() };
+        let reading = Some(reading);
+        let mut daemon = Daemon { child, reading, log, http, admin: String::new() };
         daemon.admin = eventually("the daemon says where its endpoints are", async || {
             let started = daemon.logged("started").into_iter().next()?;
             Some(format!("http://{}", started["admin"].as_str()?))
@@ -104,16 +107,28 @@ impl Daemon {
 
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, signal: &str) {
-        let process = self.child.id().expect("the daemon is running").to_string();
+        let process = self.process().to_string();
         let sent =
             std::process::Command::new("kill").args([&format!("-{signal}"), &process]).status();
         assert!(sent.unwrap().success());
     }
 
-    /// Waits for the end and gives the exit code; `None` after a signal.
+    /// Waits for the end and for the last line of the log, and gives the exit code; `None` after a
+    /// signal.
     pub async fn ended(&mut self) -> Option<i32> {
-        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
-        ended.expect("the daemon ends in time").unwrap().code()
+        let ended = async {
+            let status = self.child.wait().await.unwrap();
+            if let Some(reading) = self.reading.take() {
+                reading.await.unwrap();
+            }
+            status.code()
+        };
+        tokio::time::timeout(DEADLINE, ended).await.expect("the daemon ends in time")
+    }
+
+    /// The id of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id().expect("the daemon is running")
     }
 }
 
@@ -126,4 +141,12 @@ impl Drop for Daemon {
             }
         }
     }
+}
+
+/// A command that ends when the thread does that started it, be it killed: a test runs in one thread
+/// from its beginning to its end.
+fn bound_to_us(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", program]);
+    command
 }

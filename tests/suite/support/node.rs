@@ -62,6 +62,11 @@ impl Node {
         &self.facts["AMQPS_PORT"]
     }
 
+    /// The id of its process.
+    pub fn process(&self) -> &str {
+        &self.facts["PID"]
+    }
+
     /// The base URL of the management API.
     pub fn management(&self) -> &str {
         &self.facts["MANAGEMENT_URL"]
