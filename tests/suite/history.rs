@@ -11,11 +11,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+const PARKED: &str = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
 const RETRIED: &str = r#"eventd_messages_settled_total{disposition="retry",event="url.unblock"}"#;
-
-/// Waits are longer than any test: a paused lane does nothing more by itself.
-const LONG_PROBES: [(&str, &str); 2] =
-    [("BREAKER__INITIAL_PROBE_DELAY", "10m"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
 
 fn down() -> Fault {
     Fault::always(FaultKind::status(503))
@@ -69,7 +66,7 @@ async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
     }
     // All have failed; one is kept as the suspect, the others are parked before the first probe.
-    world.vhost.wait_for_depth(UNBLOCK, 3).await;
+    world.daemon.wait_for_at_least(PARKED, 3.0).await;
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.ended().await, Some(0));
     world.vhost.wait_for_depth(UNBLOCK, 4).await;
@@ -100,26 +97,41 @@ async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
 
 #[tokio::test]
 async fn a_rung_that_was_climbed_is_not_climbed_again_after_a_pause() {
-    let own = [&LONG_PROBES[..], &[("RETRY__LADDER", r#"["1s", "1h"]"#)]].concat();
+    let own = [
+        ("RETRY__LADDER", r#"["1s", "1h"]"#),
+        ("BREAKER__INITIAL_PROBE_DELAY", "1s"),
+        ("BREAKER__MAX_PROBE_DELAY", "10m"),
+    ];
     let mut world = World::with(&own).await;
-    // The answer to its other command is the evidence against it.
+    // The answer to its other command is the evidence against each; when they come back from their
+    // rung there is no other any more, and nothing to tell by: the lane pauses.
     world.fake.inject(down().for_item_containing("poison"));
-    let both = r#"{"ids":["poison","entry-1"]}"#;
-    world.publish_bare("url.unblock", both).await;
-    world.daemon.wait_for_metric(RETRIED, 1.0).await;
-    // Until it comes back from its rung the vendor is down altogether: its lane pauses.
-    world.fake.inject_instead([down()]);
+    world.publish_bare("url.unblock", r#"{"ids":["poison-1","entry-1"]}"#).await;
+    world.publish_bare("url.unblock", r#"{"ids":["poison-2","entry-2"]}"#).await;
+    world.daemon.wait_for_metric(RETRIED, 2.0).await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    let failed = calls_for(&world, "poison");
+    // One is held as the suspect, the other one parked.
+    world.daemon.wait_for_at_least(PARKED, 1.0).await;
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.ended().await, Some(0));
-    let found = world.vhost.take(UNBLOCK).await;
-    // It was returned as it came from its rung, which says all of it.
-    assert_eq!(found.headers["x-eventd-rung"], 1);
-    assert_eq!(found.headers["x-eventd-attempts"], 5, "four for the poison, one for the other");
-    assert_eq!(first_failed_at(&found), *failed[0].date.as_ref().unwrap());
-    assert!(!found.header("x-eventd-done").is_empty());
-    assert!(calls_for(&world, "entry-1").len() == 1, "what was done is not done again");
+    world.vhost.wait_for_depth(UNBLOCK, 2).await;
+    let mut attempts = Vec::new();
+    for _ in 0..2 {
+        let found = world.vhost.take(UNBLOCK).await;
+        let body: Value = serde_json::from_slice(&found.body).unwrap();
+        let failed = calls_for(&world, body["ids"][0].as_str().unwrap());
+        assert_eq!(found.headers["x-eventd-rung"], 1);
+        assert_eq!(first_failed_at(&found), *failed[0].date.as_ref().unwrap());
+        assert!(!found.header("x-eventd-done").is_empty());
+        assert_eq!(found.header("x-eventd-exchange"), "events");
+        attempts.push(found.headers["x-eventd-attempts"].as_u64().unwrap());
+        let done = calls_for(&world, body["ids"][1].as_str().unwrap());
+        assert_eq!(done.len(), 1, "what was done is not done again");
+    }
+    // Five on the way to the rung; what was parked has at least four more, what was returned has not.
+    attempts.sort_unstable();
+    assert_eq!(attempts[0], 5);
+    assert!(attempts[1] >= 9, "{attempts:?}");
 }
 
 #[tokio::test]
@@ -146,15 +158,15 @@ async fn a_dead_letter_says_when_its_message_failed_first_and_how_often_in_all()
 async fn a_copy_on_a_rung_is_the_same_message_and_comes_back_as_the_same_kind() {
     let world = World::with(&[("RETRY__LADDER", r#"["1s"]"#)]).await;
     world.fake.add_url("poison");
-    world.fake.inject(down().for_item_containing("poison"));
+    let passes = Fault::next(FaultKind::status(503)).times(4);
+    world.fake.inject(passes.for_item_containing("poison"));
     // Straight into the queue, as some producers do: nothing but its type says what it is.
     let properties =
         BasicProperties::default().with_type("url.unblock".into()).with_message_id("m-1".into());
     let both = br#"{"ids":["poison","entry-1"]}"#;
     world.vhost.publish_to("", UNBLOCK, both, properties).await;
-    world.daemon.wait_for_metric(RETRIED, 1.0).await;
-    world.fake.heal();
     let settled = world.daemon.settled(2).await;
+    assert_eq!(settled[0]["disposition"], "retry", "{settled:?}");
     assert_eq!(settled[1]["disposition"], "ack", "{settled:?}");
     assert_eq!(settled[1]["event_id"], "m-1");
     assert!(!world.fake.has_url("poison"));

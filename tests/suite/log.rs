@@ -1,6 +1,7 @@
 //! The log as it is asked for: its form, its level, and that a panic tells nothing it should not.
 
 use crate::support::broker::{DEAD_LETTERS, Vhost};
+use crate::support::daemon::bound_to_us;
 use crate::support::settings::{self, Variables, named};
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
@@ -18,7 +19,7 @@ async fn written(own: &[(&str, &str)]) -> String {
     variables.remove("EVENTD_LOG__LEVEL");
     variables.extend([named("AMQP__URL", &vhost.url)]);
     variables.extend(own.iter().map(|(name, value)| named(name, value)));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+    let mut command = bound_to_us(env!("CARGO_BIN_EXE_mimecast-eventd"));
     let command = command.arg("run").env_clear().envs(&variables).stderr(Stdio::piped());
     let child = command.kill_on_drop(true).spawn().unwrap();
     vhost.wait_for_consumer("mimecast-eventd.url.unblock").await;

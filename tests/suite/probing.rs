@@ -77,9 +77,9 @@ async fn an_outage_costs_each_message_its_attempts_and_the_lane_its_probes_and_n
     for number in 0..40 {
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
     }
-    // All but the suspect is parked before the first probe.
-    world.vhost.wait_for_depth(UNBLOCK, 39).await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    // All that was in work but the suspect is parked before the first probe.
+    world.daemon.wait_for_metric(r#"eventd_messages_in_flight{event="url.unblock"}"#, 1.0).await;
     // The end of the daemon is the end of its calls.
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.ended().await, Some(0));

@@ -22,7 +22,15 @@ pub struct Ledger {
     violations: Vec<String>,
     /// Whether the broker itself may dead-letter, because deliveries reach their limit.
     pub broker_may_give_up: bool,
+    /// How often work was interrupted: by the end of a session or of a daemon.
+    pub interruptions: usize,
+    /// How many calls the daemons know to have been carried out.
+    pub answered: usize,
 }
+
+/// What one interruption can make happen twice: of each lane as many messages as are in work at
+/// most, of each of these two commands.
+const REPEATED_BY_AN_INTERRUPTION: usize = 2 * 16 * 2;
 
 #[derive(Debug)]
 struct DeadLetter {
@@ -77,15 +85,16 @@ impl Ledger {
         open.map(Message::to_string).collect()
     }
 
-    /// What it all comes to.
+    /// What it all comes to. What still lies in a queue was not acked, whatever was done about it.
     pub fn account(&self) -> Account {
-        let queued = |message: &Message| {
+        let is_queued = |message: &Message| {
             self.queued.iter().any(|body| Message::in_text(body) == Some(*message))
         };
+        let (queued, settled): (Vec<&Message>, Vec<&Message>) =
+            self.published.iter().partition(|message| is_queued(message));
         let open = self.open();
-        let is_open = |message: &&Message| open.contains(&message.to_string());
-        let (queued, lost): (Vec<&Message>, Vec<&Message>) =
-            self.published.iter().filter(is_open).partition(|message| queued(message));
+        let is_open = |message: &&&Message| open.contains(&message.to_string());
+        let lost = settled.iter().filter(is_open);
         let repeated: usize = self.carried_out.values().map(|times| times - 1).sum();
         let places =
             |message| usize::from(self.is_applied(message)) + self.dead_letters_of(message).count();
@@ -93,13 +102,22 @@ impl Ledger {
             self.published.iter().map(|message| places(message).saturating_sub(1)).sum();
         Account {
             messages: self.published.len(),
-            applied: self.published.iter().filter(|message| self.is_applied(message)).count(),
+            applied: settled.iter().filter(|message| self.is_applied(message)).count(),
             dead_lettered: self.dead_letters.len(),
             queued: queued.into_iter().map(Message::to_string).collect(),
-            lost: lost.into_iter().map(Message::to_string).collect(),
+            lost: lost.map(|message| message.to_string()).collect(),
             unexpected: self.unexpected(),
             duplicated: repeated + copies,
+            repeatable: self.repeatable(),
         }
+    }
+
+    /// How much may have happened twice: what was in work at an interruption, and what was carried
+    /// out and not answered.
+    fn repeatable(&self) -> usize {
+        let carried_out: usize = self.carried_out.values().sum();
+        let unanswered = carried_out.saturating_sub(self.answered);
+        self.interruptions * REPEATED_BY_AN_INTERRUPTION + unanswered
     }
 
     fn is_applied(&self, message: &Message) -> bool {
@@ -145,21 +163,26 @@ pub struct Account {
     pub lost: Vec<String>,
     pub unexpected: Vec<String>,
     pub duplicated: usize,
+    /// More than this must not be duplicated.
+    pub repeatable: usize,
 }
 
 impl Account {
-    /// Whether every message ended where it may, and none is still on its way.
+    /// Whether every message ended where it may, none is still on its way, and nothing happened
+    /// twice without a reason.
     pub fn is_closed(&self) -> bool {
-        self.lost.is_empty() && self.unexpected.is_empty() && self.queued.is_empty()
+        let all_ended = self.lost.is_empty() && self.queued.is_empty();
+        all_ended && self.unexpected.is_empty() && self.duplicated <= self.repeatable
     }
 }
 
 impl fmt::Display for Account {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { messages, applied, dead_lettered, queued, lost, unexpected, duplicated } =
-            self;
+        let Account { messages, applied, dead_lettered, .. } = self;
+        let Account { queued, lost, unexpected, duplicated, repeatable, .. } = self;
         writeln!(formatter, "{messages} messages were published: {applied} applied,")?;
-        writeln!(formatter, "  {dead_lettered} dead letters, {duplicated} duplicates (harmless),")?;
+        writeln!(formatter, "  {dead_lettered} dead letters,")?;
+        writeln!(formatter, "  {duplicated} duplicates, of which {repeatable} have a reason,")?;
         writeln!(formatter, "  still queued: {}", queued.join(" "))?;
         writeln!(formatter, "  lost: {}", lost.join(" "))?;
         write!(formatter, "  unexpected: {}", unexpected.join("\n    "))

@@ -43,6 +43,19 @@ fn a_message_that_still_lies_in_a_queue_is_not_lost_and_not_settled_either() {
 }
 
 #[test]
+fn what_was_asked_for_and_not_acked_is_still_queued() {
+    let mut run = Run::default();
+    let (good, malformed) = (run.publish(Kind::Good), run.publish(Kind::Malformed));
+    run.carry_out(good);
+    run.dead_letter(&malformed.body(), "malformed");
+    run.ledger.queued(&found(&good.body(), "", false));
+    run.ledger.queued(&found(&malformed.body(), "", false));
+    let account = run.ledger.account();
+    assert_eq!((account.applied, account.lost.len(), account.queued.len()), (0, 0, 2));
+    assert!(!account.is_closed());
+}
+
+#[test]
 fn a_dead_letter_without_a_right_is_unexpected() {
     for (kind, reason) in [
         (Kind::Good, "rejected"),
@@ -98,6 +111,22 @@ fn what_happens_twice_is_counted() {
     let account = run.ledger.account();
     assert!(account.is_closed(), "{account}");
     assert_eq!((account.duplicated, account.dead_lettered), (2, 2));
+}
+
+#[test]
+fn what_happens_twice_has_a_reason_or_the_ledger_does_not_close() {
+    let mut run = Run::default();
+    let good = run.publish(Kind::Good);
+    run.carry_out(good);
+    run.calls.push(call(&good.items()[0], false));
+    run.ledger.called(&run.calls, Vec::new());
+    for (answered, interruptions, closed) in
+        [(3, 0, false), (2, 0, true), (3, 1, true), (0, 0, true)]
+    {
+        (run.ledger.answered, run.ledger.interruptions) = (answered, interruptions);
+        let account = run.ledger.account();
+        assert_eq!(account.is_closed(), closed, "{answered} {interruptions}: {account}");
+    }
 }
 
 #[derive(Default)]

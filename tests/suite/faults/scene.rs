@@ -3,12 +3,12 @@
 use super::ledger::{Account, Ledger};
 use super::message::{Kind, Message};
 use super::report;
-use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::node::Node;
 use crate::support::relay::Relay;
 use crate::support::settings::{self, Variables, named};
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::BasicProperties;
 use std::time::Duration;
@@ -87,7 +87,9 @@ impl Scene {
 
     /// Stops the daemon as an orchestrator does, and insists on a clean end.
     pub async fn stop_daemon(&mut self) {
+        self.take_account().await;
         if let Some(mut daemon) = self.daemon.take() {
+            self.ledger.interruptions += 1;
             daemon.signal("TERM");
             assert_eq!(daemon.ended().await, Some(0), "a stop is a clean end");
             self.ended.push(daemon);
@@ -96,11 +98,27 @@ impl Scene {
 
     /// Ends the daemon without a warning.
     pub async fn kill_daemon(&mut self) {
+        self.take_account().await;
         if let Some(mut daemon) = self.daemon.take() {
+            self.ledger.interruptions += 1;
             daemon.signal("KILL");
             assert_eq!(daemon.ended().await, None);
             self.ended.push(daemon);
         }
+    }
+
+    /// Writes into the ledger what the daemon knows, before it ends.
+    async fn take_account(&mut self) {
+        let Some(daemon) = &self.daemon else { return };
+        for operation in ["remove_group_member", "delete_managed_url"] {
+            for outcome in ["applied", "already_gone"] {
+                let requests = format!(
+                    r#"eventd_api_requests_total{{operation="{operation}",outcome="{outcome}"}}"#
+                );
+                self.ledger.answered += daemon.metric(&requests).await as usize;
+            }
+        }
+        self.ledger.interruptions += self.ended_sessions();
     }
 
     /// Publishes `count` messages, of which every tenth is malformed and every tenth refused.
@@ -225,23 +243,25 @@ impl Scene {
     }
 
     /// Stops the daemon, looks into every queue and draws up the account. What was in work comes
-    /// back a moment after the daemon's connection is gone.
+    /// back with the end of the consumers.
     pub async fn end(&mut self) -> Account {
         self.stop_daemon().await;
-        let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
-            for queue in queues() {
-                while let Some(found) = self.vhost.take_now(&queue).await {
-                    self.ledger.queued(&found);
-                }
-            }
-            self.collect().await;
-            let account = self.ledger.account();
-            if account.lost.is_empty() || Instant::now() > deadline {
-                return account;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        // That was no interruption of anything, or it shows in the queues.
+        self.ledger.interruptions -= 1;
+        for lane in [OFFBOARDED, UNBLOCK] {
+            eventually(&format!("{lane} has no consumer any more"), async || {
+                let (_, consumers) = self.vhost.depth(lane).await.unwrap_or_default();
+                (consumers == 0).then_some(())
+            })
+            .await;
         }
+        for queue in queues() {
+            while let Some(found) = self.vhost.take_now(&queue).await {
+                self.ledger.queued(&found);
+            }
+        }
+        self.collect().await;
+        self.ledger.account()
     }
 }
 

@@ -97,6 +97,14 @@ impl Daemon {
         .await;
     }
 
+    /// Waits until the series has at least the value.
+    pub async fn wait_for_at_least(&self, series: &str, value: f64) {
+        eventually(&format!("{series} is at least {value}"), async || {
+            (self.metric(series).await >= value).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until `/readyz` says that every lane consumes.
     pub async fn wait_until_ready(&self) {
         eventually("the daemon is ready", async || {
@@ -145,7 +153,7 @@ impl Drop for Daemon {
 
 /// A command that ends when the thread does that started it, be it killed: a test runs in one thread
 /// from its beginning to its end.
-fn bound_to_us(program: &str) -> Command {
+pub fn bound_to_us(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", program]);
     command

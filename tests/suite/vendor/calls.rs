@@ -139,7 +139,8 @@ async fn what_happened_is_what_the_metrics_say() {
     pair.fake.inject(Fault::next(FaultKind::fail("err_validation_null")));
     pair.execute(&remove_ada()).await;
     pair.fake.inject(Fault::next(FaultKind::Throttle {
-        reset_milliseconds: Some(5),
+        // Far longer than it takes until the wait begins, which does not count as waited.
+        reset_milliseconds: Some(2_000),
         retry_after: None,
     }));
     pair.fake.inject(Fault::next(FaultKind::Unauthorised).times(2));

@@ -100,7 +100,7 @@ async fn no_fault_of_the_token_endpoint_is_the_items_fault() {
             3,
         ),
     ] {
-        let pair = Pair::with(oauth2, &[ATTEMPTS, ("MIMECAST__TIMEOUT", "500ms")]).await;
+        let pair = Pair::with(oauth2, &[ATTEMPTS, ("MIMECAST__TIMEOUT", "3s")]).await;
         pair.fake.inject(Fault::always(kind.clone()).for_operation(Operation::Token));
         let (outcome, history) = pair.execute(&remove_ada()).await;
         assert_eq!((&*outcome, history.attempts), (expected, attempts), "{kind:?}");

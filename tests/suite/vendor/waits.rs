@@ -40,14 +40,15 @@ async fn between_attempts_there_is_a_wait() {
 async fn a_used_up_quota_is_waited_for_before_the_vendor_has_to_refuse_a_call() {
     for generation in BOTH {
         let pair = Pair::with(generation, &[("RETRY__ATTEMPTS", "1")]).await;
-        pair.fake.limit(3, Duration::from_millis(300));
-        for n in 0..7 {
+        pair.fake.limit(3, Duration::from_secs(2));
+        for n in 0..5 {
             let id = format!("url-{n}");
             pair.fake.add_url(&id);
             assert_eq!(pair.execute(&delete(&id)).await.0, "applied");
         }
         assert!(pair.fake.calls().iter().all(|call| call.status == Some(200)));
-        assert!(pair.metric("eventd_api_throttled_seconds_total") > 0.3);
+        // The first calls take far less than the window.
+        assert!(pair.metric("eventd_api_throttled_seconds_total") > 0.5);
     }
 }
 
