@@ -1,0 +1,130 @@
+//! What a test does to a running fake, and what it asks of it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::FakeMimecast;
+use crate::call::Call;
+use crate::fault::Fault;
+
+impl FakeMimecast {
+    /// Makes an address or a domain a member of a group.
+    pub fn add_member(&self, group_id: &str, address_or_domain: &str) {
+        let mut state = self.vendor.state();
+        state.tenant.add_member(group_id, address_or_domain);
+    }
+
+    /// Whether an address or a domain is a member of a group.
+    pub fn is_member(&self, group_id: &str, address_or_domain: &str) -> bool {
+        let state = self.vendor.state();
+        state.tenant.is_member(group_id, address_or_domain)
+    }
+
+    /// Adds a managed URL.
+    pub fn add_url(&self, id: &str) {
+        self.vendor.state().tenant.add_url(id);
+    }
+
+    /// Whether there is a managed URL of this id.
+    pub fn has_url(&self, id: &str) -> bool {
+        self.vendor.state().tenant.has_url(id)
+    }
+
+    /// Every request to the operations and to the token endpoint, in the order of arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        self.vendor.state().calls.clone()
+    }
+
+    /// What was received that a well-behaved client never sends.
+    pub fn violations(&self) -> Vec<String> {
+        self.vendor.state().violations.clone()
+    }
+
+    /// Orders a fault, after those that were ordered before.
+    ///
+    /// # Panics
+    ///
+    /// If the fault's status or headers could not be sent as HTTP.
+    pub fn inject(&self, fault: Fault) {
+        check(&fault);
+        self.vendor.state().faults.add(fault);
+    }
+
+    /// Orders these faults in place of all that were ordered before. No call comes in between.
+    ///
+    /// # Panics
+    ///
+    /// If a fault's status or headers could not be sent as HTTP.
+    pub fn inject_instead(&self, faults: impl IntoIterator<Item = Fault>) {
+        let faults: Vec<Fault> = faults.into_iter().inspect(check).collect();
+        let mut state = self.vendor.state();
+        state.faults.clear();
+        faults.into_iter().for_each(|fault| state.faults.add(fault));
+    }
+
+    /// Clears all faults. Calls that one has already met are not saved.
+    pub fn heal(&self) {
+        self.vendor.state().faults.clear();
+    }
+
+    /// Answers all calls as if their credentials were wrong, or stops doing so.
+    pub fn refuse_credentials(&self, refuse: bool) {
+        self.vendor.state().credentials_refused = refuse;
+    }
+
+    /// From now on every token issued so far is answered with `token_expired`.
+    pub fn revoke_tokens(&self) {
+        self.vendor.state().tokens.revoke_all(Instant::now());
+    }
+
+    /// How long the tokens live that are issued from now on.
+    pub fn token_lifetime(&self, seconds: u64) {
+        let lifetime = Duration::from_secs(seconds);
+        self.vendor.state().tokens.set_lifetime(lifetime);
+    }
+
+    /// How many tokens were issued.
+    pub fn tokens_issued(&self) -> u64 {
+        self.vendor.state().tokens.issued()
+    }
+
+    /// Lets in so many authenticated operation calls per window. The first such call begins a
+    /// window; tokens are not counted.
+    pub fn limit(&self, calls: u64, window: Duration) {
+        self.vendor.state().quota.set(calls, window);
+    }
+
+    /// Waits until at least `calls` operation calls have arrived; tokens are not counted.
+    ///
+    /// # Panics
+    ///
+    /// If fewer have arrived when the deadline is over.
+    pub async fn wait_for_calls(&self, calls: usize, deadline: Duration) {
+        let arrived = async {
+            loop {
+                // Made before counting: an arrival between the two wakes it.
+                let arrival = self.vendor.arrival.notified();
+                if self.vendor.state().operation_calls >= calls {
+                    return;
+                }
+                arrival.await;
+            }
+        };
+        if tokio::time::timeout(deadline, arrived).await.is_err() {
+            // Read beforehand: a panic with the state in hand would poison it for the server.
+            let came = self.vendor.state().operation_calls;
+            let lines: Vec<String> = self.calls().iter().map(Call::to_string).collect();
+            panic!(
+                "waited {deadline:?} for {calls} operation calls, but only {came} came; all calls:\n{}",
+                lines.join("\n")
+            );
+        }
+    }
+}
+
+fn check(fault: &Fault) {
+    if let Err(error) = fault.kind.check() {
+        panic!("{error}: {fault:?}");
+    }
+}
