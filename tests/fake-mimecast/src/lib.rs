@@ -1,7 +1,8 @@
 //! A fake of the Mimecast API for tests, demonstrations and measurements.
 //!
-//! [`FakeMimecast`] serves both generations of the API at once, over plain HTTP on the loopback
-//! interface. It works out signatures and keeps tokens by itself, without any of the daemon's code,
+//! [`FakeMimecast`] serves both generations of the API at once on the loopback interface, each at an
+//! address of its own: API 1.0 takes signed requests only, API 2.0 hands out tokens and takes
+//! requests that bear them. Behind both is one tenant. The fake works out signatures and keeps tokens by itself, without any of the daemon's code,
 //! so that both must have understood the vendor in the same way for a call to pass. Anything that a
 //! well-behaved client never does is recorded as a violation. Faults are ordered in advance:
 //!
@@ -21,7 +22,8 @@
 //! `Reset`, `Truncated`); credentials; quota; the other faults; the operation itself.
 //!
 //! - `server` carries connections, `vendor` answers requests, `state` decides what becomes of them;
-//! - `protocol` reads requests and finds violations, `reply` knows the shapes of replies;
+//! - `generation` says what is served where, `protocol` reads requests and finds what `violation`
+//!   describes, `reply` knows the shapes of replies;
 //! - `credentials` and `token` let calls in, `quota` limits them, `tenant` is what they change;
 //! - `fault` holds what is ordered, `kind` what it does, `call` what is remembered;
 //! - `lever` is what a test does to a running fake and asks of it;
@@ -31,6 +33,7 @@ mod call;
 mod control;
 mod credentials;
 mod fault;
+mod generation;
 mod kind;
 mod lever;
 mod protocol;
@@ -41,6 +44,7 @@ mod state;
 mod tenant;
 mod token;
 mod vendor;
+mod violation;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -56,33 +60,48 @@ pub use credentials::Credentials;
 pub use fault::{Fault, Matches, Times};
 pub use kind::FaultKind;
 
+use generation::Generation;
 use vendor::Vendor;
 
 /// A running fake. It serves until it is dropped.
 pub struct FakeMimecast {
     vendor: Arc<Vendor>,
     address: SocketAddr,
-    server: JoinHandle<Infallible>,
+    oauth2_address: SocketAddr,
+    servers: [JoinHandle<Infallible>; 2],
 }
 
 impl FakeMimecast {
-    /// Starts on a free port of the loopback interface.
+    /// Starts on two free ports of the loopback interface.
     ///
     /// # Panics
     ///
-    /// If there is no free port, or the secret key is not base64.
+    /// If there are no free ports, or the secret key is not base64.
     pub async fn start(credentials: Credentials) -> Self {
         Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), credentials)
             .await
-            .expect("the loopback interface has a free port and the secret key is base64")
+            .expect("the loopback interface has free ports and the secret key is base64")
     }
 
-    /// Starts on this address.
+    /// Starts API 1.0 on this address, and API 2.0 on a free port beside it.
     ///
     /// # Errors
     ///
     /// If the address cannot be bound, or the secret key is not base64.
     pub async fn start_on(address: SocketAddr, credentials: Credentials) -> io::Result<Self> {
+        Self::start_on_both(address, SocketAddr::new(address.ip(), 0), credentials).await
+    }
+
+    /// Starts API 1.0 on the first address and API 2.0 on the second.
+    ///
+    /// # Errors
+    ///
+    /// If an address cannot be bound, or the secret key is not base64.
+    pub async fn start_on_both(
+        address: SocketAddr,
+        oauth2_address: SocketAddr,
+        credentials: Credentials,
+    ) -> io::Result<Self> {
         if !credentials.secret_key_is_base64() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -90,28 +109,48 @@ impl FakeMimecast {
             ));
         }
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+        let oauth2_listener = TcpListener::bind(oauth2_address).await?;
         let vendor = Arc::new(Vendor::new(credentials));
-        let server = tokio::spawn(server::serve(listener, Arc::clone(&vendor)));
-        Ok(Self { vendor, address, server })
+        Ok(Self {
+            address: listener.local_addr()?,
+            oauth2_address: oauth2_listener.local_addr()?,
+            servers: [(listener, Generation::One), (oauth2_listener, Generation::Two)].map(
+                |(listener, generation)| {
+                    tokio::spawn(server::serve(listener, generation, Arc::clone(&vendor)))
+                },
+            ),
+            vendor,
+        })
     }
 
-    /// Stops, and returns when the address is free again. Merely dropping the fake stops it a
+    /// Stops, and returns when the addresses are free again. Merely dropping the fake stops it a
     /// little later.
     pub async fn stop(mut self) {
-        self.server.abort();
-        // It ends by being aborted, and that is all there is to know.
-        let _ = (&mut self.server).await;
+        for server in &mut self.servers {
+            server.abort();
+            // It ends by being aborted, and that is all there is to know.
+            let _ = server.await;
+        }
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// Where API 1.0 is: `http://127.0.0.1:PORT`
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The address that the fake listens on.
+    /// Where API 2.0 is, tokens included: `http://127.0.0.1:PORT`
+    pub fn oauth2_url(&self) -> String {
+        format!("http://{}", self.oauth2_address)
+    }
+
+    /// The address that API 1.0 listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that API 2.0 listens on.
+    pub fn oauth2_address(&self) -> SocketAddr {
+        self.oauth2_address
     }
 }
 
@@ -120,12 +159,13 @@ impl fmt::Debug for FakeMimecast {
         formatter
             .debug_struct("FakeMimecast")
             .field("address", &self.address)
+            .field("oauth2_address", &self.oauth2_address)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for FakeMimecast {
     fn drop(&mut self) {
-        self.server.abort();
+        self.servers.iter().for_each(JoinHandle::abort);
     }
 }

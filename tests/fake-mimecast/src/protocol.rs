@@ -7,16 +7,16 @@ use hyper::{Method, Request};
 use serde_json::Value;
 
 use crate::call::{AuthorizationKind, Operation};
-use crate::reply::{Problem, Reply};
+use crate::generation::Generation;
+use crate::violation::Violation;
 
 const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S UTC";
 /// The vendor publishes no figure; this one is often quoted.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
-/// For breaches whose answer nobody has recorded. It is not the vendor's.
-const UNRECORDED: &str = "err_fake_violation";
 
 /// A request to one of the endpoints, taken apart.
 pub(crate) struct Asked {
+    pub(crate) generation: Generation,
     pub(crate) operation: Operation,
     pub(crate) item: Value,
     pub(crate) authorization: Authorization,
@@ -34,16 +34,10 @@ pub(crate) enum Authorization {
     None,
 }
 
-/// Something that a well-behaved client never does.
-pub(crate) struct Violation {
-    pub(crate) text: String,
-    code: &'static str,
-    field: Option<&'static str>,
-}
-
 impl Asked {
     /// Takes the request apart; the violation is the first that was found.
     pub(crate) fn read(
+        generation: Generation,
         operation: Operation,
         request: &Request<Bytes>,
         now: DateTime<Utc>,
@@ -52,6 +46,7 @@ impl Asked {
         let item =
             body.as_ref().and_then(|body| body.pointer("/data/0")).cloned().unwrap_or(Value::Null);
         let asked = Self {
+            generation,
             operation,
             item,
             authorization: Authorization::of(request),
@@ -79,6 +74,9 @@ impl Asked {
     ) -> Result<(), Violation> {
         if request.method() != Method::POST {
             return Err(Violation::new("the method is not POST"));
+        }
+        if self.generation.is_foreign(self.authorization.kind()) {
+            return Err(Violation::foreign(self.generation));
         }
         match self.operation {
             Operation::Token => {
@@ -153,38 +151,6 @@ impl Authorization {
             Self::Signature(_) => AuthorizationKind::Signature,
             Self::Bearer(_) => AuthorizationKind::Bearer,
             Self::None => AuthorizationKind::None,
-        }
-    }
-}
-
-impl Violation {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), code: UNRECORDED, field: None }
-    }
-
-    fn null(field: &'static str) -> Self {
-        Self {
-            text: format!("{field} is missing"),
-            code: "err_validation_null",
-            field: Some(field),
-        }
-    }
-
-    fn undeserialisable(text: impl Into<String>) -> Self {
-        Self { code: "err_deserialise", ..Self::new(text) }
-    }
-
-    pub(crate) fn reply(&self, operation: Option<Operation>) -> Reply {
-        match operation {
-            Some(Operation::Token) => Reply::oauth(400, "invalid_request", &self.text),
-            Some(Operation::RemoveGroupMember | Operation::DeleteManagedUrl) | None => {
-                let problem = Problem::new(self.code, &self.text);
-                let problem = match self.field {
-                    Some(field) => problem.in_field(field),
-                    None => problem,
-                };
-                Reply::fail(400, None, problem)
-            }
         }
     }
 }

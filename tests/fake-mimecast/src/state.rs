@@ -12,12 +12,13 @@ use crate::call::{Call, Operation};
 use crate::credentials::Credentials;
 use crate::fault::Faults;
 use crate::kind::FaultKind;
-use crate::protocol::{Asked, Authorization, Violation};
+use crate::protocol::{Asked, Authorization};
 use crate::quota::{Quota, RateLimit};
 use crate::reply::{Problem, Reply};
 use crate::tenant::{Outcome, Tenant};
 use crate::token::Tokens;
 use crate::vendor::{Cut, Verdict};
+use crate::violation::Violation;
 
 pub(crate) struct State {
     pub(crate) credentials: Credentials,

@@ -21,6 +21,8 @@ pub(crate) struct Draft {
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<&'static str, String>,
     pub(crate) body: String,
+    /// Whether it is meant for the address of API 2.0.
+    pub(crate) oauth2: bool,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Draft {
             path: operation.path().to_owned(),
             headers: BTreeMap::from([("content-type", "application/json".to_owned())]),
             body: json!({ "data": [item] }).to_string(),
+            oauth2: operation == Operation::Token,
         }
     }
 
@@ -84,7 +87,8 @@ impl Draft {
     }
 
     pub(crate) fn bearing(token: &str, operation: Operation, item: &Value) -> Self {
-        Self::of(operation, item).with("authorization", format!("Bearer {token}"))
+        let bearing = Self::of(operation, item).with("authorization", format!("Bearer {token}"));
+        Self { oauth2: true, ..bearing }
     }
 
     pub(crate) fn token(client_id: &str, client_secret: &str) -> Self {
@@ -102,7 +106,13 @@ impl Draft {
             path: format!("/_fake/{path}"),
             headers: BTreeMap::new(),
             body: body.to_string(),
+            oauth2: false,
         }
+    }
+
+    /// The same to the address of the other generation.
+    pub(crate) fn misdirected(self) -> Self {
+        Self { oauth2: !self.oauth2, ..self }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -141,11 +151,15 @@ impl Draft {
     }
 
     pub(crate) async fn send(&self, fake: &FakeMimecast) -> Answer {
-        self.send_to(fake.address()).await.expect("a reply came")
+        self.send_to(self.address_at(fake)).await.expect("a reply came")
     }
 
     pub(crate) async fn fail_to_send(&self, fake: &FakeMimecast) -> io::ErrorKind {
-        self.send_to(fake.address()).await.expect_err("no reply came").kind()
+        self.send_to(self.address_at(fake)).await.expect_err("no reply came").kind()
+    }
+
+    fn address_at(&self, fake: &FakeMimecast) -> SocketAddr {
+        if self.oauth2 { fake.oauth2_address() } else { fake.address() }
     }
 }
 

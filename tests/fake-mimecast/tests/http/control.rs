@@ -10,7 +10,8 @@ use tokio::process::{Child, Command};
 
 use crate::client::{ADA, Answer, Draft, GROUP, ada_leaves, fake_with_ada, removal_of};
 
-async fn start(flags: &[&str]) -> (Child, SocketAddr) {
+/// Gives the addresses of API 1.0 and of API 2.0.
+async fn start(flags: &[&str]) -> (Child, SocketAddr, SocketAddr) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_fake-mimecast"))
         .args(flags)
         .stdout(Stdio::piped())
@@ -18,18 +19,15 @@ async fn start(flags: &[&str]) -> (Child, SocketAddr) {
         .spawn()
         .expect("the program was built");
     let stdout = program.stdout.take().expect("stdout is piped");
-    let line = BufReader::new(stdout)
-        .lines()
-        .next_line()
-        .await
-        .expect("stdout is text")
-        .expect("the program says where it listens");
-    let address = line
-        .strip_prefix("listening on http://")
-        .expect("the line has its firm form")
-        .parse()
-        .expect("the line ends with an address");
-    (program, address)
+    let mut lines = BufReader::new(stdout).lines();
+    let mut addresses = Vec::new();
+    for start in ["listening on http://", "listening for API 2.0 on http://"] {
+        let line = lines.next_line().await.expect("stdout is text");
+        let line = line.expect("the program says where it listens");
+        let address = line.strip_prefix(start).expect("the line has its firm form");
+        addresses.push(address.parse().expect("the line ends with an address"));
+    }
+    (program, addresses[0], addresses[1])
 }
 
 async fn control(method: &'static str, path: &str, body: &Value, fake: SocketAddr) -> Answer {
@@ -38,7 +36,7 @@ async fn control(method: &'static str, path: &str, body: &Value, fake: SocketAdd
 
 #[tokio::test]
 async fn a_script_can_do_what_a_test_can() {
-    let (mut program, fake) = start(&["--access-key", "another"]).await;
+    let (mut program, fake, oauth2) = start(&["--access-key", "another"]).await;
     let credentials = control("GET", "credentials", &Value::Null, fake).await;
     let credentials: Credentials = serde_json::from_value(credentials.json()).expect("credentials");
     assert_eq!(
@@ -66,7 +64,8 @@ async fn a_script_can_do_what_a_test_can() {
     let throttled = remove().send_to(fake).await.expect("a reply came");
     assert_eq!(throttled.status, 429);
     assert_eq!(throttled.headers["x-ratelimit-limit"], "100");
-    let members = control("GET", "members", &Value::Null, fake).await;
+    // The other address leads to the same tenant.
+    let members = control("GET", "members", &Value::Null, oauth2).await;
     assert_eq!(members.json(), json!({ GROUP: [ADA] }));
     let urls = control("GET", "urls", &Value::Null, fake).await;
     assert_eq!(urls.json(), json!(["url-1"]));

@@ -11,7 +11,7 @@ use crate::client::{ada_leaves, fake_with_ada, token_of};
 async fn a_stopped_fake_frees_its_address_and_ends_its_connections() {
     let fake = fake_with_ada().await;
     fake.inject(Fault::next(FaultKind::Hang));
-    let address = fake.address();
+    let (address, oauth2_address) = (fake.address(), fake.oauth2_address());
     let client = tokio::spawn(async move { ada_leaves().send_to(address).await });
     fake.wait_for_calls(1, Duration::from_secs(10)).await;
 
@@ -22,9 +22,9 @@ async fn a_stopped_fake_frees_its_address_and_ends_its_connections() {
         .expect_err("the connection ended without a reply");
     let refused = ada_leaves().send_to(address).await;
     assert_eq!(refused.expect_err("nobody listens").kind(), ErrorKind::ConnectionRefused);
-    FakeMimecast::start_on(address, Credentials::default())
+    FakeMimecast::start_on_both(address, oauth2_address, Credentials::default())
         .await
-        .expect("the address is free again");
+        .expect("the addresses are free again");
 }
 
 #[tokio::test]

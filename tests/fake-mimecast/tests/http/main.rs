@@ -4,6 +4,7 @@ mod answers;
 mod client;
 mod control;
 mod faults;
+mod generations;
 mod life;
 mod quota;
 mod tokens;
