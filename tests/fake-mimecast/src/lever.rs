@@ -9,7 +9,12 @@ use crate::call::Call;
 use crate::fault::Fault;
 
 impl FakeMimecast {
-    /// Makes an address or a domain a member of a group.
+    /// Adds a group without members, unless there is a group of this id.
+    pub fn add_group(&self, group_id: &str) {
+        self.vendor.state().tenant.add_group(group_id);
+    }
+
+    /// Makes an address or a domain a member of a group, which is added if there is none.
     pub fn add_member(&self, group_id: &str, address_or_domain: &str) {
         let mut state = self.vendor.state();
         state.tenant.add_member(group_id, address_or_domain);

@@ -159,7 +159,9 @@ impl State {
 
     fn execute(&mut self, index: usize, asked: &Asked) -> Reply {
         let Outcome { reply, applied } = match asked.operation {
-            Operation::RemoveGroupMember => self.tenant.remove_group_member(&asked.item),
+            Operation::RemoveGroupMember => {
+                self.tenant.remove_group_member(asked.generation, &asked.item)
+            }
             Operation::DeleteManagedUrl => self.tenant.delete_managed_url(&asked.item),
             Operation::Token => Outcome { reply: self.tokens.issue(Instant::now()), applied: true },
         };

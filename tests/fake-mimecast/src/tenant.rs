@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use serde_json::{Value, json};
 
+use crate::generation::Generation;
 use crate::reply::{Problem, Reply};
 
 /// The outcome of one call.
@@ -22,6 +23,10 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
+    pub(crate) fn add_group(&mut self, group: &str) {
+        self.groups.entry(group.to_owned()).or_default();
+    }
+
     pub(crate) fn add_member(&mut self, group: &str, member: &str) {
         self.groups.entry(group.to_owned()).or_default().insert(member.to_lowercase());
     }
@@ -46,7 +51,7 @@ impl Tenant {
         &self.urls
     }
 
-    pub(crate) fn remove_group_member(&mut self, item: &Value) -> Outcome {
+    pub(crate) fn remove_group_member(&mut self, generation: Generation, item: &Value) -> Outcome {
         let group = text(item, "id");
         let address = item.get("emailAddress").and_then(Value::as_str);
         if let Some(address) = address
@@ -60,10 +65,10 @@ impl Tenant {
             ));
         }
         let member = address.unwrap_or_else(|| text(item, "domain")).to_lowercase();
-        // What the live service says to an unknown group id is not known. The fake treats that
-        // group as an empty one, which is the only answer that is backed by a recording.
-        let removed = self.groups.get_mut(group).is_some_and(|members| members.remove(&member));
-        if !removed {
+        let Some(members) = self.groups.get_mut(group) else {
+            return refused(no_such_group(generation, item));
+        };
+        if !members.remove(&member) {
             return refused(Reply::fail(
                 200,
                 Some(item),
@@ -92,6 +97,21 @@ impl Tenant {
                 Problem::new("err_managed_url_not_found", "Managed URL not found"),
             ))
         }
+    }
+}
+
+/// Nothing here says that a member is gone.
+fn no_such_group(generation: Generation, item: &Value) -> Reply {
+    match generation {
+        // Nobody has recorded what API 1.0 says.
+        Generation::One => Reply::fail(
+            200,
+            Some(item),
+            Problem::new("err_folder_not_found", "Error folder not found"),
+        ),
+        // Seen with the id of a group that had lost its end. An id that is whole and unknown is
+        // taken to be answered alike.
+        Generation::Two => Reply::empty(400),
     }
 }
 

@@ -46,6 +46,7 @@ async fn a_script_can_do_what_a_test_can() {
     let remove = || Draft::signed_by(&credentials, Operation::RemoveGroupMember, &removal_of(ADA));
 
     for (path, body) in [
+        ("groups", json!({ "id": "empty" })),
         ("members", json!({ "group": GROUP, "member": ADA })),
         ("urls", json!({ "id": "url-1" })),
         ("limit", json!({ "calls": 100, "window_milliseconds": 60_000 })),
@@ -66,7 +67,7 @@ async fn a_script_can_do_what_a_test_can() {
     assert_eq!(throttled.headers["x-ratelimit-limit"], "100");
     // The other address leads to the same tenant.
     let members = control("GET", "members", &Value::Null, oauth2).await;
-    assert_eq!(members.json(), json!({ GROUP: [ADA] }));
+    assert_eq!(members.json(), json!({ GROUP: [ADA], "empty": [] }));
     let urls = control("GET", "urls", &Value::Null, fake).await;
     assert_eq!(urls.json(), json!(["url-1"]));
 

@@ -43,3 +43,16 @@ async fn a_secret_key_that_is_not_base64_is_refused_at_the_start() {
     let error = FakeMimecast::start_on(address, credentials).await.expect_err("the key is no key");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test]
+async fn api_2_0_takes_a_free_port_beside_an_address_that_is_asked_for() {
+    let first = fake_with_ada().await;
+    let address = first.address();
+    first.stop().await;
+    let fake = FakeMimecast::start_on(address, Credentials::default())
+        .await
+        .expect("the address is free again");
+    assert_eq!(fake.address(), address);
+    assert_eq!(fake.oauth2_address().ip(), address.ip());
+    assert_ne!(fake.oauth2_address().port(), address.port());
+}
