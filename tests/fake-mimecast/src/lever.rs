@@ -31,6 +31,17 @@ impl FakeMimecast {
         self.vendor.state().tenant.add_url(id);
     }
 
+    /// Gives a managed URL, which is added if there is none, a second id: the vendor may tell another
+    /// one at each reading. Who deletes by either has deleted both.
+    ///
+    /// # Panics
+    ///
+    /// If `other_id` names a URL already.
+    pub fn add_url_alias(&self, id: &str, other_id: &str) {
+        assert!(!self.has_url(other_id), "{other_id:?} names a managed URL already");
+        self.vendor.state().tenant.add_url_alias(id, other_id);
+    }
+
     /// Whether there is a managed URL of this id.
     pub fn has_url(&self, id: &str) -> bool {
         self.vendor.state().tenant.has_url(id)

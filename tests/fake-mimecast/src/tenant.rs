@@ -19,7 +19,10 @@ pub(crate) struct Outcome {
 pub(crate) struct Tenant {
     /// Members are kept in lower case: the comparison ignores case.
     groups: BTreeMap<String, BTreeSet<String>>,
+    /// Each by the id that it was added with.
     urls: BTreeSet<String>,
+    /// From further ids to the one in `urls`, for URLs that exist.
+    url_aliases: BTreeMap<String, String>,
 }
 
 impl Tenant {
@@ -40,11 +43,20 @@ impl Tenant {
     }
 
     pub(crate) fn add_url(&mut self, id: &str) {
-        self.urls.insert(id.to_owned());
+        if !self.url_aliases.contains_key(id) {
+            self.urls.insert(id.to_owned());
+        }
+    }
+
+    /// The caller has made sure that `other_id` names nothing yet.
+    pub(crate) fn add_url_alias(&mut self, id: &str, other_id: &str) {
+        self.add_url(id);
+        let first = self.first_id(id).to_owned();
+        self.url_aliases.insert(other_id.to_owned(), first);
     }
 
     pub(crate) fn has_url(&self, id: &str) -> bool {
-        self.urls.contains(id)
+        self.urls.contains(self.first_id(id))
     }
 
     pub(crate) fn urls(&self) -> &BTreeSet<String> {
@@ -87,7 +99,9 @@ impl Tenant {
     }
 
     pub(crate) fn delete_managed_url(&mut self, item: &Value) -> Outcome {
-        if self.urls.remove(text(item, "id")) {
+        let id = self.first_id(text(item, "id")).to_owned();
+        if self.urls.remove(&id) {
+            self.url_aliases.retain(|_, first| *first != id);
             applied(Reply::done(&json!([])))
         } else {
             // Unlike a group's failure, this one was recorded without a `key`.
@@ -97,6 +111,10 @@ impl Tenant {
                 Problem::new("err_managed_url_not_found", "Managed URL not found"),
             ))
         }
+    }
+
+    fn first_id<'a>(&'a self, id: &'a str) -> &'a str {
+        self.url_aliases.get(id).map_or(id, String::as_str)
     }
 }
 

@@ -115,6 +115,30 @@ async fn a_url_is_deleted_once_and_then_not_found_without_a_key() {
 }
 
 #[tokio::test]
+async fn a_url_with_two_ids_is_gone_under_both_whichever_deletes_it() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    for (used, other) in [("first", "second"), ("second", "first")] {
+        fake.add_url_alias("first", "second");
+        assert!(fake.has_url("first") && fake.has_url("second"));
+        let delete = |id| Draft::signed(Operation::DeleteManagedUrl, &json!({ "id": id }));
+        assert_eq!(delete(used).send(&fake).await.json()["fail"], json!([]));
+        assert!(!fake.has_url("first") && !fake.has_url("second"));
+        assert_eq!(delete(other).send(&fake).await.code(), "err_managed_url_not_found");
+        assert_eq!(delete(used).send(&fake).await.code(), "err_managed_url_not_found");
+    }
+    fake.add_url("second");
+    assert!(fake.has_url("second") && !fake.has_url("first"));
+}
+
+#[tokio::test]
+#[should_panic(expected = "\"second\" names a managed URL already")]
+async fn an_id_that_names_a_url_cannot_become_that_of_another() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    fake.add_url("second");
+    fake.add_url_alias("first", "second");
+}
+
+#[tokio::test]
 async fn each_wrong_key_is_refused_as_the_vendor_refuses_it() {
     let right = Credentials::default();
     let signature = (401, "err_xdk_invalid_signature");
