@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::call::Operation;
 use crate::fault::Fault;
 use crate::reply::Reply;
 use crate::state::State;
@@ -38,6 +39,18 @@ struct ManagedUrl {
 #[serde(deny_unknown_fields)]
 struct Refusal {
     refuse: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    expire: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Products {
+    operations: Vec<Operation>,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +103,15 @@ fn order(vendor: &Vendor, path: &str, request: &Request<Bytes>) -> Result<Option
         }
         "credentials" => {
             let Refusal { refuse } = read(request)?;
-            vendor.state().credentials_refused = refuse;
+            vendor.state().gate.credentials_refused = refuse;
+        }
+        "keys" => {
+            let Keys { expire } = read(request)?;
+            vendor.state().gate.keys_expired = expire;
+        }
+        "products" => {
+            let Products { operations } = read(request)?;
+            vendor.state().gate.products = operations;
         }
         "limit" => {
             let Limit { calls, window_milliseconds } = read(request)?;
@@ -109,7 +130,7 @@ fn show(state: &State, path: &str) -> Option<Reply> {
         "urls" => json!(state.tenant.urls()),
         "calls" => json!(state.calls),
         "violations" => json!(state.violations),
-        "credentials" => json!(state.credentials),
+        "credentials" => json!(state.gate.credentials),
         _ => return None,
     };
     Some(Reply::json(200, &found))

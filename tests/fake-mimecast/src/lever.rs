@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::FakeMimecast;
-use crate::call::Call;
+use crate::call::{Call, Operation};
 use crate::fault::Fault;
 
 impl FakeMimecast {
@@ -86,23 +86,35 @@ impl FakeMimecast {
 
     /// Answers all calls as if their credentials were wrong, or stops doing so.
     pub fn refuse_credentials(&self, refuse: bool) {
-        self.vendor.state().credentials_refused = refuse;
+        self.vendor.state().gate.credentials_refused = refuse;
+    }
+
+    /// Answers all rightly signed calls with 418, as when the life of the keys is over, or stops doing
+    /// so.
+    pub fn expire_keys(&self, expire: bool) {
+        self.vendor.state().gate.keys_expired = expire;
+    }
+
+    /// Leaves the application of API 2.0 only the products of these operations; without its product
+    /// an operation is answered with 403. API 1.0 knows no products.
+    pub fn products(&self, operations: &[Operation]) {
+        self.vendor.state().gate.products = operations.to_vec();
     }
 
     /// From now on every token issued so far is answered with `token_expired`.
     pub fn revoke_tokens(&self) {
-        self.vendor.state().tokens.revoke_all(Instant::now());
+        self.vendor.state().gate.tokens.revoke_all(Instant::now());
     }
 
     /// How long the tokens live that are issued from now on.
     pub fn token_lifetime(&self, seconds: u64) {
         let lifetime = Duration::from_secs(seconds);
-        self.vendor.state().tokens.set_lifetime(lifetime);
+        self.vendor.state().gate.tokens.set_lifetime(lifetime);
     }
 
     /// How many tokens were issued.
     pub fn tokens_issued(&self) -> u64 {
-        self.vendor.state().tokens.issued()
+        self.vendor.state().gate.tokens.issued()
     }
 
     /// Lets in so many authenticated operation calls per window. The first such call begins a

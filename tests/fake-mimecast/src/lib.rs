@@ -19,12 +19,12 @@
 //! ```
 //!
 //! A request is looked at in this order: violations; faults of the transport (`Hang`, `Delay`,
-//! `Reset`, `Truncated`); credentials; quota; the other faults; the operation itself.
+//! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself.
 //!
 //! - `server` carries connections, `vendor` answers requests, `state` decides what becomes of them;
 //! - `generation` says what is served where, `protocol` reads requests and finds what `violation`
 //!   describes, `reply` knows the shapes of replies;
-//! - `credentials` and `token` let calls in, `quota` limits them, `tenant` is what they change;
+//! - `gate` lets calls in by `credentials` or `token`, `quota` limits them, `tenant` is what they change;
 //! - `fault` holds what is ordered, `kind` what it does, `call` what is remembered;
 //! - `lever` is what a test does to a running fake and asks of it;
 //! - `control` does all this for scripts, at the endpoints under `/_fake/`.
@@ -33,6 +33,7 @@ mod call;
 mod control;
 mod credentials;
 mod fault;
+mod gate;
 mod generation;
 mod kind;
 mod lever;

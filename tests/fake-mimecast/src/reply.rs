@@ -103,8 +103,20 @@ impl Reply {
         Self::fail(401, None, Problem::new("err_xdk_invalid_signature", "0004 Invalid Signature"))
     }
 
+    pub(crate) fn binding_expired() -> Self {
+        Self::fail(418, None, Problem::new("err_xdk_binding_expired", "AccessKey Has Expired"))
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::flat(401, "unauthorized", "The access token is missing or wrong")
+    }
+
+    pub(crate) fn app_forbidden() -> Self {
+        Self::flat(
+            403,
+            "app_forbidden",
+            "Resource or method requested does not exist in any product assigned to the application",
+        )
     }
 
     pub(crate) fn invalid_client() -> Self {

@@ -11,19 +11,17 @@ use tokio::time::Instant;
 use crate::call::{Call, Operation};
 use crate::credentials::Credentials;
 use crate::fault::Faults;
+use crate::gate::Gate;
 use crate::kind::FaultKind;
-use crate::protocol::{Asked, Authorization};
+use crate::protocol::Asked;
 use crate::quota::{Quota, RateLimit};
 use crate::reply::{Problem, Reply};
 use crate::tenant::{Outcome, Tenant};
-use crate::token::Tokens;
 use crate::vendor::{Cut, Verdict};
 use crate::violation::Violation;
 
 pub(crate) struct State {
-    pub(crate) credentials: Credentials,
-    pub(crate) credentials_refused: bool,
-    pub(crate) tokens: Tokens,
+    pub(crate) gate: Gate,
     pub(crate) tenant: Tenant,
     pub(crate) faults: Faults,
     pub(crate) quota: Quota,
@@ -37,9 +35,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(credentials: Credentials) -> Self {
         Self {
-            credentials,
-            credentials_refused: false,
-            tokens: Tokens::new(),
+            gate: Gate::new(credentials),
             tenant: Tenant::default(),
             faults: Faults::default(),
             quota: Quota::new(),
@@ -109,7 +105,7 @@ impl State {
         if let Some(kind) = self.faults.take(asked, FaultKind::is_of_transport) {
             return self.strike(kind, index, asked);
         }
-        if let Some(reply) = self.refusal(asked).or_else(|| self.throttling(asked)) {
+        if let Some(reply) = self.gate.refuse(asked).or_else(|| self.throttling(asked)) {
             return Verdict::Answer(reply);
         }
         match self.faults.take(asked, |_| true) {
@@ -121,31 +117,12 @@ impl State {
     /// What follows a delay. No further fault meets a call that one has already met.
     pub(crate) fn proceed(&mut self, index: usize, asked: &Asked) -> Reply {
         let reply = self
-            .refusal(asked)
+            .gate
+            .refuse(asked)
             .or_else(|| self.throttling(asked))
             .unwrap_or_else(|| self.execute(index, asked));
         self.record_reply(index, &reply);
         self.finish(reply)
-    }
-
-    fn refusal(&self, asked: &Asked) -> Option<Reply> {
-        let refused = self.credentials_refused;
-        if asked.operation == Operation::Token {
-            return if refused {
-                Some(Reply::invalid_client())
-            } else {
-                self.credentials.refuse_client(asked)
-            };
-        }
-        match &asked.authorization {
-            Authorization::Signature(_) if refused => Some(Reply::invalid_signature()),
-            Authorization::Signature(authorization) => {
-                self.credentials.refuse_signature(asked, authorization)
-            }
-            Authorization::Bearer(_) if refused => Some(Reply::unauthorized()),
-            Authorization::Bearer(token) => self.tokens.refuse(token, Instant::now()),
-            Authorization::None => Some(Reply::unauthorized()),
-        }
     }
 
     /// Tokens are free, so that a limit holds the same number of operations in either generation.
@@ -163,7 +140,9 @@ impl State {
                 self.tenant.remove_group_member(asked.generation, &asked.item)
             }
             Operation::DeleteManagedUrl => self.tenant.delete_managed_url(&asked.item),
-            Operation::Token => Outcome { reply: self.tokens.issue(Instant::now()), applied: true },
+            Operation::Token => {
+                Outcome { reply: self.gate.tokens.issue(Instant::now()), applied: true }
+            }
         };
         self.calls[index].applied = applied;
         reply
@@ -220,16 +199,8 @@ impl State {
                 Reply::mixed(&asked.item, Problem::new(code, "Ordered by the test"))
             }
             FaultKind::Unauthorised => Reply::invalid_signature(),
-            FaultKind::Expired => Reply::fail(
-                418,
-                None,
-                Problem::new("err_xdk_binding_expired", "AccessKey Has Expired"),
-            ),
-            FaultKind::Forbidden => Reply::flat(
-                403,
-                "app_forbidden",
-                "Resource or method requested does not exist in any product assigned to the application",
-            ),
+            FaultKind::Expired => Reply::binding_expired(),
+            FaultKind::Forbidden => Reply::app_forbidden(),
         };
         Verdict::Answer(answer)
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::client::{ADA, Answer, Draft, GROUP, ada_leaves, fake_with_ada, removal_of};
+use crate::client::{ADA, Answer, Draft, GROUP, ada_leaves, fake_with_ada, removal_of, token_of};
 
 /// Gives the addresses of API 1.0 and of API 2.0.
 async fn start(flags: &[&str]) -> (Child, SocketAddr, SocketAddr) {
@@ -74,6 +74,9 @@ async fn a_script_can_do_what_a_test_can() {
     assert_eq!(control("DELETE", "faults", &Value::Null, fake).await.status, 204);
     let removed = remove().send_to(fake).await.expect("a reply came");
     assert_eq!(removed.status, 200);
+    control("POST", "keys", &json!({ "expire": true }), fake).await;
+    let expired = remove().send_to(fake).await.expect("a reply came");
+    assert_eq!(expired.status, 418);
     control("POST", "credentials", &json!({ "refuse": true }), fake).await;
     let refused = remove().send_to(fake).await.expect("a reply came");
     assert_eq!(refused.status, 401);
@@ -81,7 +84,7 @@ async fn a_script_can_do_what_a_test_can() {
     let calls = control("GET", "calls", &Value::Null, fake).await;
     let calls: Vec<Call> = serde_json::from_value(calls.json()).expect("calls");
     let statuses: Vec<Option<u16>> = calls.iter().map(|call| call.status).collect();
-    assert_eq!(statuses, [Some(429), Some(200), Some(401)]);
+    assert_eq!(statuses, [Some(429), Some(200), Some(418), Some(401)]);
     let violations = control("GET", "violations", &Value::Null, fake).await;
     assert_eq!(violations.json(), json!([]));
 
@@ -89,6 +92,17 @@ async fn a_script_can_do_what_a_test_can() {
     let terminated = Command::new("kill").arg(&pid).status().await;
     assert!(terminated.expect("kill is there").success());
     assert!(program.wait().await.expect("the program ends").success());
+}
+
+#[tokio::test]
+async fn a_script_can_withhold_products() {
+    let fake = fake_with_ada().await;
+    let none = json!({ "operations": [] });
+    let control = control("POST", "products", &none, fake.oauth2_address()).await;
+    assert_eq!(control.status, 204);
+    let token = token_of(&fake).await;
+    let call = Draft::bearing(&token, Operation::RemoveGroupMember, &removal_of(ADA));
+    assert_eq!(call.send(&fake).await.status, 403);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The fake over real HTTP, as its clients meet it.
 
+mod access;
 mod answers;
 mod client;
 mod control;
