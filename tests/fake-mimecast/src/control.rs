@@ -56,6 +56,8 @@ struct Products {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Limit {
+    /// None stands for the limit that all operations share.
+    operation: Option<Operation>,
     calls: u64,
     window_milliseconds: u64,
 }
@@ -114,9 +116,9 @@ fn order(vendor: &Vendor, path: &str, request: &Request<Bytes>) -> Result<Option
             vendor.state().gate.products = operations;
         }
         "limit" => {
-            let Limit { calls, window_milliseconds } = read(request)?;
+            let Limit { operation, calls, window_milliseconds } = read(request)?;
             let window = Duration::from_millis(window_milliseconds);
-            vendor.state().quota.set(calls, window);
+            vendor.state().quota.set(operation, calls, window);
         }
         _ => return Ok(None),
     }

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use crate::call::Operation;
 use crate::credentials::Credentials;
 use crate::protocol::{Asked, Authorization};
+use crate::quota::Account;
 use crate::reply::Reply;
 use crate::token::Tokens;
 
@@ -26,6 +27,19 @@ impl Gate {
             keys_expired: false,
             products: vec![Operation::RemoveGroupMember, Operation::DeleteManagedUrl],
         }
+    }
+
+    /// Whom a call counts against. That goes by its name alone: a known key with a wrong signature
+    /// is still that key.
+    pub(crate) fn account(&self, asked: &Asked) -> Account {
+        let is_ours = match &asked.authorization {
+            _ if asked.operation == Operation::Token => self.credentials.is_our_client(asked),
+            authorization if asked.generation.is_foreign(authorization.kind()) => false,
+            Authorization::Signature(authorization) => self.credentials.is_our_key(authorization),
+            Authorization::Bearer(token) => self.tokens.knows(token),
+            Authorization::None => false,
+        };
+        if is_ours { Account::Ours(asked.operation) } else { Account::Stranger }
     }
 
     /// The reply to a call that is not let in.

@@ -117,10 +117,17 @@ impl FakeMimecast {
         self.vendor.state().gate.tokens.issued()
     }
 
-    /// Lets in so many authenticated operation calls per window. The first such call begins a
-    /// window; tokens are not counted.
+    /// Lets in so many calls of the known key and client, instead of 800 in 5 s. All operations share
+    /// them, and each token costs one. A call that is used comes back a window later.
+    ///
+    /// Calls with an unknown access key, client id or token count apart.
     pub fn limit(&self, calls: u64, window: Duration) {
-        self.vendor.state().quota.set(calls, window);
+        self.vendor.state().quota.set(None, calls, window);
+    }
+
+    /// Limits one operation besides: its calls need room in the shared limit and in this one.
+    pub fn limit_operation(&self, operation: Operation, calls: u64, window: Duration) {
+        self.vendor.state().quota.set(Some(operation), calls, window);
     }
 
     /// Waits until at least `calls` operation calls have arrived; tokens are not counted.

@@ -19,16 +19,19 @@
 //! ```
 //!
 //! A request is looked at in this order: violations; faults of the transport (`Hang`, `Delay`,
-//! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself.
+//! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself. Who
+//! is known and refused uses nothing of the quota up; who is not known has a quota of its own.
 //!
 //! - `server` carries connections, `vendor` answers requests, `state` decides what becomes of them;
 //! - `generation` says what is served where, `protocol` reads requests and finds what `violation`
 //!   describes, `reply` knows the shapes of replies;
-//! - `gate` lets calls in by `credentials` or `token`, `quota` limits them, `tenant` is what they change;
+//! - `gate` lets calls in by `credentials` or `token`, `tenant` is what they change;
+//! - `quota` limits them, with `bucket`s;
 //! - `fault` holds what is ordered, `kind` what it does, `call` what is remembered;
 //! - `lever` is what a test does to a running fake and asks of it;
 //! - `control` does all this for scripts, at the endpoints under `/_fake/`.
 
+mod bucket;
 mod call;
 mod control;
 mod credentials;

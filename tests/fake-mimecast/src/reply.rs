@@ -9,7 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::quota::RateLimit;
+use crate::bucket::RateLimit;
 
 const JSON: &str = "application/json";
 

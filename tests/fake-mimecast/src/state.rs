@@ -8,13 +8,14 @@ use hyper::body::Bytes;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::bucket::RateLimit;
 use crate::call::{Call, Operation};
 use crate::credentials::Credentials;
 use crate::fault::Faults;
 use crate::gate::Gate;
 use crate::kind::FaultKind;
 use crate::protocol::Asked;
-use crate::quota::{Quota, RateLimit};
+use crate::quota::{Account, Quota};
 use crate::reply::{Problem, Reply};
 use crate::tenant::{Outcome, Tenant};
 use crate::vendor::{Cut, Verdict};
@@ -62,13 +63,14 @@ impl State {
             }
             None => self.judge(index, asked),
         };
-        (index, self.settle(index, verdict))
+        (index, self.settle(index, asked, verdict))
     }
 
     pub(crate) fn refuse_path(&mut self, request: &Request<Bytes>) -> Reply {
         let violation = Violation::new("there is no such path");
         self.record_violation(request, &violation);
-        self.finish(violation.reply(None))
+        // Nobody asks who comes to a path that is not there.
+        self.finish(violation.reply(None), Account::Stranger)
     }
 
     fn record_violation(&mut self, request: &Request<Bytes>, violation: &Violation) {
@@ -105,7 +107,7 @@ impl State {
         if let Some(kind) = self.faults.take(asked, FaultKind::is_of_transport) {
             return self.strike(kind, index, asked);
         }
-        if let Some(reply) = self.gate.refuse(asked).or_else(|| self.throttling(asked)) {
+        if let Some(reply) = self.refusal(asked) {
             return Verdict::Answer(reply);
         }
         match self.faults.take(asked, |_| true) {
@@ -116,19 +118,19 @@ impl State {
 
     /// What follows a delay. No further fault meets a call that one has already met.
     pub(crate) fn proceed(&mut self, index: usize, asked: &Asked) -> Reply {
-        let reply = self
-            .gate
-            .refuse(asked)
-            .or_else(|| self.throttling(asked))
-            .unwrap_or_else(|| self.execute(index, asked));
+        let reply = self.refusal(asked).unwrap_or_else(|| self.execute(index, asked));
         self.record_reply(index, &reply);
-        self.finish(reply)
+        self.finish(reply, self.gate.account(asked))
     }
 
-    /// Tokens are free, so that a limit holds the same number of operations in either generation.
-    fn throttling(&mut self, asked: &Asked) -> Option<Reply> {
-        if asked.operation == Operation::Token || self.quota.take(Instant::now()) {
-            None
+    /// Who is known and refused uses nothing up. A stranger is always refused, and every attempt
+    /// counts.
+    fn refusal(&mut self, asked: &Asked) -> Option<Reply> {
+        let account = self.gate.account(asked);
+        let refusal = self.gate.refuse(asked);
+        let is_free = refusal.is_some() && account != Account::Stranger;
+        if is_free || self.quota.take(account, Instant::now()) {
+            refusal
         } else {
             Some(Reply::throttled())
         }
@@ -181,14 +183,15 @@ impl State {
             FaultKind::Truncated => {
                 let reply = Reply::done(&json!([asked.item]));
                 self.record_reply(index, &reply);
-                return Verdict::Cut(Cut::Truncated(self.finish(reply).into_half()));
+                let reply = self.finish(reply, self.gate.account(asked));
+                return Verdict::Cut(Cut::Truncated(reply.into_half()));
             }
             FaultKind::Throttle { reset_milliseconds, retry_after } => {
                 let mut reply = Reply::throttled();
                 reply.rate_limit = Some(RateLimit {
                     remaining: 0,
                     reset_milliseconds,
-                    ..self.quota.rate_limit(Instant::now())
+                    ..self.quota.rate_limit(self.gate.account(asked), Instant::now())
                 });
                 if let Some(retry_after) = retry_after {
                     reply.headers.insert("retry-after".to_owned(), retry_after);
@@ -205,11 +208,11 @@ impl State {
         Verdict::Answer(answer)
     }
 
-    fn settle(&mut self, index: usize, verdict: Verdict) -> Verdict {
+    fn settle(&mut self, index: usize, asked: &Asked, verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::Answer(reply) => {
                 self.record_reply(index, &reply);
-                Verdict::Answer(self.finish(reply))
+                Verdict::Answer(self.finish(reply, self.gate.account(asked)))
             }
             Verdict::Cut(_) | Verdict::Hang | Verdict::Delay(_) => verdict,
         }
@@ -221,8 +224,8 @@ impl State {
     }
 
     /// Every reply of the vendor says how much of the quota is left.
-    fn finish(&mut self, mut reply: Reply) -> Reply {
-        reply.rate_limit.get_or_insert_with(|| self.quota.rate_limit(Instant::now()));
+    fn finish(&mut self, mut reply: Reply, account: Account) -> Reply {
+        reply.rate_limit.get_or_insert_with(|| self.quota.rate_limit(account, Instant::now()));
         reply
     }
 }
