@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
@@ -72,7 +73,12 @@ impl Credentials {
     }
 
     /// The reply to a signed call that is not let in.
-    pub(crate) fn refuse_signature(&self, asked: &Asked, authorization: &str) -> Option<Reply> {
+    pub(crate) fn refuse_signature(
+        &self,
+        asked: &Asked,
+        authorization: &str,
+        now: DateTime<Utc>,
+    ) -> Option<Reply> {
         let text = |header: &Option<String>| header.clone().unwrap_or_default();
         let app_id = text(&asked.app_id);
         if app_id != self.app_id {
@@ -88,7 +94,7 @@ impl Credentials {
             &text(&asked.request_id),
             asked.operation.path(),
         );
-        (authorization != expected).then(Reply::invalid_signature)
+        (authorization != expected || !asked.is_timely(now)).then(Reply::invalid_signature)
     }
 
     /// The reply to a request for a token by a client that is not ours.

@@ -1,5 +1,6 @@
 //! Who is let in.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::Instant;
 
 use crate::call::Operation;
@@ -16,6 +17,8 @@ pub(crate) struct Gate {
     pub(crate) keys_expired: bool,
     /// The operations whose products the application of API 2.0 has.
     pub(crate) products: Vec<Operation>,
+    /// Of the fake's clock, before that of the host.
+    pub(crate) clock_ahead: TimeDelta,
 }
 
 impl Gate {
@@ -26,7 +29,13 @@ impl Gate {
             credentials_refused: false,
             keys_expired: false,
             products: vec![Operation::RemoveGroupMember, Operation::DeleteManagedUrl],
+            clock_ahead: TimeDelta::zero(),
         }
+    }
+
+    /// What the fake's clock shows.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + self.clock_ahead
     }
 
     /// Whom a call counts against. That goes by its name alone: a known key with a wrong signature
@@ -64,7 +73,7 @@ impl Gate {
         }
         // Only a key that is known can be known to have expired.
         self.credentials
-            .refuse_signature(asked, authorization)
+            .refuse_signature(asked, authorization, self.now())
             .or_else(|| self.keys_expired.then(Reply::binding_expired))
     }
 

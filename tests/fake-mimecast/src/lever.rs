@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{TimeDelta, Utc};
 use tokio::time::Instant;
 
 use crate::FakeMimecast;
@@ -99,6 +100,17 @@ impl FakeMimecast {
     /// an operation is answered with 403. API 1.0 knows no products.
     pub fn products(&self, operations: &[Operation]) {
         self.vendor.state().gate.products = operations.to_vec();
+    }
+
+    /// Puts the fake's clock so far before that of the host, or behind it. By its clock the fake dates
+    /// its replies and judges `x-mc-date`; tokens live by that of the host.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such time.
+    pub fn set_clock_ahead(&self, ahead: TimeDelta) {
+        assert!(Utc::now().checked_add_signed(ahead).is_some(), "no clock is {ahead} ahead");
+        self.vendor.state().gate.clock_ahead = ahead;
     }
 
     /// From now on every token issued so far is answered with `token_expired`.

@@ -48,7 +48,10 @@ async fn carry(stream: TcpStream, generation: Generation, vendor: Arc<Vendor>) {
         let vendor = Arc::clone(&vendor);
         async move { respond(&vendor, generation, request).await }
     });
-    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // The fake has a clock of its own for the dates.
+    let mut connection = http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service);
     let Err(error) = (&mut connection).await else {
         return;
     };
@@ -73,7 +76,8 @@ async fn respond(
     } else {
         vendor.answer(generation, &request).await?
     };
-    Ok(reply.into_response())
+    let now = vendor.state().gate.now();
+    Ok(reply.into_response(now))
 }
 
 /// The stream closes when it is dropped; what differs is what the client sees before.

@@ -184,7 +184,7 @@ impl State {
                 let reply = Reply::done(&json!([asked.item]));
                 self.record_reply(index, &reply);
                 let reply = self.finish(reply, self.gate.account(asked));
-                return Verdict::Cut(Cut::Truncated(reply.into_half()));
+                return Verdict::Cut(Cut::Truncated(reply.into_half(self.gate.now())));
             }
             FaultKind::Throttle { reset_milliseconds, retry_after } => {
                 let mut reply = Reply::throttled();

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use chrono::Utc;
 use hyper::Request;
 use hyper::body::Bytes;
 use tokio::sync::Notify;
@@ -67,7 +66,7 @@ impl Vendor {
         let Some(operation) = generation.operation_at(request.uri().path()) else {
             return Ok(self.state().refuse_path(request));
         };
-        let (asked, violation) = Asked::read(generation, operation, request, Utc::now());
+        let (asked, violation) = Asked::read(generation, operation, request);
         let (index, verdict) = self.state().receive(request, &asked, violation);
         // Only now, so that whoever waits for a call finds it with its reply wherever there is one.
         self.arrival.notify_waiters();

@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) const GROUP: &str = "eNo-group";
+/// Of `x-mc-date`.
+pub(crate) const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S UTC";
 pub(crate) const ADA: &str = "ada@example.org";
 
 /// A request that may still be spoilt.
@@ -56,7 +58,7 @@ pub(crate) fn removal_of(member: &str) -> Value {
 /// The stamp of API 1.0 for this moment, with an id that was never used before.
 pub(crate) fn stamp() -> (String, String) {
     static USED: AtomicU64 = AtomicU64::new(0);
-    let date = Utc::now().format("%a, %d %b %Y %H:%M:%S UTC").to_string();
+    let date = Utc::now().format(DATE_FORMAT).to_string();
     let id = format!("request-{}", USED.fetch_add(1, Ordering::Relaxed));
     (date, id)
 }
@@ -181,6 +183,17 @@ pub(crate) async fn fake_with_ada() -> FakeMimecast {
 /// A signed removal of the one member.
 pub(crate) fn ada_leaves() -> Draft {
     Draft::signed(Operation::RemoveGroupMember, &removal_of(ADA))
+}
+
+/// The same with another date, which is signed.
+pub(crate) fn ada_leaves_at(date: &str) -> Draft {
+    let (_, id) = stamp();
+    let path = Operation::RemoveGroupMember.path();
+    let authorization = Credentials::default().authorization(date, &id, path);
+    ada_leaves()
+        .with("authorization", authorization)
+        .with("x-mc-req-id", id)
+        .with("x-mc-date", date)
 }
 
 fn parse(reply: &str) -> Option<Answer> {

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod client;
+mod clock;
 mod control;
 mod faults;
 mod generations;
