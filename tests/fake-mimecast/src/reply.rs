@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -194,6 +194,10 @@ impl Reply {
         let mut headers = BTreeMap::from([(DATE.to_string(), now.format(DATE_FORMAT).to_string())]);
         if let Some(content_type) = &self.content_type {
             headers.insert(CONTENT_TYPE.to_string(), content_type.clone());
+        }
+        // Recorded so from the live service. hyper acts upon it.
+        if matches!(self.status, 401 | 418) {
+            headers.insert(CONNECTION.to_string(), "close".to_owned());
         }
         if let Some(rate_limit) = self.rate_limit {
             let mut add = |name: &str, value: u64| headers.insert(name.into(), value.to_string());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast, Operation};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) const GROUP: &str = "eNo-group";
@@ -134,8 +134,17 @@ impl Draft {
 
     /// One exchange on a connection of its own.
     pub(crate) async fn send_to(&self, address: SocketAddr) -> io::Result<Answer> {
+        let closing = self.clone().with("connection", "close");
+        closing.send_over(TcpStream::connect(address).await?).await
+    }
+
+    /// One exchange, and then whatever else comes until the connection is closed.
+    pub(crate) async fn send_over(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> io::Result<Answer> {
         let mut request = format!(
-            "{} {} HTTP/1.1\r\nhost: fake\r\nconnection: close\r\ncontent-length: {}\r\n",
+            "{} {} HTTP/1.1\r\nhost: fake\r\ncontent-length: {}\r\n",
             self.method,
             self.path,
             self.body.len()
@@ -145,8 +154,8 @@ impl Draft {
         }
         request += "\r\n";
         request += &self.body;
-        let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await?;
         parse(&reply).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
@@ -160,7 +169,7 @@ impl Draft {
         self.send_to(self.address_at(fake)).await.expect_err("no reply came").kind()
     }
 
-    fn address_at(&self, fake: &FakeMimecast) -> SocketAddr {
+    pub(crate) fn address_at(&self, fake: &FakeMimecast) -> SocketAddr {
         if self.oauth2 { fake.oauth2_address() } else { fake.address() }
     }
 }
