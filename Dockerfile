@@ -45,10 +45,10 @@ LABEL org.opencontainers.image.title="fake-mimecast" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build-fake /src/target/release/fake-mimecast /usr/local/bin/
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/fake-mimecast"]
-CMD ["--listen", "0.0.0.0:8080"]
+CMD ["--listen", "0.0.0.0:8080", "--listen-oauth2", "0.0.0.0:8081"]
 
 
 FROM fetched AS dependencies

@@ -168,8 +168,9 @@ start_fake() {
         --app-id demo-app-id --app-key demo-app-key --client-id demo-client-id \
         --client-secret demo-client-secret >"$folder/fake.facts" &
     fake_pid=$!
-    wait_for "the fake API listens" grep -s listening "$folder/fake.facts"
+    wait_for "the fake API listens" grep -s 'listening for' "$folder/fake.facts"
     fake_url=$(sed -n 's/^listening on //p' "$folder/fake.facts")
+    oauth2_url=$(sed -n 's/^listening for API 2.0 on //p' "$folder/fake.facts")
 }
 
 fake() { http "$1" "$fake_url/_fake/$2" "${3-}" || fail 1 "the fake API would not $*"; }
@@ -178,11 +179,12 @@ fake() { http "$1" "$fake_url/_fake/$2" "${3-}" || fail 1 "the fake API would no
 start_daemon() {
     local settings
     case $generation in
-        1.0) settings=(AUTH=hmac ACCESS_KEY=demo-access-key SECRET_KEY=ZGVtby1zZWNyZXQta2V5
-            APP_ID=demo-app-id APP_KEY=demo-app-key) ;;
-        2.0) settings=(AUTH=oauth2 CLIENT_ID=demo-client-id CLIENT_SECRET=demo-client-secret) ;;
+        1.0) settings=(AUTH=hmac BASE_URL="$fake_url" ACCESS_KEY=demo-access-key
+            SECRET_KEY=ZGVtby1zZWNyZXQta2V5 APP_ID=demo-app-id APP_KEY=demo-app-key) ;;
+        2.0) settings=(AUTH=oauth2 BASE_URL="$oauth2_url" CLIENT_ID=demo-client-id
+            CLIENT_SECRET=demo-client-secret) ;;
     esac
-    settings=("${settings[@]/#/MIMECAST__}" MIMECAST__BASE_URL="$fake_url" AMQP__URL="$AMQP_URL"
+    settings=("${settings[@]/#/MIMECAST__}" AMQP__URL="$AMQP_URL"
         AMQP__EXCHANGE="$exchange" AMQP__DEAD_LETTER_EXCHANGE="$dead_letters"
         AMQP__DEAD_LETTER_QUEUE="$dead_letters" EVENTS__USER_OFFBOARDED__QUEUE="$offboarded"
         EVENTS__URL_UNBLOCK__QUEUE="$unblock" RETRY__INITIAL_DELAY=50ms RETRY__LADDER='["1s"]'

@@ -8,11 +8,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use crate::call::Operation;
 use crate::fault::Fault;
 use crate::reply::Reply;
+use crate::state::State;
 use crate::vendor::Vendor;
 
 pub(crate) const PREFIX: &str = "/_fake/";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    id: String,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,51 +43,99 @@ struct Refusal {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Keys {
+    expire: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Products {
+    operations: Vec<Operation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Limit {
+    /// None stands for the limit that all operations share.
+    operation: Option<Operation>,
     calls: u64,
     window_milliseconds: u64,
 }
 
 pub(crate) fn answer(vendor: &Vendor, request: &Request<Bytes>) -> Reply {
     let path = &request.uri().path()[PREFIX.len()..];
-    let outcome = match (request.method().as_str(), path) {
-        ("POST", "members") => read(request).map(|Member { group, member }| {
+    let outcome = match request.method().as_str() {
+        "POST" => order(vendor, path, request),
+        "GET" => Ok(show(&vendor.state(), path)),
+        "DELETE" if path == "faults" => {
+            vendor.state().faults.clear();
+            Ok(Some(Reply::empty(204)))
+        }
+        _ => Ok(None),
+    };
+    match outcome {
+        Ok(Some(reply)) => reply,
+        Ok(None) => {
+            let text = format!("there is no {} {}", request.method(), request.uri().path());
+            Reply::json(404, &json!({ "error": text }))
+        }
+        Err(error) => Reply::json(400, &json!({ "error": error })),
+    }
+}
+
+/// None if there is nothing to order at this path.
+fn order(vendor: &Vendor, path: &str, request: &Request<Bytes>) -> Result<Option<Reply>, String> {
+    match path {
+        "groups" => {
+            let Group { id } = read(request)?;
+            vendor.state().tenant.add_group(&id);
+        }
+        "members" => {
+            let Member { group, member } = read(request)?;
             vendor.state().tenant.add_member(&group, &member);
-            Reply::empty(204)
-        }),
-        ("POST", "urls") => read(request).map(|ManagedUrl { id }| {
+        }
+        "urls" => {
+            let ManagedUrl { id } = read(request)?;
             vendor.state().tenant.add_url(&id);
-            Reply::empty(204)
-        }),
-        ("POST", "faults") => read(request).and_then(|fault: Fault| {
+        }
+        "faults" => {
+            let fault: Fault = read(request)?;
             fault.kind.check()?;
             vendor.state().faults.add(fault);
-            Ok(Reply::empty(204))
-        }),
-        ("POST", "credentials") => read(request).map(|Refusal { refuse }| {
-            vendor.state().credentials_refused = refuse;
-            Reply::empty(204)
-        }),
-        ("POST", "limit") => read(request).map(|limit: Limit| {
-            let window = Duration::from_millis(limit.window_milliseconds);
-            vendor.state().quota.set(limit.calls, window);
-            Reply::empty(204)
-        }),
-        ("DELETE", "faults") => {
-            vendor.state().faults.clear();
-            Ok(Reply::empty(204))
         }
-        ("GET", "members") => Ok(Reply::json(200, &json!(vendor.state().tenant.groups()))),
-        ("GET", "urls") => Ok(Reply::json(200, &json!(vendor.state().tenant.urls()))),
-        ("GET", "calls") => Ok(Reply::json(200, &json!(vendor.state().calls))),
-        ("GET", "violations") => Ok(Reply::json(200, &json!(vendor.state().violations))),
-        ("GET", "credentials") => Ok(Reply::json(200, &json!(vendor.state().credentials))),
-        (method, _) => Ok(Reply::json(
-            404,
-            &json!({ "error": format!("there is no {method} {}", request.uri().path()) }),
-        )),
+        "credentials" => {
+            let Refusal { refuse } = read(request)?;
+            vendor.state().gate.credentials_refused = refuse;
+        }
+        "keys" => {
+            let Keys { expire } = read(request)?;
+            vendor.state().gate.keys_expired = expire;
+        }
+        "products" => {
+            let Products { operations } = read(request)?;
+            vendor.state().gate.products = operations;
+        }
+        "limit" => {
+            let Limit { operation, calls, window_milliseconds } = read(request)?;
+            let window = Duration::from_millis(window_milliseconds);
+            vendor.state().quota.set(operation, calls, window);
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(Reply::empty(204)))
+}
+
+/// None if there is nothing to see at this path.
+fn show(state: &State, path: &str) -> Option<Reply> {
+    let found = match path {
+        "members" => json!(state.tenant.groups()),
+        "urls" => json!(state.tenant.urls()),
+        "calls" => json!(state.calls),
+        "violations" => json!(state.violations),
+        "credentials" => json!(state.gate.credentials),
+        _ => return None,
     };
-    outcome.unwrap_or_else(|error| Reply::json(400, &json!({ "error": error })))
+    Some(Reply::json(200, &found))
 }
 
 fn read<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, String> {

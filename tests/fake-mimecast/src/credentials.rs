@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
@@ -61,8 +62,23 @@ impl Credentials {
         BASE64.decode(&self.secret_key).is_ok()
     }
 
+    /// Whether the header names our key pair, whatever the signature.
+    pub(crate) fn is_our_key(&self, authorization: &str) -> bool {
+        let key = authorization.strip_prefix("MC ").and_then(|rest| rest.split(':').next());
+        key == Some(&self.access_key)
+    }
+
+    pub(crate) fn is_our_client(&self, asked: &Asked) -> bool {
+        asked.form_field("client_id") == Some(&self.client_id)
+    }
+
     /// The reply to a signed call that is not let in.
-    pub(crate) fn refuse_signature(&self, asked: &Asked, authorization: &str) -> Option<Reply> {
+    pub(crate) fn refuse_signature(
+        &self,
+        asked: &Asked,
+        authorization: &str,
+        now: DateTime<Utc>,
+    ) -> Option<Reply> {
         let text = |header: &Option<String>| header.clone().unwrap_or_default();
         let app_id = text(&asked.app_id);
         if app_id != self.app_id {
@@ -78,12 +94,12 @@ impl Credentials {
             &text(&asked.request_id),
             asked.operation.path(),
         );
-        (authorization != expected).then(Reply::invalid_signature)
+        (authorization != expected || !asked.is_timely(now)).then(Reply::invalid_signature)
     }
 
     /// The reply to a request for a token by a client that is not ours.
     pub(crate) fn refuse_client(&self, asked: &Asked) -> Option<Reply> {
-        let is_ours = asked.form_field("client_id") == Some(&self.client_id)
+        let is_ours = self.is_our_client(asked)
             && asked.form_field("client_secret") == Some(&self.client_secret);
         (!is_ours).then(Reply::invalid_client)
     }

@@ -1,7 +1,8 @@
 //! A fake of the Mimecast API for tests, demonstrations and measurements.
 //!
-//! [`FakeMimecast`] serves both generations of the API at once, over plain HTTP on the loopback
-//! interface. It works out signatures and keeps tokens by itself, without any of the daemon's code,
+//! [`FakeMimecast`] serves both generations of the API at once on the loopback interface, each at an
+//! address of its own: API 1.0 takes signed requests only, API 2.0 hands out tokens and takes
+//! requests that bear them. Behind both is one tenant. The fake works out signatures and keeps tokens by itself, without any of the daemon's code,
 //! so that both must have understood the vendor in the same way for a call to pass. Anything that a
 //! well-behaved client never does is recorded as a violation. Faults are ordered in advance:
 //!
@@ -18,19 +19,27 @@
 //! ```
 //!
 //! A request is looked at in this order: violations; faults of the transport (`Hang`, `Delay`,
-//! `Reset`, `Truncated`); credentials; quota; the other faults; the operation itself.
+//! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself. Who
+//! is known and refused uses nothing of the quota up; who is not known has a quota of its own.
 //!
 //! - `server` carries connections, `vendor` answers requests, `state` decides what becomes of them;
-//! - `protocol` reads requests and finds violations, `reply` knows the shapes of replies;
-//! - `credentials` and `token` let calls in, `quota` limits them, `tenant` is what they change;
+//! - `generation` says what is served where, `protocol` reads requests and finds what `violation`
+//!   describes, `reply` knows the shapes of replies;
+//! - `gate` lets calls in by `credentials` or `token`, `tenant` is what they change;
+//! - `quota` limits them, with `bucket`s;
 //! - `fault` holds what is ordered, `kind` what it does, `call` what is remembered;
+//! - `lever` is what a test does to a running fake and asks of it;
 //! - `control` does all this for scripts, at the endpoints under `/_fake/`.
 
+mod bucket;
 mod call;
 mod control;
 mod credentials;
 mod fault;
+mod gate;
+mod generation;
 mod kind;
+mod lever;
 mod protocol;
 mod quota;
 mod reply;
@@ -39,50 +48,64 @@ mod state;
 mod tenant;
 mod token;
 mod vendor;
+mod violation;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 pub use call::{AuthorizationKind, Call, Operation};
 pub use credentials::Credentials;
 pub use fault::{Fault, Matches, Times};
 pub use kind::FaultKind;
 
+use generation::Generation;
 use vendor::Vendor;
 
 /// A running fake. It serves until it is dropped.
 pub struct FakeMimecast {
     vendor: Arc<Vendor>,
     address: SocketAddr,
-    server: JoinHandle<Infallible>,
+    oauth2_address: SocketAddr,
+    servers: [JoinHandle<Infallible>; 2],
 }
 
 impl FakeMimecast {
-    /// Starts on a free port of the loopback interface.
+    /// Starts on two free ports of the loopback interface.
     ///
     /// # Panics
     ///
-    /// If there is no free port, or the secret key is not base64.
+    /// If there are no free ports, or the secret key is not base64.
     pub async fn start(credentials: Credentials) -> Self {
         Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), credentials)
             .await
-            .expect("the loopback interface has a free port and the secret key is base64")
+            .expect("the loopback interface has free ports and the secret key is base64")
     }
 
-    /// Starts on this address.
+    /// Starts API 1.0 on this address, and API 2.0 on a free port beside it.
     ///
     /// # Errors
     ///
     /// If the address cannot be bound, or the secret key is not base64.
     pub async fn start_on(address: SocketAddr, credentials: Credentials) -> io::Result<Self> {
+        Self::start_on_both(address, SocketAddr::new(address.ip(), 0), credentials).await
+    }
+
+    /// Starts API 1.0 on the first address and API 2.0 on the second.
+    ///
+    /// # Errors
+    ///
+    /// If an address cannot be bound, or the secret key is not base64.
+    pub async fn start_on_both(
+        address: SocketAddr,
+        oauth2_address: SocketAddr,
+        credentials: Credentials,
+    ) -> io::Result<Self> {
         if !credentials.secret_key_is_base64() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -90,147 +113,48 @@ impl FakeMimecast {
             ));
         }
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+        let oauth2_listener = TcpListener::bind(oauth2_address).await?;
         let vendor = Arc::new(Vendor::new(credentials));
-        let server = tokio::spawn(server::serve(listener, Arc::clone(&vendor)));
-        Ok(Self { vendor, address, server })
+        Ok(Self {
+            address: listener.local_addr()?,
+            oauth2_address: oauth2_listener.local_addr()?,
+            servers: [(listener, Generation::One), (oauth2_listener, Generation::Two)].map(
+                |(listener, generation)| {
+                    tokio::spawn(server::serve(listener, generation, Arc::clone(&vendor)))
+                },
+            ),
+            vendor,
+        })
     }
 
-    /// Stops, and returns when the address is free again. Merely dropping the fake stops it a
+    /// Stops, and returns when the addresses are free again. Merely dropping the fake stops it a
     /// little later.
     pub async fn stop(mut self) {
-        self.server.abort();
-        // It ends by being aborted, and that is all there is to know.
-        let _ = (&mut self.server).await;
+        for server in &mut self.servers {
+            server.abort();
+            // It ends by being aborted, and that is all there is to know.
+            let _ = server.await;
+        }
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// Where API 1.0 is: `http://127.0.0.1:PORT`
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The address that the fake listens on.
+    /// Where API 2.0 is, tokens included: `http://127.0.0.1:PORT`
+    pub fn oauth2_url(&self) -> String {
+        format!("http://{}", self.oauth2_address)
+    }
+
+    /// The address that API 1.0 listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Makes an address or a domain a member of a group.
-    pub fn add_member(&self, group_id: &str, address_or_domain: &str) {
-        let mut state = self.vendor.state();
-        state.tenant.add_member(group_id, address_or_domain);
-    }
-
-    /// Whether an address or a domain is a member of a group.
-    pub fn is_member(&self, group_id: &str, address_or_domain: &str) -> bool {
-        let state = self.vendor.state();
-        state.tenant.is_member(group_id, address_or_domain)
-    }
-
-    /// Adds a managed URL.
-    pub fn add_url(&self, id: &str) {
-        self.vendor.state().tenant.add_url(id);
-    }
-
-    /// Whether there is a managed URL of this id.
-    pub fn has_url(&self, id: &str) -> bool {
-        self.vendor.state().tenant.has_url(id)
-    }
-
-    /// Every request to the operations and to the token endpoint, in the order of arrival.
-    pub fn calls(&self) -> Vec<Call> {
-        self.vendor.state().calls.clone()
-    }
-
-    /// What was received that a well-behaved client never sends.
-    pub fn violations(&self) -> Vec<String> {
-        self.vendor.state().violations.clone()
-    }
-
-    /// Orders a fault, after those that were ordered before.
-    ///
-    /// # Panics
-    ///
-    /// If the fault's status or headers could not be sent as HTTP.
-    pub fn inject(&self, fault: Fault) {
-        check(&fault);
-        self.vendor.state().faults.add(fault);
-    }
-
-    /// Orders these faults in place of all that were ordered before. No call comes in between.
-    ///
-    /// # Panics
-    ///
-    /// If a fault's status or headers could not be sent as HTTP.
-    pub fn inject_instead(&self, faults: impl IntoIterator<Item = Fault>) {
-        let faults: Vec<Fault> = faults.into_iter().inspect(check).collect();
-        let mut state = self.vendor.state();
-        state.faults.clear();
-        faults.into_iter().for_each(|fault| state.faults.add(fault));
-    }
-
-    /// Clears all faults. Calls that one has already met are not saved.
-    pub fn heal(&self) {
-        self.vendor.state().faults.clear();
-    }
-
-    /// Answers all calls as if their credentials were wrong, or stops doing so.
-    pub fn refuse_credentials(&self, refuse: bool) {
-        self.vendor.state().credentials_refused = refuse;
-    }
-
-    /// From now on every token issued so far is answered with `token_expired`.
-    pub fn revoke_tokens(&self) {
-        self.vendor.state().tokens.revoke_all(Instant::now());
-    }
-
-    /// How long the tokens live that are issued from now on.
-    pub fn token_lifetime(&self, seconds: u64) {
-        let lifetime = Duration::from_secs(seconds);
-        self.vendor.state().tokens.set_lifetime(lifetime);
-    }
-
-    /// How many tokens were issued.
-    pub fn tokens_issued(&self) -> u64 {
-        self.vendor.state().tokens.issued()
-    }
-
-    /// Lets in so many authenticated operation calls per window. The first such call begins a
-    /// window; tokens are not counted.
-    pub fn limit(&self, calls: u64, window: Duration) {
-        self.vendor.state().quota.set(calls, window);
-    }
-
-    /// Waits until at least `calls` operation calls have arrived; tokens are not counted.
-    ///
-    /// # Panics
-    ///
-    /// If fewer have arrived when the deadline is over.
-    pub async fn wait_for_calls(&self, calls: usize, deadline: Duration) {
-        let arrived = async {
-            loop {
-                // Made before counting: an arrival between the two wakes it.
-                let arrival = self.vendor.arrival.notified();
-                if self.vendor.state().operation_calls >= calls {
-                    return;
-                }
-                arrival.await;
-            }
-        };
-        if tokio::time::timeout(deadline, arrived).await.is_err() {
-            // Read beforehand: a panic with the state in hand would poison it for the server.
-            let came = self.vendor.state().operation_calls;
-            let lines: Vec<String> = self.calls().iter().map(Call::to_string).collect();
-            panic!(
-                "waited {deadline:?} for {calls} operation calls, but only {came} came; all calls:\n{}",
-                lines.join("\n")
-            );
-        }
-    }
-}
-
-fn check(fault: &Fault) {
-    if let Err(error) = fault.kind.check() {
-        panic!("{error}: {fault:?}");
+    /// The address that API 2.0 listens on.
+    pub fn oauth2_address(&self) -> SocketAddr {
+        self.oauth2_address
     }
 }
 
@@ -239,12 +163,13 @@ impl fmt::Debug for FakeMimecast {
         formatter
             .debug_struct("FakeMimecast")
             .field("address", &self.address)
+            .field("oauth2_address", &self.oauth2_address)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for FakeMimecast {
     fn drop(&mut self) {
-        self.server.abort();
+        self.servers.iter().for_each(JoinHandle::abort);
     }
 }

@@ -25,10 +25,16 @@ async fn run(flags: &ArgMatches) -> io::Result<()> {
     // Before the line that says the fake is ready: whoever reads it may stop the fake at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listen = *flags.get_one::<SocketAddr>("listen").expect("the flag has a default");
-    let fake = FakeMimecast::start_on(listen, credentials(flags)).await?;
+    let address = |name| *flags.get_one::<SocketAddr>(name).expect("the flag has a default");
+    let fake = FakeMimecast::start_on_both(
+        address("listen"),
+        address("listen-oauth2"),
+        credentials(flags),
+    )
+    .await?;
     let mut stdout = io::stdout();
     writeln!(stdout, "listening on {}", fake.base_url())?;
+    writeln!(stdout, "listening for API 2.0 on {}", fake.oauth2_url())?;
     stdout.flush()?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -41,20 +47,23 @@ async fn run(flags: &ArgMatches) -> io::Result<()> {
 fn command() -> Command {
     Command::new("fake-mimecast")
         .about("Serves a fake of the Mimecast API until SIGTERM; control it under /_fake/")
-        .arg(
-            Arg::new("listen")
-                .long("listen")
-                .value_name("ADDRESS")
-                .default_value("127.0.0.1:0")
-                .value_parser(value_parser!(SocketAddr))
-                .help("Where to listen; port 0 takes a free one"),
-        )
+        .arg(address("listen", "Where to listen for API 1.0; port 0 takes a free one"))
+        .arg(address("listen-oauth2", "Where to listen for API 2.0; port 0 takes a free one"))
         .arg(key("access-key", "API 1.0 access key"))
         .arg(key("secret-key", "API 1.0 secret key, as base64"))
         .arg(key("app-id", "API 1.0 application id"))
         .arg(key("app-key", "API 1.0 application key"))
         .arg(key("client-id", "API 2.0 client id"))
         .arg(key("client-secret", "API 2.0 client secret"))
+}
+
+fn address(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name("ADDRESS")
+        .default_value("127.0.0.1:0")
+        .value_parser(value_parser!(SocketAddr))
+        .help(help)
 }
 
 fn key(name: &'static str, help: &'static str) -> Arg {

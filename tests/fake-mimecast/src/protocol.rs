@@ -7,16 +7,17 @@ use hyper::{Method, Request};
 use serde_json::Value;
 
 use crate::call::{AuthorizationKind, Operation};
-use crate::reply::{Problem, Reply};
+use crate::generation::Generation;
+use crate::violation::Violation;
 
 const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S UTC";
-/// The vendor publishes no figure; this one is often quoted.
+/// The vendor publishes no figure; this one is often quoted. Nor is the answer to an older date
+/// known: it is taken to be that to any other signature that does not hold.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
-/// For breaches whose answer nobody has recorded. It is not the vendor's.
-const UNRECORDED: &str = "err_fake_violation";
 
 /// A request to one of the endpoints, taken apart.
 pub(crate) struct Asked {
+    pub(crate) generation: Generation,
     pub(crate) operation: Operation,
     pub(crate) item: Value,
     pub(crate) authorization: Authorization,
@@ -34,24 +35,18 @@ pub(crate) enum Authorization {
     None,
 }
 
-/// Something that a well-behaved client never does.
-pub(crate) struct Violation {
-    pub(crate) text: String,
-    code: &'static str,
-    field: Option<&'static str>,
-}
-
 impl Asked {
     /// Takes the request apart; the violation is the first that was found.
     pub(crate) fn read(
+        generation: Generation,
         operation: Operation,
         request: &Request<Bytes>,
-        now: DateTime<Utc>,
     ) -> (Self, Option<Violation>) {
         let body = serde_json::from_slice::<Value>(request.body()).ok();
         let item =
             body.as_ref().and_then(|body| body.pointer("/data/0")).cloned().unwrap_or(Value::Null);
         let asked = Self {
+            generation,
             operation,
             item,
             authorization: Authorization::of(request),
@@ -63,7 +58,7 @@ impl Asked {
                 Operation::RemoveGroupMember | Operation::DeleteManagedUrl => Vec::new(),
             },
         };
-        let violation = asked.check(request, body.as_ref(), now).err();
+        let violation = asked.check(request, body.as_ref()).err();
         (asked, violation)
     }
 
@@ -71,14 +66,17 @@ impl Asked {
         self.form.iter().find(|(field, _)| field == name).map(|(_, value)| value)
     }
 
-    fn check(
-        &self,
-        request: &Request<Bytes>,
-        body: Option<&Value>,
-        now: DateTime<Utc>,
-    ) -> Result<(), Violation> {
+    /// Whether `x-mc-date` is near enough to the present for a signature to count.
+    pub(crate) fn is_timely(&self, now: DateTime<Utc>) -> bool {
+        self.date.as_deref().and_then(parse).is_some_and(|sent| (sent - now).abs() <= SKEW)
+    }
+
+    fn check(&self, request: &Request<Bytes>, body: Option<&Value>) -> Result<(), Violation> {
         if request.method() != Method::POST {
             return Err(Violation::new("the method is not POST"));
+        }
+        if self.generation.is_foreign(self.authorization.kind()) {
+            return Err(Violation::foreign(self.generation));
         }
         match self.operation {
             Operation::Token => {
@@ -89,7 +87,7 @@ impl Asked {
                 check_content_type(request, "application/json")?;
                 check_envelope(body)?;
                 check_item(self.operation, &self.item)?;
-                self.check_stamp(now)
+                self.check_stamp()
             }
         }
     }
@@ -106,8 +104,9 @@ impl Asked {
         Ok(())
     }
 
-    /// API 2.0 needs no stamp, but one that is sent must be right all the same.
-    fn check_stamp(&self, now: DateTime<Utc>) -> Result<(), Violation> {
+    /// API 2.0 needs no stamp, but one that is sent must be well-formed all the same. How late it is
+    /// is no matter of manners: that is the clock of the client's host.
+    fn check_stamp(&self) -> Result<(), Violation> {
         if let Authorization::Signature(_) = self.authorization {
             for (name, value) in [
                 ("x-mc-app-id", &self.app_id),
@@ -122,13 +121,8 @@ impl Asked {
         let Some(date) = &self.date else {
             return Ok(());
         };
-        let sent = NaiveDateTime::parse_from_str(date, DATE_FORMAT)
-            .ok()
-            // The parser is lenient about padding and blanks; the way back is not.
-            .filter(|sent| sent.format(DATE_FORMAT).to_string() == *date)
-            .ok_or_else(|| Violation::new(format!("x-mc-date {date:?} has another format")))?;
-        if (sent.and_utc() - now).abs() > SKEW {
-            return Err(Violation::new(format!("x-mc-date {date:?} is more than 15 minutes off")));
+        if parse(date).is_none() {
+            return Err(Violation::new(format!("x-mc-date {date:?} has another format")));
         }
         Ok(())
     }
@@ -157,36 +151,12 @@ impl Authorization {
     }
 }
 
-impl Violation {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), code: UNRECORDED, field: None }
-    }
-
-    fn null(field: &'static str) -> Self {
-        Self {
-            text: format!("{field} is missing"),
-            code: "err_validation_null",
-            field: Some(field),
-        }
-    }
-
-    fn undeserialisable(text: impl Into<String>) -> Self {
-        Self { code: "err_deserialise", ..Self::new(text) }
-    }
-
-    pub(crate) fn reply(&self, operation: Option<Operation>) -> Reply {
-        match operation {
-            Some(Operation::Token) => Reply::oauth(400, "invalid_request", &self.text),
-            Some(Operation::RemoveGroupMember | Operation::DeleteManagedUrl) | None => {
-                let problem = Problem::new(self.code, &self.text);
-                let problem = match self.field {
-                    Some(field) => problem.in_field(field),
-                    None => problem,
-                };
-                Reply::fail(400, None, problem)
-            }
-        }
-    }
+fn parse(date: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(date, DATE_FORMAT)
+        .ok()
+        // The parser is lenient about padding and blanks; the way back is not.
+        .filter(|sent| sent.format(DATE_FORMAT).to_string() == date)
+        .map(|sent| sent.and_utc())
 }
 
 fn check_content_type(request: &Request<Bytes>, expected: &str) -> Result<(), Violation> {

@@ -1,68 +1,82 @@
-//! The rate limit: a fixed window, shared by both operations.
+//! The rate limit: which buckets a call is taken from.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Recorded from the live service in 2022: 800 calls in 5 seconds.
+use crate::bucket::{Bucket, RateLimit};
+use crate::call::Operation;
+
+/// Recorded from the live service in 2022: 800 calls for a key that it knows, shared by all
+/// operations, and 5000 for those that it does not know.
 const CALLS: u64 = 800;
+const CALLS_OF_STRANGERS: u64 = 5000;
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// What the `X-RateLimit-*` headers of one reply say.
+/// Whom a call counts against.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct RateLimit {
-    pub(crate) limit: u64,
-    pub(crate) remaining: u64,
-    /// Relative, and in milliseconds. None leaves the header out.
-    pub(crate) reset_milliseconds: Option<u64>,
+pub(crate) enum Account {
+    /// The tenant, for this operation.
+    Ours(Operation),
+    /// Whoever is not known.
+    Stranger,
 }
 
 pub(crate) struct Quota {
-    calls: u64,
-    window: Duration,
-    used: u64,
-    /// None until the first call of a window.
-    ends: Option<Instant>,
+    shared: Bucket,
+    operations: HashMap<Operation, Bucket>,
+    strangers: Bucket,
 }
 
 impl Quota {
     pub(crate) fn new() -> Self {
-        Self { calls: CALLS, window: WINDOW, used: 0, ends: None }
-    }
-
-    /// Sets the limit and begins a new window.
-    pub(crate) fn set(&mut self, calls: u64, window: Duration) {
-        *self = Self { calls, window, used: 0, ends: None };
-    }
-
-    /// Takes one call out of the window; false if none is left.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
-        self.turn_over(now);
-        self.ends.get_or_insert(now + self.window);
-        if self.used >= self.calls {
-            return false;
-        }
-        self.used += 1;
-        true
-    }
-
-    pub(crate) fn rate_limit(&mut self, now: Instant) -> RateLimit {
-        self.turn_over(now);
-        let left = self.ends.map_or(self.window, |ends| ends - now);
-        RateLimit {
-            limit: self.calls,
-            remaining: self.calls - self.used,
-            // Rounded up: a client that waits exactly so long must not come too early.
-            reset_milliseconds: Some(
-                u64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u64::MAX),
-            ),
+        Self {
+            shared: Bucket::new(CALLS, WINDOW),
+            operations: HashMap::new(),
+            strangers: Bucket::new(CALLS_OF_STRANGERS, WINDOW),
         }
     }
 
-    fn turn_over(&mut self, now: Instant) {
-        if self.ends.is_some_and(|ends| ends <= now) {
-            self.used = 0;
-            self.ends = None;
+    /// Sets a limit, of which nothing is used then: that of one operation, or the shared one.
+    pub(crate) fn set(&mut self, operation: Option<Operation>, calls: u64, window: Duration) {
+        let bucket = Bucket::new(calls, window);
+        match operation {
+            Some(operation) => {
+                self.operations.insert(operation, bucket);
+            }
+            None => self.shared = bucket,
+        }
+    }
+
+    /// Takes one call out of each bucket that it counts against; false, and nothing is taken, if
+    /// one of them is empty.
+    pub(crate) fn take(&mut self, account: Account, now: Instant) -> bool {
+        let mut buckets = self.buckets(account);
+        let is_there = buckets.iter_mut().all(|bucket| bucket.remaining(now) > 0);
+        if is_there {
+            buckets.iter_mut().for_each(|bucket| bucket.take(now));
+        }
+        is_there
+    }
+
+    /// What the tightest bucket says; of two that are equally tight, the one that stays so longer.
+    pub(crate) fn rate_limit(&mut self, account: Account, now: Instant) -> RateLimit {
+        self.buckets(account)
+            .into_iter()
+            .map(|bucket| bucket.rate_limit(now))
+            .min_by_key(|shown| (shown.remaining, Reverse(shown.reset_milliseconds)))
+            .expect("every call counts against a bucket")
+    }
+
+    fn buckets(&mut self, account: Account) -> Vec<&mut Bucket> {
+        match account {
+            Account::Ours(operation) => {
+                let own = self.operations.get_mut(&operation);
+                [Some(&mut self.shared), own].into_iter().flatten().collect()
+            }
+            Account::Stranger => vec![&mut self.strangers],
         }
     }
 }
@@ -71,33 +85,50 @@ impl Quota {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_window_gives_no_more_calls_than_its_limit_and_a_new_one_gives_them_again() {
-        let start = Instant::now();
-        let after = |milliseconds| start + Duration::from_millis(milliseconds);
-        let mut quota = Quota::new();
-        quota.set(2, Duration::from_millis(100));
+    const REMOVE: Account = Account::Ours(Operation::RemoveGroupMember);
+    const DELETE: Account = Account::Ours(Operation::DeleteManagedUrl);
 
-        assert!(quota.take(start));
-        assert!(quota.take(after(30)));
-        assert!(!quota.take(after(60)));
-        assert_eq!(
-            quota.rate_limit(after(60)),
-            RateLimit { limit: 2, remaining: 0, reset_milliseconds: Some(40) }
-        );
-        assert!(quota.take(after(100)));
-        assert_eq!(quota.rate_limit(after(100)).remaining, 1);
+    fn quota(shared: u64, removals: u64) -> Quota {
+        let mut quota = Quota::new();
+        quota.set(None, shared, Duration::from_millis(100));
+        let operation = Operation::RemoveGroupMember;
+        quota.set(Some(operation), removals, Duration::from_millis(300));
+        quota
     }
 
     #[test]
-    fn waiting_as_long_as_the_reset_says_is_never_too_short() {
-        let start = Instant::now();
-        let mut quota = Quota::new();
-        quota.set(1, Duration::from_micros(1_500));
-        assert!(quota.take(start));
-        let reset =
-            quota.rate_limit(start).reset_milliseconds.expect("a quota always knows its reset");
-        assert_eq!(reset, 2);
-        assert!(quota.take(start + Duration::from_millis(reset)));
+    fn a_call_needs_room_in_both_buckets_and_else_takes_from_neither() {
+        let now = Instant::now();
+        let mut quota = quota(2, 1);
+        assert!(quota.take(REMOVE, now));
+        assert!(!quota.take(REMOVE, now));
+        assert_eq!(quota.rate_limit(DELETE, now).remaining, 1);
+        assert!(quota.take(DELETE, now));
+        assert!(!quota.take(DELETE, now));
+
+        let later = now + Duration::from_millis(100);
+        assert!(!quota.take(REMOVE, later));
+        assert_eq!(quota.rate_limit(DELETE, later).remaining, 2);
+    }
+
+    #[test]
+    fn the_tightest_bucket_is_shown() {
+        let now = Instant::now();
+        let limit = |quota: &mut Quota| quota.rate_limit(REMOVE, now);
+        assert_eq!(limit(&mut quota(7, 3)).limit, 3);
+        assert_eq!(limit(&mut quota(3, 7)).limit, 3);
+        // Whoever waits for the other would be throttled again.
+        assert_eq!(limit(&mut quota(0, 0)).reset_milliseconds, Some(300));
+    }
+
+    #[test]
+    fn strangers_use_up_nothing_of_ours() {
+        let now = Instant::now();
+        let mut quota = quota(1, 1);
+        for _ in 0..CALLS_OF_STRANGERS {
+            assert!(quota.take(Account::Stranger, now));
+        }
+        assert!(!quota.take(Account::Stranger, now));
+        assert!(quota.take(REMOVE, now));
     }
 }

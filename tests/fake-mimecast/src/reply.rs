@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::quota::RateLimit;
+use crate::bucket::RateLimit;
 
 const JSON: &str = "application/json";
+const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -103,8 +105,20 @@ impl Reply {
         Self::fail(401, None, Problem::new("err_xdk_invalid_signature", "0004 Invalid Signature"))
     }
 
+    pub(crate) fn binding_expired() -> Self {
+        Self::fail(418, None, Problem::new("err_xdk_binding_expired", "AccessKey Has Expired"))
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::flat(401, "unauthorized", "The access token is missing or wrong")
+    }
+
+    pub(crate) fn app_forbidden() -> Self {
+        Self::flat(
+            403,
+            "app_forbidden",
+            "Resource or method requested does not exist in any product assigned to the application",
+        )
     }
 
     pub(crate) fn invalid_client() -> Self {
@@ -147,9 +161,9 @@ impl Reply {
         Self { code: Some(code.into()), ..self }
     }
 
-    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self, now: DateTime<Utc>) -> Response<Full<Bytes>> {
         let mut headers = hyper::HeaderMap::new();
-        for (name, value) in self.all_headers() {
+        for (name, value) in self.all_headers(now) {
             headers.insert(
                 HeaderName::from_bytes(name.as_bytes()).expect("a fault's headers were checked"),
                 HeaderValue::from_str(&value).expect("a fault's headers were checked"),
@@ -163,9 +177,9 @@ impl Reply {
     }
 
     /// The bytes of this reply, with half of the body that the head announces.
-    pub(crate) fn into_half(self) -> Vec<u8> {
+    pub(crate) fn into_half(self, now: DateTime<Utc>) -> Vec<u8> {
         let mut half = format!("HTTP/1.1 {} \r\n", self.status);
-        for (name, value) in self.all_headers() {
+        for (name, value) in self.all_headers(now) {
             write!(half, "{name}: {value}\r\n").expect("a String takes any text");
         }
         write!(half, "content-length: {}\r\n\r\n", self.body.len())
@@ -176,10 +190,14 @@ impl Reply {
     }
 
     /// A fault's own headers win over the usual ones.
-    fn all_headers(&self) -> BTreeMap<String, String> {
-        let mut headers = BTreeMap::new();
+    fn all_headers(&self, now: DateTime<Utc>) -> BTreeMap<String, String> {
+        let mut headers = BTreeMap::from([(DATE.to_string(), now.format(DATE_FORMAT).to_string())]);
         if let Some(content_type) = &self.content_type {
             headers.insert(CONTENT_TYPE.to_string(), content_type.clone());
+        }
+        // Recorded so from the live service. hyper acts upon it.
+        if matches!(self.status, 401 | 418) {
+            headers.insert(CONNECTION.to_string(), "close".to_owned());
         }
         if let Some(rate_limit) = self.rate_limit {
             let mut add = |name: &str, value: u64| headers.insert(name.into(), value.to_string());

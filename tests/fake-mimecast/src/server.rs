@@ -16,16 +16,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::control;
+use crate::generation::Generation;
 use crate::vendor::{Cut, Vendor};
 
 /// Serves until it is dropped, and then takes its connections along.
-pub(crate) async fn serve(listener: TcpListener, vendor: Arc<Vendor>) -> Infallible {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    generation: Generation,
+    vendor: Arc<Vendor>,
+) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(carry(stream, Arc::clone(&vendor)));
+                    connections.spawn(carry(stream, generation, Arc::clone(&vendor)));
                 }
                 // Too many open files: it passes as other connections end.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
@@ -35,15 +40,18 @@ pub(crate) async fn serve(listener: TcpListener, vendor: Arc<Vendor>) -> Infalli
     }
 }
 
-async fn carry(stream: TcpStream, vendor: Arc<Vendor>) {
+async fn carry(stream: TcpStream, generation: Generation, vendor: Arc<Vendor>) {
     // Without it small replies wait for acknowledgements, which would spoil a measurement. It
     // fails only on a connection that is gone already.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let vendor = Arc::clone(&vendor);
-        async move { respond(&vendor, request).await }
+        async move { respond(&vendor, generation, request).await }
     });
-    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // The fake has a clock of its own for the dates.
+    let mut connection = http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service);
     let Err(error) = (&mut connection).await else {
         return;
     };
@@ -56,6 +64,7 @@ async fn carry(stream: TcpStream, vendor: Arc<Vendor>) {
 
 async fn respond(
     vendor: &Vendor,
+    generation: Generation,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
     let (head, body) = request.into_parts();
@@ -65,9 +74,10 @@ async fn respond(
     let reply = if request.uri().path().starts_with(control::PREFIX) {
         control::answer(vendor, &request)
     } else {
-        vendor.answer(&request).await?
+        vendor.answer(generation, &request).await?
     };
-    Ok(reply.into_response())
+    let now = vendor.state().gate.now();
+    Ok(reply.into_response(now))
 }
 
 /// The stream closes when it is dropped; what differs is what the client sees before.

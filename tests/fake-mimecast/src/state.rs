@@ -8,21 +8,21 @@ use hyper::body::Bytes;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::bucket::RateLimit;
 use crate::call::{Call, Operation};
 use crate::credentials::Credentials;
 use crate::fault::Faults;
+use crate::gate::Gate;
 use crate::kind::FaultKind;
-use crate::protocol::{Asked, Authorization, Violation};
-use crate::quota::{Quota, RateLimit};
+use crate::protocol::Asked;
+use crate::quota::{Account, Quota};
 use crate::reply::{Problem, Reply};
 use crate::tenant::{Outcome, Tenant};
-use crate::token::Tokens;
 use crate::vendor::{Cut, Verdict};
+use crate::violation::Violation;
 
 pub(crate) struct State {
-    pub(crate) credentials: Credentials,
-    pub(crate) credentials_refused: bool,
-    pub(crate) tokens: Tokens,
+    pub(crate) gate: Gate,
     pub(crate) tenant: Tenant,
     pub(crate) faults: Faults,
     pub(crate) quota: Quota,
@@ -36,9 +36,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(credentials: Credentials) -> Self {
         Self {
-            credentials,
-            credentials_refused: false,
-            tokens: Tokens::new(),
+            gate: Gate::new(credentials),
             tenant: Tenant::default(),
             faults: Faults::default(),
             quota: Quota::new(),
@@ -65,13 +63,14 @@ impl State {
             }
             None => self.judge(index, asked),
         };
-        (index, self.settle(index, verdict))
+        (index, self.settle(index, asked, verdict))
     }
 
     pub(crate) fn refuse_path(&mut self, request: &Request<Bytes>) -> Reply {
         let violation = Violation::new("there is no such path");
         self.record_violation(request, &violation);
-        self.finish(violation.reply(None))
+        // Nobody asks who comes to a path that is not there.
+        self.finish(violation.reply(None), Account::Stranger)
     }
 
     fn record_violation(&mut self, request: &Request<Bytes>, violation: &Violation) {
@@ -108,7 +107,7 @@ impl State {
         if let Some(kind) = self.faults.take(asked, FaultKind::is_of_transport) {
             return self.strike(kind, index, asked);
         }
-        if let Some(reply) = self.refusal(asked).or_else(|| self.throttling(asked)) {
+        if let Some(reply) = self.refusal(asked) {
             return Verdict::Answer(reply);
         }
         match self.faults.take(asked, |_| true) {
@@ -119,38 +118,19 @@ impl State {
 
     /// What follows a delay. No further fault meets a call that one has already met.
     pub(crate) fn proceed(&mut self, index: usize, asked: &Asked) -> Reply {
-        let reply = self
-            .refusal(asked)
-            .or_else(|| self.throttling(asked))
-            .unwrap_or_else(|| self.execute(index, asked));
+        let reply = self.refusal(asked).unwrap_or_else(|| self.execute(index, asked));
         self.record_reply(index, &reply);
-        self.finish(reply)
+        self.finish(reply, self.gate.account(asked))
     }
 
-    fn refusal(&self, asked: &Asked) -> Option<Reply> {
-        let refused = self.credentials_refused;
-        if asked.operation == Operation::Token {
-            return if refused {
-                Some(Reply::invalid_client())
-            } else {
-                self.credentials.refuse_client(asked)
-            };
-        }
-        match &asked.authorization {
-            Authorization::Signature(_) if refused => Some(Reply::invalid_signature()),
-            Authorization::Signature(authorization) => {
-                self.credentials.refuse_signature(asked, authorization)
-            }
-            Authorization::Bearer(_) if refused => Some(Reply::unauthorized()),
-            Authorization::Bearer(token) => self.tokens.refuse(token, Instant::now()),
-            Authorization::None => Some(Reply::unauthorized()),
-        }
-    }
-
-    /// Tokens are free, so that a limit holds the same number of operations in either generation.
-    fn throttling(&mut self, asked: &Asked) -> Option<Reply> {
-        if asked.operation == Operation::Token || self.quota.take(Instant::now()) {
-            None
+    /// Who is known and refused uses nothing up. A stranger is always refused, and every attempt
+    /// counts.
+    fn refusal(&mut self, asked: &Asked) -> Option<Reply> {
+        let account = self.gate.account(asked);
+        let refusal = self.gate.refuse(asked);
+        let is_free = refusal.is_some() && account != Account::Stranger;
+        if is_free || self.quota.take(account, Instant::now()) {
+            refusal
         } else {
             Some(Reply::throttled())
         }
@@ -158,9 +138,13 @@ impl State {
 
     fn execute(&mut self, index: usize, asked: &Asked) -> Reply {
         let Outcome { reply, applied } = match asked.operation {
-            Operation::RemoveGroupMember => self.tenant.remove_group_member(&asked.item),
+            Operation::RemoveGroupMember => {
+                self.tenant.remove_group_member(asked.generation, &asked.item)
+            }
             Operation::DeleteManagedUrl => self.tenant.delete_managed_url(&asked.item),
-            Operation::Token => Outcome { reply: self.tokens.issue(Instant::now()), applied: true },
+            Operation::Token => {
+                Outcome { reply: self.gate.tokens.issue(Instant::now()), applied: true }
+            }
         };
         self.calls[index].applied = applied;
         reply
@@ -199,14 +183,15 @@ impl State {
             FaultKind::Truncated => {
                 let reply = Reply::done(&json!([asked.item]));
                 self.record_reply(index, &reply);
-                return Verdict::Cut(Cut::Truncated(self.finish(reply).into_half()));
+                let reply = self.finish(reply, self.gate.account(asked));
+                return Verdict::Cut(Cut::Truncated(reply.into_half(self.gate.now())));
             }
             FaultKind::Throttle { reset_milliseconds, retry_after } => {
                 let mut reply = Reply::throttled();
                 reply.rate_limit = Some(RateLimit {
                     remaining: 0,
                     reset_milliseconds,
-                    ..self.quota.rate_limit(Instant::now())
+                    ..self.quota.rate_limit(self.gate.account(asked), Instant::now())
                 });
                 if let Some(retry_after) = retry_after {
                     reply.headers.insert("retry-after".to_owned(), retry_after);
@@ -217,25 +202,17 @@ impl State {
                 Reply::mixed(&asked.item, Problem::new(code, "Ordered by the test"))
             }
             FaultKind::Unauthorised => Reply::invalid_signature(),
-            FaultKind::Expired => Reply::fail(
-                418,
-                None,
-                Problem::new("err_xdk_binding_expired", "AccessKey Has Expired"),
-            ),
-            FaultKind::Forbidden => Reply::flat(
-                403,
-                "app_forbidden",
-                "Resource or method requested does not exist in any product assigned to the application",
-            ),
+            FaultKind::Expired => Reply::binding_expired(),
+            FaultKind::Forbidden => Reply::app_forbidden(),
         };
         Verdict::Answer(answer)
     }
 
-    fn settle(&mut self, index: usize, verdict: Verdict) -> Verdict {
+    fn settle(&mut self, index: usize, asked: &Asked, verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::Answer(reply) => {
                 self.record_reply(index, &reply);
-                Verdict::Answer(self.finish(reply))
+                Verdict::Answer(self.finish(reply, self.gate.account(asked)))
             }
             Verdict::Cut(_) | Verdict::Hang | Verdict::Delay(_) => verdict,
         }
@@ -247,8 +224,8 @@ impl State {
     }
 
     /// Every reply of the vendor says how much of the quota is left.
-    fn finish(&mut self, mut reply: Reply) -> Reply {
-        reply.rate_limit.get_or_insert_with(|| self.quota.rate_limit(Instant::now()));
+    fn finish(&mut self, mut reply: Reply, account: Account) -> Reply {
+        reply.rate_limit.get_or_insert_with(|| self.quota.rate_limit(account, Instant::now()));
         reply
     }
 }

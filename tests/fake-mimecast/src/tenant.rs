@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use serde_json::{Value, json};
 
+use crate::generation::Generation;
 use crate::reply::{Problem, Reply};
 
 /// The outcome of one call.
@@ -18,10 +19,17 @@ pub(crate) struct Outcome {
 pub(crate) struct Tenant {
     /// Members are kept in lower case: the comparison ignores case.
     groups: BTreeMap<String, BTreeSet<String>>,
+    /// Each by the id that it was added with.
     urls: BTreeSet<String>,
+    /// From further ids to the one in `urls`, for URLs that exist.
+    url_aliases: BTreeMap<String, String>,
 }
 
 impl Tenant {
+    pub(crate) fn add_group(&mut self, group: &str) {
+        self.groups.entry(group.to_owned()).or_default();
+    }
+
     pub(crate) fn add_member(&mut self, group: &str, member: &str) {
         self.groups.entry(group.to_owned()).or_default().insert(member.to_lowercase());
     }
@@ -35,18 +43,27 @@ impl Tenant {
     }
 
     pub(crate) fn add_url(&mut self, id: &str) {
-        self.urls.insert(id.to_owned());
+        if !self.url_aliases.contains_key(id) {
+            self.urls.insert(id.to_owned());
+        }
+    }
+
+    /// The caller has made sure that `other_id` names nothing yet.
+    pub(crate) fn add_url_alias(&mut self, id: &str, other_id: &str) {
+        self.add_url(id);
+        let first = self.first_id(id).to_owned();
+        self.url_aliases.insert(other_id.to_owned(), first);
     }
 
     pub(crate) fn has_url(&self, id: &str) -> bool {
-        self.urls.contains(id)
+        self.urls.contains(self.first_id(id))
     }
 
     pub(crate) fn urls(&self) -> &BTreeSet<String> {
         &self.urls
     }
 
-    pub(crate) fn remove_group_member(&mut self, item: &Value) -> Outcome {
+    pub(crate) fn remove_group_member(&mut self, generation: Generation, item: &Value) -> Outcome {
         let group = text(item, "id");
         let address = item.get("emailAddress").and_then(Value::as_str);
         if let Some(address) = address
@@ -60,10 +77,10 @@ impl Tenant {
             ));
         }
         let member = address.unwrap_or_else(|| text(item, "domain")).to_lowercase();
-        // What the live service says to an unknown group id is not known. The fake treats that
-        // group as an empty one, which is the only answer that is backed by a recording.
-        let removed = self.groups.get_mut(group).is_some_and(|members| members.remove(&member));
-        if !removed {
+        let Some(members) = self.groups.get_mut(group) else {
+            return refused(no_such_group(generation, item));
+        };
+        if !members.remove(&member) {
             return refused(Reply::fail(
                 200,
                 Some(item),
@@ -82,7 +99,9 @@ impl Tenant {
     }
 
     pub(crate) fn delete_managed_url(&mut self, item: &Value) -> Outcome {
-        if self.urls.remove(text(item, "id")) {
+        let id = self.first_id(text(item, "id")).to_owned();
+        if self.urls.remove(&id) {
+            self.url_aliases.retain(|_, first| *first != id);
             applied(Reply::done(&json!([])))
         } else {
             // Unlike a group's failure, this one was recorded without a `key`.
@@ -92,6 +111,25 @@ impl Tenant {
                 Problem::new("err_managed_url_not_found", "Managed URL not found"),
             ))
         }
+    }
+
+    fn first_id<'a>(&'a self, id: &'a str) -> &'a str {
+        self.url_aliases.get(id).map_or(id, String::as_str)
+    }
+}
+
+/// Nothing here says that a member is gone.
+fn no_such_group(generation: Generation, item: &Value) -> Reply {
+    match generation {
+        // Nobody has recorded what API 1.0 says.
+        Generation::One => Reply::fail(
+            200,
+            Some(item),
+            Problem::new("err_folder_not_found", "Error folder not found"),
+        ),
+        // Seen with the id of a group that had lost its end. An id that is whole and unknown is
+        // taken to be answered alike.
+        Generation::Two => Reply::empty(400),
     }
 }
 

@@ -46,6 +46,11 @@ impl Tokens {
         )
     }
 
+    /// Whether it was ever issued.
+    pub(crate) fn knows(&self, token: &str) -> bool {
+        self.expiries.contains_key(token)
+    }
+
     /// A revoked token is answered like one whose time is over.
     pub(crate) fn revoke_all(&mut self, now: Instant) {
         for expiry in self.expiries.values_mut() {

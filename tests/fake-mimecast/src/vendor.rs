@@ -4,13 +4,12 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use chrono::Utc;
 use hyper::Request;
 use hyper::body::Bytes;
 use tokio::sync::Notify;
 
-use crate::call::Operation;
 use crate::credentials::Credentials;
+use crate::generation::Generation;
 use crate::protocol::Asked;
 use crate::reply::Reply;
 use crate::state::State;
@@ -59,11 +58,15 @@ impl Vendor {
         self.state.lock().expect("a panic elsewhere has already failed the test")
     }
 
-    pub(crate) async fn answer(&self, request: &Request<Bytes>) -> Result<Reply, Cut> {
-        let Some(operation) = Operation::at(request.uri().path()) else {
+    pub(crate) async fn answer(
+        &self,
+        generation: Generation,
+        request: &Request<Bytes>,
+    ) -> Result<Reply, Cut> {
+        let Some(operation) = generation.operation_at(request.uri().path()) else {
             return Ok(self.state().refuse_path(request));
         };
-        let (asked, violation) = Asked::read(operation, request, Utc::now());
+        let (asked, violation) = Asked::read(generation, operation, request);
         let (index, verdict) = self.state().receive(request, &asked, violation);
         // Only now, so that whoever waits for a call finds it with its reply wherever there is one.
         self.arrival.notify_waiters();

@@ -3,7 +3,7 @@
 use fake_mimecast::{AuthorizationKind, Credentials, FakeMimecast, Operation};
 use serde_json::json;
 
-use crate::client::{ADA, Draft, GROUP, ada_leaves, fake_with_ada, removal_of};
+use crate::client::{ADA, Draft, GROUP, ada_leaves, fake_with_ada, removal_of, token_of};
 
 #[tokio::test]
 async fn a_signed_call_removes_a_member_whatever_the_case_of_its_letters() {
@@ -45,15 +45,32 @@ async fn who_is_not_a_member_is_not_found_and_the_item_is_echoed() {
 }
 
 #[tokio::test]
-async fn an_unknown_group_answers_like_a_group_without_the_member() {
+async fn an_unknown_group_does_not_say_that_the_member_is_gone() {
     let fake = fake_with_ada().await;
-    let answer = Draft::signed(
-        Operation::RemoveGroupMember,
-        &json!({ "id": "another", "emailAddress": ADA }),
-    )
-    .send(&fake)
-    .await;
-    assert_eq!(answer.code(), "err_folder_email_address_not_found");
+    let token = token_of(&fake).await;
+    let item = json!({ "id": "another", "emailAddress": ADA });
+    let operation = Operation::RemoveGroupMember;
+
+    let signed = Draft::signed(operation, &item).send(&fake).await;
+    assert_eq!((signed.status, signed.code()), (200, json!("err_folder_not_found")));
+    assert_eq!(signed.json()["fail"][0]["key"], item);
+    let borne = Draft::bearing(&token, operation, &item).send(&fake).await;
+    assert_eq!((borne.status, borne.body.as_str()), (400, ""));
+    assert_eq!(borne.headers.get("content-type"), None);
+
+    fake.add_group("another");
+    for draft in [Draft::signed(operation, &item), Draft::bearing(&token, operation, &item)] {
+        assert_eq!(draft.send(&fake).await.code(), "err_folder_email_address_not_found");
+    }
+    assert!(fake.calls().iter().all(|call| call.applied == (call.operation == Operation::Token)));
+    assert_eq!(fake.violations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn adding_a_group_again_keeps_its_members() {
+    let fake = fake_with_ada().await;
+    fake.add_group(GROUP);
+    assert!(fake.is_member(GROUP, ADA));
 }
 
 #[tokio::test]
@@ -98,6 +115,30 @@ async fn a_url_is_deleted_once_and_then_not_found_without_a_key() {
 }
 
 #[tokio::test]
+async fn a_url_with_two_ids_is_gone_under_both_whichever_deletes_it() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    for (used, other) in [("first", "second"), ("second", "first")] {
+        fake.add_url_alias("first", "second");
+        assert!(fake.has_url("first") && fake.has_url("second"));
+        let delete = |id| Draft::signed(Operation::DeleteManagedUrl, &json!({ "id": id }));
+        assert_eq!(delete(used).send(&fake).await.json()["fail"], json!([]));
+        assert!(!fake.has_url("first") && !fake.has_url("second"));
+        assert_eq!(delete(other).send(&fake).await.code(), "err_managed_url_not_found");
+        assert_eq!(delete(used).send(&fake).await.code(), "err_managed_url_not_found");
+    }
+    fake.add_url("second");
+    assert!(fake.has_url("second") && !fake.has_url("first"));
+}
+
+#[tokio::test]
+#[should_panic(expected = "\"second\" names a managed URL already")]
+async fn an_id_that_names_a_url_cannot_become_that_of_another() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    fake.add_url("second");
+    fake.add_url_alias("first", "second");
+}
+
+#[tokio::test]
 async fn each_wrong_key_is_refused_as_the_vendor_refuses_it() {
     let right = Credentials::default();
     let signature = (401, "err_xdk_invalid_signature");
@@ -130,7 +171,7 @@ async fn a_call_without_authorization_is_unauthorized() {
 #[tokio::test]
 async fn refused_credentials_are_wrong_in_either_generation_until_they_are_not() {
     let fake = fake_with_ada().await;
-    let token = crate::client::token_of(&fake).await;
+    let token = token_of(&fake).await;
     fake.refuse_credentials(true);
 
     assert_eq!(ada_leaves().send(&fake).await.code(), "err_xdk_invalid_signature");

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast, Operation};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub(crate) const GROUP: &str = "eNo-group";
+/// Of `x-mc-date`.
+pub(crate) const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S UTC";
 pub(crate) const ADA: &str = "ada@example.org";
 
 /// A request that may still be spoilt.
@@ -21,6 +23,8 @@ pub(crate) struct Draft {
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<&'static str, String>,
     pub(crate) body: String,
+    /// Whether it is meant for the address of API 2.0.
+    pub(crate) oauth2: bool,
 }
 
 #[derive(Debug)]
@@ -54,7 +58,7 @@ pub(crate) fn removal_of(member: &str) -> Value {
 /// The stamp of API 1.0 for this moment, with an id that was never used before.
 pub(crate) fn stamp() -> (String, String) {
     static USED: AtomicU64 = AtomicU64::new(0);
-    let date = Utc::now().format("%a, %d %b %Y %H:%M:%S UTC").to_string();
+    let date = Utc::now().format(DATE_FORMAT).to_string();
     let id = format!("request-{}", USED.fetch_add(1, Ordering::Relaxed));
     (date, id)
 }
@@ -66,6 +70,7 @@ impl Draft {
             path: operation.path().to_owned(),
             headers: BTreeMap::from([("content-type", "application/json".to_owned())]),
             body: json!({ "data": [item] }).to_string(),
+            oauth2: operation == Operation::Token,
         }
     }
 
@@ -84,7 +89,8 @@ impl Draft {
     }
 
     pub(crate) fn bearing(token: &str, operation: Operation, item: &Value) -> Self {
-        Self::of(operation, item).with("authorization", format!("Bearer {token}"))
+        let bearing = Self::of(operation, item).with("authorization", format!("Bearer {token}"));
+        Self { oauth2: true, ..bearing }
     }
 
     pub(crate) fn token(client_id: &str, client_secret: &str) -> Self {
@@ -102,7 +108,13 @@ impl Draft {
             path: format!("/_fake/{path}"),
             headers: BTreeMap::new(),
             body: body.to_string(),
+            oauth2: false,
         }
+    }
+
+    /// The same to the address of the other generation.
+    pub(crate) fn misdirected(self) -> Self {
+        Self { oauth2: !self.oauth2, ..self }
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -122,8 +134,17 @@ impl Draft {
 
     /// One exchange on a connection of its own.
     pub(crate) async fn send_to(&self, address: SocketAddr) -> io::Result<Answer> {
+        let closing = self.clone().with("connection", "close");
+        closing.send_over(TcpStream::connect(address).await?).await
+    }
+
+    /// One exchange, and then whatever else comes until the connection is closed.
+    pub(crate) async fn send_over(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) -> io::Result<Answer> {
         let mut request = format!(
-            "{} {} HTTP/1.1\r\nhost: fake\r\nconnection: close\r\ncontent-length: {}\r\n",
+            "{} {} HTTP/1.1\r\nhost: fake\r\ncontent-length: {}\r\n",
             self.method,
             self.path,
             self.body.len()
@@ -133,19 +154,23 @@ impl Draft {
         }
         request += "\r\n";
         request += &self.body;
-        let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await?;
         parse(&reply).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
     pub(crate) async fn send(&self, fake: &FakeMimecast) -> Answer {
-        self.send_to(fake.address()).await.expect("a reply came")
+        self.send_to(self.address_at(fake)).await.expect("a reply came")
     }
 
     pub(crate) async fn fail_to_send(&self, fake: &FakeMimecast) -> io::ErrorKind {
-        self.send_to(fake.address()).await.expect_err("no reply came").kind()
+        self.send_to(self.address_at(fake)).await.expect_err("no reply came").kind()
+    }
+
+    pub(crate) fn address_at(&self, fake: &FakeMimecast) -> SocketAddr {
+        if self.oauth2 { fake.oauth2_address() } else { fake.address() }
     }
 }
 
@@ -167,6 +192,17 @@ pub(crate) async fn fake_with_ada() -> FakeMimecast {
 /// A signed removal of the one member.
 pub(crate) fn ada_leaves() -> Draft {
     Draft::signed(Operation::RemoveGroupMember, &removal_of(ADA))
+}
+
+/// The same with another date, which is signed.
+pub(crate) fn ada_leaves_at(date: &str) -> Draft {
+    let (_, id) = stamp();
+    let path = Operation::RemoveGroupMember.path();
+    let authorization = Credentials::default().authorization(date, &id, path);
+    ada_leaves()
+        .with("authorization", authorization)
+        .with("x-mc-req-id", id)
+        .with("x-mc-date", date)
 }
 
 fn parse(reply: &str) -> Option<Answer> {

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::client::{ADA, Answer, Draft, GROUP, ada_leaves, fake_with_ada, removal_of};
+use crate::client::{ADA, Answer, Draft, GROUP, ada_leaves, fake_with_ada, removal_of, token_of};
 
-async fn start(flags: &[&str]) -> (Child, SocketAddr) {
+/// Gives the addresses of API 1.0 and of API 2.0.
+async fn start(flags: &[&str]) -> (Child, SocketAddr, SocketAddr) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_fake-mimecast"))
         .args(flags)
         .stdout(Stdio::piped())
@@ -18,18 +19,15 @@ async fn start(flags: &[&str]) -> (Child, SocketAddr) {
         .spawn()
         .expect("the program was built");
     let stdout = program.stdout.take().expect("stdout is piped");
-    let line = BufReader::new(stdout)
-        .lines()
-        .next_line()
-        .await
-        .expect("stdout is text")
-        .expect("the program says where it listens");
-    let address = line
-        .strip_prefix("listening on http://")
-        .expect("the line has its firm form")
-        .parse()
-        .expect("the line ends with an address");
-    (program, address)
+    let mut lines = BufReader::new(stdout).lines();
+    let mut addresses = Vec::new();
+    for start in ["listening on http://", "listening for API 2.0 on http://"] {
+        let line = lines.next_line().await.expect("stdout is text");
+        let line = line.expect("the program says where it listens");
+        let address = line.strip_prefix(start).expect("the line has its firm form");
+        addresses.push(address.parse().expect("the line ends with an address"));
+    }
+    (program, addresses[0], addresses[1])
 }
 
 async fn control(method: &'static str, path: &str, body: &Value, fake: SocketAddr) -> Answer {
@@ -38,7 +36,7 @@ async fn control(method: &'static str, path: &str, body: &Value, fake: SocketAdd
 
 #[tokio::test]
 async fn a_script_can_do_what_a_test_can() {
-    let (mut program, fake) = start(&["--access-key", "another"]).await;
+    let (mut program, fake, oauth2) = start(&["--access-key", "another"]).await;
     let credentials = control("GET", "credentials", &Value::Null, fake).await;
     let credentials: Credentials = serde_json::from_value(credentials.json()).expect("credentials");
     assert_eq!(
@@ -48,9 +46,16 @@ async fn a_script_can_do_what_a_test_can() {
     let remove = || Draft::signed_by(&credentials, Operation::RemoveGroupMember, &removal_of(ADA));
 
     for (path, body) in [
+        ("groups", json!({ "id": "empty" })),
         ("members", json!({ "group": GROUP, "member": ADA })),
         ("urls", json!({ "id": "url-1" })),
         ("limit", json!({ "calls": 100, "window_milliseconds": 60_000 })),
+        (
+            "limit",
+            json!({
+                "operation": "remove_group_member", "calls": 50, "window_milliseconds": 60_000,
+            }),
+        ),
         (
             "faults",
             json!({
@@ -65,15 +70,23 @@ async fn a_script_can_do_what_a_test_can() {
     }
     let throttled = remove().send_to(fake).await.expect("a reply came");
     assert_eq!(throttled.status, 429);
-    assert_eq!(throttled.headers["x-ratelimit-limit"], "100");
-    let members = control("GET", "members", &Value::Null, fake).await;
-    assert_eq!(members.json(), json!({ GROUP: [ADA] }));
+    assert_eq!(throttled.headers["x-ratelimit-limit"], "50");
+    // The other address leads to the same tenant.
+    let members = control("GET", "members", &Value::Null, oauth2).await;
+    assert_eq!(members.json(), json!({ GROUP: [ADA], "empty": [] }));
     let urls = control("GET", "urls", &Value::Null, fake).await;
     assert_eq!(urls.json(), json!(["url-1"]));
 
     assert_eq!(control("DELETE", "faults", &Value::Null, fake).await.status, 204);
     let removed = remove().send_to(fake).await.expect("a reply came");
     assert_eq!(removed.status, 200);
+    let url = json!({ "id": "url-1" });
+    let delete = Draft::signed_by(&credentials, Operation::DeleteManagedUrl, &url);
+    let deleted = delete.send_to(fake).await.expect("a reply came");
+    assert_eq!(deleted.headers["x-ratelimit-limit"], "100");
+    control("POST", "keys", &json!({ "expire": true }), fake).await;
+    let expired = remove().send_to(fake).await.expect("a reply came");
+    assert_eq!(expired.status, 418);
     control("POST", "credentials", &json!({ "refuse": true }), fake).await;
     let refused = remove().send_to(fake).await.expect("a reply came");
     assert_eq!(refused.status, 401);
@@ -81,7 +94,7 @@ async fn a_script_can_do_what_a_test_can() {
     let calls = control("GET", "calls", &Value::Null, fake).await;
     let calls: Vec<Call> = serde_json::from_value(calls.json()).expect("calls");
     let statuses: Vec<Option<u16>> = calls.iter().map(|call| call.status).collect();
-    assert_eq!(statuses, [Some(429), Some(200), Some(401)]);
+    assert_eq!(statuses, [Some(429), Some(200), Some(200), Some(418), Some(401)]);
     let violations = control("GET", "violations", &Value::Null, fake).await;
     assert_eq!(violations.json(), json!([]));
 
@@ -89,6 +102,17 @@ async fn a_script_can_do_what_a_test_can() {
     let terminated = Command::new("kill").arg(&pid).status().await;
     assert!(terminated.expect("kill is there").success());
     assert!(program.wait().await.expect("the program ends").success());
+}
+
+#[tokio::test]
+async fn a_script_can_withhold_products() {
+    let fake = fake_with_ada().await;
+    let none = json!({ "operations": [] });
+    let control = control("POST", "products", &none, fake.oauth2_address()).await;
+    assert_eq!(control.status, 204);
+    let token = token_of(&fake).await;
+    let call = Draft::bearing(&token, Operation::RemoveGroupMember, &removal_of(ADA));
+    assert_eq!(call.send(&fake).await.status, 403);
 }
 
 #[tokio::test]

@@ -1,21 +1,10 @@
 //! What a well-behaved client never sends.
 
-use chrono::{TimeDelta, Utc};
-use fake_mimecast::{Credentials, FakeMimecast, Operation};
+use chrono::Utc;
+use fake_mimecast::{FakeMimecast, Operation};
 use serde_json::json;
 
-use crate::client::{ADA, Draft, GROUP, ada_leaves, fake_with_ada, stamp};
-
-/// Right in everything but its date.
-fn dated(date: &str) -> Draft {
-    let credentials = Credentials::default();
-    let (_, id) = stamp();
-    let path = Operation::RemoveGroupMember.path();
-    ada_leaves()
-        .with("authorization", credentials.authorization(date, &id, path))
-        .with("x-mc-req-id", id)
-        .with("x-mc-date", date)
-}
+use crate::client::{ADA, Draft, GROUP, ada_leaves, ada_leaves_at, fake_with_ada};
 
 async fn assert_violation(draft: &Draft, part: &str, fake: &FakeMimecast) {
     let before = fake.violations().len();
@@ -32,7 +21,6 @@ async fn each_breach_of_the_protocol_is_a_400_and_is_recorded() {
     let fake = fake_with_ada().await;
     let url = |item| Draft::signed(Operation::DeleteManagedUrl, &item);
     let member = |item| Draft::signed(Operation::RemoveGroupMember, &item);
-    let an_hour_ago = Utc::now() - TimeDelta::hours(1);
     let elsewhere = Draft { path: "/api/elsewhere".to_owned(), ..ada_leaves() };
     let get = Draft { method: "GET", ..ada_leaves() };
     let cases = [
@@ -58,9 +46,11 @@ async fn each_breach_of_the_protocol_is_a_400_and_is_recorded() {
         (ada_leaves().without("x-mc-req-id"), "x-mc-req-id is missing"),
         (ada_leaves().without("x-mc-date"), "x-mc-date is missing"),
         (ada_leaves().without("x-mc-app-id"), "x-mc-app-id is missing"),
-        (dated(&an_hour_ago.format("%a, %d %b %Y %H:%M:%S UTC").to_string()), "15 minutes"),
-        (dated(&Utc::now().to_rfc3339()), "another format"),
-        (dated(&Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string()), "another format"),
+        (ada_leaves_at(&Utc::now().to_rfc3339()), "another format"),
+        (
+            ada_leaves_at(&Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+            "another format",
+        ),
         (Draft::token("x", "y").with("content-type", "application/json"), "Content-Type"),
         (Draft::token("x", "y").body("grant_type=password"), "grant_type"),
     ];
