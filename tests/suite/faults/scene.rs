@@ -136,12 +136,12 @@ impl Scene {
     /// Publishes one message; with its confirm it is in the ledger.
     pub async fn publish_one(&mut self, kind: Kind) {
         let message = Message { kind, number: self.ledger.next_number() };
-        if kind.may_be_applied() {
-            for item in message.items() {
-                match message.is_unblocking() {
-                    true => self.fake.add_url(&item),
-                    false => self.fake.add_member(&item, &message.address()),
-                }
+        for item in message.items() {
+            match (message.is_unblocking(), kind.may_be_applied()) {
+                (true, true) => self.fake.add_url(&item),
+                (false, true) => self.fake.add_member(&item, &message.address()),
+                (false, false) => self.fake.add_group(&item),
+                (true, false) => {}
             }
         }
         let properties =

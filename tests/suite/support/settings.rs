@@ -12,14 +12,14 @@ pub type Variables = BTreeMap<String, String>;
 /// API 1.0, with the keys that `fake` accepts.
 pub fn hmac(fake: &FakeMimecast) -> Variables {
     let mut variables = hmac_without_url();
-    variables.extend(common(fake));
+    variables.extend(common(&fake.base_url()));
     variables
 }
 
 /// API 2.0, with the client that `fake` accepts.
 pub fn oauth2(fake: &FakeMimecast) -> Variables {
     let mut variables = oauth2_without_url();
-    variables.extend(common(fake));
+    variables.extend(common(&fake.oauth2_url()));
     variables
 }
 
@@ -57,9 +57,9 @@ pub fn read(variables: &Variables) -> Result<Settings, Vec<Mistake>> {
     Settings::read(Sources::gather([], environment, None))
 }
 
-fn common(fake: &FakeMimecast) -> Variables {
+fn common(base_url: &str) -> Variables {
     Variables::from([
-        named("MIMECAST__BASE_URL", &fake.base_url()),
+        named("MIMECAST__BASE_URL", base_url),
         named("ADMIN__LISTEN", "127.0.0.1:0"),
         named("RETRY__INITIAL_DELAY", "1ms"),
         named("RETRY__MAX_DELAY", "5ms"),

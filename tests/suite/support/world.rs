@@ -52,8 +52,9 @@ impl World {
         World { vhost, fake, daemon, variables }
     }
 
-    /// Publishes an offboarding as a CloudEvent.
+    /// Publishes an offboarding as a CloudEvent, from groups that there are.
     pub async fn offboard(&self, id: &str, address: &str, groups: &[&str]) {
+        groups.iter().for_each(|group| self.fake.add_group(group));
         let event = json!({
             "specversion": "1.0", "id": id, "source": "/hr", "type": "user.offboarded",
             "time": chrono::Utc::now().to_rfc3339(),

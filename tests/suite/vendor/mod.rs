@@ -53,6 +53,8 @@ impl Pair {
     ) -> Pair {
         install_crypto_provider();
         let fake = FakeMimecast::start(Credentials::default()).await;
+        // The one that Ada is taken out of, a member or not.
+        fake.add_group("group-1");
         let mut variables = generation(&fake);
         variables.extend(own.iter().map(|(name, value)| named(name, value)));
         let settings = settings::read(&variables).unwrap();
