@@ -2,7 +2,8 @@
 //!
 //! [`FakeMimecast`] serves both generations of the API at once on the loopback interface, each at an
 //! address of its own: API 1.0 takes signed requests only, API 2.0 hands out tokens and takes
-//! requests that bear them. Behind both is one tenant. The fake works out signatures and keeps tokens by itself, without any of the daemon's code,
+//! requests that bear them. Behind both is one tenant. They speak plain HTTP, or TLS with a
+//! certificate of the test's. The fake works out signatures and keeps tokens by itself, without any of the daemon's code,
 //! so that both must have understood the vendor in the same way for a call to pass. Anything that a
 //! well-behaved client never does is recorded as a violation. Faults are ordered in advance:
 //!
@@ -53,11 +54,13 @@ mod violation;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 pub use call::{AuthorizationKind, Call, Operation};
 pub use credentials::Credentials;
@@ -67,11 +70,14 @@ pub use kind::FaultKind;
 use generation::Generation;
 use vendor::Vendor;
 
+const FREE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A running fake. It serves until it is dropped.
 pub struct FakeMimecast {
     vendor: Arc<Vendor>,
     address: SocketAddr,
     oauth2_address: SocketAddr,
+    is_tls: bool,
     servers: [JoinHandle<Infallible>; 2],
 }
 
@@ -82,7 +88,7 @@ impl FakeMimecast {
     ///
     /// If there are no free ports, or the secret key is not base64.
     pub async fn start(credentials: Credentials) -> Self {
-        Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), credentials)
+        Self::bind([FREE; 2], credentials, None)
             .await
             .expect("the loopback interface has free ports and the secret key is base64")
     }
@@ -106,6 +112,27 @@ impl FakeMimecast {
         oauth2_address: SocketAddr,
         credentials: Credentials,
     ) -> io::Result<Self> {
+        Self::bind([address, oauth2_address], credentials, None).await
+    }
+
+    /// Starts on two free ports of the loopback interface, where it speaks TLS only.
+    ///
+    /// The URLs name `localhost`; for another name that the certificate holds there are the ports.
+    ///
+    /// # Panics
+    ///
+    /// If there are no free ports, or the secret key is not base64.
+    pub async fn start_with_tls(credentials: Credentials, tls: Arc<ServerConfig>) -> Self {
+        Self::bind([FREE; 2], credentials, Some(tls))
+            .await
+            .expect("the loopback interface has free ports and the secret key is base64")
+    }
+
+    async fn bind(
+        [address, oauth2_address]: [SocketAddr; 2],
+        credentials: Credentials,
+        tls: Option<Arc<ServerConfig>>,
+    ) -> io::Result<Self> {
         if !credentials.secret_key_is_base64() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -115,12 +142,15 @@ impl FakeMimecast {
         let listener = TcpListener::bind(address).await?;
         let oauth2_listener = TcpListener::bind(oauth2_address).await?;
         let vendor = Arc::new(Vendor::new(credentials));
+        let tls = tls.map(TlsAcceptor::from);
         Ok(Self {
             address: listener.local_addr()?,
             oauth2_address: oauth2_listener.local_addr()?,
+            is_tls: tls.is_some(),
             servers: [(listener, Generation::One), (oauth2_listener, Generation::Two)].map(
                 |(listener, generation)| {
-                    tokio::spawn(server::serve(listener, generation, Arc::clone(&vendor)))
+                    let vendor = Arc::clone(&vendor);
+                    tokio::spawn(server::serve(listener, tls.clone(), generation, vendor))
                 },
             ),
             vendor,
@@ -137,14 +167,15 @@ impl FakeMimecast {
         }
     }
 
-    /// Where API 1.0 is: `http://127.0.0.1:PORT`
+    /// Where API 1.0 is: `http://127.0.0.1:PORT`, or `https://localhost:PORT` with TLS.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url(self.address)
     }
 
-    /// Where API 2.0 is, tokens included: `http://127.0.0.1:PORT`
+    /// Where API 2.0 is, tokens included: `http://127.0.0.1:PORT`, or `https://localhost:PORT` with
+    /// TLS.
     pub fn oauth2_url(&self) -> String {
-        format!("http://{}", self.oauth2_address)
+        self.url(self.oauth2_address)
     }
 
     /// The address that API 1.0 listens on.
@@ -155,6 +186,14 @@ impl FakeMimecast {
     /// The address that API 2.0 listens on.
     pub fn oauth2_address(&self) -> SocketAddr {
         self.oauth2_address
+    }
+
+    fn url(&self, address: SocketAddr) -> String {
+        if self.is_tls {
+            format!("https://localhost:{}", address.port())
+        } else {
+            format!("http://{address}")
+        }
     }
 }
 

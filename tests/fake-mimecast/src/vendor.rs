@@ -21,7 +21,7 @@ pub(crate) struct Vendor {
 }
 
 /// A connection that ends without a whole reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Cut {
     Closed,
     Reset,

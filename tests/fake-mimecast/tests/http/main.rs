@@ -9,5 +9,6 @@ mod faults;
 mod generations;
 mod life;
 mod quota;
+mod tls;
 mod tokens;
 mod violations;
