@@ -3,7 +3,7 @@
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::settings::{self, Variables, named};
 use crate::support::world::World;
-use fake_mimecast::{Credentials, FakeMimecast};
+use fake_mimecast::{Credentials, FakeMimecast, Operation};
 use tokio::process::Command;
 
 #[tokio::test]
@@ -74,6 +74,35 @@ async fn what_is_away_or_refuses_us_is_a_failure_and_the_rest_is_still_looked_at
     let refused = "failure  vendor remove_group_member: err_xdk_invalid_signature";
     assert!(lines.iter().any(|line| line.starts_with(refused)), "{lines:?}");
     assert!(lines.iter().all(|line| !line.contains("canary")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_a_failure_that_says_by_how_much() {
+    for ahead in [5 * 60, -5 * 60] {
+        let fake = FakeMimecast::start(Credentials::default()).await;
+        fake.set_clock_ahead(chrono::TimeDelta::seconds(ahead));
+        let mut variables = settings::hmac(&fake);
+        variables.extend([named("AMQP__URL", "amqp://127.0.0.1:1")]);
+        let (code, lines) = check(&variables, &[]).await;
+        assert_eq!(code, Some(1));
+        let clock = lines.iter().find(|line| line.contains("  clock: ")).unwrap();
+        assert!(clock.starts_with("failure  clock: differs from the vendor's by "), "{clock}");
+        let seconds = clock.split_whitespace().find_map(|word| word.parse::<i64>().ok()).unwrap();
+        assert!((seconds - ahead).abs() < 30, "{clock}");
+    }
+}
+
+#[tokio::test]
+async fn an_operation_that_the_application_lacks_is_a_failure_of_that_operation_alone() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    fake.products(&[Operation::RemoveGroupMember]);
+    let mut variables = settings::oauth2(&fake);
+    variables.extend([named("AMQP__URL", "amqp://127.0.0.1:1")]);
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(1));
+    let starts = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    assert!(starts("ok       vendor remove_group_member: "), "{lines:?}");
+    assert!(starts("failure  vendor delete_managed_url: app_forbidden"), "{lines:?}");
 }
 
 #[tokio::test]

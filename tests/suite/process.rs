@@ -13,10 +13,15 @@ async fn a_stop_in_mid_request_finishes_settles_and_ends_with_0() {
     for signal in ["TERM", "INT"] {
         let mut world = World::hmac().await;
         world.fake.add_url("entry-1");
-        world.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 500 }));
+        world.fake.inject(Fault::next(FaultKind::Hold));
         world.unblock("e-1", "entry-1").await;
         world.fake.wait_for_calls(1, DEADLINE).await;
         world.daemon.signal(signal);
+        eventually("the signal is heard", async || {
+            world.daemon.logged("stopping, finishing what is in work").first().cloned()
+        })
+        .await;
+        world.fake.release();
         assert_eq!(world.daemon.ended().await, Some(0));
         assert!(!world.fake.has_url("entry-1"));
         world.vhost.wait_for_depth(UNBLOCK, 0).await;

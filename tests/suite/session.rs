@@ -20,7 +20,7 @@ async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
     let relay = Relay::to(Node::shared().authority()).await;
     let world = World::by(&relay.authority(), &[]).await;
     world.fake.add_url("entry-1");
-    world.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 500 }));
+    world.fake.inject(Fault::next(FaultKind::Hold));
     world.unblock("e-1", "entry-1").await;
     world.fake.wait_for_calls(1, DEADLINE).await;
     relay.cut();
@@ -28,7 +28,9 @@ async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
     let settled = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
     world.daemon.wait_for_metric(settled, 1.0).await;
     assert!(!world.fake.has_url("entry-1"));
-    // The first handling went on to its end, and its ack had nowhere to go.
+    // The first handling goes on to its end, and its ack has nowhere to go.
+    assert_eq!(world.daemon.metric("eventd_settle_lost_total").await, 0.0);
+    world.fake.release();
     world.daemon.wait_for_metric("eventd_settle_lost_total", 1.0).await;
     world.daemon.wait_for_metric("eventd_amqp_connections_total", 2.0).await;
     world.daemon.wait_for_metric("eventd_amqp_connected", 1.0).await;

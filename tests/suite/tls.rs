@@ -78,6 +78,26 @@ async fn tls_with_a_password_or_a_certificate_works_and_each_mistake_is_told_in_
 }
 
 #[tokio::test]
+async fn a_ca_of_ones_own_is_trusted_beside_the_systems_and_not_in_place_of_them() {
+    let secure = Secure::start(Duration::days(1)).await;
+    let other = tempfile::tempdir().unwrap();
+    Authority::new().write_server(other.path(), Duration::days(1));
+    let ca = |folder: &Path| text(&folder.join("ca.pem")).to_owned();
+    let good = secure.variables("guest:guest@");
+    for (system, own) in [
+        (Some(ca(secure.folder.path())), None),
+        (Some(ca(secure.folder.path())), Some(ca(other.path()))),
+        (Some(ca(other.path())), Some(ca(secure.folder.path()))),
+    ] {
+        let mut variables = good.clone();
+        variables.remove("EVENTD_AMQP__TLS__CA_FILE");
+        variables.extend(system.map(|file| ("SSL_CERT_FILE".to_owned(), file)));
+        variables.extend(own.map(|file| named("AMQP__TLS__CA_FILE", &file)));
+        Daemon::start(&variables).await.wait_until_ready().await;
+    }
+}
+
+#[tokio::test]
 async fn an_expired_certificate_is_told_in_one_line() {
     let secure = Secure::start(-Duration::days(1)).await;
     expect(&secure.variables("guest:guest@"), "certificate expired").await;

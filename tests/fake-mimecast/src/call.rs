@@ -54,7 +54,7 @@ pub struct Call {
     pub operation: Operation,
     /// The one item of `data`; null where there was none, and always for the token endpoint.
     pub item: Value,
-    /// The header `x-mc-req-id`.
+    /// The header `x-mc-req-id`, or `x-request-id`.
     pub request_id: Option<String>,
     /// How the request asked to be let in.
     pub authorization_kind: AuthorizationKind,

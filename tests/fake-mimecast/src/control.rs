@@ -65,6 +65,10 @@ struct Limit {
 pub(crate) fn answer(vendor: &Vendor, request: &Request<Bytes>) -> Reply {
     let path = &request.uri().path()[PREFIX.len()..];
     let outcome = match request.method().as_str() {
+        "POST" if path == "release" => {
+            vendor.release();
+            Ok(Some(Reply::empty(204)))
+        }
         "POST" => order(vendor, path, request),
         "GET" => Ok(show(&vendor.state(), path)),
         "DELETE" if path == "faults" => {

@@ -72,6 +72,8 @@ pub enum FaultKind {
         /// How long.
         milliseconds: u64,
     },
+    /// The call is executed when `release` lets it go, unless the client has gone away by then.
+    Hold,
     /// The connection is reset.
     Reset,
     /// The call is executed, but the connection is closed without a reply.
@@ -146,6 +148,7 @@ impl FaultKind {
             | Self::NotJson
             | Self::Hang
             | Self::Delay { .. }
+            | Self::Hold
             | Self::Reset
             | Self::LoseReply
             | Self::Truncated
@@ -169,6 +172,7 @@ impl FaultKind {
             | Self::NotJson
             | Self::Hang
             | Self::Delay { .. }
+            | Self::Hold
             | Self::Reset
             | Self::LoseReply
             | Self::Truncated
@@ -183,7 +187,7 @@ impl FaultKind {
     /// Whether it strikes before anybody looks at the credentials.
     pub(crate) fn is_of_transport(&self) -> bool {
         match self {
-            Self::Hang | Self::Delay { .. } | Self::Reset | Self::Truncated => true,
+            Self::Hang | Self::Delay { .. } | Self::Hold | Self::Reset | Self::Truncated => true,
             Self::Status { .. }
             | Self::Fail { .. }
             | Self::FlatFail { .. }

@@ -85,6 +85,11 @@ impl FakeMimecast {
         self.vendor.state().faults.clear();
     }
 
+    /// Lets go the calls that a fault of [`FaultKind::Hold`](crate::FaultKind::Hold) holds by now.
+    pub fn release(&self) {
+        self.vendor.release();
+    }
+
     /// Answers all calls as if their credentials were wrong, or stops doing so.
     pub fn refuse_credentials(&self, refuse: bool) {
         self.vendor.state().gate.credentials_refused = refuse;

@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! A request is looked at in this order: violations; faults of the transport (`Hang`, `Delay`,
+//! A request is looked at in this order: violations; faults of the transport (`Hang`, `Delay`, `Hold`,
 //! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself. Who
 //! is known and refused uses nothing of the quota up; who is not known has a quota of its own.
 //!

@@ -51,7 +51,8 @@ impl Asked {
             item,
             authorization: Authorization::of(request),
             app_id: header(request, "x-mc-app-id"),
-            request_id: header(request, "x-mc-req-id"),
+            // API 2.0 asks for none; clients send theirs under either name.
+            request_id: header(request, "x-mc-req-id").or_else(|| header(request, "x-request-id")),
             date: header(request, "x-mc-date"),
             form: match operation {
                 Operation::Token => form_urlencoded::parse(request.body()).into_owned().collect(),

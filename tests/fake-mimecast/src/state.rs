@@ -175,6 +175,7 @@ impl State {
             FaultKind::Delay { milliseconds } => {
                 return Verdict::Delay(Duration::from_millis(milliseconds));
             }
+            FaultKind::Hold => return Verdict::Hold,
             FaultKind::Reset => return Verdict::Cut(Cut::Reset),
             FaultKind::LoseReply => {
                 self.execute(index, asked);
@@ -214,7 +215,7 @@ impl State {
                 self.record_reply(index, &reply);
                 Verdict::Answer(self.finish(reply, self.gate.account(asked)))
             }
-            Verdict::Cut(_) | Verdict::Hang | Verdict::Delay(_) => verdict,
+            Verdict::Cut(_) | Verdict::Hang | Verdict::Delay(_) | Verdict::Hold => verdict,
         }
     }
 

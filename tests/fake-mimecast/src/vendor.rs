@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::credentials::Credentials;
 use crate::generation::Generation;
@@ -18,6 +18,8 @@ pub(crate) struct Vendor {
     state: Mutex<State>,
     /// Told about each call that arrives.
     pub(crate) arrival: Notify,
+    /// How often held calls were let go.
+    releases: watch::Sender<u64>,
 }
 
 /// A connection that ends without a whole reply.
@@ -47,11 +49,21 @@ pub(crate) enum Verdict {
     Cut(Cut),
     Hang,
     Delay(Duration),
+    Hold,
 }
 
 impl Vendor {
     pub(crate) fn new(credentials: Credentials) -> Self {
-        Self { state: Mutex::new(State::new(credentials)), arrival: Notify::new() }
+        Self {
+            state: Mutex::new(State::new(credentials)),
+            arrival: Notify::new(),
+            releases: watch::Sender::new(0),
+        }
+    }
+
+    /// Lets go the calls that are held by now.
+    pub(crate) fn release(&self) {
+        self.releases.send_modify(|releases| *releases += 1);
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -67,6 +79,8 @@ impl Vendor {
             return Ok(self.state().refuse_path(request));
         };
         let (asked, violation) = Asked::read(generation, operation, request);
+        // Made before anybody can know of the call, so that no release is missed.
+        let mut releases = self.releases.subscribe();
         let (index, verdict) = self.state().receive(request, &asked, violation);
         // Only now, so that whoever waits for a call finds it with its reply wherever there is one.
         self.arrival.notify_waiters();
@@ -77,6 +91,10 @@ impl Vendor {
             Verdict::Hang => std::future::pending().await,
             Verdict::Delay(delay) => {
                 tokio::time::sleep(delay).await;
+                Ok(self.state().proceed(index, &asked))
+            }
+            Verdict::Hold => {
+                releases.changed().await.expect("the sender is our own");
                 Ok(self.state().proceed(index, &asked))
             }
         }

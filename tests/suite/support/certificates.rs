@@ -4,7 +4,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
 /// A CA of one's own.
@@ -25,7 +29,23 @@ impl Authority {
     /// Writes what a broker needs into `folder`: `ca.pem`, `server.pem` and `server.key`, valid
     /// until `end` from now.
     pub fn write_server(&self, folder: &Path, end: Duration) {
-        let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).unwrap();
+        self.write_server_of(folder, &["localhost", "127.0.0.1"], end);
+    }
+
+    /// Writes the same for a server of these names, and gives what the server itself needs.
+    pub fn serve(&self, folder: &Path, names: &[&str], end: Duration) -> Arc<ServerConfig> {
+        self.write_server_of(folder, names, end);
+        let read = |name: &str| folder.join(name);
+        let certificates = CertificateDer::pem_file_iter(read("server.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_file(read("server.key")).unwrap();
+        let certificates = certificates.map(Result::unwrap).collect();
+        let config = ServerConfig::builder().with_no_client_auth();
+        Arc::new(config.with_single_cert(certificates, key).unwrap())
+    }
+
+    fn write_server_of(&self, folder: &Path, names: &[&str], end: Duration) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
         params.not_before = OffsetDateTime::now_utc() - Duration::days(30);
         params.not_after = OffsetDateTime::now_utc() + end;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

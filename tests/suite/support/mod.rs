@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod daemon;
 pub mod disturbed;
 pub mod node;
+pub mod proxy;
 pub mod relay;
 pub mod settings;
 pub mod wire;

@@ -1,6 +1,7 @@
 //! Every fault that the fake knows: what it comes to and after how many attempts.
 
 use super::{ATTEMPTS, BOTH, Pair, delete, remove_ada};
+use crate::support::DEADLINE;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use std::collections::BTreeMap;
 
@@ -132,6 +133,37 @@ async fn a_vendor_that_is_not_there_is_a_passing_fault() {
     let pair = Pair::with(BOTH[0], &[ATTEMPTS, ("MIMECAST__BASE_URL", &url)]).await;
     let (outcome, history) = pair.execute(&remove_ada()).await;
     assert_eq!((&*outcome, history.attempts), ("unavailable connect", 3));
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_take_the_connection_is_given_up_soon() {
+    // Room for one connection that nobody accepts: whoever comes after it gets no answer at all.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _taken = tokio::net::TcpStream::connect(address).await.unwrap();
+    let own = [
+        ATTEMPTS,
+        ("MIMECAST__BASE_URL", &*format!("http://{address}")),
+        ("MIMECAST__CONNECT_TIMEOUT", "100ms"),
+        ("MIMECAST__TIMEOUT", "4m"),
+    ];
+    let pair = Pair::with(BOTH[0], &own).await;
+    let (outcome, history) =
+        tokio::time::timeout(DEADLINE, pair.execute(&remove_ada())).await.expect("it gives up");
+    assert_eq!((&*outcome, history.attempts), ("unavailable timeout", 3));
+}
+
+#[tokio::test]
+async fn a_reply_may_take_longer_than_a_connection() {
+    let own = [ATTEMPTS, ("MIMECAST__CONNECT_TIMEOUT", "1s")];
+    for generation in BOTH {
+        let pair = Pair::with(generation, &own).await;
+        pair.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 1_500 }));
+        let (outcome, history) = pair.execute(&remove_ada()).await;
+        assert_eq!((&*outcome, history.attempts), ("already_gone", 1));
+    }
 }
 
 #[tokio::test]

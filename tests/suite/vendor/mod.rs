@@ -3,6 +3,7 @@
 
 mod calls;
 mod faults;
+mod tls;
 mod tokens;
 mod waits;
 

@@ -1,6 +1,7 @@
 //! The tokens of API 2.0: fetched once, renewed in time, renewed after a refusal.
 
 use super::{ATTEMPTS, Pair, delete, remove_ada};
+use crate::support::DEADLINE;
 use crate::support::settings::oauth2;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use serde_json::json;
@@ -109,6 +110,42 @@ async fn no_fault_of_the_token_endpoint_is_the_items_fault() {
         assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone", "{kind:?}");
         assert_eq!(pair.fake.violations(), [""; 0]);
     }
+}
+
+#[tokio::test]
+async fn a_token_is_taken_from_a_success_only() {
+    let grant = json!({"access_token": "CANARY-token-1", "expires_in": 1799}).to_string();
+    for (status, expected) in [
+        (400, "unauthorised http_400"),
+        (403, "unauthorised http_403"),
+        (500, "unavailable http_500"),
+        (302, "unavailable http_302"),
+    ] {
+        let pair = Pair::new(oauth2).await;
+        let kind = reply(status, grant.clone());
+        pair.fake.inject(Fault::always(kind).for_operation(Operation::Token));
+        assert_eq!(pair.execute(&remove_ada()).await.0, expected, "{status}");
+        assert_eq!(pair.operation_calls(), 0, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_that_was_replaced_meanwhile_takes_the_new_one_not_along() {
+    let pair = Pair::new(oauth2).await;
+    // The first call is held and will be refused when the second has fetched a new token.
+    pair.execute(&remove_ada()).await;
+    let (held, command) = (Fault::next(FaultKind::Hold), delete("held"));
+    pair.fake.inject(held.for_item_containing("held"));
+    let calls = pair.operation_calls();
+    let (late, ()) = tokio::join!(pair.execute(&command), async {
+        pair.fake.wait_for_calls(calls + 1, DEADLINE).await;
+        pair.fake.revoke_tokens();
+        pair.execute(&remove_ada()).await;
+        assert_eq!(pair.fake.tokens_issued(), 2);
+        pair.fake.release();
+    });
+    assert_eq!((&*late.0, late.1.attempts), ("already_gone", 2));
+    assert_eq!(pair.fake.tokens_issued(), 2, "the new token was thrown away too");
 }
 
 #[tokio::test]

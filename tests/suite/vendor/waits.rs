@@ -121,11 +121,12 @@ async fn a_stop_does_not_end_a_request_under_way() {
     for generation in BOTH {
         let pair = Pair::new(generation).await;
         pair.fake.add_member("group-1", "ada@example.com");
-        pair.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 200 }));
+        pair.fake.inject(Fault::next(FaultKind::Hold));
         let command = remove_ada();
         let (conclusion, ()) = tokio::join!(pair.execute(&command), async {
             pair.fake.wait_for_calls(1, DEADLINE).await;
             pair.stop.cancel();
+            pair.fake.release();
         });
         assert_eq!(conclusion.0, "applied");
         assert_eq!(pair.execute(&command).await.0, "stopped");

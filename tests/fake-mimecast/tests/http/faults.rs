@@ -140,6 +140,23 @@ async fn a_delay_only_delays() {
 }
 
 #[tokio::test]
+async fn a_held_call_waits_until_it_is_let_go() {
+    let fake = fake_with_ada().await;
+    fake.inject(Fault::next(FaultKind::Hold));
+    let leaving = ada_leaves();
+    let (answer, ()) = tokio::join!(leaving.send(&fake), async {
+        fake.wait_for_calls(1, DEADLINE).await;
+        assert_eq!((fake.calls()[0].status, fake.calls()[0].applied), (None, false));
+        assert!(fake.is_member(GROUP, ADA));
+        fake.release();
+    });
+    assert_eq!(answer.status, 200);
+    assert!(!fake.is_member(GROUP, ADA));
+    // Whoever comes later is held by the next fault of the kind, if there is one.
+    assert_eq!(ada_leaves().send(&fake).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_reset_is_seen_as_one_and_nothing_is_applied() {
     let fake = fake_with_ada().await;
     fake.inject(Fault::next(FaultKind::Reset));
