@@ -3,8 +3,10 @@
 //! [`FakeMimecast`] serves both generations of the API at once on the loopback interface, each at an
 //! address of its own: API 1.0 takes signed requests only, API 2.0 hands out tokens and takes
 //! requests that bear them. Behind both is one tenant. They speak plain HTTP, or TLS with a
-//! certificate of the test's. The fake works out signatures and keeps tokens by itself, without any of the daemon's code,
-//! so that both must have understood the vendor in the same way for a call to pass. Anything that a
+//! certificate of the test's.
+//!
+//! The fake works out signatures and keeps tokens by itself, without any of the daemon's code, so
+//! that both must have understood the vendor in the same way for a call to pass. Anything that a
 //! well-behaved client never does is recorded as a violation. Faults are ordered in advance:
 //!
 //! ```
@@ -20,8 +22,9 @@
 //! ```
 //!
 //! A request is looked at in this order: violations; faults of the transport (`Hang`, `Delay`, `Hold`,
-//! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself. Who
-//! is known and refused uses nothing of the quota up; who is not known has a quota of its own.
+//! `Reset`, `Truncated`); credentials and products; quota; the other faults; the operation itself.
+//! Who is known and refused uses nothing of the quota up. Who is not known has a quota apart, which
+//! is looked at before the credentials.
 //!
 //! - `server` carries connections, `vendor` answers requests, `state` decides what becomes of them;
 //! - `generation` says what is served where, `protocol` reads requests and finds what `violation`
