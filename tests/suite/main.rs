@@ -18,6 +18,7 @@ mod log;
 mod outage;
 mod probing;
 mod process;
+mod promises;
 mod quota;
 mod readme;
 mod session;

@@ -22,7 +22,7 @@ async fn an_api_that_talks_garbage_loses_nothing() {
 
 #[tokio::test]
 async fn an_api_that_hangs_loses_nothing() {
-    let mut scene = Scene::with(&[("MIMECAST__TIMEOUT", "100ms")]).await;
+    let mut scene = Scene::with(&[("MIMECAST__TIMEOUT", "1s")]).await;
     scene.api(FaultKind::Hang);
     scene.publish(40).await;
     scene.paused().await;
@@ -76,7 +76,7 @@ async fn replies_that_are_lost_on_the_way_are_asked_for_again() {
 
 /// Publishes before and during a fault of the link that lasts until both lanes are paused.
 async fn link_fails(row: &str, fail: fn(&Relay)) {
-    let mut scene = Scene::with(&[("MIMECAST__TIMEOUT", "100ms")]).await;
+    let mut scene = Scene::with(&[("MIMECAST__TIMEOUT", "1s")]).await;
     scene.publish(10).await;
     fail(&scene.api_link);
     scene.publish(30).await;

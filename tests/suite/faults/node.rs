@@ -51,15 +51,12 @@ async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothi
     node.running().control(&["eval", &patience(2_000, 500)]).await;
     let mut scene = Scene::on(node.running(), &[("MIMECAST__TIMEOUT", "4s")]).await;
     scene.api(FaultKind::Hang);
+    let (before_any, before) = (Instant::now(), scene.ended_sessions());
     scene.publish(20).await;
     scene.calls(2).await;
     scene.api_well();
-    let (called, before) = (Instant::now(), scene.ended_sessions());
     scene.session_ended(before).await;
-    assert!(
-        called.elapsed() > Duration::from_millis(1_500),
-        "not because of the broker's patience"
-    );
+    assert!(before_any.elapsed() > Duration::from_secs(2), "not because of the broker's patience");
     scene.healed();
     scene.close("broker gives up waiting").await;
     node.running().control(&["eval", &patience(1_800_000, 60_000)]).await;

@@ -54,7 +54,7 @@ impl Scene {
             named("AMQP__URL", &vhost.url_by(&broker_link.authority())),
             named("AMQP__HEARTBEAT", "1s"),
             named("MIMECAST__BASE_URL", &format!("http://{}", api_link.authority())),
-            named("MIMECAST__TIMEOUT", "500ms"),
+            named("MIMECAST__TIMEOUT", "2s"),
             named("RETRY__LADDER", &format!("{LADDER:?}")),
             named("DRAIN_TIMEOUT", "5s"),
         ]);
