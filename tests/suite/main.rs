@@ -15,6 +15,7 @@ mod outage;
 mod process;
 mod quota;
 mod readme;
+mod replies;
 mod session;
 mod settings;
 mod settling;
