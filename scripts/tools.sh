@@ -5,9 +5,13 @@
 # but for promtool, which is taken out of Debian's package prometheus, and models
 # of custom resources from the npm registry.
 #
-# usage: tools.sh
+# usage: tools.sh [--mutants]
 #
-# exit status: 0 they are there; 69 they are not and cannot be installed
+# With --mutants it installs cargo-mutants instead, which scripts/mutants.sh needs:
+# that has to be built, for minutes, and no other check asks for it.
+#
+# exit status: 0 they are there; 64 wrong usage; 69 they are not there and cannot
+#              be installed
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -42,6 +46,8 @@ MODELS=(
     @kubernetes-models/validate@5.0.2
     kubernetes-models@5.1.0
 )
+
+MUTANTS=27.1.0
 
 fail() {
     printf 'tools.sh: %s\n' "$*" >&2
@@ -127,14 +133,28 @@ install_models() {
         --no-package-lock "${MODELS[@]}" >&2 || fail "the models of custom resources could not be installed"
 }
 
+install_mutants() {
+    if [[ $(.tools/crates/bin/cargo-mutants mutants --version 2>/dev/null) != "cargo-mutants $MUTANTS" ]]; then
+        cargo install --quiet --locked --root .tools/crates "cargo-mutants@$MUTANTS" >&2 ||
+            fail "cargo-mutants could not be installed"
+    fi
+}
+
 main() {
     local wanted helm
+    case "$*" in
+        '') ;;
+        --mutants) install_mutants; return 0 ;;
+        *) printf 'tools.sh: usage: tools.sh [--mutants]\n' >&2; exit 64 ;;
+    esac
     wanted=$(printf '%s\n' "${PINS[@]}" "${HELMS[@]}" "${MODELS[@]}")
     if [[ -e .tools/pins && $(<.tools/pins) == "$wanted" ]]; then
         return 0
     fi
     ensure_python
-    rm -rf .tools
+    mkdir -p .tools
+    # What was built is not of these pins and takes long.
+    find .tools -mindepth 1 -maxdepth 1 ! -name crates -exec rm -rf {} +
     python3 -m venv .tools || fail "the virtual environment could not be made"
     .tools/bin/pip install --quiet --disable-pip-version-check "${PINS[@]}" ||
         fail "the tools could not be installed"

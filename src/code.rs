@@ -116,5 +116,13 @@ mod tests {
     fn the_printed_table_has_every_code() {
         let text = table();
         assert!(TABLE.iter().all(|row| text.contains(row.0) && text.contains(row.2)));
+        let outcome = |code: &str| {
+            let line = text.lines().find(|line| line.starts_with(code)).unwrap();
+            line.split_whitespace().nth(1).unwrap()
+        };
+        assert_eq!(outcome("err_managed_url_not_found"), "already_gone");
+        assert_eq!(outcome("err_deserialise"), "rejected");
+        assert_eq!(outcome("token_expired"), "unauthorised");
+        assert_eq!(outcome("GatewayTimeout"), "unavailable");
     }
 }

@@ -125,3 +125,32 @@ impl Command {
         Call { operation: self.operation(), body: json!({"data": [item]}).to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_digest_tells_every_call_from_every_other_and_is_the_same_for_the_same() {
+        let leave = |group_id: &str, member: Member| Command::RemoveGroupMember {
+            group_id: group_id.into(),
+            member,
+        };
+        let address = || Member::EmailAddress("ada@example.com".into());
+        let commands = || {
+            [
+                leave("one", address()),
+                leave("two", address()),
+                leave("one", Member::EmailAddress("bob@example.com".into())),
+                leave("one", Member::Domain("ada@example.com".into())),
+                Command::DeleteManagedUrl { id: "one".into() },
+            ]
+        };
+        let digests = commands().map(|command| command.call().digest());
+        assert_eq!(digests, commands().map(|command| command.call().digest()));
+        assert_eq!(BTreeSet::from_iter(&digests).len(), digests.len());
+        let same_body = |operation| Call { operation, body: "{}".into() }.digest();
+        assert_ne!(same_body(Operation::RemoveGroupMember), same_body(Operation::DeleteManagedUrl));
+    }
+}

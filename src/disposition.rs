@@ -225,6 +225,49 @@ mod tests {
     }
 
     #[test]
+    fn every_reason_and_every_disposition_has_the_name_that_alerts_depend_on() {
+        assert_eq!(
+            Reason::ALL.map(Reason::label),
+            [
+                "malformed",
+                "unsupported",
+                "denied",
+                "expired",
+                "ambiguous",
+                "rejected",
+                "retries_exhausted"
+            ]
+        );
+        let fault = || Fault::new("code", "");
+        let rung = Rung { number: 1, delay: std::time::Duration::ZERO };
+        for (disposition, label, told) in [
+            (Disposition::Ack, "ack", None),
+            (Disposition::Retry(rung, fault()), "retry", Some(fault())),
+            (Disposition::DeadLetter(Reason::Denied, fault()), "dead_letter", Some(fault())),
+            (Disposition::Park(fault()), "requeue", Some(fault())),
+            (Disposition::Requeue(fault()), "requeue", Some(fault())),
+            (Disposition::Return, "requeue", None),
+        ] {
+            assert!(Disposition::LABELS.contains(&label));
+            assert_eq!(disposition.label(), label);
+            assert_eq!(disposition.fault(), told.as_ref());
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_dead_lettered_with_the_words_of_the_refusal() {
+        let (text, fault) = ("id is missing", |code| Fault::new(code, "id is missing"));
+        assert_eq!(
+            Disposition::of_event_error(&EventError::Malformed(text.into())),
+            Disposition::DeadLetter(Reason::Malformed, fault("malformed"))
+        );
+        assert_eq!(
+            Disposition::of_event_error(&EventError::Unsupported(text.into())),
+            Disposition::DeadLetter(Reason::Unsupported, fault("unsupported"))
+        );
+    }
+
+    #[test]
     fn poison_climbs_the_ladder_and_is_dead_lettered_after_its_end() {
         let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
         let fault = Fault::new("http_500", "");

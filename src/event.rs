@@ -324,6 +324,8 @@ mod tests {
     fn a_huge_body_is_refused_without_being_read() {
         let error = parse(&" ".repeat(MAX_BODY + 1)).unwrap_err();
         assert_eq!(error, malformed("the body is larger than 1048576 bytes"));
+        let error = parse(&" ".repeat(MAX_BODY)).unwrap_err();
+        assert!(error.to_string().starts_with("the body is not JSON"), "{error}");
     }
 
     #[test]

@@ -28,3 +28,24 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_and_the_first_failure_and_the_last_request_are_kept() {
+        let mut history = History::default();
+        for (seconds, failed) in [(1, false), (2, true), (3, true), (4, false)] {
+            let at = DateTime::from_timestamp(seconds, 0).unwrap();
+            history.attempted(at, Uuid::from_u128(seconds.unsigned_abs().into()), failed);
+        }
+        let expected = History {
+            attempts: 4,
+            first_failed_at: DateTime::from_timestamp(2, 0),
+            request_id: Some(Uuid::from_u128(4)),
+            ..History::default()
+        };
+        assert_eq!(history, expected);
+    }
+}

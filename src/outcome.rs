@@ -225,3 +225,23 @@ fn by_status(status: u16, fault: Fault) -> Outcome {
 fn http_fault(status: u16) -> Fault {
     Fault::new(&format!("http_{status}"), &format!("HTTP {status} without a code"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_and_a_passing_fault_are_failures_and_to_be_asked_to_wait_is_none() {
+        let fault = || Fault::new("code", "");
+        let failures = [
+            Outcome::Rejected(fault()),
+            Outcome::Unauthorised(fault()),
+            Outcome::Unavailable(fault()),
+        ];
+        assert!(failures.iter().all(Outcome::is_failure));
+        let others = [Outcome::Applied, Outcome::AlreadyGone, Outcome::Throttled(DEFAULT_THROTTLE)];
+        assert!(!others.iter().any(Outcome::is_failure));
+        let labels = others[..2].iter().chain(&failures[..2]).chain([&others[2], &failures[2]]);
+        assert_eq!(labels.map(Outcome::label).collect::<Vec<_>>(), Outcome::LABELS);
+    }
+}

@@ -233,4 +233,14 @@ mod tests {
         quota.learn(&window(90, 5000), now + Duration::from_secs(5));
         assert_eq!(quota.remaining(), Some(90));
     }
+
+    #[test]
+    fn a_window_that_ends_much_later_or_begins_when_the_last_one_ends_is_another_one() {
+        let (mut quota, now) = (Quota::default(), Instant::now());
+        quota.learn(&window(3, 5000), now);
+        quota.learn(&window(90, 9000), now + Duration::from_secs(1));
+        assert_eq!(quota.remaining(), Some(90));
+        quota.learn(&window(95, 100), now + Duration::from_secs(10));
+        assert_eq!(quota.remaining(), Some(95));
+    }
 }

@@ -55,6 +55,18 @@ mod tests {
     }
 
     #[test]
+    fn whatever_parts_words_parts_an_address_from_them() {
+        for boundary in " \t\u{1b}\"'<>()[]{},;:=/|".chars() {
+            let shown = if boundary.is_control() { ' ' } else { boundary };
+            // The hash is that of OpenSSL: printf %s ada@example.com | openssl dgst -sha1
+            assert_eq!(
+                line(&format!("x{boundary}Ada@example.com{boundary}y"), 100),
+                format!("x{shown}sha1:3ca93ad87e0b{shown}y")
+            );
+        }
+    }
+
+    #[test]
     fn control_characters_cannot_forge_a_second_line() {
         assert_eq!(line("one\r\ntwo\u{1b}[31m", 100), "one  two [31m");
     }

@@ -34,3 +34,21 @@ impl fmt::Debug for Secret {
         formatter.write_str("[secret]")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_that_it_is_there_and_not_what_it_is() {
+        let secret = Secret::new("canary");
+        assert_eq!(format!("{secret:?}"), "[secret]");
+        assert_eq!(secret.reveal(), "canary");
+    }
+
+    #[test]
+    fn an_empty_secret_hides_nothing() {
+        let hide = [Secret::default(), Secret::new("canary")];
+        assert_eq!(Secret::hide_all(&hide, "a canary sings".into()), "a [secret] sings");
+    }
+}

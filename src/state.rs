@@ -25,3 +25,13 @@ impl LaneState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_the_name_that_alerts_depend_on() {
+        assert_eq!(LaneState::ALL.map(LaneState::label), ["consuming", "paused", "disconnected"]);
+    }
+}

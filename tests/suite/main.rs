@@ -21,6 +21,7 @@ mod process;
 mod promises;
 mod quota;
 mod readme;
+mod replies;
 mod session;
 mod settings;
 mod settling;
