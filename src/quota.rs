@@ -235,6 +235,14 @@ mod tests {
     }
 
     #[test]
+    fn replies_of_one_window_may_differ_a_little_about_its_end() {
+        let (mut quota, now) = (Quota::default(), Instant::now());
+        quota.learn(&window(3, 5000), now);
+        quota.learn(&window(9, 5200), now);
+        assert_eq!(quota.remaining(), Some(3));
+    }
+
+    #[test]
     fn a_window_that_ends_much_later_or_begins_when_the_last_one_ends_is_another_one() {
         let (mut quota, now) = (Quota::default(), Instant::now());
         quota.learn(&window(3, 5000), now);

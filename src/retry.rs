@@ -88,6 +88,22 @@ mod tests {
         assert_eq!([0, 1, 2, 6, 40].map(hold).map(|hold| hold.as_secs()), [5, 10, 20, 300, 300]);
     }
 
+    #[test]
+    fn delays_grow_to_twice_the_bound_of_the_one_before_and_are_jittered() {
+        let policy = Policy {
+            attempts: 4,
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+        };
+        // By chance none of so many comes near its bound, or near nothing: that does not happen.
+        let runs: Vec<Vec<Duration>> = (0..300).map(|_| policy.delays().collect()).collect();
+        for (n, bound) in [1.0, 2.0, 4.0].into_iter().enumerate() {
+            let delays = || runs.iter().map(|run| run[n].as_secs_f64());
+            let (least, most) = (delays().fold(f64::MAX, f64::min), delays().fold(0.0, f64::max));
+            assert!(most > bound * 0.75 && least < bound * 0.25, "{n}: {least} to {most}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_jittered_wait_is_never_shorter_and_at_most_a_tenth_longer(wait in 0_u64..10_000_000) {

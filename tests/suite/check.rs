@@ -1,9 +1,12 @@
 //! `check` and `healthcheck`, as an operator runs them.
 
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::daemon::Daemon;
 use crate::support::settings::{self, Variables, named};
 use crate::support::world::World;
 use fake_mimecast::{Credentials, FakeMimecast, Operation};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 #[tokio::test]
@@ -119,6 +122,24 @@ async fn a_healthcheck_is_well_as_long_as_the_daemon_works() {
     assert_eq!(healthy(everywhere).await, Some(0));
     drop(world);
     assert_eq!(healthy(admin).await, Some(1));
+
+    // Without a broker the daemon is not ready, but it works.
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", "amqp://127.0.0.1:1")]);
+    let daemon = Daemon::start(&variables).await;
+    assert_eq!(daemon.get("/readyz").await.0, 503);
+    assert_eq!(healthy(daemon.authority()).await, Some(0));
+    // Somebody else at the address, who answers that nothing is well.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stranger = listener.local_addr().unwrap().to_string();
+    let answering = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").await.unwrap();
+        // Whoever asked may close before it is read to its end.
+        let _ended = stream.read_to_end(&mut Vec::new()).await;
+    };
+    assert_eq!(tokio::join!(healthy(stranger), answering).0, Some(1));
 }
 
 async fn check(variables: &Variables, arguments: &[&str]) -> (Option<i32>, Vec<String>) {

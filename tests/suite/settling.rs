@@ -85,6 +85,22 @@ async fn what_is_applied_is_acked_and_a_dead_letter_only_after_its_confirm() {
 }
 
 #[tokio::test]
+async fn an_ack_is_for_one_message_and_not_for_those_before_it() {
+    let mut world = World::hmac().await;
+    world.fake.inject(Fault::next(FaultKind::Hang).for_item_containing("slow"));
+    world.unblock("e-1", "slow").await;
+    world.fake.wait_for_calls(1, DEADLINE).await;
+    world.unblock("e-2", "entry-1").await;
+    world.daemon.settled(1).await;
+    world.daemon.signal("KILL");
+    assert_eq!(world.daemon.ended().await, None);
+    // Only the second one was acked.
+    let found = world.vhost.take(UNBLOCK).await;
+    assert!(String::from_utf8_lossy(&found.body).contains("slow"), "{found:?}");
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+}
+
+#[tokio::test]
 async fn a_copy_whose_confirm_does_not_come_in_time_is_not_safe_and_its_message_is_kept() {
     let wire = Wire::to(Node::shared().authority()).await;
     let within = Within::by(&wire.authority(), &[]).await;

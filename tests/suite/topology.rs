@@ -2,10 +2,12 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
-use crate::support::eventually;
 use crate::support::settings::{self, Variables, named};
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Credentials, FakeMimecast};
-use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use futures_util::StreamExt;
+use lapin::BasicProperties;
+use lapin::options::{BasicConsumeOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -228,4 +230,21 @@ async fn verify_names_whatever_would_lose_a_message() {
     }
     // With all of them right again, there is nothing to find but that the lane is not bound.
     Daemon::start(&variables).await.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn verify_shows_nothing_to_whoever_watches_the_dead_letters() {
+    let (vhost, _fake, variables) = declared().await;
+    let channel = vhost.channel().await;
+    let (queue, tag) = (DEAD_LETTERS.into(), "watcher".into());
+    let mut watcher = channel
+        .basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default())
+        .await
+        .unwrap();
+    let daemon = Daemon::start(&variables).await;
+    daemon.wait_until_ready().await;
+    let nonsense = BasicProperties::default();
+    vhost.publish("url.unblock", b"nonsense", nonsense).await;
+    let first = tokio::time::timeout(DEADLINE, watcher.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!(first.data, b"nonsense", "the first that the watcher sees");
 }

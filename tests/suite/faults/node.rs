@@ -30,6 +30,11 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
     blocked(&node, &mut scene).await;
     let_go(&node).await;
     scene.healed();
+    eventually("the daemon knows that the broker takes messages again", async || {
+        let (_, why) = scene.daemon().get("/readyz").await;
+        (!why.contains("the broker takes no messages")).then_some(())
+    })
+    .await;
     scene.close("broker short of memory").await;
 }
 

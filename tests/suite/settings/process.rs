@@ -33,6 +33,11 @@ fn the_file_that_a_variable_names_is_read_and_one_named_by_a_flag_comes_before_i
     assert!(text.contains(&mistake), "{text}");
 
     assert_eq!(check(&["--config", &right], &variables).status.code(), Some(0));
+    let absent = folder.path().join("absent.toml");
+    let output = check(&["--config", absent.to_str().unwrap()], &variables);
+    assert_eq!(output.status.code(), Some(64));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("absent.toml): cannot be read"), "{text}");
     // Flag before variable before file.
     variables.insert("EVENTD_CONFIG".into(), right);
     variables.insert("EVENTD_EVENTS__URL_UNBLOCK__PREFETCH".into(), "0".into());

@@ -168,6 +168,7 @@ fn credentials_go_out_over_tls_or_to_this_very_machine() {
     }
     for (url, problem) in [
         ("http://api.example", "must begin with https://"),
+        ("http://api.example:8080", "must begin with https://"),
         ("http://localhost.example", "must begin with https://"),
         ("http://127.0.0.1.example", "must begin with https://"),
         ("http://0.0.0.0", "must begin with https://"),

@@ -88,6 +88,23 @@ async fn each_attempt_with_a_token_has_an_id_of_its_own_too() {
 }
 
 #[tokio::test]
+async fn a_quota_that_nobody_tells_of_is_unknown_and_not_used_up() {
+    let pair = Pair::new(settings::hmac).await;
+    let told = |remaining: &str| FaultKind::Status {
+        status: 200,
+        headers: BTreeMap::from([("x-ratelimit-remaining".into(), remaining.into())]),
+        body: json!({"meta": {"status": 200}, "data": [], "fail": []}).to_string(),
+        content_type: "application/json".into(),
+    };
+    pair.fake.inject(Fault::next(told("nobody knows")));
+    pair.execute(&remove_ada()).await;
+    assert!(pair.metric("eventd_api_quota_remaining").is_nan());
+    pair.fake.inject(Fault::next(told("7")));
+    pair.execute(&remove_ada()).await;
+    assert_eq!(pair.metric("eventd_api_quota_remaining"), 7.0);
+}
+
+#[tokio::test]
 async fn wrong_credentials_of_any_kind_are_ours_and_get_one_second_try() {
     for (generation, name) in [
         (BOTH[0], "MIMECAST__ACCESS_KEY"),

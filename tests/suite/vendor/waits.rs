@@ -106,11 +106,14 @@ async fn a_stop_ends_the_wait_between_attempts() {
             pair.fake.inject(Fault::always(kind.clone()));
             let command = remove_ada();
             let far = Instant::now() + Duration::from_hours(1);
-            let (conclusion, ()) = tokio::join!(pair.execute_until(&command, far), async {
-                pair.fake.wait_for_calls(1, DEADLINE).await;
-                pair.stop.cancel();
-            });
-            let (outcome, history) = conclusion;
+            let stopped = async {
+                tokio::join!(pair.execute_until(&command, far), async {
+                    pair.fake.wait_for_calls(1, DEADLINE).await;
+                    pair.stop.cancel();
+                })
+            };
+            let stopped = tokio::time::timeout(DEADLINE, stopped).await;
+            let ((outcome, history), ()) = stopped.expect("the stop ends the wait");
             assert_eq!((&*outcome, history.attempts), ("stopped", 1), "{kind:?}");
         }
     }
