@@ -1,5 +1,6 @@
 //! `check` and `healthcheck`, as an operator runs them.
 
+use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::settings::{self, Variables, named};
@@ -139,7 +140,10 @@ async fn a_healthcheck_is_well_as_long_as_the_daemon_works() {
         // Whoever asked may close before it is read to its end.
         let _ended = stream.read_to_end(&mut Vec::new()).await;
     };
-    assert_eq!(tokio::join!(healthy(stranger), answering).0, Some(1));
+    assert_eq!(tokio::join!(healthy(stranger.clone()), answering).0, Some(1));
+    // And one who says nothing at all: the connection is made, and that is all.
+    let silent = tokio::time::timeout(DEADLINE, healthy(stranger)).await;
+    assert_eq!(silent.expect("it does not wait for ever"), Some(1));
 }
 
 async fn check(variables: &Variables, arguments: &[&str]) -> (Option<i32>, Vec<String>) {

@@ -8,6 +8,7 @@ use crate::support::wire::{Method, Wire};
 use crate::support::within::Within;
 use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
+use lapin::types::FieldTable;
 use std::time::Duration;
 
 /// A little less than the promise: what is to be done by then begins now.
@@ -76,5 +77,23 @@ async fn nothing_new_begins_for_a_message_that_has_been_in_work_for_long() {
     within.pass(NEARLY_TOO_LONG).await;
     within.wait_for_metric(PAUSED, 1.0).await;
     assert_eq!(within.fake.calls().len(), 1, "no further attempt, and no further command");
+    within.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_whose_copy_nobody_takes_is_returned_before_the_broker_loses_its_patience() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "50ms"), ("BREAKER__MAX_PROBE_DELAY", "500ms")];
+    let within = Within::by(&wire.authority(), &own).await;
+    let channel = within.vhost.channel().await;
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
+    let is_publish = |method: &Method| matches!(method, Method::Publish { .. });
+    within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
+    wire.wait_for("publish", 3, is_publish).await;
+    assert_eq!(wire.client_said(is_settlement).len(), 0, "it is not held at all");
+    within.pass(NEARLY_TOO_LONG).await;
+    let settled = wire.wait_for("nack", 1, is_settlement).await;
+    assert_eq!(settled[0].method, Method::Nack { requeue: true });
     within.stop().await;
 }

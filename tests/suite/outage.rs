@@ -37,6 +37,11 @@ async fn the_only_message_of_the_day_pauses_its_lane_in_an_outage_and_succeeds_a
     assert!(why.contains("user.offboarded consuming"), "one lane paused leaves the other: {why}");
     world.unblock("e-2", "entry-2").await;
     world.vhost.wait_for_depth(UNBLOCK, 1).await;
+    // Some probes later it still is none.
+    let calls = world.fake.calls().len();
+    world.fake.wait_for_calls(calls + 3, crate::support::DEADLINE).await;
+    assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
+    assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
 
     world.fake.heal();
     world.daemon.wait_for_metric(ACKED, 2.0).await;

@@ -1,11 +1,11 @@
 //! A paused lane from outside: it stays paused, and what it asks the vendor meanwhile is little,
 //! ever rarer and taken in turn.
 
-use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
 use crate::support::node::Node;
 use crate::support::relay::Relay;
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Call, Fault, FaultKind};
 use std::time::Duration;
 
@@ -103,6 +103,34 @@ async fn a_suspect_that_fails_again_alone_is_judged_by_the_answer_to_another() {
     // Its own further tries are no sign of the next outage.
     assert_eq!(items(&calls[answered + 1..]), ["poison"; ATTEMPTS]);
     assert_eq!(world.daemon.metric(ACKED).await, 1.0);
+}
+
+#[tokio::test]
+async fn neither_a_429_nor_a_refusal_of_the_caller_is_an_answer_that_ends_a_pause() {
+    for kind in [
+        FaultKind::Throttle { reset_milliseconds: Some(1), retry_after: None },
+        FaultKind::Unauthorised,
+        FaultKind::Expired,
+        FaultKind::Forbidden,
+    ] {
+        let world = World::hmac().await;
+        let calls = u32::try_from(ATTEMPTS).unwrap();
+        world.fake.inject(Fault::next(FaultKind::status(503)).times(calls));
+        world.fake.inject(Fault::next(kind.clone()).times(5));
+        world.fake.inject(down());
+        world.unblock("e-1", "entry-1").await;
+        world.daemon.wait_for_metric(PAUSED, 1.0).await;
+        // What is to be no answer comes to an end, and is followed by what certainly is none.
+        world.fake.wait_for_calls(ATTEMPTS + 5 + 2, DEADLINE).await;
+        assert_eq!(world.daemon.logged("the lane goes on").len(), 0, "{kind:?}");
+        world.fake.heal();
+        world.daemon.wait_for_metric(ACKED, 1.0).await;
+        world.daemon.wait_until_ready().await;
+        eventually("the lane goes on once", async || {
+            (world.daemon.logged("the lane goes on").len() == 1).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

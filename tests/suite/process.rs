@@ -181,6 +181,15 @@ fn bad_usage_ends_with_64_and_help_and_version_with_0() {
     }
 }
 
+#[test]
+fn the_version_says_what_was_built_from_what() {
+    let output = run(&["--version"], &Variables::new());
+    let expected = format!("mimecast-eventd {} (unknown)\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    let output = run(&["codes"], &Variables::new());
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), mimecast_eventd::code::table());
+}
+
 #[tokio::test]
 async fn an_address_that_is_taken_ends_the_start_with_1_and_a_reason() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

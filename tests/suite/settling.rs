@@ -181,8 +181,19 @@ async fn a_stop_nacks_what_it_returns_since_only_a_reject_counts_towards_the_lim
 
 /// The first stamp asked for in this process makes its caller panic.
 fn panics_once() -> Stamp {
-    static PANICKED: AtomicBool = AtomicBool::new(false);
-    assert!(PANICKED.swap(true, Ordering::Relaxed), "as if a handler had a bug");
+    static WILL_PANIC: AtomicBool = AtomicBool::new(true);
+    stamp_unless(&WILL_PANIC)
+}
+
+/// Whether the next stamp asked for in the test of two panics makes its caller panic.
+static WILL_PANIC: AtomicBool = AtomicBool::new(false);
+
+fn panics_when_told() -> Stamp {
+    stamp_unless(&WILL_PANIC)
+}
+
+fn stamp_unless(will_panic: &AtomicBool) -> Stamp {
+    assert!(!will_panic.swap(false, Ordering::Relaxed), "as if a handler had a bug");
     Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
 }
 
@@ -214,4 +225,41 @@ async fn a_message_that_we_fail_over_is_held_for_a_while_and_rejected_so_that_it
     assert!(!fake.has_url("entry-1"));
     vhost.wait_for_depth(DEAD_LETTERS, 0).await;
     vhost.wait_for_depth(UNBLOCK, 0).await;
+}
+
+#[tokio::test]
+async fn a_message_that_we_fail_over_again_is_held_for_longer() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "1m"), ("BREAKER__MAX_PROBE_DELAY", "9m")];
+    let within = Within::stamped(&wire.authority(), &own, panics_when_told).await;
+    let publish = async || {
+        let properties = lapin::BasicProperties::default();
+        within.vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, properties).await;
+    };
+    let panicked = async || {
+        eventually("a handler panics", async || {
+            (!WILL_PANIC.load(Ordering::Relaxed)).then_some(())
+        })
+        .await;
+    };
+    WILL_PANIC.store(true, Ordering::Relaxed);
+    publish().await;
+    panicked().await;
+    // When another one is through, the one that we failed over is being held.
+    publish().await;
+    wire.wait_for("ack", 1, is_ack).await;
+    WILL_PANIC.store(true, Ordering::Relaxed);
+    within.pass(Duration::from_secs(61)).await;
+    wire.wait_for("reject", 1, is_reject).await;
+    panicked().await;
+    publish().await;
+    wire.wait_for("ack", 2, is_ack).await;
+    within.pass(Duration::from_secs(61)).await;
+    publish().await;
+    wire.wait_for("ack", 3, is_ack).await;
+    assert_eq!(wire.client_said(is_reject).len(), 1, "it is held no longer than the first time");
+    within.pass(Duration::from_secs(61)).await;
+    wire.wait_for("reject", 2, is_reject).await;
+    wire.wait_for("ack", 4, is_ack).await;
+    within.stop().await;
 }

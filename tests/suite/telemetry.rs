@@ -256,6 +256,21 @@ async fn a_settled_message_has_one_line_that_says_all_about_it() {
 }
 
 #[tokio::test]
+async fn an_id_is_cut_short_and_a_domain_is_named_in_full() {
+    let world = World::with(&[("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["group-1"]"#)]).await;
+    world.fake.add_group("group-1");
+    let event = json!({"specversion": "1.0", "id": "e".repeat(5_000), "source": "/",
+        "type": "user.offboarded", "data": {"domain": "example.org"}});
+    world.publish("user.offboarded", &event.to_string()).await;
+    let settled = world.daemon.settled(1).await;
+    assert_eq!(
+        (&settled[0]["subject"], &settled[0]["disposition"]),
+        (&json!("example.org"), &json!("ack"))
+    );
+    assert_eq!(settled[0]["event_id"], "e".repeat(128));
+}
+
+#[tokio::test]
 async fn a_detail_is_one_short_line_however_much_the_vendor_says() {
     let world = World::hmac().await;
     let message = format!("line one\nline two ada@example.com {}", "x".repeat(100_000));

@@ -3,8 +3,9 @@
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::settings::{self, Variables, named};
+use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
-use fake_mimecast::{Credentials, FakeMimecast};
+use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
 use futures_util::StreamExt;
 use lapin::BasicProperties;
 use lapin::options::{BasicConsumeOptions, QueueDeclareOptions, QueueDeleteOptions};
@@ -247,4 +248,36 @@ async fn verify_shows_nothing_to_whoever_watches_the_dead_letters() {
     vhost.publish("url.unblock", b"nonsense", nonsense).await;
     let first = tokio::time::timeout(DEADLINE, watcher.next()).await.unwrap().unwrap().unwrap();
     assert_eq!(first.data, b"nonsense", "the first that the watcher sees");
+}
+
+#[tokio::test]
+async fn every_name_is_the_one_that_was_chosen() {
+    let own = [
+        ("AMQP__EXCHANGE", "hr"),
+        ("AMQP__DEAD_LETTER_EXCHANGE", "dead"),
+        ("AMQP__DEAD_LETTER_QUEUE", "buried"),
+        ("EVENTS__USER_OFFBOARDED__QUEUE", "leavers"),
+        ("EVENTS__URL_UNBLOCK__QUEUE", "links"),
+        ("RETRY__LADDER", r#"["1h"]"#),
+    ];
+    let world = World::with(&own).await;
+    let queues = world.vhost.described("queues").await;
+    let mut names: Vec<&str> = queues.iter().map(|queue| queue["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["buried", "leavers", "leavers.retry.1h", "links", "links.retry.1h"]);
+    let exchanges = world.vhost.described("exchanges").await;
+    let is_there = |name: &str| exchanges.iter().any(|exchange| exchange["name"] == name);
+    assert!(is_there("hr") && is_there("dead") && !is_there("events"), "{exchanges:?}");
+
+    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("poison"));
+    let properties = BasicProperties::default();
+    let both = br#"{"ids":["poison","entry-1"]}"#;
+    world.vhost.publish_to("hr", "url.unblock", both, properties.clone()).await;
+    world.vhost.wait_for_depth("links.retry.1h", 1).await;
+    world.vhost.publish_to("hr", "user.offboarded", b"nonsense", properties).await;
+    let found = world.vhost.take("buried").await;
+    assert_eq!(found.header("x-eventd-queue"), "leavers");
+    assert_eq!(found.header("x-eventd-exchange"), "hr");
+    world.vhost.wait_for_depth("links", 0).await;
+    world.vhost.wait_for_depth("leavers", 0).await;
 }
