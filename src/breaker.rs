@@ -81,8 +81,8 @@ impl Evidence {
         self.answered > mark.0
     }
 
-    /// Judges a message whose attempts are used up; `suspect` is the moment of its first failure
-    /// before the pause that it was the suspect of. A refusal of the caller pauses the lane whatever
+    /// Judges a message whose attempts are used up; for the suspect of a pause, `suspect` is the moment
+    /// of its first failure when it was last tried. A refusal of the caller pauses the lane whatever
     /// was answered before it, unless it is the suspect alone that is refused.
     pub fn judge(&self, failed: Failed, suspect: Option<Mark>) -> Judgement {
         let others_sent = self.sent > failed.mark.0 + failed.own;

@@ -129,7 +129,8 @@ impl<'a> Paused<'a> {
             Carried::Settled => {}
             Carried::Stuck(mut message, stuck) => {
                 self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
-                message.suspect.get_or_insert(stuck.failed.mark);
+                // Not an earlier one: an answer between two outages is no evidence in the second.
+                message.suspect = Some(stuck.failed.mark);
                 self.until_answered = true;
                 self.stuck.push((message, stuck));
             }

@@ -59,7 +59,7 @@ pub struct Message {
     pub delivery: Delivery,
     /// When it did.
     pub since: Instant,
-    /// For the suspect of a pause: the moment of its first failure.
+    /// For the suspect of a pause: the moment of its first failure when it was last tried.
     pub suspect: Option<Mark>,
     _in_flight: InFlight,
 }

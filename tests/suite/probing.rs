@@ -11,6 +11,7 @@ use std::time::Duration;
 
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
 const RETRIED: &str = r#"eventd_messages_settled_total{disposition="retry",event="url.unblock"}"#;
+const PARKED: &str = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
 
 /// The attempts of a message before the evidence is asked (`retry.attempts`).
@@ -103,6 +104,32 @@ async fn a_suspect_that_fails_again_alone_is_judged_by_the_answer_to_another() {
     // Its own further tries are no sign of the next outage.
     assert_eq!(items(&calls[answered + 1..]), ["poison"; ATTEMPTS]);
     assert_eq!(world.daemon.metric(ACKED).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_suspect_that_meets_the_next_outage_spends_no_rung_in_it() {
+    let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
+    let world = World::with(&own).await;
+    world.fake.inject(down());
+    world.unblock("e-1", "suspect").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    // The vendor answers once more, and then never again: neither the suspect, which goes on first,
+    // nor the message beside it, which takes longer to find that out.
+    let silent = |item| Fault::always(FaultKind::Hang).for_item_containing(item);
+    world.fake.inject_instead([silent("suspect"), silent("silent")]);
+    world.unblock("e-2", "entry-2").await;
+    world.publish_bare("url.unblock", r#"{"ids":["silent-1","silent-2"]}"#).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.daemon.wait_for_metric(PAUSED, 0.0).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.daemon.wait_for_at_least(PARKED, 1.0).await;
+    // Alone again, it is not judged by the answer of the time before.
+    let suspected = || items(&world.fake.calls()).iter().filter(|&&it| it == "suspect").count();
+    let before = suspected();
+    eventually("the suspect is the probe", async || (suspected() > before + 2).then_some(())).await;
+    assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
+    assert_eq!(world.daemon.metric(PAUSED).await, 1.0);
+    assert_eq!(world.daemon.logged("the lane goes on").len(), 1);
 }
 
 #[tokio::test]
