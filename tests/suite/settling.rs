@@ -179,6 +179,62 @@ async fn a_stop_nacks_what_it_returns_since_only_a_reject_counts_towards_the_lim
     world.vhost.wait_for_depth(UNBLOCK, 3).await;
 }
 
+/// Holds back what the broker says until it has handed out `deliveries` in all and the client has
+/// cancelled `consumers`: so deliveries come to a consumer that wants no more.
+async fn deliver_too_late(
+    world: &World,
+    wire: &Wire,
+    deliveries: usize,
+    act: impl FnOnce(),
+    consumers: usize,
+) {
+    wire.hold(Hold::Everything);
+    for number in 1..3 {
+        world.unblock(&format!("e-{number}"), "entry-1").await;
+    }
+    eventually("the broker hands out all of them", async || {
+        (wire.broker_said(|method| *method == Method::Deliver).len() == deliveries).then_some(())
+    })
+    .await;
+    act();
+    wire.wait_for("cancel", consumers, |method| *method == Method::Cancel).await;
+    wire.hold(Hold::Nothing);
+}
+
+#[tokio::test]
+async fn what_is_handed_out_while_a_stop_begins_is_returned_and_not_left_to_the_connections_end() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let mut world = World::by(&wire.authority(), &[]).await;
+    deliver_too_late(&world, &wire, 2, || world.daemon.signal("TERM"), 2).await;
+    assert_eq!(world.daemon.ended().await, Some(0));
+    let nacks = wire.wait_for("nack", 2, is_nack).await;
+    assert!(nacks.iter().all(|nack| nack.method == Method::Nack { requeue: true }));
+    assert_eq!(wire.client_said(|method| is_reject(method) || is_ack(method)).len(), 0);
+    assert_eq!(world.fake.calls().len(), 0, "nothing begins after a stop");
+    world.vhost.wait_for_depth(UNBLOCK, 2).await;
+}
+
+#[tokio::test]
+async fn what_is_handed_out_while_a_lane_pauses_is_parked_and_asked_of_nobody() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "10m"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
+    let world = World::by(&wire.authority(), &own).await;
+    world.fake.inject(Fault::next(FaultKind::Hold));
+    world.fake.refuse_credentials(true);
+    world.unblock("e-0", "suspect").await;
+    world.fake.wait_for_calls(1, DEADLINE).await;
+    deliver_too_late(&world, &wire, 3, || world.fake.release(), 1).await;
+    let parked = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(parked, 2.0).await;
+    // A copy at the end of the queue and an ack each, which spend no delivery limit.
+    assert_eq!(wire.wait_for("ack", 2, is_ack).await.len(), 2);
+    assert_eq!(wire.client_said(is_publish).len(), 2);
+    assert_eq!(wire.client_said(|method| is_nack(method) || is_reject(method)).len(), 0);
+    let asked_for = |call: &fake_mimecast::Call| call.item["id"] == "suspect";
+    assert!(world.fake.calls().iter().all(asked_for), "only the suspect was asked for");
+    world.vhost.wait_for_depth(UNBLOCK, 2).await;
+}
+
 /// The first stamp asked for in this process makes its caller panic.
 fn panics_once() -> Stamp {
     static WILL_PANIC: AtomicBool = AtomicBool::new(true);

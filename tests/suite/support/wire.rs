@@ -44,6 +44,7 @@ pub enum Method {
         mandatory: bool,
     },
     Get,
+    Deliver,
     Ack,
     Reject {
         requeue: bool,
@@ -257,6 +258,7 @@ fn method(frame: &[u8]) -> Option<Method> {
             let (exchange, routing_key) = (fields.text(), fields.text());
             Method::Publish { exchange, routing_key, mandatory: fields.bit(0) }
         }
+        (60, 60) => Method::Deliver,
         (60, 70) => Method::Get,
         (60, 80) => Method::Ack,
         (60, 90) => Method::Reject { requeue: fields.after_tag().bit(0) },
