@@ -1,7 +1,7 @@
 //! How a message is settled, read off the wire: which word the broker is told, and that a copy is
 //! safe before the original is given up.
 
-use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::node::Node;
 use crate::support::wire::{Hold, Method, Wire};
 use crate::support::within::Within;
@@ -177,6 +177,27 @@ async fn a_stop_nacks_what_it_returns_since_only_a_reject_counts_towards_the_lim
     assert!(nacks.iter().all(|nack| nack.method == Method::Nack { requeue: true }));
     assert_eq!(wire.client_said(|method| is_reject(method) || is_ack(method)).len(), 0);
     world.vhost.wait_for_depth(UNBLOCK, 3).await;
+}
+
+#[tokio::test]
+async fn a_stop_nacks_what_a_paused_lane_holds_and_what_nobody_takes_a_copy_of() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "10m"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
+    let mut world = World::by(&wire.authority(), &own).await;
+    refuse_dead_letters(&world.vhost).await;
+    world.publish("url.unblock", "nonsense").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.refuse_credentials(true);
+    world.offboard("e-1", "ada@example.com", &["group-1"]).await;
+    let other = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
+    world.daemon.wait_for_metric(other, 1.0).await;
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    let nacks = wire.wait_for("nack", 2, is_nack).await;
+    assert!(nacks.iter().all(|nack| nack.method == Method::Nack { requeue: true }));
+    assert_eq!(wire.client_said(|method| is_reject(method) || is_ack(method)).len(), 0);
+    world.vhost.wait_for_depth(UNBLOCK, 1).await;
+    world.vhost.wait_for_depth(OFFBOARDED, 1).await;
 }
 
 /// Holds back what the broker says until it has handed out `deliveries` in all and the client has
