@@ -45,7 +45,8 @@
 
 set -euo pipefail
 
-START_TIMEOUT=60
+# A node is there within ten seconds, but a machine may have other things to do.
+START_TIMEOUT=180
 STOP_TIMEOUT=${BROKER_STOP_TIMEOUT:-10}
 
 stop_requested=

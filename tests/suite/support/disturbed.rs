@@ -1,8 +1,8 @@
 //! The node that tests may stop, kill and starve. There is one for all of them, in turn, because
 //! starting one costs more than most tests do.
 
-use super::node::Node;
-use std::path::{Path, PathBuf};
+use super::node::{Node, folder_of_this_run};
+use std::path::PathBuf;
 use tokio::sync::{Mutex, MutexGuard};
 
 static NODE: Mutex<Option<Node>> = Mutex::const_new(None);
@@ -15,6 +15,7 @@ impl Disturbed {
     pub async fn node() -> Disturbed {
         let mut disturbed = Disturbed(NODE.lock().await);
         if disturbed.0.is_none() {
+            // What a test has left there that did not come to its end.
             let _nothing_left = std::fs::remove_dir_all(folder());
             disturbed.start().await;
         }
@@ -59,5 +60,5 @@ impl Drop for Disturbed {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("disturbed-node")
+    folder_of_this_run("disturbed-node")
 }

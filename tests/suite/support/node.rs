@@ -14,13 +14,27 @@ pub struct Node {
     facts: BTreeMap<String, String>,
 }
 
+/// The folder for a node of this run alone, because another run may be under way in the same tree.
+/// What runs that are over have left behind is removed.
+pub fn folder_of_this_run(name: &str) -> PathBuf {
+    let folders = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for entry in std::fs::read_dir(folders).unwrap() {
+        let path = entry.unwrap().path();
+        let file_name = path.file_name().expect("an entry has a name").to_string_lossy();
+        let run = file_name.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+        if run.is_some_and(|run| !Path::new("/proc").join(run).exists()) {
+            let _removed_by_another = std::fs::remove_dir_all(path);
+        }
+    }
+    folders.join(format!("{name}-{}", std::process::id()))
+}
+
 impl Node {
     /// The node that all tests share; virtual hosts keep them apart.
     pub fn shared() -> &'static Node {
         static SHARED: OnceLock<Node> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shared-node");
-            let _nothing_left = std::fs::remove_dir_all(&folder);
+            let folder = folder_of_this_run("shared-node");
             Node::start(&folder, None)
         })
     }
