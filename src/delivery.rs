@@ -12,6 +12,10 @@ use lapin::{Acker, BasicProperties};
 pub struct Delivery {
     /// What the event is read from.
     pub envelope: Envelope,
+    /// What happened to it before it came here this time.
+    pub history: History,
+    /// How often it was delivered before (header `x-delivery-count` of a quorum queue).
+    pub deliveries: u32,
     pub(crate) properties: BasicProperties,
     pub(crate) acker: Acker,
 }
@@ -29,10 +33,10 @@ impl From<message::Delivery> for Delivery {
             // A copy of ours comes from a delay queue, and says in headers where it was published.
             exchange: text(headers, "x-eventd-exchange").unwrap_or(exchange.to_string()),
             routing_key: text(headers, "x-eventd-routing-key").unwrap_or(routing_key.to_string()),
-            history: history(headers),
-            deliveries: number(headers, "x-delivery-count"),
         };
-        Delivery { envelope, properties, acker }
+        let history = history(headers);
+        let deliveries = number(headers, "x-delivery-count");
+        Delivery { envelope, history, deliveries, properties, acker }
     }
 }
 

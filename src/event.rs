@@ -1,6 +1,5 @@
 //! What happened: an [`Event`], read from the [`Envelope`] that a delivery arrives in.
 
-use crate::history::History;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -22,10 +21,6 @@ pub struct Envelope {
     pub exchange: String,
     /// The routing key that it was published with; names the type where nothing else does.
     pub routing_key: String,
-    /// What happened to it before it came here this time.
-    pub history: History,
-    /// How often the message was delivered before (header `x-delivery-count` of a quorum queue).
-    pub deliveries: u32,
 }
 
 /// The types of event that the daemon knows. Each has a lane: a queue and a consumer of its own.

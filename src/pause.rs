@@ -155,7 +155,7 @@ impl<'a> Paused<'a> {
 
     /// Puts a copy of the message to the end of its queue.
     async fn park(&mut self, message: Message, fault: Fault) -> Result<(), BrokerError> {
-        let report = Report::of(&message.delivery.envelope, Disposition::Park(fault));
+        let report = Report::of(&message.delivery.history, Disposition::Park(fault));
         let carried = self.worker.settle(message, report).await?;
         self.keep(carried);
         Ok(())

@@ -1,7 +1,7 @@
 //! What handling a message came to, and the one log line about it.
 
 use crate::disposition::Disposition;
-use crate::event::{Data, Envelope, Event, Member};
+use crate::event::{Data, Event, Member};
 use crate::history::History;
 use crate::redact;
 use chrono::{DateTime, Utc};
@@ -21,9 +21,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of the message in `envelope`, as long as nothing else is known of it.
-    pub fn of(envelope: &Envelope, disposition: Disposition) -> Report {
-        let history = envelope.history.clone();
+    /// Of a message with `history`, as long as nothing else is known of it.
+    pub fn of(history: &History, disposition: Disposition) -> Report {
+        let history = history.clone();
         Report { disposition, history, event_time: None, event_id: None, subject: None }
     }
 

@@ -98,7 +98,7 @@ impl Worker {
             Decision::Judge(stuck) => match self.judge(&message, &stuck) {
                 Judgement::Plague => {
                     // It goes on from here, be it held or parked.
-                    message.delivery.envelope.history = report.history;
+                    message.delivery.history = report.history;
                     return Ok(Carried::Stuck(message, stuck));
                 }
                 Judgement::Poison => {
@@ -117,7 +117,7 @@ impl Worker {
         stop: &CancellationToken,
     ) -> (Report, Decision) {
         let envelope = &message.delivery.envelope;
-        let report = Report::of(envelope, Disposition::Return);
+        let report = Report::of(&message.delivery.history, Disposition::Return);
         let refuse = |report, error: &EventError| {
             (report, Decision::Settle(Disposition::of_event_error(error)))
         };
@@ -152,13 +152,13 @@ impl Worker {
 
     /// Holds a message that we failed over, so that it cannot go round in a hot loop.
     async fn after_panic(&self, message: &Message, stop: &CancellationToken) -> (Report, Decision) {
-        let envelope = &message.delivery.envelope;
+        let Delivery { history, deliveries, .. } = &message.delivery;
         let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
-        let hold = retry::hold(initial_probe_delay, max_probe_delay, envelope.deliveries);
+        let hold = retry::hold(initial_probe_delay, max_probe_delay, *deliveries);
         let _either = stop.run_until_cancelled(tokio::time::sleep(hold)).await;
         let fault = Fault::new("panic", "the daemon failed over this message");
         let requeue = Disposition::Requeue(fault);
-        (Report::of(envelope, requeue.clone()), Decision::Settle(requeue))
+        (Report::of(history, requeue.clone()), Decision::Settle(requeue))
     }
 
     fn judge(&self, message: &Message, stuck: &Stuck) -> Judgement {
@@ -187,7 +187,7 @@ impl Worker {
     ///
     /// When the message is no longer ours, because its channel is gone.
     pub async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
-        let report = Report::of(&message.delivery.envelope, Disposition::Return);
+        let report = Report::of(&message.delivery.history, Disposition::Return);
         self.try_settle(message, &report).await
     }
 
