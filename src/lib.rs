@@ -8,23 +8,23 @@
 //!
 //! # How one message travels
 //!
-//! 1. [`consumer`] hands out a [`delivery`] to its [`lane`]; [`worker`] carries it, and its `carry` is
-//!    the whole story.
-//! 2. [`event`] reads the envelope: what happened, or why it is not an event.
-//! 3. [`command`] says what the vendor shall do, and the unsigned call for each command.
-//! 4. [`vendor`] carries the commands out, attempt by attempt: let through by [`quota`], signed by
-//!    [`sign`] or with a token of [`token`], sent by [`transport`], read by [`outcome`] with the one
-//!    table in [`code`], and tried again after the delays of [`retry`].
-//! 5. [`disposition`] decides what becomes of the message. When its attempts are used up, [`breaker`]
-//!    judges by evidence whose fault that is: the message's, which then climbs the [`ladder`], or not,
-//!    and then [`pause`] holds the lane until the vendor answers again.
-//! 6. [`settle`] carries the disposition out. Nothing else acks, rejects or returns a message. Copies
-//!    are made by [`copy`], sent by [`publisher`], and carry the message's [`history`].
-//! 7. [`report`] writes the one log line about it, and [`metrics`] counts it.
+//! 1. [`broker`]: a consumer hands out a delivery to its lane.
+//! 2. [`daemon`]: a worker carries it; its `carry` is the whole story, and every other room is asked
+//!    from there.
+//! 3. [`event`]: the envelope is read: what happened, or why it is not an event.
+//! 4. [`command`]: what the vendor shall do, and the unsigned call for each command.
+//! 5. [`vendor`]: the commands are carried out, attempt by attempt: let through by the quota, signed,
+//!    sent, and tried again after a wait.
+//! 6. [`verdict`]: each reply is read as an outcome, by the one table of codes, and in the end it is
+//!    decided what becomes of the message. When its attempts are used up, the evidence of other calls
+//!    judges whose fault that is: the message's, which then climbs the delay ladder, or not, and then
+//!    its lane pauses until the vendor answers again.
+//! 7. [`broker`]: the disposition is carried out by one function that settles. Nothing else acks,
+//!    rejects or returns a message. A copy is safe in its queue before the original is acked.
+//! 8. [`telemetry`]: one line of the log says what became of it, and the metrics count it.
 //!
-//! Around it, [`daemon`] opens sessions with the broker, one after the other until a stop. A session
-//! is a connection, a [`publisher`] and a consumer a lane; whatever goes wrong with any of them ends
-//! it, and the next one starts with nothing of it.
+//! Around it, the daemon opens sessions with the broker, one after the other until a stop; whatever
+//! goes wrong with one ends it, and the next one starts with nothing of it.
 //!
 //! # Words
 //!
@@ -32,59 +32,31 @@
 //! an *attempt* one signed request, an *outcome* what one attempt came to, a *disposition* what becomes
 //! of the message; to *settle* is to tell the broker; a *lane* is one event type's queue and consumer.
 //!
-//! # What may know what
+//! # The rooms
 //!
-//! | files | kind | know |
+//! Each room is a folder, and its first page says what it is for. A room knows only of rooms above it
+//! in this table, and only those that are named. A test reads the table and holds the code to it.
+//!
+//! | room | what it is | knows of |
 //! | --- | --- | --- |
-//! | `event command sign code outcome disposition breaker ladder history state retry quota redact secret setting` | pure core | neither time nor network nor each other's edges; time and ids come in by argument |
-//! | `config reader source amqp mimecast` | settings | `config` alone reads the environment |
-//! | `broker topology consumer delivery publisher copy settle` | the broker's edge | alone name lapin |
-//! | `transport`, under `vendor` and `token` | the vendor's edge | alone names reqwest |
-//! | `metrics`, `readiness`, `admin`, `log`, `report` | what it shows | `metrics` alone names prometheus |
-//! | `worker pause lane daemon stop`, and `check healthcheck` | the story | everything above |
-//!
-//! A test holds these rules.
+//! | `secrecy` | what must not be seen | |
+//! | `event` | what arrives; pure | |
+//! | `command` | what the vendor shall do; pure | `secrecy` `event` |
+//! | `verdict` | what an answer means and what becomes of the message; pure | `secrecy` `event` `command` |
+//! | `settings` | what can be set | `secrecy` `event` `verdict` |
+//! | `telemetry` | what it shows | `secrecy` `event` `command` `verdict` `settings` |
+//! | `vendor` | the vendor's edge | `secrecy` `command` `verdict` `settings` `telemetry` |
+//! | `broker` | the broker's edge | `event` `verdict` `settings` `telemetry` |
+//! | `daemon` | the story | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
+//! | `cli` | the commands for people | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
 
-pub mod admin;
-pub mod amqp;
-pub mod arguments;
-pub mod breaker;
 pub mod broker;
-pub mod check;
-pub mod code;
+pub mod cli;
 pub mod command;
-pub mod config;
-pub mod consumer;
-pub mod copy;
 pub mod daemon;
-pub mod delivery;
-pub mod disposition;
 pub mod event;
-pub mod healthcheck;
-pub mod history;
-pub mod ladder;
-pub mod lane;
-pub mod log;
-pub mod metrics;
-pub mod mimecast;
-pub mod outcome;
-pub mod pause;
-pub mod publisher;
-pub mod quota;
-pub mod reader;
-pub mod readiness;
-pub mod redact;
-pub mod report;
-pub mod retry;
-pub mod secret;
-pub mod setting;
-pub mod settle;
-pub mod sign;
-pub mod source;
-pub mod state;
-pub mod stop;
-pub mod token;
-pub mod topology;
-pub mod transport;
+pub mod secrecy;
+pub mod settings;
+pub mod telemetry;
 pub mod vendor;
-pub mod worker;
+pub mod verdict;

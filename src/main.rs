@@ -1,12 +1,13 @@
 //! The program: arguments and settings first, then the daemon, then the exit code.
 
 use chrono::Utc;
-use mimecast_eventd::arguments::{self, Request};
-use mimecast_eventd::check::{self, Gravity};
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::sign::Stamp;
-use mimecast_eventd::source::Mistake;
-use mimecast_eventd::{code, daemon, healthcheck, log, stop};
+use mimecast_eventd::cli::check::{self, Gravity};
+use mimecast_eventd::cli::{Request, arguments, healthcheck};
+use mimecast_eventd::daemon;
+use mimecast_eventd::settings::{Mistake, Settings};
+use mimecast_eventd::telemetry::log;
+use mimecast_eventd::vendor::Stamp;
+use mimecast_eventd::verdict::code;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use uuid::Uuid;
@@ -47,7 +48,7 @@ fn run(settings: Settings) -> ExitCode {
     let runtime = tokio::runtime::Runtime::new();
     let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let ended = runtime.block_on(async {
-            let stop = stop::on_signals().map_err(|error| error.to_string())?;
+            let stop = daemon::on_signals().map_err(|error| error.to_string())?;
             let running = daemon::run(settings, fresh_stamp, arguments::REVISION, stop);
             running.await.map_err(|error| error.to_string())
         });

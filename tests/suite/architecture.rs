@@ -1,29 +1,22 @@
-//! The rules of who may name what. They keep the core pure and each foreign crate in its place.
+//! The rules of the house, held by room: which rooms there are, which room knows of which, and who may
+//! name what. The rooms and what they know of are read from the page that people read, `src/lib.rs`,
+//! so a new file in a room needs no change here.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Decides, and knows neither network, clock, chance nor environment.
-const CORE: [&str; 15] = [
-    "state",
-    "breaker",
-    "history",
-    "ladder",
-    "code",
-    "command",
-    "disposition",
-    "event",
-    "outcome",
-    "quota",
-    "redact",
-    "retry",
-    "secret",
-    "setting",
-    "sign",
-];
+const PAGE: &str = include_str!("../../src/lib.rs");
 
-/// What no file of the core names.
-const NOT_IN_CORE: [&str; 14] = [
+/// More rooms than this nobody keeps in mind.
+const MOST_ROOMS: usize = 10;
+
+/// Lines of a file without its tests.
+const LONGEST: usize = 300;
+
+/// What no room names that is pure: it decides, and knows neither network, clock, chance nor
+/// environment.
+const IMPURE: [&str; 14] = [
     "tokio",
     "tokio_util",
     "futures_util",
@@ -40,98 +33,181 @@ const NOT_IN_CORE: [&str; 14] = [
     "std::fs",
 ];
 
-/// What only these files name.
-const ONLY: [(&str, &[&str]); 9] = [
-    ("lapin", &["broker", "consumer", "copy", "delivery", "publisher", "settle", "topology"]),
-    ("reqwest", &["transport"]),
-    ("backoff", &["retry"]),
-    ("prometheus", &["metrics"]),
-    ("std::env", &["config"]),
+/// What is named in one place alone: in a room, or in a file of one.
+const ONLY: [(&str, &str); 9] = [
+    ("lapin", "broker"),
+    ("reqwest", "vendor"),
+    ("backoff", "verdict/retry.rs"),
+    ("prometheus", "telemetry/metrics"),
+    ("std::env", "settings"),
     // After `use std::env`.
-    ("env::", &["config"]),
-    ("Utc::now", &["main"]),
-    ("SystemTime::now", &["main"]),
-    ("Uuid::new_v4", &["main"]),
+    ("env::", "settings"),
+    ("Utc::now", "main.rs"),
+    ("SystemTime::now", "main.rs"),
+    ("Uuid::new_v4", "main.rs"),
 ];
 
-/// Lines of a file without its tests.
-const LONGEST: usize = 320;
+/// What `src/lib.rs` says about a room.
+#[derive(Debug)]
+struct Room {
+    pure: bool,
+    /// The rooms that it may know of.
+    knows: Vec<String>,
+}
 
-/// One long list, which is read by looking things up in it.
-const LONGER: [(&str, usize); 1] = [("metrics", 350)];
+/// The rooms in the table of `page`, and what is wrong with the table.
+fn rooms(page: &str) -> (BTreeMap<String, Room>, Vec<String>) {
+    let (mut rooms, mut broken) = (BTreeMap::new(), Vec::new());
+    for row in page.lines().filter_map(|line| line.strip_prefix("//! | `")) {
+        let mut cells = row.trim_end_matches([' ', '|']).splitn(3, '|').map(str::trim);
+        let name = cells.next().unwrap_or_default().trim_matches('`').to_owned();
+        let pure = cells.next().unwrap_or_default().ends_with("; pure");
+        let knows = cells.next().unwrap_or_default();
+        let knows: Vec<String> = knows.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        for known in &knows {
+            if !rooms.contains_key(known) {
+                broken.push(format!("{name} knows of {known}, which is not above it"));
+            }
+        }
+        rooms.insert(name, Room { pure, knows });
+    }
+    if rooms.len() > MOST_ROOMS {
+        broken.push(format!("{} rooms are more than {MOST_ROOMS}", rooms.len()));
+    }
+    (rooms, broken)
+}
+
+/// The source files, by their paths under `src`, with `/` between room and file.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            sources.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+    sources
+}
 
 #[test]
-fn every_file_keeps_the_rules() {
-    let mut broken = Vec::new();
-    let mut files = Vec::new();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
-        let path = entry.unwrap().path();
-        let file = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        match path.extension() {
-            Some(extension) if extension == "rs" => {
-                broken.extend(check(&file, &fs::read_to_string(&path).unwrap()));
-            }
-            Some(_) | None => broken.push(format!("{}: is no source file", path.display())),
-        }
-        files.push(file);
+fn every_file_keeps_the_rules_of_its_room() {
+    let (rooms, mut broken) = rooms(PAGE);
+    let sources = sources();
+    for (file, source) in &sources {
+        broken.extend(check(&rooms, file, source));
     }
-    // A file that is called otherwise now would be free of its rules.
-    for known in CORE {
-        assert!(files.iter().any(|file| file == known), "the core has no {known}.rs any more");
+    for (name, room) in &rooms {
+        let inside = format!("{name}/");
+        let files: Vec<_> = sources.iter().filter(|(file, _)| file.starts_with(&inside)).collect();
+        // A room that is called otherwise now would be free of its rules.
+        match files.iter().find(|(file, _)| *file == format!("{name}/mod.rs")) {
+            Some((_, page)) if page.starts_with("//! ") => {}
+            Some(_) | None => broken.push(format!("{name} has no page that says what it is for")),
+        }
+        for known in &room.knows {
+            if !files.iter().any(|(_, source)| rooms_named(source).contains(known)) {
+                broken.push(format!("{name} has no need to know of {known}"));
+            }
+        }
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
 #[test]
+fn a_table_of_rooms_that_runs_in_a_circle_is_found() {
+    let table = "//! | `a` | one | `b` |\n//! | `b` | two; pure | `a` |\n";
+    let (read, broken) = rooms(table);
+    assert_eq!(broken, ["a knows of b, which is not above it"]);
+    assert!(read["b"].pure && !read["a"].pure);
+    let many: String = (0..11).map(|n| format!("//! | `r{n}` | x | |\n")).collect();
+    assert_eq!(rooms(&many).1, ["11 rooms are more than 10"]);
+}
+
+#[test]
 fn a_breach_of_any_rule_is_found() {
-    for file in CORE {
-        for word in NOT_IN_CORE {
-            let source = format!("use chrono::Utc;\nuse {word}::x;\n");
-            let expected = format!("{file}.rs:2: the core names {word}");
-            assert!(check(file, &source).contains(&expected), "{expected}");
-        }
+    let (rooms, _) = rooms(PAGE);
+    let found = |file: &str, source: &str| check(&rooms, file, source);
+    for word in IMPURE {
+        let source = format!("use chrono::Utc;\nuse {word}::x;\n");
+        let expected = format!("verdict/code.rs:2: a pure room names {word}");
+        assert!(found("verdict/code.rs", &source).contains(&expected), "{expected}");
     }
-    for (word, allowed) in ONLY {
+    for (word, place) in ONLY {
         let source = format!("fn f() {{\n    g({word}(x));\n}}\n");
-        let expected = format!("worker.rs:2: only {} may name {word}", allowed.join(", "));
-        assert!(check("worker", &source).contains(&expected), "{expected}: {source}");
-        for file in allowed.iter().filter(|file| !CORE.contains(file)) {
-            assert_eq!(check(file, &source), [""; 0], "{file} may name {word}");
-        }
+        let expected = format!("daemon/worker.rs:2: only {place} may name {word}");
+        assert!(found("daemon/worker.rs", &source).contains(&expected), "{expected}");
+        let file = if place.ends_with(".rs") { place.to_owned() } else { format!("{place}/x.rs") };
+        assert_eq!(found(&file, &source), [""; 0], "{place} may name {word}");
     }
-    let long = "\n".repeat(LONGEST + 1);
-    assert_eq!(check("worker", &long), ["worker.rs: has 321 lines, more than 320"]);
     assert_eq!(
-        check("main", "std::env::var"),
-        ["main.rs:1: only config may name std::env", "main.rs:1: only config may name env::"]
+        found("event/data.rs", "use crate::verdict::Fault;\n"),
+        ["event/data.rs:1: event does not know of verdict"]
+    );
+    assert_eq!(
+        found("vendor/token.rs", "fn f() {\n    crate::broker::lost();\n}\n"),
+        ["vendor/token.rs:2: vendor does not know of broker"]
+    );
+    assert_eq!(
+        found("event/data.rs", "use crate::{verdict::Fault};\n"),
+        ["event/data.rs:1: names several rooms at once"]
+    );
+    assert_eq!(found("attic/x.rs", ""), ["attic/x.rs: lies in no room"]);
+    assert_eq!(found("helper.rs", ""), ["helper.rs: lies in no room"]);
+    assert_eq!(found("event/notes.txt", ""), ["event/notes.txt: is no source file"]);
+    let long = "\n".repeat(LONGEST + 1);
+    assert_eq!(
+        found("daemon/worker.rs", &long),
+        ["daemon/worker.rs: has 301 lines, more than 300"]
+    );
+    assert_eq!(
+        found("main.rs", "std::env::var"),
+        ["main.rs:1: only settings may name std::env", "main.rs:1: only settings may name env::"]
     );
     let hidden = "#[cfg(test)]\nfn f() {}\nuse tokio::x;\n#[cfg(test)]\nmod tests {}\n";
-    assert_eq!(check("event", hidden)[0], "event.rs:3: the core names tokio");
+    assert_eq!(found("event/event.rs", hidden)[0], "event/event.rs:3: a pure room names tokio");
     assert_eq!(
-        check("event", "#[cfg(test)]\nmod tests {\n}\nfn after_the_tests() {}\n"),
-        ["event.rs: has something after its tests"]
+        found("event/event.rs", "#[cfg(test)]\nmod tests {\n}\nfn after_the_tests() {}\n"),
+        ["event/event.rs: has something after its tests"]
     );
 }
 
 #[test]
 fn what_only_looks_like_a_breach_is_none() {
+    let (rooms, _) = rooms(PAGE);
+    let found = |file: &str, source: &str| check(&rooms, file, source);
     for source in [
         "//! Not tokio, not lapin.\n/// Nor reqwest.\n// Nor prometheus.\nfn f() {}\n",
         "let x = 1; // as tokio does\n",
         "let my_tokio = tokio_like(tokios);\n",
         "let x = Utc::now_or_never();\n",
+        "use crate::event::Data;\n",
         "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    use tokio::x;\n    Utc::now();\n}\n",
         "const VERSION: &str = env!(\"CARGO_PKG_VERSION\");\n",
     ] {
-        assert_eq!(check("event", source), [""; 0], "{source}");
+        assert_eq!(found("event/event.rs", source), [""; 0], "{source}");
     }
-    assert_eq!(check("main", "parse(std::env::args_os())"), [""; 0]);
+    assert_eq!(found("main.rs", "parse(std::env::args_os())"), [""; 0]);
     let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "\n".repeat(400));
-    assert_eq!(check("worker", &tests), [""; 0]);
+    assert_eq!(found("daemon/worker.rs", &tests), [""; 0]);
 }
 
 /// The rules that the source of `file` breaks.
-fn check(file: &str, source: &str) -> Vec<String> {
+fn check(rooms: &BTreeMap<String, Room>, file: &str, source: &str) -> Vec<String> {
+    if !file.ends_with(".rs") {
+        return vec![format!("{file}: is no source file")];
+    }
+    let own = file.split_once('/').map(|(room, _)| (room, rooms.get(room)));
+    let room = match own {
+        Some((name, Some(room))) => Some((name, room)),
+        None if matches!(file, "lib.rs" | "main.rs") => None,
+        Some((_, None)) | None => return vec![format!("{file}: lies in no room")],
+    };
     let mut broken = Vec::new();
     let (code, tests) = match source.find("#[cfg(test)]\nmod ") {
         Some(start) => source.split_at(start),
@@ -139,31 +215,47 @@ fn check(file: &str, source: &str) -> Vec<String> {
     };
     // Rustfmt closes a module at the beginning of a line.
     if tests.split_once("\n}\n").is_some_and(|(_, rest)| !rest.trim().is_empty()) {
-        broken.push(format!("{file}.rs: has something after its tests"));
+        broken.push(format!("{file}: has something after its tests"));
     }
-    let longest = LONGER.iter().find(|(longer, _)| *longer == file).map_or(LONGEST, |it| it.1);
     let lines = code.lines().count();
-    if lines > longest {
-        broken.push(format!("{file}.rs: has {lines} lines, more than {longest}"));
+    if lines > LONGEST {
+        broken.push(format!("{file}: has {lines} lines, more than {LONGEST}"));
     }
     for (number, line) in (1..).zip(code.lines()) {
         // The arguments of the process are for `main` to read.
-        let line = if file == "main" { line.replace("std::env::args_os", "") } else { line.into() };
+        let line =
+            if file == "main.rs" { line.replace("std::env::args_os", "") } else { line.into() };
         let line = if line.trim_start().starts_with("//") { "" } else { &line };
         let line = line.split(" // ").next().unwrap_or_default();
-        let named = |word: &&str| names(line, word);
-        if CORE.contains(&file) {
-            let words = NOT_IN_CORE.iter().copied().filter(named);
-            broken.extend(words.map(|word| format!("{file}.rs:{number}: the core names {word}")));
+        if let Some((name, room)) = room {
+            for other in rooms_named(line) {
+                if other != name && !room.knows.contains(&other) {
+                    broken.push(format!("{file}:{number}: {name} does not know of {other}"));
+                }
+            }
+            if line.contains("crate::{") {
+                broken.push(format!("{file}:{number}: names several rooms at once"));
+            }
+            let words = IMPURE.iter().filter(|word| room.pure && names(line, word));
+            broken.extend(words.map(|word| format!("{file}:{number}: a pure room names {word}")));
         }
-        for (word, allowed) in ONLY {
-            if named(&word) && !allowed.contains(&file) {
-                let allowed = allowed.join(", ");
-                broken.push(format!("{file}.rs:{number}: only {allowed} may name {word}"));
+        for (word, place) in ONLY {
+            let allowed = file == place || file.starts_with(&format!("{place}/"));
+            if names(line, word) && !allowed {
+                broken.push(format!("{file}:{number}: only {place} may name {word}"));
             }
         }
     }
     broken
+}
+
+/// The rooms that `code` names.
+fn rooms_named(code: &str) -> Vec<String> {
+    let after = code.match_indices("crate::").map(|(start, word)| &code[start + word.len()..]);
+    let name = |rest: &str| -> String {
+        rest.chars().take_while(|it| it.is_ascii_lowercase() || *it == '_').collect()
+    };
+    after.map(name).filter(|name| !name.is_empty()).collect()
 }
 
 /// Whether `line` has exactly this word, and not only a longer one.

@@ -5,7 +5,7 @@ use crate::support::daemon::bound_to_us;
 use crate::support::settings::{self, Variables, named};
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
-use mimecast_eventd::config::Log;
+use mimecast_eventd::settings::Log;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -90,7 +90,10 @@ const CHILD: &str = "EVENTD_TEST_PANICS";
 #[tokio::test]
 async fn a_panic_is_one_line_of_the_log_and_tells_no_address() {
     if std::env::var_os(CHILD).is_some() {
-        mimecast_eventd::log::start(Log { json: Some(true), level: tracing::Level::INFO });
+        mimecast_eventd::telemetry::log::start(Log {
+            json: Some(true),
+            level: tracing::Level::INFO,
+        });
         panic!("over ada@example.com\nand a second line");
     }
     // A process of its own, because it has one log and one hook for panics.

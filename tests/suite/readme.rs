@@ -1,8 +1,8 @@
 //! The README's tables are made from the code: what drifts fails here and prints what is right.
 
 use mimecast_eventd::event::EventType;
-use mimecast_eventd::metrics::Metrics;
-use mimecast_eventd::setting::{SETTINGS, Setting};
+use mimecast_eventd::settings::{SETTINGS, Setting};
+use mimecast_eventd::telemetry::Metrics;
 use std::fmt::Write as _;
 
 const README: &str = include_str!("../../README.md");

@@ -7,8 +7,8 @@
 
 use chrono::DateTime;
 use mimecast_eventd::command::Operation;
-use mimecast_eventd::outcome::{Outcome, Reply};
-use mimecast_eventd::quota::Headers;
+use mimecast_eventd::vendor::quota::Headers;
+use mimecast_eventd::verdict::{Outcome, Reply};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;

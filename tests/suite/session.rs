@@ -11,7 +11,7 @@ use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::options::QueueDeleteOptions;
-use mimecast_eventd::sign::Stamp;
+use mimecast_eventd::vendor::Stamp;
 use serde_json::Value;
 use std::time::Duration;
 

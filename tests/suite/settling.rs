@@ -10,7 +10,7 @@ use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
 use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use mimecast_eventd::sign::Stamp;
+use mimecast_eventd::vendor::Stamp;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 

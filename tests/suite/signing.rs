@@ -12,7 +12,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::DateTime;
 use mimecast_eventd::command::Operation;
-use mimecast_eventd::sign::{self, Stamp};
+use mimecast_eventd::vendor::{Stamp, sign};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::fs;

@@ -209,7 +209,7 @@ async fn a_settled_message_has_one_line_that_says_all_about_it() {
         keys.filter(|key| key != "timestamp" && key != "duration_ms").collect()
     };
     let names = ["attempts", "disposition", "event", "event_id", "level", "message"];
-    let hash = mimecast_eventd::redact::hash("ada@example.com");
+    let hash = mimecast_eventd::secrecy::redact::hash("ada@example.com");
     assert_eq!(keys(&applied), [&names[..], &["request_id", "subject"]].concat());
     assert_eq!(
         of(&applied, &["event", "event_id", "subject", "disposition", "attempts", "request_id"]),

@@ -1,9 +1,8 @@
 //! What a reply means: every status, every code, every shape of a failure.
 
-use mimecast_eventd::code;
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
-use mimecast_eventd::outcome::{Outcome, Reply};
-use mimecast_eventd::secret::Secret;
+use mimecast_eventd::secrecy::Secret;
+use mimecast_eventd::verdict::{Outcome, Reply, code};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;

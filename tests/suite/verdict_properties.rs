@@ -1,10 +1,11 @@
 //! What must hold for any reply, whatever its bytes, and for any run of conclusions.
 
-use mimecast_eventd::breaker::{Cause, Evidence, Failed};
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
-use mimecast_eventd::disposition::{Conclusion, Decision, Disposition, Reason, Stuck};
-use mimecast_eventd::outcome::{Fault, Outcome, Reply};
-use mimecast_eventd::secret::Secret;
+use mimecast_eventd::secrecy::Secret;
+use mimecast_eventd::verdict::{
+    Cause, Conclusion, Decision, Disposition, Evidence, Failed, Fault, Outcome, Reason, Reply,
+    Stuck,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -1,9 +1,7 @@
 //! The example file: complete, true to the defaults, and accepted as it stands.
 
 use super::{os, with};
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::setting::SETTINGS;
-use mimecast_eventd::source::Sources;
+use mimecast_eventd::settings::{SETTINGS, Settings, Sources};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};

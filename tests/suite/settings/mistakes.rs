@@ -2,9 +2,7 @@
 
 use super::{file, os, printed, refused, refused_file, with};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url, read};
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::setting::SETTINGS;
-use mimecast_eventd::source::Sources;
+use mimecast_eventd::settings::{SETTINGS, Settings, Sources};
 use tempfile::TempDir;
 
 #[test]

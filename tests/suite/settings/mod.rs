@@ -8,8 +8,7 @@ mod sources;
 mod values;
 
 use crate::support::settings::{Variables, hmac_without_url, named, read};
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::source::Sources;
+use mimecast_eventd::settings::{Settings, Sources};
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
@@ -42,7 +41,7 @@ fn refused_file(text: impl AsRef<[u8]>) -> Vec<String> {
     printed(settings).iter().map(|mistake| mistake.replace(&path, "settings")).collect()
 }
 
-fn printed(settings: Result<Settings, Vec<mimecast_eventd::source::Mistake>>) -> Vec<String> {
+fn printed(settings: Result<Settings, Vec<mimecast_eventd::settings::Mistake>>) -> Vec<String> {
     settings.unwrap_err().iter().map(ToString::to_string).collect()
 }
 

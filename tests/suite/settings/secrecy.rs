@@ -3,9 +3,7 @@
 use super::{file, os, with};
 use crate::support::settings::{Variables, named, oauth2_without_url};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::setting::{SETTINGS, Setting};
-use mimecast_eventd::source::Sources;
+use mimecast_eventd::settings::{SETTINGS, Setting, Settings, Sources};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -2,9 +2,7 @@
 
 use super::{accepted, file, os, printed, refused, refused_file, with};
 use crate::support::settings::named;
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::mimecast::Credentials;
-use mimecast_eventd::source::Sources;
+use mimecast_eventd::settings::{Credentials, Settings, Sources};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use tempfile::TempDir;

@@ -2,10 +2,9 @@
 
 use super::{accepted, file, refused, with};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url};
-use mimecast_eventd::amqp::Topology;
 use mimecast_eventd::event::EventType;
-use mimecast_eventd::ladder::Ladder;
-use mimecast_eventd::mimecast::{Credentials, Mimecast};
+use mimecast_eventd::settings::{Credentials, Mimecast, Topology};
+use mimecast_eventd::verdict::Ladder;
 use std::time::Duration;
 use tempfile::TempDir;
 

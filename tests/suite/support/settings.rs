@@ -1,8 +1,7 @@
 //! The daemon's settings as environment variables, as tests start from them.
 
 use fake_mimecast::FakeMimecast;
-use mimecast_eventd::config::Settings;
-use mimecast_eventd::source::{Mistake, Sources};
+use mimecast_eventd::settings::{Mistake, Settings, Sources};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 

@@ -5,7 +5,7 @@ use super::broker::Vhost;
 use super::settings::{self, Variables, named};
 use super::{DEADLINE, eventually};
 use fake_mimecast::FakeMimecast;
-use mimecast_eventd::sign::Stamp;
+use mimecast_eventd::vendor::Stamp;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use fake_mimecast::{AuthorizationKind, Fault, FaultKind, Operation};
 use mimecast_eventd::command::Command;
 use mimecast_eventd::event::Member;
-use mimecast_eventd::sign::Stamp;
+use mimecast_eventd::vendor::Stamp;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,0 +1,111 @@
+//! The copies of a message that the daemon publishes: properties and headers.
+
+use super::delivery::Delivery;
+use crate::verdict::{Fault, History, Reason};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+/// Room for the headers that a message came with, in bytes. All headers must fit into one frame,
+/// which is 128 KiB unless the broker says otherwise.
+const FOREIGN_HEADERS: usize = 64 * 1024;
+
+/// The properties of the dead letter: those of the original, and headers that say why it is there.
+/// Where it stood on the delay ladder is not among them: whoever sends it in again starts anew.
+pub(super) fn dead_letter(
+    delivery: &Delivery,
+    reason: Reason,
+    fault: &Fault,
+    history: &History,
+    queue: &str,
+) -> BasicProperties {
+    let mut headers = told(delivery, fault, history);
+    insert(&mut headers, "x-eventd-reason", reason.label());
+    insert(&mut headers, "x-eventd-queue", queue);
+    insert(&mut headers, "x-eventd-version", env!("CARGO_PKG_VERSION"));
+    if let Some(request_id) = history.request_id {
+        insert(&mut headers, "x-eventd-request-id", &request_id.to_string());
+    }
+    lasting(&delivery.properties).with_headers(headers)
+}
+
+/// The properties of a copy that comes back to its lane, having climbed so many rungs.
+pub(super) fn waiting(
+    delivery: &Delivery,
+    climbed: u32,
+    fault: &Fault,
+    history: &History,
+) -> BasicProperties {
+    let mut headers = told(delivery, fault, history);
+    headers.insert("x-eventd-rung".into(), AMQPValue::LongLongInt(climbed.into()));
+    insert(&mut headers, "x-eventd-done", &history.done.join(" "));
+    lasting(&delivery.properties).with_headers(headers)
+}
+
+/// The headers that every copy has: its own, where it was published, what happened to it so far.
+fn told(delivery: &Delivery, fault: &Fault, history: &History) -> FieldTable {
+    let mut headers = foreign_headers(delivery.properties.headers().as_ref());
+    insert(&mut headers, "x-eventd-code", &fault.code);
+    insert(&mut headers, "x-eventd-detail", &fault.detail);
+    insert(&mut headers, "x-eventd-exchange", &delivery.envelope.exchange);
+    insert(&mut headers, "x-eventd-routing-key", &delivery.envelope.routing_key);
+    if let Some(at) = history.first_failed_at {
+        insert(&mut headers, "x-eventd-first-failed-at", &at.to_rfc3339());
+    }
+    headers.insert("x-eventd-attempts".into(), AMQPValue::LongLongInt(history.attempts.into()));
+    headers
+}
+
+fn insert(headers: &mut FieldTable, name: &str, value: &str) {
+    headers.insert(name.into(), AMQPValue::LongString(value.into()));
+}
+
+/// The properties of the original that a copy keeps. Not its expiration, because a copy must not
+/// vanish; and not its user id, because the broker refuses one that is not ours (RabbitMQ,
+/// "Validated User-ID"). The copy is persistent whatever the original was.
+fn lasting(original: &BasicProperties) -> BasicProperties {
+    type With = fn(BasicProperties, ShortString) -> BasicProperties;
+    let texts: [(&Option<ShortString>, With); 8] = [
+        (original.content_type(), BasicProperties::with_content_type),
+        (original.content_encoding(), BasicProperties::with_content_encoding),
+        (original.correlation_id(), BasicProperties::with_correlation_id),
+        (original.reply_to(), BasicProperties::with_reply_to),
+        (original.message_id(), BasicProperties::with_message_id),
+        (original.kind(), BasicProperties::with_type),
+        (original.app_id(), BasicProperties::with_app_id),
+        (original.cluster_id(), BasicProperties::with_cluster_id),
+    ];
+    let mut copy = BasicProperties::default().with_delivery_mode(2);
+    for (value, with) in texts {
+        if let Some(value) = value {
+            copy = with(copy, value.clone());
+        }
+    }
+    if let Some(timestamp) = original.timestamp() {
+        copy = copy.with_timestamp(*timestamp);
+    }
+    copy
+}
+
+/// The headers that the message came with, without ours of an earlier copy and without those that
+/// mean something to the broker: a copy that carried `x-death` would be taken for a cycle, and one
+/// with `CC` would be routed elsewhere too. What does not fit is left out.
+fn foreign_headers(headers: Option<&FieldTable>) -> FieldTable {
+    let mut kept = FieldTable::default();
+    let mut room = FOREIGN_HEADERS;
+    for (name, value) in headers.into_iter().flat_map(FieldTable::inner) {
+        let size = name.as_str().len() + format!("{value:?}").len();
+        if !is_left_out(name) && size <= room {
+            room -= size;
+            kept.insert(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+fn is_left_out(name: &ShortString) -> bool {
+    let name = name.as_str();
+    matches!(name, "x-death" | "x-delivery-count" | "x-acquired-count" | "CC" | "BCC")
+        || name.starts_with("x-eventd-")
+        || name.starts_with("x-first-death-")
+        || name.starts_with("x-last-death-")
+}

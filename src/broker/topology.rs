@@ -1,0 +1,235 @@
+//! Queues and exchanges: declared or checked at the start of every session.
+
+use super::connection::{Broker, BrokerError, cause, lost};
+use super::publisher::Publisher;
+use crate::settings::{Amqp, Lane, Settings, Topology};
+use crate::verdict::Rung;
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, ExchangeKind};
+
+/// Makes sure that everything the lanes need is there.
+///
+/// # Errors
+///
+/// [`BrokerError::Topology`] that names each thing that is missing or different, and what to do.
+pub async fn prepare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+    match settings.amqp.topology {
+        Topology::Declare => declare(broker, settings).await,
+        Topology::Verify => {
+            let problems = verify(broker, settings).await?;
+            if problems.is_empty() {
+                return Ok(());
+            }
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            Err(BrokerError::Topology(problems.join("; ")))
+        }
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// It is not there.
+    #[error("{0}; create it, or set amqp.topology to declare")]
+    Missing(String),
+    /// It is there, and different.
+    #[error("{0}")]
+    Differs(String),
+    /// Dead letters would reach nobody.
+    #[error("{0}")]
+    NoRoute(String),
+}
+
+async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
+    let Settings { amqp, lanes, ladder, .. } = settings;
+    let channel = broker.channel().await?;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
+        exchange_declare(&channel, exchange, durable).await.map_err(differs)?;
+    }
+    queue(&channel, &amqp.dead_letter_queue, dead_letter_arguments()).await?;
+    bind(&channel, &amqp.dead_letter_queue, &amqp.dead_letter_exchange, "#").await?;
+    for lane in lanes {
+        queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
+        bind(&channel, &lane.queue, &amqp.exchange, lane.event_type.name()).await?;
+        for rung in ladder.rungs() {
+            queue(&channel, &rung.queue(&lane.queue), rung_arguments(rung, lane)).await?;
+        }
+    }
+    Ok(())
+}
+
+fn dead_letter_arguments() -> FieldTable {
+    arguments([("x-queue-type", text("quorum"))])
+}
+
+/// A lane's queue. At-least-once dead-lettering by the broker needs all of a quorum queue, this
+/// strategy and this overflow; with one of them missing it is silently at most once (RabbitMQ,
+/// "Quorum Queues: At-Least-Once Dead Lettering").
+fn lane_arguments(lane: &Lane, amqp: &Amqp) -> FieldTable {
+    arguments([
+        ("x-queue-type", text("quorum")),
+        ("x-delivery-limit", AMQPValue::LongInt(lane.delivery_limit.into())),
+        ("x-dead-letter-exchange", text(&amqp.dead_letter_exchange)),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+    ])
+}
+
+/// The delay queue of a rung: what has waited long enough goes back to the lane's queue, through the
+/// default exchange, and at least once like there.
+fn rung_arguments(rung: Rung, lane: &Lane) -> FieldTable {
+    let milliseconds = i64::try_from(rung.delay.as_millis()).unwrap_or(i64::MAX);
+    arguments([
+        ("x-queue-type", text("quorum")),
+        ("x-message-ttl", AMQPValue::LongLongInt(milliseconds)),
+        ("x-dead-letter-exchange", text("")),
+        ("x-dead-letter-routing-key", text(&lane.queue)),
+        ("x-dead-letter-strategy", text("at-least-once")),
+        ("x-overflow", text("reject-publish")),
+    ])
+}
+
+/// Checks everything and creates nothing. A failed check costs its channel, so each has its own.
+///
+/// # Errors
+///
+/// When the broker is lost on the way.
+pub async fn verify(broker: &Broker, settings: &Settings) -> Result<Vec<Problem>, BrokerError> {
+    let Settings { amqp, lanes, ladder, .. } = settings;
+    let mut problems = Vec::new();
+    let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+    for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
+        let channel = broker.channel().await?;
+        problems.extend(exchange_declare(&channel, exchange, passive).await.err().map(missing));
+    }
+    let mut queues = vec![(amqp.dead_letter_queue.clone(), dead_letter_arguments())];
+    for lane in lanes {
+        queues.push((lane.queue.clone(), lane_arguments(lane, amqp)));
+        for rung in ladder.rungs() {
+            queues.push((rung.queue(&lane.queue), rung_arguments(rung, lane)));
+        }
+    }
+    for (name, arguments) in queues {
+        problems.extend(verify_queue(broker, &name, arguments).await?);
+    }
+    if problems.is_empty() {
+        problems.extend(verify_dead_letter_route(broker, settings).await?);
+    }
+    Ok(problems)
+}
+
+/// What is wrong with a queue, if anything. A queue that is there is declared once more with the
+/// arguments that it should have: that changes nothing, and the broker names what differs.
+async fn verify_queue(
+    broker: &Broker,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<Option<Problem>, BrokerError> {
+    let channel = broker.channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
+        return Ok(Some(missing(error)));
+    }
+    match queue(&channel, name, arguments).await {
+        Ok(()) => Ok(None),
+        Err(BrokerError::Topology(problem)) if problem.starts_with("ACCESS_REFUSED") => {
+            tracing::warn!(queue = name, "its arguments cannot be checked: {problem}");
+            Ok(None)
+        }
+        Err(BrokerError::Topology(problem)) => Ok(Some(Problem::Differs(problem))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether dead letters of every lane would reach a queue. Only a message can tell: one that expires
+/// at once, and only while the dead-letter queue is empty and unwatched, so that nobody meets it.
+async fn verify_dead_letter_route(
+    broker: &Broker,
+    settings: &Settings,
+) -> Result<Option<Problem>, BrokerError> {
+    let Settings { amqp, lanes, .. } = settings;
+    let channel = broker.channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let name = amqp.dead_letter_queue.as_str().into();
+    let queue = channel.queue_declare(name, passive, FieldTable::default()).await.map_err(lost)?;
+    if queue.message_count() > 0 || queue.consumer_count() > 0 {
+        return Ok(None);
+    }
+    let publisher = Publisher::open(broker).await?;
+    for lane in lanes {
+        let probe = BasicProperties::default().with_expiration("0".into());
+        let key = lane.event_type.name();
+        match publisher.publish(&amqp.dead_letter_exchange, key, b"", probe).await {
+            Ok(()) => {}
+            Err(BrokerError::NotTaken { exchange, cause }) => {
+                let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
+                return Ok(Some(Problem::NoRoute(problem)));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+async fn exchange_declare(
+    channel: &Channel,
+    name: &str,
+    options: ExchangeDeclareOptions,
+) -> Result<(), lapin::Error> {
+    channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await
+}
+
+async fn queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), BrokerError> {
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    match channel.queue_declare(name.into(), durable, arguments).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(differs(error)),
+    }
+}
+
+async fn bind(
+    channel: &Channel,
+    queue: &str,
+    exchange: &str,
+    routing_key: &str,
+) -> Result<(), BrokerError> {
+    channel
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            routing_key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(differs)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map")]
+fn missing(error: lapin::Error) -> Problem {
+    Problem::Missing(cause(&error))
+}
+
+/// The broker's own message names the argument and both values.
+#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
+fn differs(error: lapin::Error) -> BrokerError {
+    BrokerError::Topology(format!(
+        "{}; arguments of what exists cannot change: set the daemon to what is there, \
+         or move the messages, delete it and let the daemon declare it again",
+        cause(&error)
+    ))
+}
+
+fn arguments<const N: usize>(pairs: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in pairs {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}

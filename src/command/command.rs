@@ -1,0 +1,156 @@
+//! What the vendor shall do: the [`Command`]s of an event, and the unsigned [`Call`] of each.
+
+use crate::event::{Data, Event, EventError, EventType, Member};
+use crate::secrecy::redact;
+use serde_json::json;
+
+/// The vendor's operations that the daemon uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// Remove a user or domain from a group.
+    RemoveGroupMember,
+    /// Delete a managed URL entry.
+    DeleteManagedUrl,
+}
+
+impl Operation {
+    /// Every operation, in the order in which they are shown.
+    pub const ALL: [Operation; 2] = [Operation::RemoveGroupMember, Operation::DeleteManagedUrl];
+
+    /// The operation that events of a type come to.
+    pub fn of(event_type: EventType) -> Operation {
+        match event_type {
+            EventType::UserOffboarded => Operation::RemoveGroupMember,
+            EventType::UrlUnblock => Operation::DeleteManagedUrl,
+        }
+    }
+
+    /// The name in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Operation::RemoveGroupMember => "remove_group_member",
+            Operation::DeleteManagedUrl => "delete_managed_url",
+        }
+    }
+
+    /// The path of the call, which is also what gets signed (vendor pages "Remove Group Member" and
+    /// "Delete Managed URL", section URI).
+    pub fn path(self) -> &'static str {
+        match self {
+            Operation::RemoveGroupMember => "/api/directory/remove-group-member",
+            Operation::DeleteManagedUrl => "/api/ttp/url/delete-managed-url",
+        }
+    }
+}
+
+/// One thing that the vendor shall do. Carrying it out twice comes to the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Remove `member` from the group.
+    RemoveGroupMember {
+        /// The vendor's id of the group.
+        group_id: String,
+        /// Who leaves.
+        member: Member,
+    },
+    /// Delete the managed URL entry.
+    DeleteManagedUrl {
+        /// The vendor's id of the entry.
+        id: String,
+    },
+}
+
+/// The HTTP form of a command: a POST of `body` to `path`, not yet signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Which operation it is.
+    pub operation: Operation,
+    /// Strict JSON with exactly one item in `data`, because a reply to several could be half a success.
+    pub body: String,
+}
+
+impl Call {
+    /// Tells this call from every other, for the list of what is done already.
+    pub fn digest(&self) -> String {
+        redact::digest(&format!("{}{}", self.operation.path(), self.body))
+    }
+}
+
+impl Command {
+    /// The commands of `event`, at least one; `default_groups` stand in where it names no groups.
+    ///
+    /// # Errors
+    ///
+    /// [`EventError::Malformed`] when there is no group to leave.
+    pub fn of_event(event: &Event, default_groups: &[String]) -> Result<Vec<Command>, EventError> {
+        match &event.data {
+            Data::UserOffboarded { member, group_ids } => {
+                let groups = group_ids.as_deref().unwrap_or(default_groups);
+                if groups.is_empty() {
+                    return Err(EventError::Malformed(
+                        "groupIds is missing and no default_groups are configured".into(),
+                    ));
+                }
+                Ok(groups
+                    .iter()
+                    .map(|group_id| Command::RemoveGroupMember {
+                        group_id: group_id.clone(),
+                        member: member.clone(),
+                    })
+                    .collect())
+            }
+            Data::UrlUnblock { ids } => {
+                Ok(ids.iter().map(|id| Command::DeleteManagedUrl { id: id.clone() }).collect())
+            }
+        }
+    }
+
+    /// The vendor's operation that carries this out.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Command::RemoveGroupMember { .. } => Operation::RemoveGroupMember,
+            Command::DeleteManagedUrl { .. } => Operation::DeleteManagedUrl,
+        }
+    }
+
+    /// The call that carries this out.
+    pub fn call(&self) -> Call {
+        let item = match self {
+            Command::RemoveGroupMember { group_id, member } => match member {
+                Member::EmailAddress(address) => json!({"id": group_id, "emailAddress": address}),
+                Member::Domain(domain) => json!({"id": group_id, "domain": domain}),
+            },
+            Command::DeleteManagedUrl { id } => json!({"id": id}),
+        };
+        Call { operation: self.operation(), body: json!({"data": [item]}).to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_digest_tells_every_call_from_every_other_and_is_the_same_for_the_same() {
+        let leave = |group_id: &str, member: Member| Command::RemoveGroupMember {
+            group_id: group_id.into(),
+            member,
+        };
+        let address = || Member::EmailAddress("ada@example.com".into());
+        let commands = || {
+            [
+                leave("one", address()),
+                leave("two", address()),
+                leave("one", Member::EmailAddress("bob@example.com".into())),
+                leave("one", Member::Domain("ada@example.com".into())),
+                Command::DeleteManagedUrl { id: "one".into() },
+            ]
+        };
+        let digests = commands().map(|command| command.call().digest());
+        assert_eq!(digests, commands().map(|command| command.call().digest()));
+        assert_eq!(BTreeSet::from_iter(&digests).len(), digests.len());
+        let same_body = |operation| Call { operation, body: "{}".into() }.digest();
+        assert_ne!(same_body(Operation::RemoveGroupMember), same_body(Operation::DeleteManagedUrl));
+    }
+}

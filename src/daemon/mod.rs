@@ -1,0 +1,14 @@
+//! The story: sessions with the broker, lanes, and one message after the other.
+//!
+//! In come the settings and a stop. Out come effects at the vendor and settled messages. [`run`] opens
+//! sessions until a stop; a lane consumes and pauses, a worker carries each message from its delivery
+//! to its settlement. The rooms below decide and act; here stands in which order.
+
+mod lane;
+mod pause;
+mod session;
+mod stop;
+mod worker;
+
+pub use session::{DaemonError, run};
+pub use stop::on_signals;

@@ -1,0 +1,9 @@
+//! What arrives: an [`Event`], read from the [`Envelope`] that a delivery comes in.
+//!
+//! In come bytes, properties and a routing key from strangers. Out goes an event that is understood,
+//! or an [`EventError`] that says in words what is wrong and where, without a word of the payload. It
+//! knows neither the broker's types nor what becomes of the message.
+
+mod event;
+
+pub use event::{Data, Envelope, Event, EventError, EventType, MAX_BODY, Member};

@@ -1,0 +1,201 @@
+//! The settings under `amqp`: how to reach the broker, and what the things in it are called.
+
+use super::reader::{Reader, not_blank};
+use crate::secrecy::Secret;
+use percent_encoding::percent_decode_str;
+use std::time::Duration;
+use url::Url;
+
+/// How to reach the broker, and what the things in it are called.
+#[derive(Clone, Debug)]
+pub struct Amqp {
+    /// Where it is and who we are.
+    pub address: Address,
+    /// CA certificates in PEM to trust beside the system's.
+    pub ca: Option<String>,
+    /// The certificate to authenticate with, instead of a password.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The exchange that events are published to.
+    pub exchange: String,
+    /// The exchange for dead letters.
+    pub dead_letter_exchange: String,
+    /// The queue for dead letters.
+    pub dead_letter_queue: String,
+    /// Whether to create or only to check.
+    pub topology: Topology,
+    /// The heartbeat asked for.
+    pub heartbeat: Duration,
+}
+
+/// What to do about queues and exchanges at the start of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// Create what is missing.
+    Declare,
+    /// Check that everything is there, create nothing.
+    Verify,
+}
+
+/// A client certificate and its key, both in PEM.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// The certificate, with those that lead to the CA.
+    pub certificate: String,
+    /// Its key.
+    pub key: Secret,
+}
+
+/// Where the broker is and who we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// Host name or IP address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Virtual host.
+    pub vhost: String,
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+}
+
+impl Amqp {
+    /// Reads the settings under `amqp`.
+    pub fn read(reader: &mut Reader) -> Amqp {
+        let mut address = reader.required("amqp.url", Address::parse).unwrap_or_default();
+        if let Some(username) = reader.optional("amqp.username", not_blank) {
+            address.username = username;
+        }
+        if let Some(password) = reader.optional("amqp.password", not_blank) {
+            address.password = Secret::new(password);
+        }
+        let ca = reader.optional("amqp.tls.ca_file", pem);
+        let client_certificate = client_certificate(reader);
+        if !address.tls
+            && !address.host.is_empty()
+            && (ca.is_some() || client_certificate.is_some())
+        {
+            let key = if ca.is_some() { "amqp.tls.ca_file" } else { "amqp.tls.cert_file" };
+            reader.mistake(key, "has no effect unless amqp.url begins with amqps://");
+        }
+        let topologies = [("declare", Topology::Declare), ("verify", Topology::Verify)];
+        Amqp {
+            address,
+            ca,
+            client_certificate,
+            exchange: reader.name("amqp.exchange"),
+            dead_letter_exchange: reader.name("amqp.dead_letter_exchange"),
+            dead_letter_queue: reader.name("amqp.dead_letter_queue"),
+            topology: reader.one_of("amqp.topology", &topologies).unwrap_or(Topology::Verify),
+            heartbeat: reader.duration(
+                "amqp.heartbeat",
+                Duration::from_secs(1),
+                Duration::from_mins(10),
+            ),
+        }
+    }
+}
+
+fn client_certificate(reader: &mut Reader) -> Option<ClientCertificate> {
+    let certificate = reader.optional("amqp.tls.cert_file", pem);
+    let key = reader.optional("amqp.tls.key_file", pem);
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            return Some(ClientCertificate { certificate, key: Secret::new(key) });
+        }
+        (Some(_), None) => reader.mistake("amqp.tls.cert_file", "needs amqp.tls.key_file as well"),
+        (None, Some(_)) => reader.mistake("amqp.tls.key_file", "needs amqp.tls.cert_file as well"),
+        (None, None) => {}
+    }
+    None
+}
+
+/// The text of the PEM file at `path`.
+fn pem(path: &str) -> Result<String, &'static str> {
+    let text = std::fs::read_to_string(path).map_err(|_| "names a file that cannot be read")?;
+    if text.contains("-----BEGIN ") { Ok(text) } else { Err("names a file that is not PEM") }
+}
+
+impl Address {
+    /// Parses `amqp://user:password@host:port/vhost`; parts that are left out are guest, guest, the
+    /// scheme's port and `/`. An empty path is the virtual host `/`, a lone slash the one without a
+    /// name, and `%2f` is `/` again (RabbitMQ URI specification).
+    ///
+    /// # Errors
+    ///
+    /// What would be right, without a word of the URL itself: it may hold a password.
+    pub fn parse(text: &str) -> Result<Address, &'static str> {
+        let url = Url::parse(text)
+            .map_err(|_| "is not a URL such as amqps://user:password@host/vhost")?;
+        let tls = match url.scheme() {
+            "amqp" => false,
+            "amqps" => true,
+            _ => return Err("must begin with amqp:// or amqps://"),
+        };
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("takes no ? or # part; the settings under amqp say the same");
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or("has no host")?;
+        let vhost = url.path().strip_prefix('/').unwrap_or("%2f");
+        // Behind a password with a / in it the parser takes the rest of the password for a path.
+        if vhost.contains(['/', '@']) {
+            return Err("has a / or @ in its path; write them as %2f and %40, in the password too");
+        }
+        let (username, password) = match (url.username(), url.password()) {
+            ("", None) => ("guest", "guest"),
+            (username, password) => (username, password.unwrap_or_default()),
+        };
+        Ok(Address {
+            tls,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: url.port().unwrap_or(if tls { 5671 } else { 5672 }),
+            vhost: decode(vhost)?,
+            username: decode(username)?,
+            password: Secret::new(decode(password)?),
+        })
+    }
+}
+
+fn decode(text: &str) -> Result<String, &'static str> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(String::from).map_err(|_| "has a percent-encoded part that is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_has_the_usual_meaning() {
+        let address = Address::parse("amqp://broker").unwrap();
+        assert_eq!((address.port, address.vhost.as_str()), (5672, "/"));
+        assert_eq!((address.username.as_str(), address.password.reveal()), ("guest", "guest"));
+        let address = Address::parse("amqps://a%40b:p%3Aq@[::1]/%2fteam").unwrap();
+        assert_eq!(
+            (address.port, address.vhost.as_str(), address.host.as_str()),
+            (5671, "/team", "::1")
+        );
+        assert_eq!((address.username.as_str(), address.password.reveal()), ("a@b", "p:q"));
+        assert_eq!(Address::parse("amqp://broker/").unwrap().vhost, "");
+    }
+
+    #[test]
+    fn a_refusal_says_nothing_of_the_url() {
+        for text in [
+            "http://canary@host",
+            "canary",
+            "amqp://canary:canary@/x",
+            "amqp://h/canary/x",
+            "amqp://user:1/canary@h",
+            "amqp://h/?canary",
+            "amqp://canary%ff@h",
+            "amqp://h:canary",
+        ] {
+            let refusal = Address::parse(text).unwrap_err();
+            assert!(!refusal.contains("canary"), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The settings under `mimecast`: how to reach the vendor and how to authenticate.
+
+use super::reader::Reader;
+use crate::secrecy::Secret;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::fmt;
+use std::time::Duration;
+use url::{Host, Url};
+
+/// Known base URLs of API 1.0 (the vendor's list of global base URLs).
+const HMAC_REGIONS: &[(&str, &str)] = &[
+    ("eu", "https://eu-api.mimecast.com"),
+    ("de", "https://de-api.mimecast.com"),
+    ("us", "https://us-api.mimecast.com"),
+    ("usb", "https://usb-api.mimecast.com"),
+    ("ca", "https://ca-api.mimecast.com"),
+    ("za", "https://za-api.mimecast.com"),
+    ("au", "https://au-api.mimecast.com"),
+    ("je", "https://je-api.mimecast.com"),
+    ("sandbox", "https://sandbox-api.mimecast.com"),
+    ("uspcom", "https://uspcom-api.mimecast-pscom-us.com"),
+];
+
+/// Known base URLs of API 2.0 (the vendor's article on the resilience of its gateway).
+const OAUTH2_REGIONS: &[(&str, &str)] = &[
+    ("global", "https://api.services.mimecast.com"),
+    ("uk", "https://uk-api.services.mimecast.com"),
+    ("us", "https://us-api.services.mimecast.com"),
+];
+
+/// How to reach the vendor.
+#[derive(Clone, Debug)]
+pub struct Mimecast {
+    /// Scheme, host and port, no path.
+    pub base_url: Url,
+    /// The longest wait for one reply.
+    pub timeout: Duration,
+    /// The longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// How calls are authenticated.
+    pub credentials: Credentials,
+}
+
+/// The two ways to authenticate.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// API 1.0: signed requests.
+    Hmac(Keys),
+    /// API 2.0: client credentials for a bearer token.
+    OAuth2(Client),
+}
+
+/// What API 1.0 wants.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Names the key pair.
+    pub access_key: Secret,
+    /// The key that signs, decoded.
+    pub secret_key: SigningKey,
+    /// The registered application.
+    pub app_id: Secret,
+    /// Its key, part of what is signed.
+    pub app_key: Secret,
+}
+
+/// What API 2.0 wants.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Names the application.
+    pub client_id: Secret,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// Where tokens come from.
+    pub token_url: Url,
+}
+
+/// A decoded signing key; never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SigningKey(Vec<u8>);
+
+impl Mimecast {
+    /// Reads the settings under `mimecast`; `None` when it is not known which API is meant.
+    pub fn read(reader: &mut Reader) -> Option<Mimecast> {
+        let (least, most) = (Duration::from_millis(1), Duration::from_mins(4));
+        let timeout = reader.duration("mimecast.timeout", least, most);
+        let connect_timeout = reader.duration("mimecast.connect_timeout", least, most);
+        let own_url = reader.optional("mimecast.base_url", |text| {
+            let url = private_url(text)?;
+            if url.path() == "/" { Ok(url) } else { Err("must not have a path") }
+        });
+        let token_url = reader.optional("mimecast.token_url", private_url);
+        let kinds = [("hmac", HMAC_REGIONS), ("oauth2", OAUTH2_REGIONS)];
+        reader.required("mimecast.auth", |_| Ok(()));
+        let regions = reader.one_of("mimecast.auth", &kinds)?;
+        let region = region(reader, regions);
+        let base_url = own_url.or(region);
+        let credentials = if regions == HMAC_REGIONS {
+            Credentials::Hmac(Keys {
+                access_key: reader.secret("mimecast.access_key"),
+                secret_key: reader
+                    .required("mimecast.secret_key", SigningKey::parse)
+                    .unwrap_or_default(),
+                app_id: reader.secret("mimecast.app_id"),
+                app_key: reader.secret("mimecast.app_key"),
+            })
+        } else {
+            Credentials::OAuth2(Client {
+                client_id: reader.secret("mimecast.client_id"),
+                client_secret: reader.secret("mimecast.client_secret"),
+                token_url: token_url.or_else(|| base_url.as_ref()?.join("/oauth/token").ok())?,
+            })
+        };
+        Some(Mimecast { base_url: base_url?, timeout, connect_timeout, credentials })
+    }
+}
+
+impl Credentials {
+    /// Everything in them that must not be repeated, should the vendor echo it.
+    pub fn secrets(&self) -> Vec<Secret> {
+        match self {
+            Credentials::Hmac(keys) => vec![
+                keys.access_key.clone(),
+                Secret::new(STANDARD.encode(keys.secret_key.reveal())),
+                keys.app_id.clone(),
+                keys.app_key.clone(),
+            ],
+            Credentials::OAuth2(client) => {
+                vec![client.client_id.clone(), client.client_secret.clone()]
+            }
+        }
+    }
+}
+
+/// Whether `url` leads to this very machine, where neither TLS nor a proxy has a meaning.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// The base URL of the configured region, needed only where there is no URL of one's own.
+fn region(reader: &mut Reader, regions: &[(&str, &str)]) -> Option<Url> {
+    if reader.is_missing("mimecast.base_url") && reader.is_missing("mimecast.region") {
+        reader.mistake("mimecast.base_url", "is required, or else mimecast.region");
+    }
+    Url::parse(reader.one_of("mimecast.region", regions)?).ok()
+}
+
+/// A URL that credentials may be sent to: encrypted, or on this very machine.
+fn private_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL such as https://eu-api.mimecast.com")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("takes no ? or # part");
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        _ => Err("must begin with https:// (http:// only to this very machine)"),
+    }
+}
+
+impl SigningKey {
+    fn parse(text: &str) -> Result<SigningKey, &'static str> {
+        let key =
+            STANDARD.decode(text.trim()).map_err(|_| "must be base64, as the vendor issues it")?;
+        if key.is_empty() { Err("must not be empty") } else { Ok(SigningKey(key)) }
+    }
+
+    /// The key itself, for the one place that signs.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[secret]")
+    }
+}

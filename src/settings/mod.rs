@@ -1,0 +1,18 @@
+//! What can be set: read once at the start, checked, and typed from then on.
+//!
+//! In come flags, the environment and a file. Out go [`Settings`], or every [`Mistake`] at once, each
+//! with its key and its source. [`SETTINGS`] is the one table of keys, defaults and help. Only this
+//! room reads the environment.
+
+mod amqp;
+mod mimecast;
+mod reader;
+mod settings;
+mod source;
+mod table;
+
+pub use amqp::{Address, Amqp, ClientCertificate, Topology};
+pub use mimecast::{Client, Credentials, Keys, Mimecast, SigningKey, is_loopback};
+pub use settings::{Breaker, Lane, Log, Settings};
+pub use source::{Mistake, Origin, Sources};
+pub use table::{SETTINGS, Setting};

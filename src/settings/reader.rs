@@ -1,0 +1,163 @@
+//! Turns the text of each setting into its type, collecting mistakes instead of stopping at the first.
+
+use super::source::{Mistake, Sources};
+use crate::secrecy::Secret;
+use std::time::Duration;
+
+/// Reads settings. Where one is wrong it notes the mistake and goes on with a placeholder, which
+/// [`Reader::finish`] never lets out.
+#[derive(Debug)]
+pub struct Reader {
+    sources: Sources,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader {
+    /// Begins with the mistakes that the sources came with.
+    pub fn new(mut sources: Sources) -> Reader {
+        let mistakes = sources.take_mistakes();
+        Reader { sources, mistakes }
+    }
+
+    /// Lets `settings` out, if there was no mistake.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, in the order in which they were found.
+    pub fn finish<T>(self, settings: T) -> Result<T, Vec<Mistake>> {
+        if self.mistakes.is_empty() { Ok(settings) } else { Err(self.mistakes) }
+    }
+
+    /// A setting that may be left out.
+    pub fn optional<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        let (value, _) = self.sources.value(key);
+        match parse(value?.reveal()) {
+            Ok(parsed) => Some(parsed),
+            Err(problem) => {
+                self.mistake(key, problem);
+                None
+            }
+        }
+    }
+
+    /// A setting that must be there, or has a default.
+    pub fn required<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        // A value that could not even be gathered is not also called missing.
+        if self.is_missing(key) && !self.mistakes.iter().any(|mistake| mistake.key == key) {
+            self.mistake(key, "is required");
+        }
+        self.optional(key, parse)
+    }
+
+    /// Whether nobody set `key` and it has no default.
+    pub fn is_missing(&self, key: &str) -> bool {
+        self.sources.value(key).0.is_none()
+    }
+
+    /// A secret that must be there and fit into an HTTP header.
+    pub fn secret(&mut self, key: &str) -> Secret {
+        let secret = |text: &str| match text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => not_blank(text),
+            false => Err("must be visible ASCII characters without spaces"),
+        };
+        Secret::new(self.required(key, secret).unwrap_or_default())
+    }
+
+    /// The name of a queue or exchange: AMQP allows 255 bytes.
+    pub fn name(&mut self, key: &str) -> String {
+        let name = |text: &str| match text.len() {
+            0..=255 => not_blank(text),
+            _ => Err("must not be longer than 255 bytes"),
+        };
+        self.required(key, name).unwrap_or_default()
+    }
+
+    /// A duration such as `200ms`, `5m` or `2h`, between `least` and `most`.
+    pub fn duration(&mut self, key: &str, least: Duration, most: Duration) -> Duration {
+        let Some(duration) = self.required(key, duration) else { return least };
+        if !(least..=most).contains(&duration) {
+            let (least, most) =
+                (humantime::format_duration(least), humantime::format_duration(most));
+            self.mistake(key, &format!("must be between {least} and {most}"));
+        }
+        duration
+    }
+
+    /// Holds the durations under `shorter` and `longer` to that order, where both can be read.
+    pub fn in_order(&mut self, shorter: &str, longer: &str) {
+        let read = |key| self.sources.value(key).0.and_then(|text| duration(text.reveal()).ok());
+        if let (Some(short), Some(long)) = (read(shorter), read(longer))
+            && short > long
+        {
+            self.mistake(shorter, &format!("must not be longer than {longer}"));
+        }
+    }
+
+    /// A whole number between `least` and `most`.
+    pub fn number(&mut self, key: &str, least: u16, most: u16) -> u16 {
+        let number = |text: &str| text.trim().parse().map_err(|_| "must be a whole number");
+        let Some(number) = self.required(key, number) else { return least };
+        if !(least..=most).contains(&number) {
+            self.mistake(key, &format!("must be between {least} and {most}"));
+        }
+        number
+    }
+
+    /// A list of texts, written as `["one","two"]`.
+    pub fn list(&mut self, key: &str) -> Vec<String> {
+        self.required(key, list).unwrap_or_default()
+    }
+
+    /// One of several words, each with its meaning.
+    pub fn one_of<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let (value, _) = self.sources.value(key);
+        let word = value?.reveal();
+        let meaning = words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning);
+        if meaning.is_none() {
+            let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+            self.mistake(key, &format!("must be one of {}", known.join(", ")));
+        }
+        meaning
+    }
+
+    /// Notes a mistake.
+    pub fn mistake(&mut self, key: &str, problem: &str) {
+        let (_, origin) = self.sources.value(key);
+        self.mistakes.push(Mistake { key: key.to_owned(), origin, problem: problem.to_owned() });
+    }
+}
+
+/// Parses a duration such as `200ms`, `5m` or `2h`.
+///
+/// # Errors
+///
+/// What would be right.
+pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text.trim())
+        .map_err(|_| "must be a duration such as 200ms, 30s or 5m")
+}
+
+/// Refuses a blank text.
+///
+/// # Errors
+///
+/// What would be right.
+pub(super) fn not_blank(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) }
+}
+
+fn list(text: &str) -> Result<Vec<String>, &'static str> {
+    // A list is written alike in the file, in a variable and as a flag: as a TOML array.
+    let wrong = r#"must be a list such as ["one","two"]"#;
+    let table: toml::Table = format!("list = {text}").parse().map_err(|_| wrong)?;
+    let values = table.get("list").and_then(toml::Value::as_array).ok_or(wrong)?;
+    values.iter().map(|value| value.as_str().map(str::to_owned).ok_or(wrong)).collect()
+}

@@ -1,0 +1,218 @@
+//! The settings, typed and checked. The only file that reads the environment.
+
+use super::amqp::Amqp;
+use super::mimecast::Mimecast;
+use super::reader::{self, Reader};
+use super::source::{Mistake, Sources};
+use crate::event::EventType;
+use crate::verdict::{Ladder, Policy};
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing::Level;
+
+/// Everything that can be set, ready for use.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The broker.
+    pub amqp: Amqp,
+    /// The lanes, enabled ones only.
+    pub lanes: Vec<Lane>,
+    /// The vendor.
+    pub mimecast: Mimecast,
+    /// Attempts in process.
+    pub retry: Policy,
+    /// Where messages wait whose fault is their own and may pass.
+    pub ladder: Ladder,
+    /// Waits of what cannot go on.
+    pub breaker: Breaker,
+    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    pub admin_listen: SocketAddr,
+    /// How long a stop waits for messages in work.
+    pub drain_timeout: Duration,
+    /// What the logs look like.
+    pub log: Log,
+}
+
+/// One event type's queue and how it is worked on.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// The event type.
+    pub event_type: EventType,
+    /// Its queue.
+    pub queue: String,
+    /// Messages in work at the same time.
+    pub prefetch: u16,
+    /// Deliveries after which the broker dead-letters a message.
+    pub delivery_limit: u16,
+    /// Groups to leave when an event names none.
+    pub default_groups: Vec<String>,
+}
+
+/// Waits of what cannot go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Breaker {
+    /// The first wait.
+    pub initial_probe_delay: Duration,
+    /// The longest wait.
+    pub max_probe_delay: Duration,
+}
+
+/// What the logs look like.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// One JSON object a line, or text; `None` decides by whether standard error is a terminal.
+    pub json: Option<bool>,
+    /// Nothing less grave is logged.
+    pub level: Level,
+}
+
+impl Settings {
+    /// Reads the settings of this process: `flags` by key, its environment, and the file that
+    /// `--config` or else `EVENTD_CONFIG` names.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once.
+    pub fn of_process(
+        flags: Vec<(&'static str, String)>,
+        file: Option<PathBuf>,
+    ) -> Result<Settings, Vec<Mistake>> {
+        Settings::read(sources(flags, file))
+    }
+
+    /// Only where the admin endpoints of this process's settings are.
+    pub fn admin_of_process(
+        flags: Vec<(&'static str, String)>,
+        file: Option<PathBuf>,
+    ) -> SocketAddr {
+        admin_listen(&mut Reader::new(sources(flags, file)))
+    }
+
+    /// Reads the settings from `sources`.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes at once.
+    pub fn read(sources: Sources) -> Result<Settings, Vec<Mistake>> {
+        let mut reader = Reader::new(sources);
+        let amqp = Amqp::read(&mut reader);
+        let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
+        let mimecast = Mimecast::read(&mut reader);
+        let retry = retry(&mut reader);
+        let ladder = ladder(&mut reader);
+        let breaker = breaker(&mut reader);
+        let admin_listen = admin_listen(&mut reader);
+        let drain_timeout =
+            reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
+        let log = log(&mut reader);
+        let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
+        Ok(Settings {
+            amqp,
+            lanes,
+            mimecast,
+            retry,
+            ladder,
+            breaker,
+            admin_listen,
+            drain_timeout,
+            log,
+        })
+    }
+}
+
+fn sources(flags: Vec<(&'static str, String)>, file: Option<PathBuf>) -> Sources {
+    let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
+    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    Sources::gather(flags, environment, file.as_deref())
+}
+
+fn admin_listen(reader: &mut Reader) -> SocketAddr {
+    let address = reader.required("admin.listen", |text| {
+        text.parse().map_err(|_| "must be an address and port such as 127.0.0.1:9464")
+    });
+    address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())
+}
+
+fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<Lane> {
+    let mut lanes = Vec::new();
+    let mut queues = vec![dead_letter_queue.to_owned()];
+    for event_type in EventType::ALL {
+        let key = |name: &str| format!("events.\"{}\".{name}", event_type.name());
+        let lane = Lane {
+            event_type,
+            queue: reader.name(&key("queue")),
+            prefetch: reader.number(&key("prefetch"), 1, 1000),
+            delivery_limit: reader.number(&key("delivery_limit"), 1, 1000),
+            default_groups: reader.list(&key("default_groups")),
+        };
+        // Without a name it has been found wrong already.
+        if !lane.queue.is_empty() && queues.contains(&lane.queue) {
+            reader.mistake(&key("queue"), "is the queue of something else already");
+        }
+        queues.push(lane.queue.clone());
+        if lane.default_groups.iter().any(|group| group.trim().is_empty()) {
+            reader.mistake(&key("default_groups"), "has a blank entry");
+        }
+        if reader.one_of(&key("enabled"), &[("true", true), ("false", false)]).unwrap_or(true) {
+            lanes.push(lane);
+        }
+    }
+    if lanes.is_empty() {
+        let key = format!("events.\"{}\".enabled", EventType::UserOffboarded.name());
+        reader.mistake(&key, "no lane is enabled, so there is nothing to do");
+    }
+    lanes
+}
+
+fn retry(reader: &mut Reader) -> Policy {
+    let (least, most) = (Duration::from_millis(1), Duration::from_mins(5));
+    let policy = Policy {
+        attempts: reader.number("retry.attempts", 1, 100).into(),
+        initial_delay: reader.duration("retry.initial_delay", least, most),
+        max_delay: reader.duration("retry.max_delay", least, most),
+    };
+    reader.in_order("retry.initial_delay", "retry.max_delay");
+    policy
+}
+
+fn ladder(reader: &mut Reader) -> Ladder {
+    let rungs: Result<Vec<Duration>, &str> =
+        reader.list("retry.ladder").iter().map(|rung| reader::duration(rung)).collect();
+    let rungs = rungs.unwrap_or_else(|problem| {
+        reader.mistake("retry.ladder", &format!("each entry {problem}"));
+        Vec::new()
+    });
+    let (least, most) = (Duration::from_millis(100), Duration::from_hours(24 * 7));
+    if rungs.iter().any(|rung| *rung < least || *rung > most) {
+        reader.mistake("retry.ladder", "each entry must be between 100ms and 7days");
+    }
+    if !rungs.is_sorted_by(|one, next| one < next) {
+        reader.mistake("retry.ladder", "each entry must be longer than the one before");
+    }
+    Ladder::new(rungs)
+}
+
+fn breaker(reader: &mut Reader) -> Breaker {
+    let (least, most) = (Duration::from_millis(10), Duration::from_mins(15));
+    let breaker = Breaker {
+        initial_probe_delay: reader.duration("breaker.initial_probe_delay", least, most),
+        max_probe_delay: reader.duration("breaker.max_probe_delay", least, most),
+    };
+    reader.in_order("breaker.initial_probe_delay", "breaker.max_probe_delay");
+    breaker
+}
+
+fn log(reader: &mut Reader) -> Log {
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+    ];
+    Log {
+        json: reader.one_of("log.format", &[("json", true), ("text", false)]),
+        level: reader.one_of("log.level", &levels).unwrap_or(Level::INFO),
+    }
+}

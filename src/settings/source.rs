@@ -1,0 +1,225 @@
+//! Where settings come from: flags, then the environment, then the file, then the defaults.
+
+use super::table::{SETTINGS, Setting};
+use crate::secrecy::Secret;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::Path;
+
+/// Where a value was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag, by its name with dashes.
+    Flag(String),
+    /// An environment variable.
+    Variable(String),
+    /// A file with a secret, named by a variable.
+    SecretFile(String),
+    /// The settings file.
+    File(String),
+    /// The built-in default.
+    Default,
+    /// Nowhere.
+    Missing,
+}
+
+/// Something wrong with the settings, told without any value that could be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} ({origin}): {problem}")]
+pub struct Mistake {
+    /// The key concerned.
+    pub key: String,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// All that the settings are read from, and the mistakes already found in gathering it.
+#[derive(Debug, Default)]
+pub struct Sources {
+    values: BTreeMap<&'static str, (Secret, Origin)>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Sources {
+    /// Gathers the values of every layer: `flags` by setting key, the `EVENTD_` variables of
+    /// `environment`, and the TOML file at `file`.
+    pub fn gather(
+        flags: impl IntoIterator<Item = (&'static str, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        file: Option<&Path>,
+    ) -> Sources {
+        let mut sources = Sources::default();
+        // Weakest first: each layer overwrites the one before.
+        for setting in SETTINGS {
+            if let Some(default) = setting.default {
+                sources.values.insert(setting.key, (Secret::new(default), Origin::Default));
+            }
+        }
+        if let Some(path) = file {
+            sources.add_file(path);
+        }
+        sources.add_environment(environment.into_iter().collect());
+        for (key, value) in flags {
+            let flag = setting(key).and_then(Setting::flag).unwrap_or_default();
+            sources.values.insert(key, (Secret::new(value), Origin::Flag(format!("--{flag}"))));
+        }
+        sources
+    }
+
+    /// The value of `key` as text, and where it came from.
+    pub fn value(&self, key: &str) -> (Option<&Secret>, Origin) {
+        match self.values.get(key) {
+            Some((value, origin)) => (Some(value), origin.clone()),
+            None => (None, Origin::Missing),
+        }
+    }
+
+    /// Takes the mistakes found while gathering.
+    pub fn take_mistakes(&mut self) -> Vec<Mistake> {
+        std::mem::take(&mut self.mistakes)
+    }
+
+    fn add_file(&mut self, path: &Path) {
+        let origin = Origin::File(path.display().to_string());
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                return self.mistake("--config", origin, &format!("cannot be read: {error}"));
+            }
+        };
+        match text.parse::<toml::Table>() {
+            Ok(table) => self.add_table("", &table, &origin),
+            Err(error) => {
+                // The parser's full message shows the line itself, which may hold what it should not.
+                let line =
+                    1 + error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+                self.mistake("--config", origin, &format!("line {line}: {}", error.message()));
+            }
+        }
+    }
+
+    fn add_table(&mut self, prefix: &str, table: &toml::Table, origin: &Origin) {
+        for (name, value) in table {
+            let name = if name.contains('.') { format!("{name:?}") } else { name.clone() };
+            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            match (setting(&key), value) {
+                (Some(setting), _) if setting.secret => {
+                    let advice =
+                        format!("is a secret and belongs in {} or {0}_FILE", setting.variable());
+                    self.mistake(&key, origin.clone(), &advice);
+                }
+                (Some(_), toml::Value::Table(_)) => {
+                    self.mistake(&key, origin.clone(), "must be a value, not a table");
+                }
+                (Some(setting), toml::Value::String(text)) => {
+                    self.values.insert(setting.key, (Secret::new(text), origin.clone()));
+                }
+                (Some(setting), value) => {
+                    self.values
+                        .insert(setting.key, (Secret::new(value.to_string()), origin.clone()));
+                }
+                (None, toml::Value::Table(table)) if !table.is_empty() || is_table(&key) => {
+                    self.add_table(&key, table, origin);
+                }
+                (None, _) => {
+                    let known = SETTINGS.iter().map(|setting| setting.key.to_owned());
+                    self.mistake(&key, origin.clone(), &unknown("key", &key, known));
+                }
+            }
+        }
+    }
+
+    fn add_environment(&mut self, environment: BTreeMap<OsString, OsString>) {
+        for (name, value) in &environment {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("EVENTD_")) else {
+                continue;
+            };
+            if name == "EVENTD_CONFIG" {
+                continue;
+            }
+            let origin = Origin::Variable(name.to_owned());
+            let setting = SETTINGS.iter().find_map(|setting| {
+                let variable = setting.variable();
+                let from_file = setting.secret && name.strip_suffix("_FILE") == Some(&variable);
+                (from_file || name == variable).then_some((setting, from_file, variable))
+            });
+            match setting {
+                None => {
+                    let known = SETTINGS.iter().map(Setting::variable);
+                    self.mistake(name, origin, &unknown("variable", name, known));
+                }
+                Some((setting, true, variable)) => {
+                    if environment.contains_key(OsStr::new(&variable)) {
+                        let problem = format!("{variable} is set as well; set one of the two");
+                        self.mistake(setting.key, origin, &problem);
+                    } else {
+                        self.add_secret_file(setting, name, value);
+                    }
+                }
+                Some((setting, false, _)) => match value.to_str() {
+                    Some(text) => {
+                        self.values.insert(setting.key, (Secret::new(text), origin));
+                    }
+                    None => self.mistake(setting.key, origin, "is not UTF-8"),
+                },
+            }
+        }
+    }
+
+    fn add_secret_file(&mut self, setting: &Setting, variable: &str, path: &OsStr) {
+        let origin = Origin::SecretFile(variable.to_owned());
+        match std::fs::read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => {
+                // Editors and `echo` end a file with a newline that is not part of the secret.
+                let text = text.strip_suffix('\n').unwrap_or(&text);
+                let text = text.strip_suffix('\r').unwrap_or(text);
+                self.values.insert(setting.key, (Secret::new(text), origin));
+            }
+            Ok(Err(_)) => self.mistake(setting.key, origin, "the file is not UTF-8"),
+            // Without the path: somebody may have put the secret itself where its file belongs.
+            Err(error) => self.mistake(setting.key, origin, &format!("cannot be read: {error}")),
+        }
+    }
+
+    fn mistake(&mut self, key: &str, origin: Origin, problem: &str) {
+        self.mistakes.push(Mistake { key: key.to_owned(), origin, problem: problem.to_owned() });
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Flag(flag) => write!(formatter, "flag {flag}"),
+            Origin::Variable(variable) => write!(formatter, "variable {variable}"),
+            Origin::SecretFile(variable) => write!(formatter, "file named by {variable}"),
+            Origin::File(path) => write!(formatter, "file {path}"),
+            Origin::Default => formatter.write_str("default"),
+            Origin::Missing => formatter.write_str("not set"),
+        }
+    }
+}
+
+fn setting(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+fn is_table(key: &str) -> bool {
+    let within = |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
+    SETTINGS.iter().any(|setting| within(setting.key))
+}
+
+/// Says that `name` is not known, and which known name is near. The value stays unsaid: it may be a
+/// secret under a mistyped name.
+fn unknown(kind: &str, name: &str, known: impl Iterator<Item = String>) -> String {
+    let near = known
+        .map(|known| (strsim::jaro_winkler(name, &known), known))
+        .filter(|(nearness, _)| *nearness > 0.85)
+        .max_by(|one, other| one.0.total_cmp(&other.0));
+    match near {
+        Some((_, near)) => format!("there is no such {kind}; did you mean {near}?"),
+        None => format!("there is no such {kind}"),
+    }
+}

@@ -1,0 +1,293 @@
+//! What Prometheus sees: names and labels of metrics, and what counts as what.
+
+mod family;
+
+use super::state::LaneState;
+use crate::command::Operation;
+use crate::event::EventType;
+use crate::verdict::{Disposition, Outcome, Reason};
+use family::Families;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Counter, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Registry, TextEncoder,
+};
+use std::time::Duration;
+
+/// The content type of [`Metrics::text`]; Prometheus refuses a scrape without it.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Seconds for work that takes from milliseconds to the longest time a delivery is held.
+const WORK_SECONDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0];
+
+/// Seconds for the way from event to effect, which an outage stretches to hours.
+const LAG_SECONDS: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0,
+    28800.0, 86400.0,
+];
+
+/// Every metric of the daemon, in a registry of its own. All series exist from the start.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    received: IntCounterVec,
+    settled: IntCounterVec,
+    dead_lettered: IntCounterVec,
+    in_flight: IntGaugeVec,
+    processing: HistogramVec,
+    event_to_effect: HistogramVec,
+    commands: IntCounterVec,
+    api_requests: IntCounterVec,
+    api_request_time: HistogramVec,
+    api_retries: IntCounterVec,
+    api_throttled: Counter,
+    quota_remaining: Gauge,
+    lane_state: IntGaugeVec,
+    amqp_connected: IntGauge,
+    amqp_connections: IntCounter,
+    settle_lost: IntCounter,
+    last_success: GaugeVec,
+}
+
+impl Metrics {
+    /// Makes and registers every series. `revision` is the source revision the binary was built from.
+    pub fn new(revision: &str) -> Metrics {
+        let registry = Registry::new();
+        let families = Families(registry.clone());
+        let metrics = Metrics {
+            received: families.counters(
+                "eventd_messages_received_total",
+                "Messages delivered by the broker.",
+                &["event"],
+            ),
+            settled: families.counters(
+                "eventd_messages_settled_total",
+                "Messages settled, by what became of them.",
+                &["event", "disposition"],
+            ),
+            dead_lettered: families.counters(
+                "eventd_messages_dead_lettered_total",
+                "Messages dead-lettered, by reason.",
+                &["event", "reason"],
+            ),
+            in_flight: families.gauges(
+                "eventd_messages_in_flight",
+                "Messages delivered and not settled yet.",
+                &["event"],
+            ),
+            processing: families.histograms(
+                "eventd_message_processing_seconds",
+                "Seconds from delivery to settlement.",
+                &["event", "disposition"],
+                WORK_SECONDS,
+            ),
+            event_to_effect: families.histograms(
+                "eventd_event_to_effect_seconds",
+                "Seconds from the time in the event to the confirmed effect.",
+                &["event"],
+                LAG_SECONDS,
+            ),
+            commands: families.counters(
+                "eventd_commands_total",
+                "Commands concluded, by result.",
+                &["operation", "result"],
+            ),
+            api_requests: families.counters(
+                "eventd_api_requests_total",
+                "Requests to the vendor, by outcome.",
+                &["operation", "outcome"],
+            ),
+            api_request_time: families.histograms(
+                "eventd_api_request_seconds",
+                "Seconds that a request to the vendor took.",
+                &["operation", "outcome"],
+                WORK_SECONDS,
+            ),
+            api_retries: families.counters(
+                "eventd_api_retries_total",
+                "Requests sent again, by the outcome that was the cause.",
+                &["operation", "outcome"],
+            ),
+            api_throttled: families.seconds_counter(
+                "eventd_api_throttled_seconds_total",
+                "Seconds spent waiting for the vendor's quota.",
+            ),
+            quota_remaining: families.real_gauge(
+                "eventd_api_quota_remaining",
+                "Calls left in the vendor's window, as it last said; NaN while unknown.",
+            ),
+            lane_state: families.gauges(
+                "eventd_lane_state",
+                "1 for the state that the lane is in.",
+                &["event", "state"],
+            ),
+            amqp_connected: families
+                .gauge("eventd_amqp_connected", "1 while connected to the broker."),
+            amqp_connections: families
+                .counter("eventd_amqp_connections_total", "Connections made to the broker."),
+            settle_lost: families.counter(
+                "eventd_settle_lost_total",
+                "Settlements that did not reach the broker; the message comes again.",
+            ),
+            last_success: families.real_gauges(
+                "eventd_last_success_timestamp_seconds",
+                "Unix time of the last message whose effect was confirmed; 0 if none.",
+                &["event"],
+            ),
+            registry,
+        };
+        metrics.quota_remaining.set(f64::NAN);
+        let build = families.gauges(
+            "eventd_build_info",
+            "1, with what was built from what.",
+            &["version", "revision"],
+        );
+        build.with_label_values(&[env!("CARGO_PKG_VERSION"), revision]).set(1);
+        let process = Box::new(ProcessCollector::for_self());
+        metrics.registry.register(process).expect("each name is registered once");
+        metrics.touch_all();
+        metrics
+    }
+
+    /// Everything in the text format 0.0.4.
+    pub fn text(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("registered metrics are valid and can be written to a string")
+    }
+
+    /// The broker delivered a message; it is in flight until the guard is dropped.
+    pub fn received(&self, event: EventType) -> InFlight {
+        self.received.with_label_values(&[event.name()]).inc();
+        let gauge = self.in_flight.with_label_values(&[event.name()]);
+        gauge.inc();
+        InFlight(gauge)
+    }
+
+    /// The broker took the settlement of a message that was in work for `took`.
+    pub fn settled(&self, event: EventType, disposition: &Disposition, took: Duration) {
+        let labels = [event.name(), disposition.label()];
+        self.settled.with_label_values(&labels).inc();
+        self.processing.with_label_values(&labels).observe(took.as_secs_f64());
+        if let Disposition::DeadLetter(reason, _) = disposition {
+            self.dead_lettered.with_label_values(&[event.name(), reason.label()]).inc();
+        }
+    }
+
+    /// The effect of an event was confirmed at `at` (Unix time in seconds), `lag` after it happened.
+    pub fn succeeded(&self, event: EventType, at: f64, lag: Option<Duration>) {
+        self.last_success.with_label_values(&[event.name()]).set(at);
+        if let Some(lag) = lag {
+            self.event_to_effect.with_label_values(&[event.name()]).observe(lag.as_secs_f64());
+        }
+    }
+
+    /// One request came to `outcome`.
+    pub fn attempted(&self, operation: Operation, outcome: &Outcome, took: Duration) {
+        let labels = [operation.label(), outcome.label()];
+        self.api_requests.with_label_values(&labels).inc();
+        self.api_request_time.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A request is sent again because of `outcome`.
+    pub fn retried(&self, operation: Operation, outcome: &Outcome) {
+        self.api_retries.with_label_values(&[operation.label(), outcome.label()]).inc();
+    }
+
+    /// A command came to its end with `outcome`.
+    pub fn concluded(&self, operation: Operation, outcome: &Outcome) {
+        self.commands.with_label_values(&[operation.label(), command_result(outcome)]).inc();
+    }
+
+    /// A call waited for the vendor's quota.
+    pub fn throttled(&self, waited: Duration) {
+        self.api_throttled.inc_by(waited.as_secs_f64());
+    }
+
+    /// The vendor said how many calls are left.
+    pub fn quota_remaining(&self, remaining: Option<u64>) {
+        self.quota_remaining.set(remaining.map_or(f64::NAN, |remaining| remaining as f64));
+    }
+
+    /// A lane came into `state`.
+    pub fn lane_entered(&self, event: EventType, state: LaneState) {
+        for other in LaneState::ALL {
+            let gauge = self.lane_state.with_label_values(&[event.name(), other.label()]);
+            gauge.set(i64::from(other == state));
+        }
+    }
+
+    /// A connection to the broker was made.
+    pub fn connected(&self) {
+        self.amqp_connections.inc();
+        self.amqp_connected.set(1);
+    }
+
+    /// How many connections to the broker there have been.
+    pub fn connections(&self) -> u64 {
+        self.amqp_connections.get()
+    }
+
+    /// The connection to the broker is gone.
+    pub fn disconnected(&self) {
+        self.amqp_connected.set(0);
+    }
+
+    /// A settlement did not reach the broker.
+    pub fn settle_lost(&self) {
+        self.settle_lost.inc();
+    }
+
+    fn touch_all(&self) {
+        for event in EventType::ALL {
+            let name = event.name();
+            self.received.with_label_values(&[name]);
+            self.in_flight.with_label_values(&[name]);
+            self.event_to_effect.with_label_values(&[name]);
+            self.last_success.with_label_values(&[name]);
+            for disposition in Disposition::LABELS {
+                self.settled.with_label_values(&[name, disposition]);
+                self.processing.with_label_values(&[name, disposition]);
+            }
+            for reason in Reason::ALL {
+                self.dead_lettered.with_label_values(&[name, reason.label()]);
+            }
+            for state in LaneState::ALL {
+                self.lane_state.with_label_values(&[name, state.label()]);
+            }
+        }
+        for operation in Operation::ALL {
+            for outcome in Outcome::LABELS {
+                let labels = [operation.label(), outcome];
+                self.api_requests.with_label_values(&labels);
+                self.api_request_time.with_label_values(&labels);
+                self.api_retries.with_label_values(&labels);
+            }
+            for result in ["applied", "already_gone", "rejected", "unauthorised", "unavailable"] {
+                self.commands.with_label_values(&[operation.label(), result]);
+            }
+        }
+    }
+}
+
+/// Counts a message as in flight for as long as it lives.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A command that ends throttled got no answer in time: unavailable, as far as its result goes.
+fn command_result(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Throttled(_) | Outcome::Unavailable(_) => "unavailable",
+        Outcome::Applied
+        | Outcome::AlreadyGone
+        | Outcome::Rejected(_)
+        | Outcome::Unauthorised(_) => outcome.label(),
+    }
+}

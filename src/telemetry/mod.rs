@@ -1,0 +1,18 @@
+//! What the daemon shows: metrics, readiness, the log, and the endpoints where they are asked for.
+//!
+//! In comes what happened, from the rooms above. Out go numbers for Prometheus, a word about each lane
+//! for `/readyz`, and one line of the log for each settled message. It changes nothing and decides
+//! nothing. Only [`Metrics`] names the crate `prometheus`.
+
+mod admin;
+pub mod log;
+mod metrics;
+mod readiness;
+mod report;
+mod state;
+
+pub use admin::Admin;
+pub use metrics::{CONTENT_TYPE, InFlight, Metrics};
+pub use readiness::Readiness;
+pub use report::Report;
+pub use state::LaneState;

@@ -1,0 +1,92 @@
+//! What handling a message came to, and the one log line about it.
+
+use crate::event::{Data, Event, Member};
+use crate::secrecy::redact;
+use crate::verdict::{Disposition, History};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// What handling a message came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What becomes of it.
+    pub disposition: Disposition,
+    /// How it came to that.
+    pub history: History,
+    /// When the event happened.
+    pub event_time: Option<DateTime<Utc>>,
+    event_id: Option<String>,
+    subject: Option<String>,
+}
+
+impl Report {
+    /// Of a message with `history`, as long as nothing else is known of it.
+    pub fn of(history: &History, disposition: Disposition) -> Report {
+        let history = history.clone();
+        Report { disposition, history, event_time: None, event_id: None, subject: None }
+    }
+
+    /// The same of a message that holds `event`: people are named by a hash.
+    pub fn about(self, event: &Event) -> Report {
+        let subject = match &event.data {
+            Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
+                Some(redact::hash(address))
+            }
+            Data::UserOffboarded { member: Member::Domain(domain), .. } => {
+                Some(redact::line(domain, 253))
+            }
+            Data::UrlUnblock { .. } => None,
+        };
+        Report {
+            event_time: event.time,
+            event_id: event.id.as_deref().map(|id| redact::line(id, 128)),
+            subject,
+            ..self
+        }
+    }
+
+    /// Logs the message as settled, after `took` in work.
+    pub fn log(&self, event: &str, took: Duration) {
+        let Report { history, event_id, subject, .. } = self;
+        let request_id = history.request_id.map(tracing::field::display);
+        let disposition = self.disposition.label();
+        let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
+        let fault = self.disposition.fault();
+        if self.disposition == Disposition::Ack {
+            tracing::info!(
+                event,
+                event_id,
+                subject,
+                disposition,
+                attempts,
+                request_id,
+                duration_ms,
+                "settled"
+            );
+            return;
+        }
+        let reason = match &self.disposition {
+            Disposition::DeadLetter(reason, _) => Some(reason.label()),
+            Disposition::Ack
+            | Disposition::Retry(..)
+            | Disposition::Park(_)
+            | Disposition::Requeue(_)
+            | Disposition::Return => None,
+        };
+        let code = fault.map(|fault| fault.code.as_str());
+        let detail = fault.map(|fault| fault.detail.as_str());
+        tracing::warn!(
+            event,
+            event_id,
+            subject,
+            disposition,
+            reason,
+            code,
+            detail,
+            attempts,
+            request_id,
+            duration_ms,
+            "settled"
+        );
+    }
+}

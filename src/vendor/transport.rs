@@ -1,0 +1,147 @@
+//! HTTP to the vendor: one POST at a time, bounded in time and size, never retried or redirected here.
+//! The only file that knows the HTTP client.
+
+use super::quota;
+use crate::secrecy::Secret;
+use crate::settings::{self, Mimecast};
+use crate::verdict::Fault;
+use chrono::{DateTime, Utc};
+use reqwest::header::HeaderValue;
+use reqwest::{Client, RequestBuilder, Response};
+use std::error::Error;
+use url::Url;
+
+/// No reply of the vendor's is larger than this, in bytes; what is larger is not the vendor's.
+const MAX_REPLY: usize = 1024 * 1024;
+
+/// Posts to the vendor.
+#[derive(Debug)]
+pub struct Transport {
+    client: Client,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Received {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What the headers say about the quota.
+    pub quota: quota::Headers,
+    /// What time it is where the reply comes from: its header `Date`.
+    pub date: Option<DateTime<Utc>>,
+}
+
+/// The HTTP client could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up: {0}")]
+pub struct TransportError(String);
+
+impl Transport {
+    /// Sets the client up: every request has a timeout, nothing is retried or followed. Proxies and
+    /// roots are the system's, but this very machine is never asked for through a proxy.
+    ///
+    /// # Errors
+    ///
+    /// When the system's certificates cannot be loaded.
+    pub fn new(settings: &Mimecast) -> Result<Transport, TransportError> {
+        let mut builder = Client::builder()
+            .timeout(settings.timeout)
+            .connect_timeout(settings.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("mimecast-eventd/", env!("CARGO_PKG_VERSION")));
+        if settings::is_loopback(&settings.base_url) {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| TransportError(root_cause(&error)))?;
+        Ok(Transport { client })
+    }
+
+    /// Posts strict JSON, with headers that are not to be shown. `now` is what dates in the reply's
+    /// headers are measured against.
+    ///
+    /// # Errors
+    ///
+    /// A passing fault: no reply, or not all of it.
+    pub async fn post_json(
+        &self,
+        url: Url,
+        headers: &[(&'static str, Secret)],
+        body: String,
+        now: DateTime<Utc>,
+    ) -> Result<Received, Fault> {
+        let mut request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .body(body);
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(value.reveal())
+                .map_err(|_| Fault::new("request", "a credential does not fit into a header"))?;
+            value.set_sensitive(true);
+            request = request.header(*name, value);
+        }
+        exchange(request, now).await
+    }
+
+    /// Posts a form.
+    ///
+    /// # Errors
+    ///
+    /// A passing fault: no reply, or not all of it.
+    pub async fn post_form(
+        &self,
+        url: Url,
+        form: &[(&str, &str)],
+        now: DateTime<Utc>,
+    ) -> Result<Received, Fault> {
+        exchange(self.client.post(url).form(form), now).await
+    }
+}
+
+async fn exchange(request: RequestBuilder, now: DateTime<Utc>) -> Result<Received, Fault> {
+    let response = request.send().await.map_err(fault)?;
+    let status = response.status().as_u16();
+    let headers = response.headers().iter();
+    let readable = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let quota = quota::Headers::read(readable, now);
+    let date = response.headers().get("date").and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let date = date.map(|date| date.to_utc());
+    Ok(Received { status, body: body(response).await?, quota, date })
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        if body.len() + chunk.len() > MAX_REPLY {
+            return Err(Fault::new("reply_too_large", "the reply is larger than 1 MiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
+fn fault(error: reqwest::Error) -> Fault {
+    let code = if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connect"
+    } else {
+        "connection"
+    };
+    Fault::new(code, &root_cause(&error))
+}
+
+/// The innermost cause, which is the one that says what happened.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
