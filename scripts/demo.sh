@@ -19,8 +19,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C
 
-# shellcheck source=scripts/demo-events.sh
-source scripts/demo-events.sh
+# shellcheck source=scripts/demo/events.sh
+source scripts/demo/events.sh
 
 PATIENCE=60 # seconds to wait for any one fact
 IMAGE=rabbitmq:4-management
@@ -108,10 +108,10 @@ choose_broker() {
     if [[ -n ${AMQP_URL:-} ]]; then
         prefix=eventd-demo-$$-$RANDOM.
         say "using the broker at AMQP_URL, with names that begin with $prefix"
-    elif scripts/broker.sh --install; then
+    elif scripts/broker/node.sh --install; then
         say "starting a private RabbitMQ node"
         # It stops at the end of its stdin, so it cannot outlive this script.
-        coproc { BROKER_STOP_TIMEOUT=0 exec scripts/broker.sh "$folder/node" >"$folder/node.facts"; }
+        coproc { BROKER_STOP_TIMEOUT=0 exec scripts/broker/node.sh "$folder/node" >"$folder/node.facts"; }
         broker_pid=$COPROC_PID
     elif docker info >/dev/null 2>&1; then
         say "starting a container of $IMAGE"

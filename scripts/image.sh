@@ -20,8 +20,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C DOCKER_BUILDKIT=1
 
-# shellcheck source=scripts/stand-ins.sh
-source scripts/stand-ins.sh
+# shellcheck source=scripts/image/stand-ins.sh
+source scripts/image/stand-ins.sh
 
 MAX_IMAGE_BYTES=$((40 * 1000 * 1000))
 MAX_CONTEXT_BYTES=$((2 * 1000 * 1000))

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 #
-# Makes one small mistake at a time in the pure core, and looks whether a test
+# Makes one small mistake at a time in what is pure, and looks whether a test
 # notices. What nobody notices has no test, or does nothing.
 #
 # usage: mutants.sh [FILE...]
 #
-# FILE is one of the core without its ending, such as breaker; by default all are
-# tried, which takes about an hour. Mistakes that make no difference are listed in
-# .cargo/mutants.toml, each with the reason. target/mutants says what came of it.
+# FILE is a file under src without its ending, such as verdict/evidence; by default
+# the pure rooms and the pure files of others are tried, which takes about an hour.
+# Mistakes that make no difference are listed in .cargo/mutants.toml, each with the
+# reason. target/mutants says what came of it.
 #
 # exit status: 0 every mistake was noticed; 1 some were not, they are on stdout, or
 #              the tests fail as it is; 64 wrong usage; 69 cargo-mutants is not
@@ -18,16 +19,26 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 OUTPUT=$PWD/target/mutants
 
+# Pure files in rooms that are not.
+PURE_FILES=(vendor/quota vendor/sign settings/table telemetry/state)
+
 # The tests of the suite that need neither a broker nor a vendor.
-PURE=(golden:: signing:: verdict:: verdict_properties:: replies:: settings:: readme::)
+PURE_TESTS=(event:: verdict:: vendor::signing:: settings:: house::readme::)
 
 # Without debug info each try is built in half the time. What the tries are built
 # from is kept from the first pass to the second.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0 CARGO_TARGET_DIR=$OUTPUT/build RUST_BACKTRACE=0
 
-# The one list of what is pure is the one that the tests enforce.
-core() {
-    sed -n '/^const CORE/,/^];/ s/^ *"\([a-z_]*\)",$/\1/p' tests/suite/architecture.rs
+# The one list of pure rooms is the one that the tests enforce.
+pure() {
+    local room file
+    awk -F '[^a-z_]+' '/; pure [|]/ {print $2}' src/lib.rs | while read -r room; do
+        for file in src/"$room"/*.rs; do
+            file=${file#src/}
+            [[ $file == */mod.rs ]] || printf '%s\n' "${file%.rs}"
+        done
+    done
+    printf '%s\n' "${PURE_FILES[@]}"
 }
 
 # try ARGUMENT... runs cargo-mutants over the chosen files, with arguments for it and behind -- for cargo test.
@@ -36,20 +47,22 @@ try() {
 }
 
 main() {
-    local core names name files=() status=0
-    mapfile -t core < <(core)
+    local names name files=() status=0
     names=("$@")
-    (($#)) || names=("${core[@]}")
+    (($#)) || mapfile -t names < <(pure)
     for name in "${names[@]}"; do
-        if [[ " ${core[*]} " != *" $name "* ]]; then
-            printf 'mutants.sh: %s is not of the core; usage: mutants.sh [FILE...]\n' "$name" >&2
+        if [[ ! -f src/$name.rs ]]; then
+            printf 'mutants.sh: there is no src/%s.rs; usage: mutants.sh [FILE...]\n' "$name" >&2
             exit 64
         fi
         files+=(--file "src/$name.rs")
     done
     # Without any, cargo-mutants would try every file there is.
-    ((${#files[@]})) || { printf 'mutants.sh: the core has no files\n' >&2; exit 1; }
-    scripts/tools.sh --mutants
+    ((${#files[@]} > ${#PURE_FILES[@]} || $#)) || {
+        printf 'mutants.sh: src/lib.rs names no pure room\n' >&2
+        exit 1
+    }
+    scripts/checks/tools.sh --mutants
     rm -rf "$OUTPUT"
     mkdir -p "$OUTPUT"
     # The tests in the files themselves are built faster and notice most, the suite tries what is left.
@@ -57,7 +70,7 @@ main() {
     # Some were missed, or some hang, which is no way to notice.
     if ((status == 2 || status == 3)); then
         status=0
-        try --iterate -- --locked --test suite -- "${PURE[@]}" || status=$?
+        try --iterate -- --locked --test suite -- "${PURE_TESTS[@]}" || status=$?
     fi
     ((status == 0)) || exit 1
 }

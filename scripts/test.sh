@@ -49,10 +49,10 @@ deny() {
 }
 
 step 'toolchain' toolchain
-step 'RabbitMQ' scripts/broker.sh --install
-step 'tools' scripts/tools.sh
-step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh .ci/run
-step 'texts' scripts/texts.sh
+step 'RabbitMQ' scripts/broker/node.sh --install
+step 'tools' scripts/checks/tools.sh
+step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh scripts/*/*.sh .ci/run
+step 'texts' scripts/checks/texts.sh
 step 'format' cargo fmt --all --check
 step 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' \
@@ -60,5 +60,5 @@ step 'documentation' env RUSTDOCFLAGS='-D warnings' \
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
 step 'demo' scripts/demo.sh
-step 'chart' scripts/chart.sh
+step 'chart' scripts/chart/chart.sh
 printf '\nall passed in %d s\n' "$SECONDS"

@@ -42,13 +42,13 @@ impl Node {
     /// Starts a node in `folder`; one that was there before comes back with its ports and data.
     /// `tls` is a folder with `ca.pem`, `server.pem` and `server.key`.
     pub fn start(folder: &Path, tls: Option<&Path>) -> Node {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/broker.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/broker/node.sh");
         let mut command = Command::new(script);
         command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Nobody needs what is in a test's node when the test is over.
         command.env("BROKER_STOP_TIMEOUT", "0");
         command.envs(tls.map(|tls| ("BROKER_TLS_DIR", tls)));
-        let mut child = command.spawn().expect("scripts/broker.sh can be run");
+        let mut child = command.spawn().expect("scripts/broker/node.sh can be run");
         let stdin = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let lines = lines.map_while(Result::ok).take_while(|line| line != "READY");
@@ -57,7 +57,7 @@ impl Node {
             .collect();
         assert!(
             facts.contains_key("PID"),
-            "no broker: scripts/broker.sh said why on standard error"
+            "no broker: scripts/broker/node.sh said why on standard error"
         );
         Node { child, stdin, folder: folder.to_owned(), facts }
     }

@@ -5,13 +5,13 @@
 #
 # usage: texts.sh
 #
-# It needs what scripts/tools.sh installs. With Docker's plugin compose, that reads
+# It needs what scripts/checks/tools.sh installs. With Docker's plugin compose, that reads
 # the composition too.
 #
 # exit status: 0 nothing found; 1 something was, it is on stdout or stderr
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export LC_ALL=C
 export PATH=$PWD/.tools/bin:$PATH
 

@@ -2,8 +2,8 @@
 #
 # Runs a private, throw-away RabbitMQ node in the foreground, as any user.
 #
-# usage: broker.sh DIR         run a node that keeps everything it has in DIR
-#        broker.sh --install   only make sure that RabbitMQ is installed
+# usage: node.sh DIR         run a node that keeps everything it has in DIR
+#        node.sh --install   only make sure that RabbitMQ is installed
 #
 # A DIR used before brings back the same node: same name, ports and data.
 # Several nodes may run at once, each in its own DIR. Everything listens on
@@ -22,8 +22,8 @@
 # SIGTERM, SIGINT or SIGHUP, it is stopped and the script ends with status 0; so
 # it does, after a word on stderr, if the node dies. A caller holds the writing
 # end of a pipe and the node cannot outlive it. With stdin closed or /dev/null
-# (which is what `broker.sh DIR &` gets in a script) it stops at once: use
-# `sleep infinity | broker.sh DIR` or a fifo to keep it up in the background.
+# (which is what `node.sh DIR &` gets in a script) it stops at once: use
+# `sleep infinity | node.sh DIR` or a fifo to keep it up in the background.
 #
 # environment:
 #   BROKER_TLS_DIR        folder with ca.pem, server.pem and server.key: adds a
@@ -54,7 +54,7 @@ node_pid=
 epmd_pid=
 
 say() {
-    printf 'broker.sh: %s\n' "$*" >&2
+    printf 'node.sh: %s\n' "$*" >&2
 }
 
 fail() {
@@ -428,14 +428,14 @@ run_node() {
 
 main() {
     if [[ $# -ne 1 || -z $1 ]]; then
-        fail 64 "usage: broker.sh DIR | broker.sh --install"
+        fail 64 "usage: node.sh DIR | node.sh --install"
     fi
     case $1 in
         --install)
             ensure_installed
             ;;
         -*)
-            fail 64 "unknown option $1; usage: broker.sh DIR | broker.sh --install"
+            fail 64 "unknown option $1; usage: node.sh DIR | node.sh --install"
             ;;
         *)
             ensure_installed

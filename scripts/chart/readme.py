@@ -1,11 +1,14 @@
 """Makes the table of values in the chart's README from the comments in values.yaml.
 
-usage: chart-readme.py          write the table
-       chart-readme.py --check  say whether it is as it would be written
+usage: readme.py          write the table
+       readme.py --check  say whether it is as it would be written
 
 A value is documented by a comment right above it that begins with `# -- `; it may go on in further lines
 before those of another kind. Every value must be documented, or lie within one that is. `# @section TITLE`
 begins a table.
+
+The generators that there are show `{}` or `[]` for a default that is an object or a list, whatever is in it. Of the
+security context and the rules for the network that would be untrue.
 """
 
 import difflib
@@ -39,7 +42,7 @@ def tables(text):
                 out.append(row(path, dig(values, path), pending))
                 pending = None
         elif line.strip() and not line.lstrip().startswith("#") and pending:
-            sys.exit(f"chart-readme.py: a comment is not right above a value: {pending}")
+            sys.exit(f"readme.py: a comment is not right above a value: {pending}")
     return "".join(out).lstrip("\n"), documented, values
 
 
@@ -70,7 +73,7 @@ def main():
     made, documented, values = tables((CHART / "values.yaml").read_text(encoding="utf-8"))
     bare = list(undocumented(values, documented))
     if bare:
-        sys.exit(f"chart-readme.py: without a comment in values.yaml: {', '.join(bare)}")
+        sys.exit(f"readme.py: without a comment in values.yaml: {', '.join(bare)}")
     readme = CHART / "README.md"
     text = readme.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
@@ -82,7 +85,7 @@ def main():
         sys.stderr.writelines(
             difflib.unified_diff(text.splitlines(True), wanted.splitlines(True), "README.md", "from values.yaml", n=0)
         )
-        sys.exit("chart-readme.py: the table of values is not that of values.yaml: run scripts/chart-readme.py")
+        sys.exit("readme.py: the table of values is not that of values.yaml: run scripts/chart/readme.py")
 
 
 if __name__ == "__main__":

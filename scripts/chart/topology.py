@@ -1,6 +1,6 @@
 """Makes what the topology operator would make on a real broker, and asks the daemon whether it is right.
 
-usage: chart-topology.py DAEMON MANIFESTS
+usage: topology.py DAEMON MANIFESTS
 
 The operator talks to RabbitMQ's management API, and so does this, in the same words. The daemon, set to
 verify, then has to find every exchange and queue, with the arguments that it would declare itself.
@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
-from chart_manifest import Problems, load, of_kind
+from manifest import Problems, load, of_kind
 
 problems = Problems()
 
@@ -28,7 +28,7 @@ class Broker:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
-            ["scripts/broker.sh", self.folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            ["scripts/broker/node.sh", self.folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "BROKER_STOP_TIMEOUT": "0"},
         )
         self.facts = {}

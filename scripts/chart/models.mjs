@@ -1,6 +1,6 @@
 // Holds custom resources to the models that are published for them.
 //
-// usage: chart-models.mjs MODULES < objects.json
+// usage: models.mjs MODULES < objects.json
 //
 // MODULES is the folder node_modules with the packages @kubernetes-models/…; the input is a JSON list of
 // pairs of a place and an object. The models do not refuse unknown fields, so a field that a model
@@ -66,7 +66,7 @@ for (const [place, object] of JSON.parse(readFileSync(0, "utf8"))) {
   }
 }
 for (const problem of problems) {
-  console.error(`chart-models.mjs: ${problem}`);
+  console.error(`models.mjs: ${problem}`);
 }
 if (problems.length || !checked) {
   process.exit(1);

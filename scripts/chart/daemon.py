@@ -1,6 +1,6 @@
 """Asks the daemon itself about what the chart renders.
 
-usage: chart-daemon.py DAEMON FOLDER EXPOSITION
+usage: daemon.py DAEMON FOLDER EXPOSITION
 
 DAEMON is the program, FOLDER has a file of manifests for each file of values. The daemon checks the
 settings of each with the arguments, variables and files that its pod would have. Then it is run, without a
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import yaml
 
-from chart_manifest import Problems, load, of_kind
+from manifest import Problems, load, of_kind
 
 CHART = Path("helm/mimecast-eventd")
 # What a secret of the user's would hold; under the names of the files in the pod.
@@ -97,7 +97,7 @@ def settings_are_accepted(daemon, path):
         said = (result.stdout + result.stderr).strip()
         if "unrecognized subcommand 'check'" in said:
             sys.exit(
-                f"chart-daemon.py: {daemon} has no command check, by which the rendered settings are checked: "
+                f"daemon.py: {daemon} has no command check, by which the rendered settings are checked: "
                 "build it anew, or name one in MIMECAST_EVENTD"
             )
         if path.stem == "defaults":
@@ -146,7 +146,7 @@ def address(process, log):
             if found:
                 return found[1]
         time.sleep(0.05)
-    sys.exit(f"chart-daemon.py: the daemon did not start: {log.read_text(encoding='utf-8')}")
+    sys.exit(f"daemon.py: the daemon did not start: {log.read_text(encoding='utf-8')}")
 
 
 def get(url):

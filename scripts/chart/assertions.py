@@ -1,6 +1,6 @@
 """Holds rendered manifests to what neither Helm nor a schema looks at.
 
-usage: chart-assertions.py FOLDER
+usage: assertions.py FOLDER
 
 FOLDER has a folder for each Helm, in it one for each Kubernetes version such as 1.25, and in
 that a file of manifests for each file of values.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import kubernetes_validate
 
-from chart_manifest import Problems, containers, load, of_kind, pods
+from manifest import Problems, containers, load, of_kind, pods
 
 CHART = Path("helm/mimecast-eventd")
 # Groups whose objects have schemas of their own; what is in none of them is Kubernetes's.
@@ -289,7 +289,7 @@ def test_pod_is_like_the_daemon(where, deployment, objects):
 
 
 def topology_is_of_a_piece(where, objects):
-    """What the topology operator would make is of a piece; chart-topology.py tries it on a broker."""
+    """What the topology operator would make is of a piece; topology.py tries it on a broker."""
     names = {"Exchange": set(), "Queue": set()}
     for item in objects:
         if not item["apiVersion"].startswith("rabbitmq.com/"):
