@@ -29,8 +29,12 @@
 //! # Words
 //!
 //! An *event* is what happened, a *command* what the vendor shall do, a *call* its unsigned HTTP form,
-//! an *attempt* one signed request, an *outcome* what one attempt came to, a *disposition* what becomes
-//! of the message; to *settle* is to tell the broker; a *lane* is one event type's queue and consumer.
+//! an *attempt* one signed request, an *outcome* what one attempt came to, a *fault* what went wrong in
+//! it, a *conclusion* what one command came to after its attempts. A command whose attempts are used up
+//! leaves its message *stuck*: *evidence* of other calls says whether the message is at fault. A
+//! *disposition* is what becomes of a message; to *settle* is to tell the broker. What cannot be settled
+//! is *held*: its *lane*, which is one event type's queue and consumer, makes a *pause*, and *probes*
+//! the vendor with the *suspect* and with the queue in turn.
 //!
 //! # The rooms
 //!
@@ -39,7 +43,7 @@
 //!
 //! | room | what it is | knows of |
 //! | --- | --- | --- |
-//! | `secrecy` | what must not be seen | |
+//! | `secrecy` | what must not be seen; pure | |
 //! | `event` | what arrives; pure | |
 //! | `command` | what the vendor shall do; pure | `secrecy` `event` |
 //! | `verdict` | what an answer means and what becomes of the message; pure | `secrecy` `event` `command` |

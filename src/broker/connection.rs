@@ -53,7 +53,10 @@ pub enum BrokerError {
 #[derive(Debug)]
 pub struct Broker {
     connection: Connection,
+    /// Comes when the connection has failed.
     failed: CancellationToken,
+    /// Comes when it has failed, or when nobody needs it any more.
+    over: CancellationToken,
 }
 
 impl Broker {
@@ -79,10 +82,11 @@ impl Broker {
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(Ok(connection)) => {
                 let failed = CancellationToken::new();
+                let over = failed.child_token();
                 let watching =
                     watch(connection.events_listener(), failed.clone(), Arc::clone(readiness));
                 tokio::spawn(watching);
-                Ok(Broker { connection, failed })
+                Ok(Broker { connection, failed, over })
             }
             Ok(Err(error)) => Err(failed(cause(&error))),
             Err(_) => Err(failed("no answer in time".into())),
@@ -94,9 +98,9 @@ impl Broker {
         self.failed.cancelled().await;
     }
 
-    /// Comes when the connection has failed or the session with it is over.
-    pub fn end(&self) -> CancellationToken {
-        self.failed.clone()
+    /// Comes when the connection has failed, or when nobody needs it any more.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.over.clone()
     }
 
     /// A new channel.
@@ -118,7 +122,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.failed.cancel();
+        self.over.cancel();
     }
 }
 

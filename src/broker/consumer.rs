@@ -2,7 +2,7 @@
 
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
-use crate::settings::Lane;
+use crate::settings::LaneSettings;
 use futures_util::StreamExt;
 use lapin::Channel;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
@@ -25,7 +25,7 @@ impl Consumer {
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
-    pub async fn open(broker: &Broker, lane: &Lane) -> Result<Consumer, BrokerError> {
+    pub async fn open(broker: &Broker, lane: &LaneSettings) -> Result<Consumer, BrokerError> {
         let channel = broker.channel().await?;
         let qos = BasicQosOptions::default();
         channel.basic_qos(lane.prefetch, qos).await.map_err(lost)?;

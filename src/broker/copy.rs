@@ -18,7 +18,7 @@ pub(super) fn dead_letter(
     history: &History,
     queue: &str,
 ) -> BasicProperties {
-    let mut headers = told(delivery, fault, history);
+    let mut headers = common_headers(delivery, fault, history);
     insert(&mut headers, "x-eventd-reason", reason.label());
     insert(&mut headers, "x-eventd-queue", queue);
     insert(&mut headers, "x-eventd-version", env!("CARGO_PKG_VERSION"));
@@ -35,14 +35,14 @@ pub(super) fn waiting(
     fault: &Fault,
     history: &History,
 ) -> BasicProperties {
-    let mut headers = told(delivery, fault, history);
+    let mut headers = common_headers(delivery, fault, history);
     headers.insert("x-eventd-rung".into(), AMQPValue::LongLongInt(climbed.into()));
     insert(&mut headers, "x-eventd-done", &history.done.join(" "));
     lasting(&delivery.properties).with_headers(headers)
 }
 
 /// The headers that every copy has: its own, where it was published, what happened to it so far.
-fn told(delivery: &Delivery, fault: &Fault, history: &History) -> FieldTable {
+fn common_headers(delivery: &Delivery, fault: &Fault, history: &History) -> FieldTable {
     let mut headers = foreign_headers(delivery.properties.headers().as_ref());
     insert(&mut headers, "x-eventd-code", &fault.code);
     insert(&mut headers, "x-eventd-detail", &fault.detail);

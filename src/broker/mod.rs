@@ -2,18 +2,19 @@
 //!
 //! In come the settings and, for each message, one disposition. Out come deliveries. [`Broker`] is one
 //! connection, [`topology`] declares or checks what there has to be, a [`Consumer`] hands out
-//! deliveries, a [`Publisher`] sends copies and knows whether they are safe, and [`settle`] tells the
-//! broker what becomes of a message: nothing else does. It decides nothing about messages.
+//! deliveries, a [`Publisher`] sends copies and knows whether they are safe, and a [`Settler`] tells
+//! the broker what becomes of a message: nothing else does. It decides nothing about messages.
 
 mod connection;
 mod consumer;
 mod copy;
 mod delivery;
 mod publisher;
-pub mod settle;
+mod settler;
 pub mod topology;
 
 pub use connection::{Broker, BrokerError};
 pub use consumer::Consumer;
 pub use delivery::Delivery;
 pub use publisher::Publisher;
+pub use settler::Settler;

@@ -15,7 +15,7 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Publisher {
     channel: Mutex<Channel>,
-    end: CancellationToken,
+    over: CancellationToken,
 }
 
 impl Publisher {
@@ -27,7 +27,7 @@ impl Publisher {
     pub async fn open(broker: &Broker) -> Result<Publisher, BrokerError> {
         let channel = broker.channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
-        Ok(Publisher { channel: Mutex::new(channel), end: broker.end() })
+        Ok(Publisher { channel: Mutex::new(channel), over: broker.over() })
     }
 
     /// Publishes with `mandatory` and waits for the confirm: after `Ok` the copy is in a queue.
@@ -62,9 +62,10 @@ impl Publisher {
             Err(_) => Err(not_taken("no confirm in time".into())),
         }
     }
+
     /// Waits for something of the same connection, but not beyond its end: lapin leaves an ack
     /// pending for ever that was on its way to the connection when that failed.
-    pub async fn until_the_end<T>(&self, something: impl Future<Output = T>) -> Option<T> {
-        self.end.run_until_cancelled(something).await
+    pub(super) async fn until_over<T>(&self, something: impl Future<Output = T>) -> Option<T> {
+        self.over.run_until_cancelled(something).await
     }
 }

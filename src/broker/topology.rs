@@ -2,7 +2,7 @@
 
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::publisher::Publisher;
-use crate::settings::{Amqp, Lane, Settings, Topology};
+use crate::settings::{Amqp, LaneSettings, Settings, Topology};
 use crate::verdict::Rung;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -67,7 +67,7 @@ fn dead_letter_arguments() -> FieldTable {
 /// A lane's queue. At-least-once dead-lettering by the broker needs all of a quorum queue, this
 /// strategy and this overflow; with one of them missing it is silently at most once (RabbitMQ,
 /// "Quorum Queues: At-Least-Once Dead Lettering").
-fn lane_arguments(lane: &Lane, amqp: &Amqp) -> FieldTable {
+fn lane_arguments(lane: &LaneSettings, amqp: &Amqp) -> FieldTable {
     arguments([
         ("x-queue-type", text("quorum")),
         ("x-delivery-limit", AMQPValue::LongInt(lane.delivery_limit.into())),
@@ -79,7 +79,7 @@ fn lane_arguments(lane: &Lane, amqp: &Amqp) -> FieldTable {
 
 /// The delay queue of a rung: what has waited long enough goes back to the lane's queue, through the
 /// default exchange, and at least once like there.
-fn rung_arguments(rung: Rung, lane: &Lane) -> FieldTable {
+fn rung_arguments(rung: Rung, lane: &LaneSettings) -> FieldTable {
     let milliseconds = i64::try_from(rung.delay.as_millis()).unwrap_or(i64::MAX);
     arguments([
         ("x-queue-type", text("quorum")),

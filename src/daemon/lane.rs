@@ -1,7 +1,9 @@
 //! A lane for one session: consume, pause, consume again, and finish at a stop.
 
-use super::pause::Paused;
-use super::worker::{Carried, InWork, Worker, flat};
+use super::in_work::InWork;
+use super::message::Held;
+use super::pause::Pause;
+use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
 use crate::telemetry::LaneState;
 use std::sync::Arc;
@@ -20,43 +22,40 @@ pub(super) async fn run(
     stop: CancellationToken,
     ended: CancellationToken,
 ) -> Result<(), BrokerError> {
-    let mut in_work = InWork::new();
-    let result = loop {
+    let mut in_work = InWork::default();
+    loop {
         worker.readiness.enter(worker.lane.event_type, LaneState::Consuming, "");
-        let paused = match consume(&worker, &mut consumer, &mut in_work, &ended).await {
-            Ok(Some(reason)) => Paused::begin(&worker, reason),
-            Ok(None) if stop.is_cancelled() => {
-                break finish(&worker, &mut consumer, &mut in_work).await;
+        match consume(&worker, &mut consumer, &mut in_work, &ended).await? {
+            Some(held) => {
+                let pause = Pause::begin(&worker, held);
+                pause.run(&mut consumer, &mut in_work, &ended).await?;
             }
-            Ok(None) => break Err(BrokerError::Lost("the connection ended".into())),
-            Err(error) => break Err(error),
-        };
-        if let Err(error) = paused.run(&mut consumer, &mut in_work, &ended).await {
-            break Err(error);
+            None if stop.is_cancelled() => {
+                return finish(&worker, &mut consumer, &mut in_work).await;
+            }
+            None => return Err(BrokerError::Lost("the connection ended".into())),
         }
-    };
-    in_work.detach_all();
-    result
+    }
 }
 
-/// Consumes until the lane has to pause, or until `ended`.
+/// Consumes until the lane has to pause for a message that is held, or until `ended`.
 async fn consume(
     worker: &Arc<Worker>,
     consumer: &mut Consumer,
     in_work: &mut InWork,
     ended: &CancellationToken,
-) -> Result<Option<Carried>, BrokerError> {
+) -> Result<Option<Held>, BrokerError> {
     loop {
         tokio::select! {
             biased;
             () = ended.cancelled() => return Ok(None),
-            Some(carried) = in_work.join_next() => match flat(carried)? {
-                Carried::Settled => {}
-                held @ (Carried::Stuck(..) | Carried::NotTaken(..)) => return Ok(Some(held)),
-            },
+            Some(carried) = in_work.next() => {
+                if let Some(held) = carried? {
+                    return Ok(Some(held));
+                }
+            }
             delivery = consumer.next() => {
-                let message = worker.receive(delivery?);
-                in_work.spawn(Arc::clone(worker).carry(message, false, ended.clone()));
+                in_work.begin(worker, worker.receive(delivery?), ended);
             }
         }
     }
@@ -71,12 +70,9 @@ async fn finish(
     for delivery in consumer.cancel().await? {
         worker.give_back(&worker.receive(delivery)).await?;
     }
-    while let Some(carried) = in_work.join_next().await {
-        match flat(carried)? {
-            Carried::Settled => {}
-            Carried::Stuck(message, _) | Carried::NotTaken(message, ..) => {
-                worker.give_back(&message).await?;
-            }
+    while let Some(carried) = in_work.next().await {
+        if let Some(held) = carried? {
+            worker.give_back(&held.into_message()).await?;
         }
     }
     Ok(())

@@ -4,11 +4,13 @@
 //! sessions until a stop; a lane consumes and pauses, a worker carries each message from its delivery
 //! to its settlement. The rooms below decide and act; here stands in which order.
 
+mod daemon;
+mod in_work;
 mod lane;
+mod message;
 mod pause;
-mod session;
 mod stop;
 mod worker;
 
-pub use session::{DaemonError, run};
+pub use daemon::{DaemonError, run};
 pub use stop::on_signals;

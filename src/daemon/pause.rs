@@ -1,12 +1,14 @@
 //! A paused lane: no consumer, so that its queue grows visibly; one message at a time as a probe;
-//! and everything that it still holds, safe. When to pause, probe and resume is decided in `breaker`.
+//! and everything that it still holds, safe. When to probe and to resume is decided by the verdict.
 
-use super::worker::{Carried, InWork, Message, Worker, flat};
+use super::in_work::InWork;
+use super::message::{Held, Message};
+use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
 use crate::command::Operation;
 use crate::settings::Breaker;
 use crate::telemetry::{LaneState, Report};
-use crate::verdict::{Disposition, Fault, Pause, Stuck, Turn};
+use crate::verdict::{Disposition, Evidence, Fault, Probing, Stuck, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,33 +20,36 @@ use tokio_util::sync::CancellationToken;
 const HOLD_LIMIT: Duration = Duration::from_mins(10);
 
 /// One pause of one lane.
-pub(super) struct Paused<'a> {
+pub(super) struct Pause<'a> {
     worker: &'a Arc<Worker>,
-    pause: Pause,
+    probing: Probing,
     began: Instant,
-    /// Messages that nothing is wrong with but the time; the first is the suspect.
-    stuck: Vec<(Message, Stuck)>,
+    /// The message that the lane is paused for, unless it is the probe just now.
+    suspect: Option<(Message, Stuck)>,
+    /// Others that nothing is wrong with but the time, until copies of them are at the end of the queue.
+    others: Vec<(Message, Stuck)>,
     /// Messages whose copies the broker does not take.
     not_taken: Vec<(Message, Report)>,
     /// Whether the vendor has to answer before the lane goes on.
     until_answered: bool,
 }
 
-impl<'a> Paused<'a> {
-    /// Pauses the lane because of `reason`.
-    pub(super) fn begin(worker: &'a Arc<Worker>, reason: Carried) -> Paused<'a> {
+impl<'a> Pause<'a> {
+    /// Pauses the lane because of the message that is `held`.
+    pub(super) fn begin(worker: &'a Arc<Worker>, held: Held) -> Pause<'a> {
         let Breaker { initial_probe_delay, max_probe_delay } = worker.breaker;
-        let mark = worker.vendor.evidence(Operation::of(worker.lane.event_type)).mark();
-        let mut paused = Paused {
+        let began = evidence(worker).mark();
+        let mut pause = Pause {
             worker,
-            pause: Pause::begin(mark, initial_probe_delay, max_probe_delay),
+            probing: Probing::begin(began, initial_probe_delay, max_probe_delay),
             began: Instant::now(),
-            stuck: Vec::new(),
+            suspect: None,
+            others: Vec::new(),
             not_taken: Vec::new(),
             until_answered: false,
         };
-        paused.keep(reason);
-        paused
+        pause.keep(held);
+        pause
     }
 
     /// Holds the lane until it may go on, and then sets it going again. Ends early with `ended`.
@@ -63,15 +68,19 @@ impl<'a> Paused<'a> {
             let message = self.worker.receive(delivery);
             self.park(message, Fault::new("paused", "the lane was paused")).await?;
         }
-        let mut probe_at = Instant::now() + self.pause.wait();
+        let mut probe_at = Instant::now() + self.probing.wait();
         while !self.is_over() {
             tokio::select! {
                 biased;
                 () = ended.cancelled() => return self.give_up().await,
-                Some(carried) = in_work.join_next() => self.keep(flat(carried)?),
+                Some(carried) = in_work.next() => {
+                    if let Some(held) = carried? {
+                        self.keep(held);
+                    }
+                }
                 () = tokio::time::sleep_until(probe_at) => {
-                    self.probe(consumer, ended).await?;
-                    probe_at = Instant::now() + self.pause.wait();
+                    self.step(consumer, ended).await?;
+                    probe_at = Instant::now() + self.probing.wait();
                 }
             }
         }
@@ -79,71 +88,97 @@ impl<'a> Paused<'a> {
     }
 
     /// One step at a time: first what only the broker has to take, then one message as the probe.
-    async fn probe(
+    async fn step(
         &mut self,
         consumer: &Consumer,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
-        let turn = self.pause.probe();
+        let turn = self.probing.turn();
+        self.settle_again().await?;
+        self.park_others().await?;
+        if !self.not_taken.is_empty() || !self.until_answered {
+            return Ok(());
+        }
+        match self.choose(turn, consumer).await? {
+            Some(message) => self.probe(message, ended).await,
+            None => {
+                // Nothing is left to probe with: the next message that comes shall.
+                self.until_answered = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// Tries once more to settle the messages whose copies were not taken.
+    async fn settle_again(&mut self) -> Result<(), BrokerError> {
         for (message, report) in std::mem::take(&mut self.not_taken) {
             if message.since.elapsed() < HOLD_LIMIT {
-                let carried = self.worker.settle(message, report).await?;
-                self.keep(carried);
+                if let Some(held) = self.worker.settle_or_hold(message, report).await? {
+                    self.keep(held);
+                }
             } else {
                 // No copy of it can be parked either: back to its queue, and once more from there.
                 self.worker.give_back(&message).await?;
             }
         }
-        self.park_all_but_the_suspect().await?;
-        if !self.not_taken.is_empty() || !self.until_answered {
-            return Ok(());
-        }
-        let next = match (turn, self.stuck.is_empty()) {
-            (Turn::Suspect, false) => None,
-            (Turn::Suspect, true) | (Turn::Queue, _) => consumer.get().await?,
+        Ok(())
+    }
+
+    /// The message to probe with: the suspect and the queue in turn, as far as there are any.
+    async fn choose(
+        &mut self,
+        turn: Turn,
+        consumer: &Consumer,
+    ) -> Result<Option<Message>, BrokerError> {
+        let of_the_queue = match (turn, &self.suspect) {
+            (Turn::Suspect, Some(_)) => None,
+            (Turn::Suspect, None) | (Turn::Queue, _) => consumer.get().await?,
         };
-        let message = match (next, self.stuck.pop()) {
-            (Some(delivery), suspect) => {
-                self.stuck.extend(suspect);
-                self.worker.receive(delivery)
-            }
-            (None, Some((suspect, _))) => suspect,
-            (None, None) => {
-                // Nothing is left to probe with: the next message that comes shall.
-                self.until_answered = false;
-                return Ok(());
-            }
-        };
+        Ok(match of_the_queue {
+            Some(delivery) => Some(self.worker.receive(delivery)),
+            None => self.suspect.take().map(|(suspect, _)| suspect),
+        })
+    }
+
+    /// Asks the vendor once, with `message`.
+    async fn probe(
+        &mut self,
+        message: Message,
+        ended: &CancellationToken,
+    ) -> Result<(), BrokerError> {
         let carried = Arc::clone(self.worker).carry(message, true, ended.clone()).await?;
-        self.keep(carried);
-        self.park_all_but_the_suspect().await
+        if let Some(held) = carried {
+            self.keep(held);
+        }
+        self.park_others().await
     }
 
     /// Keeps what is still ours, and says why.
-    fn keep(&mut self, carried: Carried) {
-        match carried {
-            Carried::Settled => {}
-            Carried::Stuck(mut message, stuck) => {
+    fn keep(&mut self, held: Held) {
+        match held {
+            Held::Stuck(mut message, stuck) => {
                 self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
                 // Not an earlier one: an answer between two outages is no evidence in the second.
-                message.suspect = Some(stuck.failed.mark);
+                message.suspect = Some(stuck.mark);
                 self.until_answered = true;
-                self.stuck.push((message, stuck));
+                match &self.suspect {
+                    None => self.suspect = Some((message, stuck)),
+                    Some(_) => self.others.push((message, stuck)),
+                }
             }
-            Carried::NotTaken(message, report, error) => {
+            Held::NotTaken(message, report, error) => {
                 self.say(&error.to_string());
                 self.not_taken.push((message, report));
             }
         }
     }
 
-    async fn park_all_but_the_suspect(&mut self) -> Result<(), BrokerError> {
-        let suspect_may_stay = self
-            .stuck
-            .first()
-            .is_some_and(|(suspect, _)| suspect.since.elapsed() + self.pause.wait() < HOLD_LIMIT);
-        while self.stuck.len() > usize::from(suspect_may_stay) {
-            let Some((message, stuck)) = self.stuck.pop() else { break };
+    /// Parks all that is stuck but the suspect, and that too before it is held for too long.
+    async fn park_others(&mut self) -> Result<(), BrokerError> {
+        let wait = self.probing.wait();
+        let others = std::mem::take(&mut self.others).into_iter();
+        let too_long = self.suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT);
+        for (message, stuck) in others.chain(too_long) {
             self.park(message, stuck.fault).await?;
         }
         Ok(())
@@ -152,14 +187,15 @@ impl<'a> Paused<'a> {
     /// Puts a copy of the message to the end of its queue.
     async fn park(&mut self, message: Message, fault: Fault) -> Result<(), BrokerError> {
         let report = Report::of(&message.delivery.history, Disposition::Park(fault));
-        let carried = self.worker.settle(message, report).await?;
-        self.keep(carried);
+        if let Some(held) = self.worker.settle_or_hold(message, report).await? {
+            self.keep(held);
+        }
         Ok(())
     }
 
     fn is_over(&self) -> bool {
-        let evidence = self.worker.vendor.evidence(Operation::of(self.worker.lane.event_type));
-        self.not_taken.is_empty() && (!self.until_answered || self.pause.is_over(evidence))
+        let answered = self.probing.is_over(evidence(self.worker));
+        self.not_taken.is_empty() && (answered || !self.until_answered)
     }
 
     /// Consumes again. The suspect goes first: if it fails once more, the answer that ended the
@@ -170,8 +206,8 @@ impl<'a> Paused<'a> {
         in_work: &mut InWork,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
-        for (message, _) in self.stuck {
-            in_work.spawn(Arc::clone(self.worker).carry(message, false, ended.clone()));
+        for (message, _) in self.suspect.into_iter().chain(self.others) {
+            in_work.begin(self.worker, message, ended);
         }
         consumer.consume().await?;
         let event = self.worker.lane.event_type.name();
@@ -183,7 +219,7 @@ impl<'a> Paused<'a> {
     /// Gives back everything that is held, because of a stop. After the end of a session there is
     /// nobody to give it back to, and the broker has it again already.
     async fn give_up(self) -> Result<(), BrokerError> {
-        let stuck = self.stuck.into_iter().map(|(message, _)| message);
+        let stuck = self.suspect.into_iter().chain(self.others).map(|(message, _)| message);
         let not_taken = self.not_taken.into_iter().map(|(message, _)| message);
         for message in stuck.chain(not_taken) {
             self.worker.give_back(&message).await?;
@@ -196,4 +232,9 @@ impl<'a> Paused<'a> {
         tracing::warn!(event = event.name(), why, "the lane is paused");
         self.worker.readiness.enter(event, LaneState::Paused, why);
     }
+}
+
+/// What is known about the operation of the worker's lane.
+fn evidence(worker: &Worker) -> Evidence {
+    worker.vendor.evidence(Operation::of(worker.lane.event_type))
 }

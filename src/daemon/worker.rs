@@ -1,19 +1,17 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
-use crate::broker::{BrokerError, Delivery, Publisher, settle};
+use super::message::{Held, Message};
+use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Command, Operation};
 use crate::event::{Event, EventError};
-use crate::settings::{Breaker, Lane};
-use crate::telemetry::{InFlight, Metrics, Readiness, Report};
+use crate::settings::{Breaker, LaneSettings};
+use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
-use crate::verdict::{
-    Conclusion, Decision, Disposition, Fault, Judgement, Ladder, Mark, Stuck, retry,
-};
+use crate::verdict::{Conclusion, Disposition, Fault, Ladder, Stuck, retry};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,17 +24,15 @@ const WORK_LIMIT: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 pub(super) struct Worker {
     /// The lane.
-    pub lane: Lane,
+    pub lane: LaneSettings,
     /// The waits of a lane that is paused.
     pub breaker: Breaker,
     /// Where messages wait whose fault is their own and may pass.
     pub ladder: Ladder,
-    /// Where dead letters go.
-    pub dead_letter_exchange: String,
     /// Who carries out commands.
     pub vendor: Arc<Vendor>,
-    /// Who publishes copies.
-    pub publisher: Arc<Publisher>,
+    /// Who tells the broker what becomes of messages.
+    pub settler: Settler,
     /// What happened, counted.
     pub metrics: Arc<Metrics>,
     /// Whether the lane does its work.
@@ -45,31 +41,8 @@ pub(super) struct Worker {
     pub fresh: fn() -> Stamp,
 }
 
-/// A message in work.
-#[derive(Debug)]
-pub(super) struct Message {
-    /// What the broker handed out.
-    pub delivery: Delivery,
-    /// When it did.
-    pub since: Instant,
-    /// For the suspect of a pause: the moment of its first failure when it was last tried.
-    pub suspect: Option<Mark>,
-    _in_flight: InFlight,
-}
-
-/// What carrying a message came to.
-#[derive(Debug)]
-pub(super) enum Carried {
-    /// It is settled.
-    Settled,
-    /// Nothing of its lane would succeed; it is still ours.
-    Stuck(Message, Stuck),
-    /// The broker does not take the copy that settling needs; it is still ours.
-    NotTaken(Message, Report, BrokerError),
-}
-
 impl Worker {
-    /// One message from delivery to settlement.
+    /// One message from delivery to settlement; what could not be settled is held.
     ///
     /// # Errors
     ///
@@ -78,28 +51,25 @@ impl Worker {
         self: Arc<Self>,
         mut message: Message,
         probe: bool,
-        stop: CancellationToken,
-    ) -> Result<Carried, BrokerError> {
+        ended: CancellationToken,
+    ) -> Result<Option<Held>, BrokerError> {
         let effort = Effort { probe, deadline: Instant::now() + WORK_LIMIT };
-        let handling = AssertUnwindSafe(self.handle(&message, effort, &stop)).catch_unwind().await;
-        let (mut report, decision) = match handling {
+        let handling = AssertUnwindSafe(self.handle(&message, effort, &ended)).catch_unwind();
+        let (mut report, decided) = match handling.await {
             Ok(handled) => handled,
-            Err(_) => self.after_panic(&message, &stop).await,
+            Err(_) => self.after_panic(&message, &ended).await,
         };
-        report.disposition = match decision {
-            Decision::Settle(disposition) => disposition,
-            Decision::Judge(stuck) => match self.judge(&message, &stuck) {
-                Judgement::Plague => {
-                    // It goes on from here, be it held or parked.
-                    message.delivery.history = report.history;
-                    return Ok(Carried::Stuck(message, stuck));
-                }
-                Judgement::Poison => {
-                    Disposition::of_poison(&self.ladder, report.history.climbed, stuck.fault)
-                }
-            },
-        };
-        self.settle(message, report).await
+        match decided.or_else(|stuck| self.judge(&message, stuck, report.history.climbed)) {
+            Ok(disposition) => {
+                report.disposition = disposition;
+                self.settle_or_hold(message, report).await
+            }
+            Err(stuck) => {
+                // It goes on from here, be it held or parked.
+                message.delivery.history = report.history;
+                Ok(Some(Held::Stuck(message, stuck)))
+            }
+        }
     }
 
     /// What a message asks for, done as far as that is possible now. It touches no broker.
@@ -107,13 +77,11 @@ impl Worker {
         &self,
         message: &Message,
         effort: Effort,
-        stop: &CancellationToken,
-    ) -> (Report, Decision) {
+        ended: &CancellationToken,
+    ) -> (Report, Result<Disposition, Stuck>) {
         let envelope = &message.delivery.envelope;
         let report = Report::of(&message.delivery.history, Disposition::Return);
-        let refuse = |report, error: &EventError| {
-            (report, Decision::Settle(Disposition::of_event_error(error)))
-        };
+        let refuse = |report, error: &EventError| (report, Ok(Disposition::of_event_error(error)));
         let event = match Event::parse(envelope, self.lane.event_type) {
             Ok(event) => event,
             Err(error) => return refuse(report, &error),
@@ -134,45 +102,49 @@ impl Worker {
                 continue;
             }
             let history = &mut report.history;
-            let conclusion = self.vendor.execute(command, history, effort, stop).await;
+            let conclusion = self.vendor.execute(command, history, effort, ended).await;
             if matches!(conclusion, Conclusion::Applied | Conclusion::AlreadyGone) {
                 report.history.done.push(digest);
             }
             conclusions.push(conclusion);
         }
-        (report, Decision::of_conclusions(conclusions))
+        (report, Disposition::of_conclusions(conclusions))
     }
 
     /// Holds a message that we failed over, so that it cannot go round in a hot loop.
-    async fn after_panic(&self, message: &Message, stop: &CancellationToken) -> (Report, Decision) {
+    async fn after_panic(
+        &self,
+        message: &Message,
+        ended: &CancellationToken,
+    ) -> (Report, Result<Disposition, Stuck>) {
         let Delivery { history, deliveries, .. } = &message.delivery;
         let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
         let hold = retry::hold(initial_probe_delay, max_probe_delay, *deliveries);
-        let _either = stop.run_until_cancelled(tokio::time::sleep(hold)).await;
-        let fault = Fault::new("panic", "the daemon failed over this message");
-        let requeue = Disposition::Requeue(fault);
-        (Report::of(history, requeue.clone()), Decision::Settle(requeue))
+        let _either = ended.run_until_cancelled(tokio::time::sleep(hold)).await;
+        let requeue =
+            Disposition::Requeue(Fault::new("panic", "the daemon failed over this message"));
+        (Report::of(history, requeue.clone()), Ok(requeue))
     }
 
-    fn judge(&self, message: &Message, stuck: &Stuck) -> Judgement {
+    fn judge(&self, message: &Message, stuck: Stuck, climbed: u32) -> Result<Disposition, Stuck> {
         let evidence = self.vendor.evidence(Operation::of(self.lane.event_type));
-        evidence.judge(stuck.failed, message.suspect)
+        Disposition::of_stuck(stuck, evidence, message.suspect, &self.ladder, climbed)
     }
 
-    /// Settles a message as its report says.
+    /// Settles a message as its report says; one whose copy the broker does not take is held.
     ///
     /// # Errors
     ///
     /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn settle(
+    pub(super) async fn settle_or_hold(
         &self,
         message: Message,
         report: Report,
-    ) -> Result<Carried, BrokerError> {
-        match self.try_settle(&message, &report).await {
-            Ok(()) => Ok(Carried::Settled),
+    ) -> Result<Option<Held>, BrokerError> {
+        match self.settle_and_record(&message, &report).await {
+            Ok(()) => Ok(None),
             Err(error @ BrokerError::NotTaken { .. }) => {
-                Ok(Carried::NotTaken(message, report, error))
+                Ok(Some(Held::NotTaken(message, report, error)))
             }
             Err(error) => Err(error),
         }
@@ -185,26 +157,23 @@ impl Worker {
     /// When the message is no longer ours, because its channel is gone.
     pub(super) async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
         let report = Report::of(&message.delivery.history, Disposition::Return);
-        self.try_settle(message, &report).await
+        self.settle_and_record(message, &report).await
     }
 
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Message {
-        let _in_flight = self.metrics.received(self.lane.event_type);
-        Message { delivery, since: Instant::now(), suspect: None, _in_flight }
+        Message::new(delivery, self.metrics.received(self.lane.event_type))
     }
 
-    async fn try_settle(&self, message: &Message, report: &Report) -> Result<(), BrokerError> {
-        let lane = settle::Lane {
-            queue: &self.lane.queue,
-            dead_letter_exchange: &self.dead_letter_exchange,
-        };
+    async fn settle_and_record(
+        &self,
+        message: &Message,
+        report: &Report,
+    ) -> Result<(), BrokerError> {
         let Report { disposition, history, .. } = report;
-        let settling =
-            settle::settle(&message.delivery, disposition, history, lane, &self.publisher);
-        let settled = settling.await;
+        let settled = self.settler.settle(&message.delivery, disposition, history).await;
         match &settled {
-            Ok(()) => self.tell(report, message.since.elapsed()),
+            Ok(()) => self.record(report, message.since.elapsed()),
             Err(BrokerError::NotTaken { .. }) => {}
             Err(_) => self.metrics.settle_lost(),
         }
@@ -212,7 +181,7 @@ impl Worker {
     }
 
     /// Counts and logs a message whose settlement the broker took.
-    fn tell(&self, report: &Report, took: Duration) {
+    fn record(&self, report: &Report, took: Duration) {
         let event = self.lane.event_type;
         self.metrics.settled(event, &report.disposition, took);
         if report.disposition == Disposition::Ack {
@@ -222,18 +191,4 @@ impl Worker {
         }
         report.log(event.name(), took);
     }
-}
-
-/// The messages in work.
-pub(super) type InWork = JoinSet<Result<Carried, BrokerError>>;
-
-/// A task that was aborted or panicked outside the handling ends the session like any other failure.
-///
-/// # Errors
-///
-/// That, or what the task failed with.
-pub(super) fn flat(
-    carried: Result<Result<Carried, BrokerError>, JoinError>,
-) -> Result<Carried, BrokerError> {
-    carried.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))
 }

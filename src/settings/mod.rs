@@ -13,6 +13,6 @@ mod table;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Topology};
 pub use mimecast::{Client, Credentials, Keys, Mimecast, SigningKey, is_loopback};
-pub use settings::{Breaker, Lane, Log, Settings};
+pub use settings::{Breaker, LaneSettings, Log, Settings};
 pub use source::{Mistake, Origin, Sources};
 pub use table::{SETTINGS, Setting};

@@ -18,7 +18,7 @@ pub struct Settings {
     /// The broker.
     pub amqp: Amqp,
     /// The lanes, enabled ones only.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<LaneSettings>,
     /// The vendor.
     pub mimecast: Mimecast,
     /// Attempts in process.
@@ -37,7 +37,7 @@ pub struct Settings {
 
 /// One event type's queue and how it is worked on.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub struct LaneSettings {
     /// The event type.
     pub event_type: EventType,
     /// Its queue.
@@ -135,12 +135,12 @@ fn admin_listen(reader: &mut Reader) -> SocketAddr {
     address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())
 }
 
-fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<Lane> {
+fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
     let mut lanes = Vec::new();
     let mut queues = vec![dead_letter_queue.to_owned()];
     for event_type in EventType::ALL {
         let key = |name: &str| format!("events.\"{}\".{name}", event_type.name());
-        let lane = Lane {
+        let lane = LaneSettings {
             event_type,
             queue: reader.name(&key("queue")),
             prefetch: reader.number(&key("prefetch"), 1, 1000),

@@ -16,13 +16,13 @@ const MAX_REPLY: usize = 1024 * 1024;
 
 /// Posts to the vendor.
 #[derive(Debug)]
-pub struct Transport {
+pub(super) struct Transport {
     client: Client,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Received {
+pub(super) struct Received {
     /// The HTTP status.
     pub status: u16,
     /// The body.
@@ -45,7 +45,7 @@ impl Transport {
     /// # Errors
     ///
     /// When the system's certificates cannot be loaded.
-    pub fn new(settings: &Mimecast) -> Result<Transport, TransportError> {
+    pub(super) fn new(settings: &Mimecast) -> Result<Transport, TransportError> {
         let mut builder = Client::builder()
             .timeout(settings.timeout)
             .connect_timeout(settings.connect_timeout)
@@ -65,7 +65,7 @@ impl Transport {
     /// # Errors
     ///
     /// A passing fault: no reply, or not all of it.
-    pub async fn post_json(
+    pub(super) async fn post_json(
         &self,
         url: Url,
         headers: &[(&'static str, Secret)],
@@ -92,7 +92,7 @@ impl Transport {
     /// # Errors
     ///
     /// A passing fault: no reply, or not all of it.
-    pub async fn post_form(
+    pub(super) async fn post_form(
         &self,
         url: Url,
         form: &[(&str, &str)],

@@ -8,13 +8,10 @@ use crate::command::{Call, Command, Operation};
 use crate::secrecy::Secret;
 use crate::settings::{Credentials, Keys, Mimecast};
 use crate::telemetry::Metrics;
-use crate::verdict::{
-    Cause, Conclusion, Evidence, Failed, Fault, History, Mark, Outcome, Policy, Reply, Stuck, retry,
-};
+use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy, Reply, retry};
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -92,42 +89,28 @@ impl Vendor {
         *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries out `command`, with as many attempts as the policy has. A 429 is waited out and never
-    /// counts; a refusal of the caller gets one second try, since a token may just have ended and
-    /// `err_developer_key` is known to pass. `stop` ends a wait but never a request under way.
+    /// Carries out `command`, with as many attempts as `effort` allows. `ended` ends a wait, but never a
+    /// request under way.
     pub async fn execute(
         &self,
         command: &Command,
         history: &mut History,
         effort: Effort,
-        stop: &CancellationToken,
+        ended: &CancellationToken,
     ) -> Conclusion {
         let call = command.call();
         let operation = call.operation;
-        let mut delays = self.policy.delays().take(if effort.probe { 0 } else { usize::MAX });
-        let mut second_try = (!effort.probe).then_some(self.policy.initial_delay);
-        let mut failed: Option<(Mark, u64)> = None;
+        let mut attempts = if effort.probe { Attempts::one() } else { Attempts::of(self.policy) };
         loop {
-            if let Err(ended) = self.admit(operation, effort.deadline, stop).await {
-                return ended;
+            if let Err(not_sent) = self.admit(operation, effort.deadline, ended).await {
+                return not_sent;
             }
             let outcome = self.attempt(&call, history).await;
-            let wait = match &outcome {
-                Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
-                Outcome::Unauthorised(_) => second_try.take(),
-                Outcome::Throttled(_) => Some(Duration::ZERO),
-                Outcome::Unavailable(_) => delays.next(),
-            };
-            match &mut failed {
-                Some((_, own)) => *own += 1,
-                None => {
-                    failed = outcome.is_failure().then(|| (self.evidence(operation).mark(), 0));
-                }
-            }
-            let Some(wait) = wait.filter(|wait| Instant::now() + *wait < effort.deadline) else {
+            let evidence = self.evidence(operation);
+            let left = effort.deadline.saturating_duration_since(Instant::now());
+            let Some(wait) = attempts.next(&outcome, evidence, left) else {
                 self.metrics.concluded(operation, &outcome);
-                let (mark, own) = failed.unwrap_or_else(|| (self.evidence(operation).mark(), 0));
-                return conclude(outcome, mark, own);
+                return attempts.conclude(outcome, evidence);
             };
             self.metrics.retried(operation, &outcome);
             tracing::debug!(
@@ -136,7 +119,7 @@ impl Vendor {
                 wait_ms = wait.as_millis() as u64,
                 "trying again"
             );
-            let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            let _either = ended.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
     }
 
@@ -145,10 +128,10 @@ impl Vendor {
         &self,
         operation: Operation,
         deadline: Instant,
-        stop: &CancellationToken,
+        ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
         loop {
-            if stop.is_cancelled() {
+            if ended.is_cancelled() {
                 return Err(Conclusion::Stopped);
             }
             let taken = self.with_quota(|quota| quota.take(priority(operation), now()));
@@ -159,7 +142,7 @@ impl Vendor {
             if started + wait >= deadline {
                 return Err(Conclusion::OutOfTime);
             }
-            let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+            let _either = ended.run_until_cancelled(tokio::time::sleep(wait)).await;
             self.metrics.throttled(started.elapsed());
         }
     }
@@ -256,20 +239,6 @@ fn priority(operation: Operation) -> Priority {
     match operation {
         Operation::RemoveGroupMember => Priority::High,
         Operation::DeleteManagedUrl => Priority::Low,
-    }
-}
-
-fn conclude(outcome: Outcome, mark: Mark, own: u64) -> Conclusion {
-    let stuck = |cause, fault: Fault| {
-        Conclusion::Stuck(Stuck { failed: Failed { cause, mark, own }, fault })
-    };
-    match outcome {
-        Outcome::Applied => Conclusion::Applied,
-        Outcome::AlreadyGone => Conclusion::AlreadyGone,
-        Outcome::Rejected(fault) => Conclusion::Refused(fault),
-        Outcome::Unauthorised(fault) => stuck(Cause::Refused, fault),
-        Outcome::Unavailable(fault) => stuck(Cause::Passing, fault),
-        Outcome::Throttled(_) => Conclusion::OutOfTime,
     }
 }
 

@@ -1,8 +1,9 @@
 //! What becomes of a message: one [`Disposition`], decided here and carried out by `settle`.
 
-use super::evidence::Failed;
+use super::conclusion::Conclusion;
+use super::evidence::{Evidence, Mark, Stuck};
+use super::fault::Fault;
 use super::ladder::{Ladder, Rung};
-use super::outcome::Fault;
 use crate::event::EventError;
 
 /// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
@@ -12,12 +13,6 @@ pub enum Reason {
     Malformed,
     /// An event of a type or kind that the daemon does not handle.
     Unsupported,
-    /// Forbidden by policy.
-    Denied,
-    /// Too late to be carried out.
-    Expired,
-    /// A name that stands for more than one thing.
-    Ambiguous,
     /// The vendor refuses the item for good.
     Rejected,
     /// Every attempt on every rung of the delay ladder failed.
@@ -26,24 +21,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Reason; 7] = [
-        Reason::Malformed,
-        Reason::Unsupported,
-        Reason::Denied,
-        Reason::Expired,
-        Reason::Ambiguous,
-        Reason::Rejected,
-        Reason::RetriesExhausted,
-    ];
+    pub const ALL: [Reason; 4] =
+        [Reason::Malformed, Reason::Unsupported, Reason::Rejected, Reason::RetriesExhausted];
 
     /// The name in headers, metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Reason::Malformed => "malformed",
             Reason::Unsupported => "unsupported",
-            Reason::Denied => "denied",
-            Reason::Expired => "expired",
-            Reason::Ambiguous => "ambiguous",
             Reason::Rejected => "rejected",
             Reason::RetriesExhausted => "retries_exhausted",
         }
@@ -66,41 +51,6 @@ pub enum Disposition {
     Requeue(Fault),
     /// We stop: `nack` with requeue.
     Return,
-}
-
-/// What carrying out one command came to in the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Conclusion {
-    /// It holds now.
-    Applied,
-    /// It held already.
-    AlreadyGone,
-    /// The vendor refuses the item for good.
-    Refused(Fault),
-    /// The attempts are used up; the first of them failed at the mark.
-    Stuck(Stuck),
-    /// The vendor's quota, or the other commands of the message, left no time for it.
-    OutOfTime,
-    /// A stop came before there was an outcome.
-    Stopped,
-}
-
-/// A message whose attempts are used up: whose fault that is, evidence has to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stuck {
-    /// What evidence is weighed against.
-    pub failed: Failed,
-    /// What the last one came to.
-    pub fault: Fault,
-}
-
-/// What is decided about a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// This becomes of it.
-    Settle(Disposition),
-    /// Whose fault it is must be judged first.
-    Judge(Stuck),
 }
 
 impl Disposition {
@@ -137,20 +87,14 @@ impl Disposition {
         Disposition::DeadLetter(reason, Fault::new(reason.label(), &error.to_string()))
     }
 
-    /// What becomes of a message whose own fault it is that its attempts are used up.
-    pub fn of_poison(ladder: &Ladder, climbed: u32, fault: Fault) -> Disposition {
-        match ladder.next(climbed) {
-            Some(rung) => Disposition::Retry(rung, fault),
-            None => Disposition::DeadLetter(Reason::RetriesExhausted, fault),
-        }
-    }
-}
-
-impl Decision {
-    /// Decides about a message whose commands came to `conclusions`. A stop decides before a fault
+    /// What becomes of a message whose commands came to `conclusions`. A stop decides before a fault
     /// that may pass, and that before a refusal: the message comes back, and by then what was done
     /// is already so. That we are refused decides before anything that may pass by itself.
-    pub fn of_conclusions(conclusions: Vec<Conclusion>) -> Decision {
+    ///
+    /// # Errors
+    ///
+    /// [`Stuck`] when whose fault it is must be judged first, by [`Disposition::of_stuck`].
+    pub fn of_conclusions(conclusions: Vec<Conclusion>) -> Result<Disposition, Stuck> {
         let (mut stopped, mut out_of_time, mut refused) = (false, false, None);
         let mut stuck: Option<Stuck> = None;
         for conclusion in conclusions {
@@ -159,7 +103,7 @@ impl Decision {
                 Conclusion::Refused(fault) => refused = refused.or(Some(fault)),
                 Conclusion::Stuck(new) => {
                     stuck = match stuck {
-                        Some(known) if known.failed.cause >= new.failed.cause => Some(known),
+                        Some(known) if known.cause >= new.cause => Some(known),
                         Some(_) | None => Some(new),
                     }
                 }
@@ -168,82 +112,89 @@ impl Decision {
             }
         }
         match (stopped, stuck, out_of_time, refused) {
-            (true, ..) => Decision::Settle(Disposition::Return),
-            (false, Some(stuck), ..) => Decision::Judge(stuck),
+            (true, ..) => Ok(Disposition::Return),
+            (false, Some(stuck), ..) => Err(stuck),
             (false, None, true, _) => {
-                let fault =
-                    Fault::new("out_of_time", "quota or commands left no time for all of it");
-                Decision::Settle(Disposition::Park(fault))
+                let detail = "quota or commands left no time for all of it";
+                Ok(Disposition::Park(Fault::new("out_of_time", detail)))
             }
             (false, None, false, Some(fault)) => {
-                Decision::Settle(Disposition::DeadLetter(Reason::Rejected, fault))
+                Ok(Disposition::DeadLetter(Reason::Rejected, fault))
             }
-            (false, None, false, None) => Decision::Settle(Disposition::Ack),
+            (false, None, false, None) => Ok(Disposition::Ack),
         }
+    }
+
+    /// What becomes of a message that is stuck and has climbed so many rungs of the `ladder`, if that is
+    /// its own fault. `suspect` is as in [`Evidence::is_poison`].
+    ///
+    /// # Errors
+    ///
+    /// [`Stuck`] when nothing of its lane would succeed: the lane pauses, and keeps the message.
+    pub fn of_stuck(
+        stuck: Stuck,
+        evidence: Evidence,
+        suspect: Option<Mark>,
+        ladder: &Ladder,
+        climbed: u32,
+    ) -> Result<Disposition, Stuck> {
+        if !evidence.is_poison(&stuck, suspect) {
+            return Err(stuck);
+        }
+        Ok(match ladder.next(climbed) {
+            Some(rung) => Disposition::Retry(rung, stuck.fault),
+            None => Disposition::DeadLetter(Reason::RetriesExhausted, stuck.fault),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::evidence::{Cause, Evidence};
+    use super::super::evidence::Cause;
     use super::*;
+
+    fn fault(code: &str) -> Fault {
+        Fault::new(code, "")
+    }
+
+    fn stuck(cause: Cause, code: &str) -> Stuck {
+        Stuck { cause, mark: Evidence::default().mark(), own: 0, fault: fault(code) }
+    }
 
     #[test]
     fn a_passing_fault_decides_before_a_refusal_and_a_stop_before_both() {
-        let fault = |code: &str| Fault::new(code, "");
-        let stuck = |cause, code| {
-            let failed = Failed { cause, mark: Evidence::default().mark(), own: 0 };
-            Conclusion::Stuck(Stuck { failed, fault: fault(code) })
-        };
         let refused = Conclusion::Refused(fault("refused"));
-        let (passing, ours) = (stuck(Cause::Passing, "passing"), stuck(Cause::Refused, "ours"));
+        let passing = Conclusion::Stuck(stuck(Cause::Passing, "passing"));
+        let ours = Conclusion::Stuck(stuck(Cause::Refused, "ours"));
         let decide = |conclusions: &[&Conclusion]| {
-            Decision::of_conclusions(conclusions.iter().map(|&one| one.clone()).collect())
+            let conclusions = conclusions.iter().map(|&one| one.clone()).collect();
+            Disposition::of_conclusions(conclusions).map_err(|stuck| stuck.fault.code)
         };
-        let judged = |decision| match decision {
-            Decision::Judge(stuck) => stuck.fault.code,
-            Decision::Settle(disposition) => panic!("settled as {disposition:?}"),
-        };
-        let settle = Decision::Settle;
-        assert_eq!(
-            decide(&[&Conclusion::Applied, &Conclusion::AlreadyGone]),
-            settle(Disposition::Ack)
-        );
+        assert_eq!(decide(&[&Conclusion::Applied, &Conclusion::AlreadyGone]), Ok(Disposition::Ack));
         assert_eq!(
             decide(&[&refused, &Conclusion::Applied]),
-            settle(Disposition::DeadLetter(Reason::Rejected, fault("refused")))
+            Ok(Disposition::DeadLetter(Reason::Rejected, fault("refused")))
         );
-        assert_eq!(judged(decide(&[&refused, &passing, &Conclusion::Applied])), "passing");
-        assert_eq!(judged(decide(&[&passing, &ours])), "ours");
-        assert_eq!(judged(decide(&[&ours, &passing, &Conclusion::OutOfTime])), "ours");
+        assert_eq!(decide(&[&refused, &passing, &Conclusion::Applied]), Err("passing".to_owned()));
+        assert_eq!(decide(&[&passing, &ours]), Err("ours".to_owned()));
+        assert_eq!(decide(&[&ours, &passing, &Conclusion::OutOfTime]), Err("ours".to_owned()));
         let out_of_time = decide(&[&refused, &Conclusion::OutOfTime]);
-        assert!(matches!(out_of_time, Decision::Settle(Disposition::Park(_))), "{out_of_time:?}");
-        assert_eq!(
-            decide(&[&refused, &passing, &Conclusion::Stopped]),
-            settle(Disposition::Return)
-        );
+        assert!(matches!(out_of_time, Ok(Disposition::Park(_))), "{out_of_time:?}");
+        assert_eq!(decide(&[&refused, &passing, &Conclusion::Stopped]), Ok(Disposition::Return));
     }
 
     #[test]
     fn every_reason_and_every_disposition_has_the_name_that_alerts_depend_on() {
         assert_eq!(
             Reason::ALL.map(Reason::label),
-            [
-                "malformed",
-                "unsupported",
-                "denied",
-                "expired",
-                "ambiguous",
-                "rejected",
-                "retries_exhausted"
-            ]
+            ["malformed", "unsupported", "rejected", "retries_exhausted"]
         );
-        let fault = || Fault::new("code", "");
+        let fault = || fault("code");
         let rung = Rung { number: 1, delay: std::time::Duration::ZERO };
         for (disposition, label, told) in [
             (Disposition::Ack, "ack", None),
             (Disposition::Retry(rung, fault()), "retry", Some(fault())),
-            (Disposition::DeadLetter(Reason::Denied, fault()), "dead_letter", Some(fault())),
+            (Disposition::DeadLetter(Reason::Rejected, fault()), "dead_letter", Some(fault())),
             (Disposition::Park(fault()), "requeue", Some(fault())),
             (Disposition::Requeue(fault()), "requeue", Some(fault())),
             (Disposition::Return, "requeue", None),
@@ -268,12 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn poison_climbs_the_ladder_and_is_dead_lettered_after_its_end() {
+    fn poison_climbs_the_ladder_and_is_dead_lettered_after_its_end_and_a_plague_pauses_the_lane() {
         let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
-        let fault = Fault::new("http_500", "");
-        let first = Disposition::of_poison(&ladder, 0, fault.clone());
-        assert!(matches!(first, Disposition::Retry(Rung { number: 1, .. }, _)));
-        let last = Disposition::of_poison(&ladder, 1, fault.clone());
-        assert_eq!(last, Disposition::DeadLetter(Reason::RetriesExhausted, fault));
+        let of_stuck = |evidence, climbed| {
+            let stuck = stuck(Cause::Passing, "http_500");
+            Disposition::of_stuck(stuck, evidence, None, &ladder, climbed)
+        };
+        let mut evidence = Evidence::default();
+        assert_eq!(of_stuck(evidence, 0), Err(stuck(Cause::Passing, "http_500")));
+        let sent = evidence.send();
+        evidence.answer(sent);
+        let first = of_stuck(evidence, 0);
+        assert!(matches!(first, Ok(Disposition::Retry(Rung { number: 1, .. }, _))), "{first:?}");
+        let last = Disposition::DeadLetter(Reason::RetriesExhausted, fault("http_500"));
+        assert_eq!(of_stuck(evidence, 1), Ok(last));
     }
 }

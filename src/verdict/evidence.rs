@@ -13,7 +13,7 @@
 //! more and no other call was sent that could tell, the answer that ended the pause is the evidence
 //! against it; if others were sent and not answered, it is the next outage.
 
-use std::time::Duration;
+use super::fault::Fault;
 
 /// What is known about one operation: the numbers of calls sent and answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Sent(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(u64);
 
-/// Why the attempts of a message are used up, the graver last.
+/// Why the attempts at a command are used up, the graver last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// A passing fault.
@@ -39,24 +39,17 @@ pub enum Cause {
     Refused,
 }
 
-/// The attempts of a message, used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failed {
+/// The attempts at a command are used up: whose fault that is, the evidence has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
     /// Why.
     pub cause: Cause,
     /// The moment of the first failure.
     pub mark: Mark,
     /// Its own calls since then.
     pub own: u64,
-}
-
-/// Whose fault it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// The message's: it climbs the ladder.
-    Poison,
-    /// Not the message's: the lane pauses.
-    Plague,
+    /// What the last attempt came to.
+    pub fault: Fault,
 }
 
 impl Evidence {
@@ -81,70 +74,36 @@ impl Evidence {
         self.answered > mark.0
     }
 
-    /// Judges a message whose attempts are used up; for the suspect of a pause, `suspect` is the moment
-    /// of its first failure when it was last tried. A refusal of the caller pauses the lane whatever
-    /// was answered before it, unless it is the suspect alone that is refused.
-    pub fn judge(&self, failed: Failed, suspect: Option<Mark>) -> Judgement {
-        let others_sent = self.sent > failed.mark.0 + failed.own;
-        let poison = match (failed.cause, suspect) {
-            (Cause::Refused, None) => false,
-            (Cause::Passing, None) => self.answered_since(failed.mark),
-            (Cause::Refused | Cause::Passing, Some(before)) => {
-                self.answered_since(failed.mark) || (!others_sent && self.answered_since(before))
+    /// Whether it is the message's own fault that it is stuck; else its lane is to pause. For the
+    /// suspect of a pause, `suspect` is the moment of its first failure when it was last tried.
+    pub fn is_poison(&self, stuck: &Stuck, suspect: Option<Mark>) -> bool {
+        let others_are_answered = self.answered_since(stuck.mark);
+        match (suspect, stuck.cause) {
+            (None, Cause::Passing) => others_are_answered,
+            // Nobody's call would be accepted, whatever was answered before.
+            (None, Cause::Refused) => false,
+            // The answer that ended the pause speaks against it, unless others failed with it.
+            (Some(last), Cause::Passing | Cause::Refused) => {
+                let alone = self.sent == stuck.mark.0 + stuck.own;
+                others_are_answered || (alone && self.answered_since(last))
             }
-        };
-        if poison { Judgement::Poison } else { Judgement::Plague }
-    }
-}
-
-/// The pause of a lane.
-#[derive(Clone, Debug)]
-pub struct Pause {
-    began: Mark,
-    probes: u32,
-    initial_delay: Duration,
-    max_delay: Duration,
-}
-
-/// Whose turn it is to be the probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The message that the lane was paused for.
-    Suspect,
-    /// The next message of the queue.
-    Queue,
-}
-
-impl Pause {
-    /// A pause that begins at `began`.
-    pub fn begin(began: Mark, initial_delay: Duration, max_delay: Duration) -> Pause {
-        Pause { began, probes: 0, initial_delay, max_delay }
-    }
-
-    /// Whether the vendor has answered a call that was sent during the pause.
-    pub fn is_over(&self, evidence: Evidence) -> bool {
-        evidence.answered_since(self.began)
-    }
-
-    /// How long to wait before the next probe: twice as long each time, up to the longest.
-    pub fn wait(&self) -> Duration {
-        self.initial_delay.saturating_mul(2_u32.saturating_pow(self.probes)).min(self.max_delay)
-    }
-
-    /// Counts a probe, and says whose turn it is.
-    pub fn probe(&mut self) -> Turn {
-        self.probes = self.probes.saturating_add(1);
-        if self.probes % 2 == 1 { Turn::Suspect } else { Turn::Queue }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::probing::Probing;
     use super::*;
     use proptest::prelude::*;
+    use std::time::Duration;
 
-    fn passing(mark: Mark) -> Failed {
-        Failed { cause: Cause::Passing, mark, own: 0 }
+    fn stuck(cause: Cause, mark: Mark, own: u64) -> Stuck {
+        Stuck { cause, mark, own, fault: Fault::new("code", "") }
+    }
+
+    fn passing(mark: Mark) -> Stuck {
+        stuck(Cause::Passing, mark, 0)
     }
 
     #[test]
@@ -152,11 +111,11 @@ mod tests {
         let mut evidence = Evidence::default();
         let _failed = evidence.send();
         let mark = evidence.mark();
-        assert_eq!(evidence.judge(passing(mark), None), Judgement::Plague);
+        assert!(!evidence.is_poison(&passing(mark), None));
         let other = evidence.send();
-        assert_eq!(evidence.judge(passing(mark), None), Judgement::Plague);
+        assert!(!evidence.is_poison(&passing(mark), None));
         evidence.answer(other);
-        assert_eq!(evidence.judge(passing(mark), None), Judgement::Poison);
+        assert!(evidence.is_poison(&passing(mark), None));
     }
 
     #[test]
@@ -166,7 +125,7 @@ mod tests {
         let _failed = evidence.send();
         let mark = evidence.mark();
         evidence.answer(under_way);
-        assert_eq!(evidence.judge(passing(mark), None), Judgement::Plague);
+        assert!(!evidence.is_poison(&passing(mark), None));
     }
 
     #[test]
@@ -177,13 +136,13 @@ mod tests {
         evidence.answer(ended_the_pause);
         let mark = evidence.mark();
         let (_second, _third) = (evidence.send(), evidence.send());
-        let failed = Failed { cause: Cause::Passing, mark, own: 2 };
-        assert_eq!(evidence.judge(failed, None), Judgement::Plague);
-        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
+        let failed = stuck(Cause::Passing, mark, 2);
+        assert!(!evidence.is_poison(&failed, None));
+        assert!(evidence.is_poison(&failed, Some(before)));
         let other = evidence.send();
-        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Plague);
+        assert!(!evidence.is_poison(&failed, Some(before)));
         evidence.answer(other);
-        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
+        assert!(evidence.is_poison(&failed, Some(before)));
     }
 
     #[test]
@@ -192,25 +151,12 @@ mod tests {
         let before = evidence.mark();
         let answered = evidence.send();
         evidence.answer(answered);
-        let failed = Failed { cause: Cause::Refused, mark: before, own: 0 };
-        assert_eq!(evidence.judge(failed, None), Judgement::Plague);
-        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
-        let failed = Failed { cause: Cause::Refused, mark: evidence.mark(), own: 0 };
-        assert_eq!(evidence.judge(failed, Some(before)), Judgement::Poison);
-        assert_eq!(evidence.judge(failed, Some(evidence.mark())), Judgement::Plague);
-    }
-
-    #[test]
-    fn probes_come_in_turn_at_growing_intervals() {
-        let mut pause = Pause::begin(Mark(0), Duration::from_secs(5), Duration::from_secs(60));
-        let mut waits = Vec::new();
-        let mut turns = Vec::new();
-        for _ in 0..6 {
-            waits.push(pause.wait().as_secs());
-            turns.push(pause.probe());
-        }
-        assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
-        assert_eq!(turns[..4], [Turn::Suspect, Turn::Queue, Turn::Suspect, Turn::Queue]);
+        let failed = stuck(Cause::Refused, before, 0);
+        assert!(!evidence.is_poison(&failed, None));
+        assert!(evidence.is_poison(&failed, Some(before)));
+        let failed = stuck(Cause::Refused, evidence.mark(), 0);
+        assert!(evidence.is_poison(&failed, Some(before)));
+        assert!(!evidence.is_poison(&failed, Some(evidence.mark())));
     }
 
     proptest! {
@@ -223,15 +169,14 @@ mod tests {
             let mut evidence = Evidence::default();
             (0..before).for_each(|_| { evidence.send(); });
             let mark = evidence.mark();
-            let pause = Pause::begin(mark, Duration::ZERO, Duration::ZERO);
+            let probing = Probing::begin(mark, Duration::ZERO, Duration::ZERO);
             (0..after).for_each(|_| { evidence.send(); });
             let answered: Vec<u64> = answered.into_iter().filter(|n| *n <= before + after).collect();
             answered.iter().for_each(|n| evidence.answer(Sent(*n)));
             let expected = answered.iter().any(|n| *n > before);
             prop_assert_eq!(evidence.answered_since(mark), expected);
-            prop_assert_eq!(pause.is_over(evidence), expected);
-            let poison = evidence.judge(passing(mark), None) == Judgement::Poison;
-            prop_assert_eq!(poison, expected);
+            prop_assert_eq!(probing.is_over(evidence), expected);
+            prop_assert_eq!(evidence.is_poison(&passing(mark), None), expected);
         }
     }
 }

@@ -1,23 +1,32 @@
 //! What an answer of the vendor means, and what becomes of the message. All of it is pure: nothing
 //! here waits, asks what time it is or talks to anybody.
 //!
-//! In come a [`Reply`], what the commands of a message came to, and the [`Evidence`] of other calls.
-//! Out goes an [`Outcome`] for each attempt, by the one table in [`code`], and in the end a
-//! [`Disposition`]: when a message's attempts are used up, the evidence says whose fault that is, and a
-//! message whose own fault it is climbs the [`Ladder`] with its [`History`].
+//! In come replies. Out goes, in this order: an [`Outcome`] for each attempt, by the one table in
+//! [`code`], or the [`Fault`] in it; a [`Conclusion`] for each command, after its [`Attempts`]; a
+//! [`Disposition`] for the message. A message is [`Stuck`] when the attempts at a command are used up:
+//! the [`Evidence`] of other calls says whose fault that is. A message whose own fault it is climbs the
+//! [`Ladder`] with its [`History`]; else its lane pauses, and [`Probing`] says until when.
 
+mod attempts;
 pub mod code;
+mod conclusion;
 mod disposition;
 mod evidence;
+mod fault;
 mod history;
 mod ladder;
 mod outcome;
+mod probing;
 pub mod retry;
 
+pub use attempts::Attempts;
 pub use code::Class;
-pub use disposition::{Conclusion, Decision, Disposition, Reason, Stuck};
-pub use evidence::{Cause, Evidence, Failed, Judgement, Mark, Pause, Sent, Turn};
+pub use conclusion::Conclusion;
+pub use disposition::{Disposition, Reason};
+pub use evidence::{Cause, Evidence, Mark, Sent, Stuck};
+pub use fault::Fault;
 pub use history::History;
 pub use ladder::{Ladder, Rung};
-pub use outcome::{Fault, Outcome, Reply};
+pub use outcome::{Outcome, Reply};
+pub use probing::{Probing, Turn};
 pub use retry::{Delays, Policy};

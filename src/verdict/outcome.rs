@@ -2,8 +2,9 @@
 //! HTTP 200 for failures (vendor page "Response Codes": the status speaks for the HTTP call only).
 
 use super::code::{self, Class};
+use super::fault::Fault;
 use crate::command::Operation;
-use crate::secrecy::{Secret, redact};
+use crate::secrecy::Secret;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -23,15 +24,6 @@ pub struct Reply<'a> {
     pub hide: &'a [Secret],
 }
 
-/// What went wrong, for dead letters, logs and people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// The vendor's code, or a word of ours such as `http_502` or `timeout`.
-    pub code: String,
-    /// One line, at most 1 KiB, without e-mail addresses in clear.
-    pub detail: String,
-}
-
 /// What one attempt came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -47,13 +39,6 @@ pub enum Outcome {
     Throttled(Duration),
     /// A passing fault; whether the call was executed is not known.
     Unavailable(Fault),
-}
-
-impl Fault {
-    /// A fault whose texts are safe to show: one line, bounded, addresses hashed.
-    pub fn new(code: &str, detail: &str) -> Fault {
-        Fault { code: redact::line(code, 128), detail: redact::line(detail, 1024) }
-    }
 }
 
 impl Outcome {

@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const EVENTS: [&str; 2] = ["user.offboarded", "url.unblock"];
 const OPERATIONS: [&str; 2] = ["remove_group_member", "delete_managed_url"];
 const DISPOSITIONS: [&str; 4] = ["ack", "retry", "dead_letter", "requeue"];
-const REASONS: [&str; 7] =
-    ["malformed", "unsupported", "denied", "expired", "ambiguous", "rejected", "retries_exhausted"];
+const REASONS: [&str; 4] = ["malformed", "unsupported", "rejected", "retries_exhausted"];
 const OUTCOMES: [&str; 6] =
     ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
 const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorised", "unavailable"];

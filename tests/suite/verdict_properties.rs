@@ -3,8 +3,7 @@
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
 use mimecast_eventd::secrecy::Secret;
 use mimecast_eventd::verdict::{
-    Cause, Conclusion, Decision, Disposition, Evidence, Failed, Fault, Outcome, Reason, Reply,
-    Stuck,
+    Cause, Conclusion, Disposition, Evidence, Fault, Outcome, Reason, Reply, Stuck,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -81,16 +80,16 @@ proptest! {
         let held = conclusions.iter().all(|conclusion| matches!(
             conclusion, Conclusion::Applied | Conclusion::AlreadyGone
         ));
-        let decision = Decision::of_conclusions(conclusions);
-        prop_assert_eq!(decision == Decision::Settle(Disposition::Ack), held);
+        let decided = Disposition::of_conclusions(conclusions);
+        prop_assert_eq!(decided == Ok(Disposition::Ack), held);
     }
 
     #[test]
     fn only_a_refusal_is_dead_lettered_and_nothing_that_could_still_succeed(
         conclusions in conclusions(),
     ) {
-        let decision = Decision::of_conclusions(conclusions.clone());
-        if let Decision::Settle(Disposition::DeadLetter(reason, fault)) = decision {
+        let decided = Disposition::of_conclusions(conclusions.clone());
+        if let Ok(Disposition::DeadLetter(reason, fault)) = decided {
             prop_assert_eq!(reason, Reason::Rejected);
             prop_assert!(conclusions.contains(&Conclusion::Refused(fault)));
             prop_assert!(conclusions.iter().all(|conclusion| matches!(
@@ -104,9 +103,9 @@ proptest! {
     fn the_order_of_the_conclusions_does_not_change_the_kind_of_decision(
         conclusions in conclusions(),
     ) {
-        let kind = |conclusions| match Decision::of_conclusions(conclusions) {
-            Decision::Settle(disposition) => (disposition.label(), None),
-            Decision::Judge(stuck) => ("judge", Some(stuck.failed.cause)),
+        let kind = |conclusions| match Disposition::of_conclusions(conclusions) {
+            Ok(disposition) => (disposition.label(), None),
+            Err(stuck) => ("judge", Some(stuck.cause)),
         };
         let reversed: Vec<Conclusion> = conclusions.iter().rev().cloned().collect();
         prop_assert_eq!(kind(conclusions), kind(reversed));
@@ -189,8 +188,7 @@ fn conclusions() -> impl Strategy<Value = Vec<Conclusion>> {
     let conclusion = ("[a-z]{1,6}", 0_usize..9).prop_map(|(code, kind)| {
         let fault = Fault::new(&code, "");
         let stuck = |cause, fault| {
-            let failed = Failed { cause, mark: Evidence::default().mark(), own: 0 };
-            Conclusion::Stuck(Stuck { failed, fault })
+            Conclusion::Stuck(Stuck { cause, mark: Evidence::default().mark(), own: 0, fault })
         };
         match kind {
             0 => Conclusion::AlreadyGone,

@@ -97,7 +97,7 @@ fn shown(conclusion: &Conclusion) -> String {
         Conclusion::Applied => "applied".to_owned(),
         Conclusion::AlreadyGone => "already_gone".to_owned(),
         Conclusion::Refused(fault) => format!("rejected {}", fault.code),
-        Conclusion::Stuck(stuck) => match stuck.failed.cause {
+        Conclusion::Stuck(stuck) => match stuck.cause {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
             Cause::Refused => format!("unauthorised {}", stuck.fault.code),
         },

@@ -2,15 +2,15 @@
 
 use super::lane;
 use super::worker::Worker;
-use crate::broker::{Broker, BrokerError, Consumer, Publisher, topology};
-use crate::settings::{Lane, Settings};
+use crate::broker::{Broker, BrokerError, Consumer, Publisher, Settler, topology};
+use crate::settings::{LaneSettings, Settings};
 use crate::telemetry::{Admin, Metrics, Readiness};
 use crate::vendor::{Stamp, TransportError, Vendor};
 use crate::verdict::Delays;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// The waits between sessions are at most this long at first and later on.
@@ -125,7 +125,7 @@ impl Daemon {
     async fn open(
         &self,
         broker: &Broker,
-    ) -> Result<(Arc<Publisher>, Vec<(&Lane, Consumer)>), BrokerError> {
+    ) -> Result<(Arc<Publisher>, Vec<(&LaneSettings, Consumer)>), BrokerError> {
         let opening = async {
             topology::prepare(broker, &self.settings).await?;
             let publisher = Arc::new(Publisher::open(broker).await?);
@@ -143,40 +143,37 @@ impl Daemon {
         let Some(opened) = stop.run_until_cancelled(self.open(broker)).await else { return Ok(()) };
         let (publisher, consumers) = opened?;
         let ended = stop.child_token();
-        let mut workers = JoinSet::new();
+        let mut lanes = JoinSet::new();
         for (settings, consumer) in consumers {
             let worker = Arc::new(self.worker(settings, &publisher));
             tracing::info!(event = settings.event_type.name(), queue = settings.queue, "consuming");
-            workers.spawn(lane::run(worker, consumer, stop.clone(), ended.clone()));
+            lanes.spawn(lane::run(worker, consumer, stop.clone(), ended.clone()));
         }
-        let mut result = Ok(());
-        loop {
-            let worker = tokio::select! {
-                biased;
-                worker = workers.join_next() => worker,
-                () = broker.failed(), if !ended.is_cancelled() => {
-                    ended.cancel();
-                    continue;
-                }
-            };
-            let Some(worker) = worker else { return result };
-            let worker = worker.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())));
-            if worker.is_err() {
-                // Whatever happened to one lane, the next session has both of them again.
-                ended.cancel();
-                result = result.and(worker);
-            }
+        let first = tokio::select! {
+            biased;
+            first = lanes.join_next() => first,
+            () = broker.failed() => None,
+        };
+        // Whatever happened to one lane, the next session has both of them again.
+        ended.cancel();
+        let mut result = first.map_or(Ok(()), of_lane);
+        while let Some(next) = lanes.join_next().await {
+            result = result.and(of_lane(next));
         }
+        result
     }
 
-    fn worker(&self, lane: &Lane, publisher: &Arc<Publisher>) -> Worker {
+    fn worker(&self, lane: &LaneSettings, publisher: &Arc<Publisher>) -> Worker {
         Worker {
             lane: lane.clone(),
             breaker: self.settings.breaker,
             ladder: self.settings.ladder.clone(),
-            dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
+            settler: Settler {
+                queue: lane.queue.clone(),
+                dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
+                publisher: Arc::clone(publisher),
+            },
             vendor: Arc::clone(&self.vendor),
-            publisher: Arc::clone(publisher),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
             fresh: self.fresh,
@@ -186,4 +183,9 @@ impl Daemon {
 
 fn reconnect_delays() -> Delays {
     Delays::endless(RECONNECT.0, RECONNECT.1)
+}
+
+/// What a lane ended with; a task that was aborted or panicked ends the session like any failure.
+fn of_lane(ended: Result<Result<(), BrokerError>, JoinError>) -> Result<(), BrokerError> {
+    ended.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())))
 }

@@ -1,0 +1,80 @@
+//! Carries out one [`Disposition`]: the only place that acks, rejects or returns a message.
+
+use super::connection::{BrokerError, lost};
+use super::copy;
+use super::delivery::Delivery;
+use super::publisher::Publisher;
+use crate::verdict::{Disposition, History};
+use lapin::Acker;
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
+use std::sync::Arc;
+
+/// Settles the messages of one lane's queue.
+#[derive(Debug)]
+pub struct Settler {
+    /// The queue that the messages came from.
+    pub queue: String,
+    /// Where dead letters go.
+    pub dead_letter_exchange: String,
+    /// Who sends copies.
+    pub publisher: Arc<Publisher>,
+}
+
+impl Settler {
+    /// Tells the broker what becomes of `delivery`. A copy is safe in its queue before the original is
+    /// acked: a crash in between makes a duplicate, never a loss.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotTaken`] when the copy is not safe: the message is still ours.
+    /// [`BrokerError::SettleLost`] and [`BrokerError::Lost`] when it is no longer: it comes again.
+    pub async fn settle(
+        &self,
+        delivery: &Delivery,
+        disposition: &Disposition,
+        history: &History,
+    ) -> Result<(), BrokerError> {
+        let copy = match disposition {
+            Disposition::Ack | Disposition::Requeue(_) | Disposition::Return => None,
+            // The default exchange, whose routing keys are queues.
+            Disposition::Retry(rung, fault) => {
+                let properties = copy::waiting(delivery, rung.number, fault, history);
+                Some(("", rung.queue(&self.queue), properties))
+            }
+            Disposition::Park(fault) => {
+                let properties = copy::waiting(delivery, history.climbed, fault, history);
+                Some(("", self.queue.clone(), properties))
+            }
+            Disposition::DeadLetter(reason, fault) => {
+                let properties = copy::dead_letter(delivery, *reason, fault, history, &self.queue);
+                let routing_key = delivery.envelope.routing_key.clone();
+                Some((self.dead_letter_exchange.as_str(), routing_key, properties))
+            }
+        };
+        if let Some((exchange, routing_key, properties)) = copy {
+            let body = &delivery.envelope.body;
+            self.publisher.publish(exchange, &routing_key, body, properties).await?;
+        }
+        let answered = answer(&delivery.acker, disposition);
+        match self.publisher.until_over(answered).await {
+            Some(Ok(true)) => Ok(()),
+            // lapin's way to say that nothing was sent, because the channel is gone.
+            Some(Ok(false)) | None => Err(BrokerError::SettleLost),
+            Some(Err(error)) => Err(lost(error)),
+        }
+    }
+}
+
+async fn answer(acker: &Acker, disposition: &Disposition) -> Result<bool, lapin::Error> {
+    match disposition {
+        Disposition::Ack
+        | Disposition::Retry(..)
+        | Disposition::DeadLetter(..)
+        | Disposition::Park(_) => acker.ack(BasicAckOptions::default()).await,
+        // A reject, not a nack: since RabbitMQ 4.3 only a reject counts towards the delivery limit.
+        Disposition::Requeue(_) => acker.reject(BasicRejectOptions { requeue: true }).await,
+        Disposition::Return => {
+            acker.nack(BasicNackOptions { multiple: false, requeue: true }).await
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! A message in work, and one that is held because nothing can be done for it now.
+
+use crate::broker::{BrokerError, Delivery};
+use crate::telemetry::{InFlight, Report};
+use crate::verdict::{Mark, Stuck};
+use tokio::time::Instant;
+
+/// A message in work.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// What the broker handed out.
+    pub delivery: Delivery,
+    /// When it did.
+    pub since: Instant,
+    /// For the suspect of a pause: the moment of its first failure when it was last tried.
+    pub suspect: Option<Mark>,
+    _in_flight: InFlight,
+}
+
+/// A message that could not be settled and is still ours. Its lane has to pause.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// Nothing of its lane would succeed.
+    Stuck(Message, Stuck),
+    /// The broker does not take the copy that settling needs.
+    NotTaken(Message, Report, BrokerError),
+}
+
+impl Message {
+    /// A delivery that just came.
+    pub(super) fn new(delivery: Delivery, in_flight: InFlight) -> Message {
+        Message { delivery, since: Instant::now(), suspect: None, _in_flight: in_flight }
+    }
+}
+
+impl Held {
+    /// The message itself.
+    pub(super) fn into_message(self) -> Message {
+        match self {
+            Held::Stuck(message, _) | Held::NotTaken(message, ..) => message,
+        }
+    }
+}

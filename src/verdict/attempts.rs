@@ -1,0 +1,158 @@
+//! The attempts at one command: when to try again, and what they came to in the end.
+
+use super::conclusion::Conclusion;
+use super::evidence::{Cause, Evidence, Mark, Stuck};
+use super::fault::Fault;
+use super::outcome::Outcome;
+use super::retry::{Delays, Policy};
+use std::time::Duration;
+
+/// The attempts at one command. A 429 is waited out and never counts; a refusal of the caller gets one
+/// second try, since a token may just have ended and `err_developer_key` is known to pass.
+#[derive(Debug)]
+pub struct Attempts {
+    /// The waits that are left after passing faults.
+    delays: Option<Delays>,
+    /// The wait before the second try of a refused caller, until it is used.
+    second_try: Option<Duration>,
+    first_failure: Option<Mark>,
+    /// Calls since the first failure.
+    own: u64,
+}
+
+impl Attempts {
+    /// As many as `policy` has.
+    pub fn of(policy: Policy) -> Attempts {
+        Attempts {
+            delays: Some(policy.delays()),
+            second_try: Some(policy.initial_delay),
+            first_failure: None,
+            own: 0,
+        }
+    }
+
+    /// One, to see whether the vendor is well again.
+    pub fn one() -> Attempts {
+        Attempts { delays: None, second_try: None, first_failure: None, own: 0 }
+    }
+
+    /// Counts an attempt that came to `outcome`, and says how long to wait before the next one; `None`
+    /// when there shall be no other. `evidence` is what is known after it, and no wait is as long as
+    /// the time that is `left`.
+    pub fn next(
+        &mut self,
+        outcome: &Outcome,
+        evidence: Evidence,
+        left: Duration,
+    ) -> Option<Duration> {
+        match self.first_failure {
+            Some(_) => self.own += 1,
+            None => self.first_failure = outcome.is_failure().then(|| evidence.mark()),
+        }
+        let wait = match outcome {
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
+            Outcome::Unauthorised(_) => self.second_try.take(),
+            // The quota knows how long.
+            Outcome::Throttled(_) => Some(Duration::ZERO),
+            Outcome::Unavailable(_) => self.delays.as_mut().and_then(Iterator::next),
+        };
+        wait.filter(|wait| *wait < left)
+    }
+
+    /// What they came to, the last one to `outcome`.
+    pub fn conclude(self, outcome: Outcome, evidence: Evidence) -> Conclusion {
+        let stuck = |cause, fault: Fault| {
+            let mark = self.first_failure.unwrap_or_else(|| evidence.mark());
+            Conclusion::Stuck(Stuck { cause, mark, own: self.own, fault })
+        };
+        match outcome {
+            Outcome::Applied => Conclusion::Applied,
+            Outcome::AlreadyGone => Conclusion::AlreadyGone,
+            Outcome::Rejected(fault) => Conclusion::Refused(fault),
+            Outcome::Unauthorised(fault) => stuck(Cause::Refused, fault),
+            Outcome::Unavailable(fault) => stuck(Cause::Passing, fault),
+            Outcome::Throttled(_) => Conclusion::OutOfTime,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_hours(1);
+    const POLICY: Policy = Policy {
+        attempts: 3,
+        initial_delay: Duration::from_millis(1),
+        max_delay: Duration::from_millis(1),
+    };
+
+    fn fault() -> Fault {
+        Fault::new("code", "")
+    }
+
+    /// How many attempts there are at a vendor that always answers the same.
+    fn count(mut attempts: Attempts, outcome: &Outcome) -> usize {
+        let again = || attempts.next(outcome, Evidence::default(), LONG);
+        // Bounded, so that attempts without an end fail here rather than go on.
+        1 + std::iter::from_fn(again).take(20).count()
+    }
+
+    #[test]
+    fn each_outcome_has_its_number_of_attempts() {
+        for (outcome, all, one) in [
+            (Outcome::Applied, 1, 1),
+            (Outcome::AlreadyGone, 1, 1),
+            (Outcome::Rejected(fault()), 1, 1),
+            (Outcome::Unauthorised(fault()), 2, 1),
+            (Outcome::Unavailable(fault()), 3, 1),
+            (Outcome::Throttled(Duration::ZERO), 21, 21),
+        ] {
+            assert_eq!(count(Attempts::of(POLICY), &outcome), all, "{outcome:?}");
+            assert_eq!(count(Attempts::one(), &outcome), one, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn no_wait_is_begun_that_would_be_too_long() {
+        let wait = |left| {
+            Attempts::of(POLICY).next(&Outcome::Unauthorised(fault()), Evidence::default(), left)
+        };
+        assert_eq!(wait(POLICY.initial_delay), None);
+        assert_eq!(wait(POLICY.initial_delay * 2), Some(POLICY.initial_delay));
+    }
+
+    #[test]
+    fn what_is_stuck_tells_its_first_failure_and_its_calls_since_then() {
+        let (mut attempts, mut evidence) = (Attempts::of(POLICY), Evidence::default());
+        let mut marks = Vec::new();
+        for outcome in [
+            Outcome::Throttled(Duration::ZERO),
+            Outcome::Unavailable(fault()),
+            Outcome::Throttled(Duration::ZERO),
+            Outcome::Unavailable(fault()),
+        ] {
+            evidence.send();
+            marks.push(evidence.mark());
+            attempts.next(&outcome, evidence, LONG);
+        }
+        let stuck = Stuck { cause: Cause::Passing, mark: marks[1], own: 2, fault: fault() };
+        let conclusion = attempts.conclude(Outcome::Unavailable(fault()), evidence);
+        assert_eq!(conclusion, Conclusion::Stuck(stuck));
+    }
+
+    #[test]
+    fn a_refused_caller_is_told_from_a_passing_fault() {
+        let cause = |outcome| match Attempts::one().conclude(outcome, Evidence::default()) {
+            Conclusion::Stuck(stuck) => Some(stuck.cause),
+            Conclusion::Applied
+            | Conclusion::AlreadyGone
+            | Conclusion::Refused(_)
+            | Conclusion::OutOfTime
+            | Conclusion::Stopped => None,
+        };
+        assert_eq!(cause(Outcome::Unauthorised(fault())), Some(Cause::Refused));
+        assert_eq!(cause(Outcome::Unavailable(fault())), Some(Cause::Passing));
+        assert_eq!(cause(Outcome::Throttled(LONG)), None);
+    }
+}
