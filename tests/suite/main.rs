@@ -6,29 +6,13 @@
 
 mod support;
 
-mod architecture;
-mod check;
-mod delivery;
+mod broker;
+mod cli;
+mod daemon;
+mod event;
 mod faults;
-mod golden;
-mod held;
-mod history;
-mod killed;
-mod log;
-mod outage;
-mod probing;
-mod process;
-mod promises;
-mod quota;
-mod readme;
-mod replies;
-mod session;
+mod house;
 mod settings;
-mod settling;
-mod signing;
 mod telemetry;
-mod tls;
-mod topology;
 mod vendor;
 mod verdict;
-mod verdict_properties;

@@ -3,6 +3,8 @@
 
 mod calls;
 mod faults;
+mod quota;
+mod signing;
 mod tls;
 mod tokens;
 mod waits;

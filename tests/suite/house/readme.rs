@@ -5,7 +5,7 @@ use mimecast_eventd::settings::{SETTINGS, Setting};
 use mimecast_eventd::telemetry::Metrics;
 use std::fmt::Write as _;
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../README.md");
 
 #[test]
 fn the_table_of_settings_is_the_one_in_the_code() {

@@ -98,7 +98,7 @@ async fn a_panic_is_one_line_of_the_log_and_tells_no_address() {
     }
     // A process of its own, because it has one log and one hook for panics.
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let name = "log::a_panic_is_one_line_of_the_log_and_tells_no_address";
+    let name = "telemetry::log::a_panic_is_one_line_of_the_log_and_tells_no_address";
     let command = command.args(["--exact", name, "--nocapture"]).env(CHILD, "1");
     let output = command.output().await.unwrap();
     let text = String::from_utf8(output.stderr).unwrap();

@@ -2,11 +2,12 @@
 //! name what. The rooms and what they know of are read from the page that people read, `src/lib.rs`,
 //! so a new file in a room needs no change here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const PAGE: &str = include_str!("../../src/lib.rs");
+const PAGE: &str = include_str!("../../../src/lib.rs");
+const PICTURE: &str = include_str!("../../../docs/architecture.md");
 
 /// More rooms than this nobody keeps in mind.
 const MOST_ROOMS: usize = 10;
@@ -117,6 +118,28 @@ fn every_file_keeps_the_rules_of_its_room() {
         }
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_picture_shows_the_rooms_that_there_are_and_what_it_points_to_is_there() {
+    let (_, picture) = PICTURE.split_once("```mermaid\n").expect("there is a picture");
+    let (picture, rest) = picture.split_once("```").expect("it ends");
+    let drawn: BTreeSet<&str> = picture
+        .lines()
+        .filter_map(|line| line.trim().split_once("[\""))
+        .filter(|(name, says)| says.starts_with(&format!("{name}: ")))
+        .map(|(name, _)| name)
+        .collect();
+    let (rooms, _) = rooms(PAGE);
+    assert_eq!(drawn, rooms.keys().map(String::as_str).collect());
+
+    let (_, table) = rest.split_once("| --- | --- |\n").expect("there is a table of places");
+    let table = table.split("\n\n").next().expect("a split has a first part");
+    let places: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    assert!(places.len() > 10, "only {places:?} were found");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let missing: Vec<_> = places.iter().filter(|place| !root.join(place).exists()).collect();
+    assert_eq!(missing, [&"check"], "the command is no place, and every other one has to be there");
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const README: &str = include_str!("../../README.md");
-const PAGE: &str = include_str!("../../docs/testing.md");
+const README: &str = include_str!("../../../README.md");
+const PAGE: &str = include_str!("../../../docs/testing.md");
 
 /// The sections of the README that say what the daemon does.
 const SECTIONS: [&str; 4] = ["Run it", "Configure", "What becomes of a message", "What it shows"];

@@ -20,7 +20,7 @@ async fn a_killed_test_leaves_no_daemon_and_no_broker_behind() {
         return wait_to_be_killed(Path::new(&folder)).await;
     }
     let folder = tempfile::tempdir().unwrap();
-    let name = "killed::a_killed_test_leaves_no_daemon_and_no_broker_behind";
+    let name = "house::killed::a_killed_test_leaves_no_daemon_and_no_broker_behind";
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture"]).env(FOLDER, folder.path());
     let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();

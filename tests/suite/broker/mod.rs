@@ -1,0 +1,6 @@
+//! The broker's edge, against a real broker: what is declared, what is said, what a copy carries.
+
+mod copies;
+mod settling;
+mod tls;
+mod topology;

@@ -1,0 +1,3 @@
+//! The commands for people, as they run them.
+
+mod check;

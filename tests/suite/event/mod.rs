@@ -1,0 +1,3 @@
+//! What arrives, by golden files.
+
+mod golden;

@@ -1,0 +1,6 @@
+//! The house itself: its rules, its pages, and that its tests leave nothing behind.
+
+mod architecture;
+mod killed;
+mod promises;
+mod readme;

@@ -1,0 +1,4 @@
+//! What the daemon shows: numbers and lines of the log.
+
+mod log;
+mod metrics;
