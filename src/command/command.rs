@@ -1,47 +1,9 @@
 //! What the vendor shall do: the [`Command`]s of an event, and the unsigned [`Call`] of each.
 
-use crate::event::{Data, Event, EventError, EventType, Member};
-use crate::secrecy::redact;
+use super::call::Call;
+use super::operation::Operation;
+use crate::event::{Data, Event, EventError, Member};
 use serde_json::json;
-
-/// The vendor's operations that the daemon uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Operation {
-    /// Remove a user or domain from a group.
-    RemoveGroupMember,
-    /// Delete a managed URL entry.
-    DeleteManagedUrl,
-}
-
-impl Operation {
-    /// Every operation, in the order in which they are shown.
-    pub const ALL: [Operation; 2] = [Operation::RemoveGroupMember, Operation::DeleteManagedUrl];
-
-    /// The operation that events of a type come to.
-    pub fn of(event_type: EventType) -> Operation {
-        match event_type {
-            EventType::UserOffboarded => Operation::RemoveGroupMember,
-            EventType::UrlUnblock => Operation::DeleteManagedUrl,
-        }
-    }
-
-    /// The name in metrics and logs.
-    pub fn label(self) -> &'static str {
-        match self {
-            Operation::RemoveGroupMember => "remove_group_member",
-            Operation::DeleteManagedUrl => "delete_managed_url",
-        }
-    }
-
-    /// The path of the call, which is also what gets signed (vendor pages "Remove Group Member" and
-    /// "Delete Managed URL", section URI).
-    pub fn path(self) -> &'static str {
-        match self {
-            Operation::RemoveGroupMember => "/api/directory/remove-group-member",
-            Operation::DeleteManagedUrl => "/api/ttp/url/delete-managed-url",
-        }
-    }
-}
 
 /// One thing that the vendor shall do. Carrying it out twice comes to the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,22 +20,6 @@ pub enum Command {
         /// The vendor's id of the entry.
         id: String,
     },
-}
-
-/// The HTTP form of a command: a POST of `body` to `path`, not yet signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// Which operation it is.
-    pub operation: Operation,
-    /// Strict JSON with exactly one item in `data`, because a reply to several could be half a success.
-    pub body: String,
-}
-
-impl Call {
-    /// Tells this call from every other, for the list of what is done already.
-    pub fn digest(&self) -> String {
-        redact::digest(&format!("{}{}", self.operation.path(), self.body))
-    }
 }
 
 impl Command {

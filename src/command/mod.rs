@@ -3,6 +3,10 @@
 //! In comes an event. Out go one or more commands, one item each, and paths and bodies as the vendor's
 //! pages have them. It knows nothing of signatures, tokens and replies.
 
+mod call;
 mod command;
+mod operation;
 
-pub use command::{Call, Command, Operation};
+pub use call::Call;
+pub use command::Command;
+pub use operation::Operation;

@@ -1,82 +1,12 @@
 //! What happened: an [`Event`], read from the [`Envelope`] that a delivery arrives in.
 
+use super::data::Data;
+use super::envelope::{Envelope, MAX_BODY};
+use super::error::EventError;
+use super::event_type::EventType;
+use super::field::{malformed, present, required_text};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
-
-/// A body larger than this, in bytes, is refused unread: real events have a few hundred bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
-
-/// The part of a delivery that an event is read from, free of the broker's types.
-#[derive(Clone, Debug, Default)]
-pub struct Envelope {
-    /// The body, untouched.
-    pub body: Vec<u8>,
-    /// The AMQP property `content-type`.
-    pub content_type: Option<String>,
-    /// The AMQP property `type`; names the type of a bare body.
-    pub message_type: Option<String>,
-    /// The AMQP property `message-id`; the id of a bare body.
-    pub message_id: Option<String>,
-    /// The exchange that the message was published to.
-    pub exchange: String,
-    /// The routing key that it was published with; names the type where nothing else does.
-    pub routing_key: String,
-}
-
-/// The types of event that the daemon knows. Each has a lane: a queue and a consumer of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventType {
-    /// Somebody left: the address or domain is to be in none of the groups.
-    UserOffboarded,
-    /// A blocked URL is harmless: its managed URL entry is to be gone.
-    UrlUnblock,
-}
-
-impl EventType {
-    /// Every type, in the order in which they are shown.
-    pub const ALL: [EventType; 2] = [EventType::UserOffboarded, EventType::UrlUnblock];
-
-    /// The name in events, routing keys, settings and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            EventType::UserOffboarded => "user.offboarded",
-            EventType::UrlUnblock => "url.unblock",
-        }
-    }
-
-    fn named(name: &str) -> Result<EventType, EventError> {
-        EventType::ALL
-            .into_iter()
-            .find(|event_type| event_type.name() == name)
-            .ok_or_else(|| EventError::Unsupported("the event type is not known".into()))
-    }
-}
-
-/// Who leaves the groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Member {
-    /// One user, by address.
-    EmailAddress(String),
-    /// A whole domain.
-    Domain(String),
-}
-
-/// What the event asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Data {
-    /// `user.offboarded`.
-    UserOffboarded {
-        /// Who leaves.
-        member: Member,
-        /// The ids of the groups; `None` means the configured default groups.
-        group_ids: Option<Vec<String>>,
-    },
-    /// `url.unblock`.
-    UrlUnblock {
-        /// The ids of the managed URL entries.
-        ids: Vec<String>,
-    },
-}
 
 /// One event, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,18 +18,6 @@ pub struct Event {
     pub time: Option<DateTime<Utc>>,
     /// What it asks for.
     pub data: Data,
-}
-
-/// Why a message is not an event that this daemon can act on. The texts name the place and never
-/// quote the payload.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EventError {
-    /// Not an event, or a field is wrong or missing.
-    #[error("{0}")]
-    Malformed(String),
-    /// An event, but of a type or kind that the daemon does not handle.
-    #[error("{0}")]
-    Unsupported(String),
 }
 
 impl Event {
@@ -135,23 +53,6 @@ impl Event {
                 event.data.event_type().name(),
                 lane.name()
             )))
-        }
-    }
-}
-
-impl Data {
-    /// The type of the event that asked for this.
-    pub fn event_type(&self) -> EventType {
-        match self {
-            Data::UserOffboarded { .. } => EventType::UserOffboarded,
-            Data::UrlUnblock { .. } => EventType::UrlUnblock,
-        }
-    }
-
-    fn parse(event_type: EventType, data: &Map<String, Value>) -> Result<Data, EventError> {
-        match event_type {
-            EventType::UserOffboarded => offboarding(data),
-            EventType::UrlUnblock => unblocking(data),
         }
     }
 }
@@ -202,87 +103,8 @@ fn bare(body: &Map<String, Value>, envelope: &Envelope) -> Result<Event, EventEr
     })
 }
 
-fn offboarding(data: &Map<String, Value>) -> Result<Data, EventError> {
-    let member = match (optional_text(data, "emailAddress")?, optional_text(data, "domain")?) {
-        (Some(address), None) => Member::EmailAddress(address),
-        (None, Some(domain)) => Member::Domain(domain),
-        (Some(_), Some(_)) => return Err(malformed("both emailAddress and domain are given")),
-        (None, None) => return Err(malformed("neither emailAddress nor domain is given")),
-    };
-    if present(data, "groups").is_some() {
-        return Err(EventError::Unsupported(
-            "groups by name are not supported, give their ids in groupIds".into(),
-        ));
-    }
-    Ok(Data::UserOffboarded { member, group_ids: optional_texts(data, "groupIds")? })
-}
-
-fn unblocking(data: &Map<String, Value>) -> Result<Data, EventError> {
-    let given =
-        ["id", "ids", "url"].into_iter().filter(|name| present(data, name).is_some()).count();
-    if given != 1 {
-        return Err(malformed("exactly one of id, ids and url must be given"));
-    }
-    if present(data, "url").is_some() {
-        return Err(EventError::Unsupported(
-            "unblocking by url is not supported, give the id of the entry".into(),
-        ));
-    }
-    let ids = match optional_text(data, "id")? {
-        Some(id) => vec![id],
-        None => optional_texts(data, "ids")?.unwrap_or_default(),
-    };
-    Ok(Data::UrlUnblock { ids })
-}
-
-/// A field that is there; `null` counts as absent, as most producers mean it.
-fn present<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    object.get(name).filter(|value| !value.is_null())
-}
-
-fn optional_text(object: &Map<String, Value>, name: &str) -> Result<Option<String>, EventError> {
-    present(object, name).map(|value| text(value, name)).transpose()
-}
-
-fn required_text(object: &Map<String, Value>, name: &str) -> Result<String, EventError> {
-    optional_text(object, name)?.ok_or_else(|| malformed(format!("{name} is missing")))
-}
-
-/// A list of texts without repetitions, in the order given. An empty list is refused: it would turn
-/// the event into a success that did nothing.
-fn optional_texts(
-    object: &Map<String, Value>,
-    name: &str,
-) -> Result<Option<Vec<String>>, EventError> {
-    let Some(value) = present(object, name) else { return Ok(None) };
-    let values = value.as_array().ok_or_else(|| malformed(format!("{name} must be a list")))?;
-    let mut texts = Vec::with_capacity(values.len());
-    for (place, value) in values.iter().enumerate() {
-        let text = text(value, &format!("{name}[{place}]"))?;
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
-    if texts.is_empty() {
-        return Err(malformed(format!("{name} is empty")));
-    }
-    Ok(Some(texts))
-}
-
-fn text(value: &Value, name: &str) -> Result<String, EventError> {
-    match value.as_str() {
-        Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
-        Some(_) => Err(malformed(format!("{name} is blank"))),
-        None => Err(malformed(format!("{name} must be a string"))),
-    }
-}
-
 fn time(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
-}
-
-fn malformed(detail: impl Into<String>) -> EventError {
-    EventError::Malformed(detail.into())
 }
 
 #[cfg(test)]

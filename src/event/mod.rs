@@ -4,6 +4,15 @@
 //! or an [`EventError`] that says in words what is wrong and where, without a word of the payload. It
 //! knows neither the broker's types nor what becomes of the message.
 
+mod data;
+mod envelope;
+mod error;
 mod event;
+mod event_type;
+mod field;
 
-pub use event::{Data, Envelope, Event, EventError, EventType, MAX_BODY, Member};
+pub use data::{Data, Member};
+pub use envelope::{Envelope, MAX_BODY};
+pub use error::EventError;
+pub use event::Event;
+pub use event_type::EventType;

@@ -1,0 +1,21 @@
+//! The part of a delivery that an event is read from.
+
+/// A body larger than this, in bytes, is refused unread: real events have a few hundred bytes.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// The part of a delivery that an event is read from, free of the broker's types.
+#[derive(Clone, Debug, Default)]
+pub struct Envelope {
+    /// The body, untouched.
+    pub body: Vec<u8>,
+    /// The AMQP property `content-type`.
+    pub content_type: Option<String>,
+    /// The AMQP property `type`; names the type of a bare body.
+    pub message_type: Option<String>,
+    /// The AMQP property `message-id`; the id of a bare body.
+    pub message_id: Option<String>,
+    /// The exchange that the message was published to.
+    pub exchange: String,
+    /// The routing key that it was published with; names the type where nothing else does.
+    pub routing_key: String,
+}

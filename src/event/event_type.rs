@@ -1,0 +1,32 @@
+//! The types of event.
+
+use super::error::EventError;
+
+/// The types of event that the daemon knows. Each has a lane: a queue and a consumer of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// Somebody left: the address or domain is to be in none of the groups.
+    UserOffboarded,
+    /// A blocked URL is harmless: its managed URL entry is to be gone.
+    UrlUnblock,
+}
+
+impl EventType {
+    /// Every type, in the order in which they are shown.
+    pub const ALL: [EventType; 2] = [EventType::UserOffboarded, EventType::UrlUnblock];
+
+    /// The name in events, routing keys, settings and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventType::UserOffboarded => "user.offboarded",
+            EventType::UrlUnblock => "url.unblock",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Result<EventType, EventError> {
+        EventType::ALL
+            .into_iter()
+            .find(|event_type| event_type.name() == name)
+            .ok_or_else(|| EventError::Unsupported("the event type is not known".into()))
+    }
+}
