@@ -35,6 +35,9 @@ async fn the_only_message_of_the_day_pauses_its_lane_in_an_outage_and_succeeds_a
     assert_eq!(status, 503);
     assert!(why.contains("url.unblock paused: http_503"), "{why}");
     assert!(why.contains("user.offboarded consuming"), "one lane paused leaves the other: {why}");
+    let told = &world.daemon.logged("the lane is paused")[0];
+    assert_eq!((&told["event"], &told["level"]), (&json!("url.unblock"), &json!("WARN")));
+    assert_eq!(told["why"], "http_503: HTTP 503 without a code");
     world.unblock("e-2", "entry-2").await;
     world.vhost.wait_for_depth(UNBLOCK, 1).await;
     // Some probes later it still is none.
