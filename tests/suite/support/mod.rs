@@ -15,8 +15,9 @@ pub mod world;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Far longer than anything takes that happens at all.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+/// Far longer than anything takes that happens at all: the daemon gives up a connection that does not
+/// come about after 30 seconds, and makes another.
+pub const DEADLINE: Duration = Duration::from_secs(75);
 
 /// Waits until `fact` gives something, and fails with `what` if it never does.
 pub async fn eventually<T>(what: &str, mut fact: impl AsyncFnMut() -> Option<T>) -> T {

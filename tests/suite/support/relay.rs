@@ -1,11 +1,11 @@
 //! A TCP relay that stands between two parties and does to them what networks do.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 /// What the relay does to bytes and connections.
@@ -40,6 +40,9 @@ struct State {
 /// A relay on loopback, for as long as it lives.
 pub struct Relay {
     address: SocketAddr,
+    /// Keeps the port while nobody listens, or it would be given to somebody else's socket, and whoever
+    /// connects to it would wait for an answer instead of being refused.
+    _port: TcpSocket,
     state: Arc<watch::Sender<State>>,
     accepting: tokio::task::JoinHandle<()>,
 }
@@ -47,11 +50,12 @@ pub struct Relay {
 impl Relay {
     /// Starts one that passes everything on to `target` (host and port).
     pub async fn to(target: &str) -> Relay {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = bound_to((Ipv4Addr::LOCALHOST, 0).into());
+        let address = port.local_addr().unwrap();
+        let listener = listen(address);
         let state = Arc::new(watch::Sender::new(State { mode: Mode::Open, cuts: 0 }));
         let accepting = tokio::spawn(accept(listener, target.to_owned(), Arc::clone(&state)));
-        Relay { address, state, accepting }
+        Relay { address, _port: port, state, accepting }
     }
 
     /// Where to connect instead of the target.
@@ -114,7 +118,7 @@ async fn accept(mut listener: TcpListener, target: String, state: Arc<watch::Sen
             let Ok(_) = watched.wait_for(|state| state.mode != Mode::Refusing).await else {
                 return;
             };
-            listener = listen_again(address).await;
+            listener = listen(address);
             continue;
         }
         tokio::select! {
@@ -134,14 +138,17 @@ async fn accept(mut listener: TcpListener, target: String, state: Arc<watch::Sen
     }
 }
 
-/// A connection of somebody's may have been given the port meanwhile.
-async fn listen_again(address: SocketAddr) -> TcpListener {
-    loop {
-        if let Ok(listener) = TcpListener::bind(address).await {
-            return listener;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+fn listen(address: SocketAddr) -> TcpListener {
+    bound_to(address).listen(64).unwrap()
+}
+
+/// A socket that is bound and refuses connections as long as it does not listen. Several of ours may
+/// be bound to one address.
+fn bound_to(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
 }
 
 /// Passes bytes on until either side ends or the connections made before `cuts` are cut.
