@@ -14,18 +14,30 @@ pub enum Operation {
     RemoveGroupMember,
     /// `POST /api/ttp/url/delete-managed-url`
     DeleteManagedUrl,
+    /// `POST /api/directory/find-groups`: it changes nothing, and finds no groups.
+    FindGroups,
     /// `POST /oauth/token`
     Token,
 }
 
 impl Operation {
-    const ALL: [Self; 3] = [Self::RemoveGroupMember, Self::DeleteManagedUrl, Self::Token];
+    const ALL: [Self; 4] =
+        [Self::RemoveGroupMember, Self::DeleteManagedUrl, Self::FindGroups, Self::Token];
+
+    /// Whether it is meant to change the tenant.
+    pub fn is_change(self) -> bool {
+        match self {
+            Self::RemoveGroupMember | Self::DeleteManagedUrl => true,
+            Self::FindGroups | Self::Token => false,
+        }
+    }
 
     /// The path that this operation is served at.
     pub fn path(self) -> &'static str {
         match self {
             Self::RemoveGroupMember => "/api/directory/remove-group-member",
             Self::DeleteManagedUrl => "/api/ttp/url/delete-managed-url",
+            Self::FindGroups => "/api/directory/find-groups",
             Self::Token => "/oauth/token",
         }
     }

@@ -81,8 +81,15 @@ impl Gate {
         if self.credentials_refused {
             return Some(Reply::unauthorized());
         }
+        // Finding groups and changing them are of one product.
+        let product = match operation {
+            Operation::FindGroups => Operation::RemoveGroupMember,
+            Operation::RemoveGroupMember | Operation::DeleteManagedUrl | Operation::Token => {
+                operation
+            }
+        };
         self.tokens
             .refuse(token, Instant::now())
-            .or_else(|| (!self.products.contains(&operation)).then(Reply::app_forbidden))
+            .or_else(|| (!self.products.contains(&product)).then(Reply::app_forbidden))
     }
 }

@@ -19,6 +19,7 @@ impl Generation {
             Operation::Token if self == Self::One => None,
             operation @ (Operation::RemoveGroupMember
             | Operation::DeleteManagedUrl
+            | Operation::FindGroups
             | Operation::Token) => Some(operation),
         }
     }

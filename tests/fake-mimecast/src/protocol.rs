@@ -56,7 +56,9 @@ impl Asked {
             date: header(request, "x-mc-date"),
             form: match operation {
                 Operation::Token => form_urlencoded::parse(request.body()).into_owned().collect(),
-                Operation::RemoveGroupMember | Operation::DeleteManagedUrl => Vec::new(),
+                Operation::RemoveGroupMember
+                | Operation::DeleteManagedUrl
+                | Operation::FindGroups => Vec::new(),
             },
         };
         let violation = asked.check(request, body.as_ref()).err();
@@ -84,7 +86,7 @@ impl Asked {
                 check_content_type(request, "application/x-www-form-urlencoded")?;
                 self.check_form()
             }
-            Operation::RemoveGroupMember | Operation::DeleteManagedUrl => {
+            Operation::RemoveGroupMember | Operation::DeleteManagedUrl | Operation::FindGroups => {
                 check_content_type(request, "application/json")?;
                 check_envelope(body)?;
                 check_item(self.operation, &self.item)?;
@@ -191,6 +193,7 @@ fn check_item(operation: Operation, item: &Value) -> Result<(), Violation> {
     let known: &[&str] = match operation {
         Operation::RemoveGroupMember => &["id", "emailAddress", "domain"],
         Operation::DeleteManagedUrl => &["id"],
+        Operation::FindGroups => &["query", "source"],
         Operation::Token => &[],
     };
     for (name, value) in item {
@@ -201,7 +204,7 @@ fn check_item(operation: Operation, item: &Value) -> Result<(), Violation> {
             return Err(Violation::undeserialisable(format!("{name} is not text")));
         }
     }
-    if !item.contains_key("id") {
+    if operation.is_change() && !item.contains_key("id") {
         return Err(Violation::null("id"));
     }
     if operation == Operation::RemoveGroupMember {

@@ -66,6 +66,11 @@ impl Reply {
         Self::json(200, &json!({ "meta": { "status": 200 }, "data": data, "fail": [] }))
     }
 
+    /// What finding no groups looks like.
+    pub(crate) fn no_groups() -> Self {
+        Self::done(&json!([{ "source": "cloud", "folders": [] }]))
+    }
+
     /// The function's own failure, `{"meta","data","fail":[{"key","errors"}]}`.
     pub(crate) fn fail(status: u16, key: Option<&Value>, problem: Problem) -> Self {
         let entry = problem.entry(key);

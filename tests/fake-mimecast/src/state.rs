@@ -27,7 +27,7 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     pub(crate) quota: Quota,
     pub(crate) calls: Vec<Call>,
-    /// Those of `calls` that are not for tokens.
+    /// Those of `calls` that are meant to change something.
     pub(crate) operation_calls: usize,
     pub(crate) violations: Vec<String>,
     request_ids: HashSet<String>,
@@ -85,7 +85,7 @@ impl State {
     }
 
     fn record_call(&mut self, asked: &Asked) -> usize {
-        if asked.operation != Operation::Token {
+        if asked.operation.is_change() {
             self.operation_calls += 1;
         }
         self.calls.push(Call {
@@ -142,6 +142,7 @@ impl State {
                 self.tenant.remove_group_member(asked.generation, &asked.item)
             }
             Operation::DeleteManagedUrl => self.tenant.delete_managed_url(&asked.item),
+            Operation::FindGroups => Outcome { reply: Reply::no_groups(), applied: false },
             Operation::Token => {
                 Outcome { reply: self.gate.tokens.issue(Instant::now()), applied: true }
             }

@@ -63,7 +63,10 @@ impl Violation {
     ) -> Reply {
         match operation {
             Some(Operation::Token) => Reply::oauth(400, "invalid_request", &self.text),
-            Some(Operation::RemoveGroupMember | Operation::DeleteManagedUrl) | None => {
+            Some(
+                Operation::RemoveGroupMember | Operation::DeleteManagedUrl | Operation::FindGroups,
+            )
+            | None => {
                 let problem = Problem::new(code, &self.text);
                 let problem = match field {
                     Some(field) => problem.in_field(field),
