@@ -26,6 +26,8 @@
 # `sleep infinity | node.sh DIR` or a fifo to keep it up in the background.
 #
 # environment:
+#   BROKER_PROGRAMS       folder with the rabbitmq-server and rabbitmqctl to use, in
+#                         place of the installed ones: to run another version
 #   BROKER_TLS_DIR        folder with ca.pem, server.pem and server.key: adds a
 #                         TLS listener that asks for, but does not insist on, a
 #                         client certificate; EXTERNAL takes its common name
@@ -70,7 +72,8 @@ fail() {
 # does not care.
 find_server() {
     local candidate
-    for candidate in /usr/lib/rabbitmq/bin/rabbitmq-server \
+    for candidate in ${BROKER_PROGRAMS:+"$BROKER_PROGRAMS/rabbitmq-server"} \
+        /usr/lib/rabbitmq/bin/rabbitmq-server \
         /usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server; do
         if [[ -x $candidate ]]; then
             printf '%s\n' "$candidate"

@@ -17,8 +17,12 @@ pub struct Node {
 /// The folder for a node of this run alone, because another run may be under way in the same tree.
 /// What runs that are over have left behind is removed.
 pub fn folder_of_this_run(name: &str) -> PathBuf {
-    let folders = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    for entry in std::fs::read_dir(folders).unwrap() {
+    // Programs of another version may see no more of the machine than the folder for such things.
+    let folders = match programs() {
+        Some(_) => std::env::temp_dir(),
+        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+    };
+    for entry in std::fs::read_dir(&folders).unwrap() {
         let path = entry.unwrap().path();
         let file_name = path.file_name().expect("an entry has a name").to_string_lossy();
         let run = file_name.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
@@ -127,8 +131,16 @@ impl Drop for Node {
     }
 }
 
+/// The folder with the broker's programs, where others than the installed ones are to be used.
+fn programs() -> Option<PathBuf> {
+    std::env::var_os("BROKER_PROGRAMS").map(PathBuf::from)
+}
+
 /// Beside the server: the one in /usr/sbin insists on being root or rabbitmq.
 fn rabbitmqctl() -> PathBuf {
+    if let Some(programs) = programs() {
+        return programs.join("rabbitmqctl");
+    }
     let beside = Path::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
     if beside.exists() { beside.to_owned() } else { "rabbitmqctl".into() }
 }
