@@ -6,11 +6,13 @@ use crate::command::Operation;
 use crate::secrecy::Secret;
 use crate::settings::Client;
 use crate::verdict::{Fault, Outcome, Reply};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 use serde::Deserialize;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 /// A token is renewed when this much of its life is left, or a fifth of it if that is less, so that
@@ -26,10 +28,26 @@ const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// The token shared by all calls.
 #[derive(Debug)]
 pub(super) struct Tokens {
+    endpoint: Arc<Endpoint>,
+    state: Arc<Mutex<State>>,
+}
+
+/// Where tokens come from.
+#[derive(Debug)]
+struct Endpoint {
     transport: Arc<Transport>,
     client: Client,
-    held: Mutex<Option<Held>>,
 }
+
+#[derive(Debug, Default)]
+struct State {
+    held: Option<Held>,
+    /// The fetch under way: whoever needs a token waits for this one.
+    fetch: Option<Fetch>,
+}
+
+/// A fetch that all who wait for it share, its failure too.
+type Fetch = Shared<BoxFuture<'static, Result<Secret, Outcome>>>;
 
 #[derive(Debug)]
 struct Held {
@@ -47,34 +65,57 @@ struct Grant {
 impl Tokens {
     /// No token yet; the first call fetches one.
     pub(super) fn new(transport: Arc<Transport>, client: Client) -> Tokens {
-        Tokens { transport, client, held: Mutex::new(None) }
+        Tokens { endpoint: Arc::new(Endpoint { transport, client }), state: Arc::default() }
     }
 
-    /// A token that is good for now. Whoever comes while one is being fetched waits for that one.
+    /// A token that is good for now. Whoever comes while one is being fetched waits for that one, and
+    /// nobody beyond `deadline`.
     ///
     /// # Errors
     ///
     /// The outcome of the call that needed it: unauthorised, throttled or unavailable.
-    pub(super) async fn current(&self, stamp: &Stamp) -> Result<Secret, Outcome> {
-        let mut held = self.held.lock().await;
-        if let Some(held) = held.as_ref().filter(|held| Instant::now() < held.renew_at) {
-            return Ok(held.token.clone());
-        }
-        let grant = self.fetch(stamp).await?;
-        let life = grant.expires_in.as_u64().map_or(UNTOLD_LIFE, Duration::from_secs);
-        let life = life.min(LONGEST_LIFE);
-        let token = Secret::new(grant.access_token);
-        let renew_at = Instant::now() + life - MARGIN.min(life / 5);
-        *held = Some(Held { token: token.clone(), renew_at });
-        Ok(token)
+    pub(super) async fn current(
+        &self,
+        stamp: &Stamp,
+        deadline: Instant,
+    ) -> Result<Secret, Outcome> {
+        let fetch = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(held) = state.held.as_ref().filter(|held| Instant::now() < held.renew_at) {
+                return Ok(held.token.clone());
+            }
+            state.fetch.get_or_insert_with(|| self.fetch(*stamp)).clone()
+        };
+        tokio::time::timeout_at(deadline, fetch).await.unwrap_or_else(|_| {
+            Err(Outcome::Unavailable(Fault::new("timeout", "no access token in time")))
+        })
     }
 
     /// Forgets `token` after the vendor refused it, unless it was replaced meanwhile.
-    pub(super) async fn forget(&self, token: &Secret) {
-        self.held.lock().await.take_if(|held| held.token == *token);
+    pub(super) fn forget(&self, token: &Secret) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.held.take_if(|held| held.token == *token);
     }
 
-    async fn fetch(&self, stamp: &Stamp) -> Result<Grant, Outcome> {
+    /// Begins a fetch, in a task of its own: it goes on whoever stops waiting for it.
+    fn fetch(&self, stamp: Stamp) -> Fetch {
+        let (endpoint, state) = (Arc::clone(&self.endpoint), Arc::clone(&self.state));
+        let fetching = tokio::spawn(async move {
+            let fetched = endpoint.fetch(&stamp).await;
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.fetch = None;
+            let held = fetched?;
+            let token = held.token.clone();
+            state.held = Some(held);
+            Ok(token)
+        });
+        let lost = |error: JoinError| Outcome::Unavailable(Fault::new("token", &error.to_string()));
+        async move { fetching.await.unwrap_or_else(|error| Err(lost(error))) }.boxed().shared()
+    }
+}
+
+impl Endpoint {
+    async fn fetch(&self, stamp: &Stamp) -> Result<Held, Outcome> {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", self.client.client_id.reveal()),
@@ -83,7 +124,7 @@ impl Tokens {
         let posted = self.transport.post_form(self.client.token_url.clone(), &form, stamp.at).await;
         let received = posted.map_err(Outcome::Unavailable)?;
         match serde_json::from_slice(&received.body) {
-            Ok(grant) if (200..300).contains(&received.status) => Ok(grant),
+            Ok(grant) if (200..300).contains(&received.status) => Ok(Held::of(grant)),
             Ok(_) | Err(_) => Err(self.refusal(&received)),
         }
     }
@@ -97,15 +138,31 @@ impl Tokens {
             body: &received.body,
             wait: received.quota.wait(),
             hide: &hide,
+            request_id: None,
         };
         // Which operation the token was for makes no difference here.
         match Outcome::of_reply(Operation::RemoveGroupMember, reply) {
-            Outcome::Rejected(fault) | Outcome::Unauthorised(fault) => Outcome::Unauthorised(fault),
+            Outcome::Rejected(fault) | Outcome::Forbidden(fault) | Outcome::Unauthorised(fault) => {
+                Outcome::Unauthorised(fault)
+            }
             Outcome::Applied | Outcome::AlreadyGone => {
                 Outcome::Unavailable(Fault::new("no_token", "the reply has no access token"))
             }
             Outcome::Throttled(wait) => Outcome::Throttled(wait),
+            // In whosever voice: what refuses us refuses all, so that no item is asked for in vain.
+            Outcome::Unavailable(fault) if (400..500).contains(&received.status) => {
+                Outcome::Unauthorised(fault)
+            }
             Outcome::Unavailable(fault) => Outcome::Unavailable(fault),
         }
+    }
+}
+
+impl Held {
+    fn of(grant: Grant) -> Held {
+        let life = grant.expires_in.as_u64().map_or(UNTOLD_LIFE, Duration::from_secs);
+        let life = life.min(LONGEST_LIFE);
+        let renew_at = Instant::now() + life - MARGIN.min(life / 5);
+        Held { token: Secret::new(grant.access_token), renew_at }
     }
 }

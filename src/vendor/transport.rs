@@ -29,6 +29,8 @@ pub(super) struct Received {
     pub body: Vec<u8>,
     /// What the headers say about the quota.
     pub quota: quota::Headers,
+    /// The id that the vendor gave the request: `x-request-id`, or else `x-mc-req-id`.
+    pub request_id: Option<String>,
     /// What time it is where the reply comes from: its header `Date`.
     pub date: Option<DateTime<Utc>>,
 }
@@ -108,10 +110,11 @@ async fn exchange(request: RequestBuilder, now: DateTime<Utc>) -> Result<Receive
     let headers = response.headers().iter();
     let readable = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let quota = quota::Headers::read(readable, now);
-    let date = response.headers().get("date").and_then(|date| date.to_str().ok());
-    let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let text = |name: &str| response.headers().get(name).and_then(|text| text.to_str().ok());
+    let request_id = text("x-request-id").or_else(|| text("x-mc-req-id")).map(str::to_owned);
+    let date = text("date").and_then(|date| DateTime::parse_from_rfc2822(date).ok());
     let date = date.map(|date| date.to_utc());
-    Ok(Received { status, body: body(response).await?, quota, date })
+    Ok(Received { status, body: body(response).await?, quota, request_id, date })
 }
 
 async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {

@@ -1,40 +1,34 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
+use super::caller::{Answer, Caller};
 use super::quota::{Priority, Quota};
-use super::sign::{self, Stamp};
-use super::token::Tokens;
-use super::transport::{Transport, TransportError};
+use super::sign::Stamp;
+use super::transport::TransportError;
 use crate::command::{Call, Command, Operation};
 use crate::secrecy::Secret;
-use crate::settings::{Credentials, Keys, Mimecast};
+use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
 use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy, Reply, retry};
 use chrono::TimeDelta;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use url::Url;
+
+/// A call that changes nothing, by which the vendor's voice is heard (vendor page "Find Groups").
+const READING: &str = "/api/directory/find-groups";
 
 /// The vendor, ready for calls.
 #[derive(Debug)]
 pub struct Vendor {
-    transport: Arc<Transport>,
-    base_url: Url,
-    access: Access,
-    hide: Vec<Secret>,
+    caller: Caller,
     policy: Policy,
     fresh: fn() -> Stamp,
     metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
     clock_ahead: Mutex<Option<TimeDelta>>,
-}
-
-#[derive(Debug)]
-enum Access {
-    Signed(Keys),
-    Bearer(Tokens),
 }
 
 /// How much to do for a command, and how long.
@@ -58,18 +52,8 @@ impl Vendor {
         fresh: fn() -> Stamp,
         metrics: Arc<Metrics>,
     ) -> Result<Vendor, TransportError> {
-        let transport = Arc::new(Transport::new(settings)?);
-        let access = match settings.credentials.clone() {
-            Credentials::Hmac(keys) => Access::Signed(keys),
-            Credentials::OAuth2(client) => {
-                Access::Bearer(Tokens::new(Arc::clone(&transport), client))
-            }
-        };
         Ok(Vendor {
-            transport,
-            base_url: settings.base_url.clone(),
-            access,
-            hide: settings.credentials.secrets(),
+            caller: Caller::new(settings)?,
             policy,
             fresh,
             metrics,
@@ -105,7 +89,7 @@ impl Vendor {
             if let Err(not_sent) = self.admit(operation, effort.deadline, ended).await {
                 return not_sent;
             }
-            let outcome = self.attempt(&call, history).await;
+            let outcome = self.attempt(&call, history, effort.deadline).await;
             let evidence = self.evidence(operation);
             let left = effort.deadline.saturating_duration_since(Instant::now());
             let Some(wait) = attempts.next(&outcome, evidence, left) else {
@@ -147,21 +131,21 @@ impl Vendor {
         }
     }
 
-    /// One request. It is signed in here, because the signature covers the date and the request id
-    /// and both must be fresh each time.
-    async fn attempt(&self, call: &Call, history: &mut History) -> Outcome {
+    /// One attempt, with a fresh stamp.
+    async fn attempt(&self, call: &Call, history: &mut History, deadline: Instant) -> Outcome {
         let stamp = (self.fresh)();
         let started = Instant::now();
         let sent = self.with_evidence(call.operation, Evidence::send);
-        let outcome = match &self.access {
-            Access::Signed(keys) => {
-                let headers = signed_headers(keys, &stamp, call.operation.path());
-                self.send(call, &stamp, &headers, &self.hide).await
-            }
-            Access::Bearer(tokens) => self.attempt_with_token(call, &stamp, tokens).await,
-        };
+        let outcome = self.ask(call, &stamp, deadline).await;
+        let outcome = self.with_evidence(call.operation, |evidence| evidence.weigh(outcome));
         match &outcome {
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => {
+            Outcome::Applied | Outcome::AlreadyGone => {
+                self.with_evidence(call.operation, |evidence| {
+                    evidence.answer(sent);
+                    evidence.effect();
+                });
+            }
+            Outcome::Rejected(_) => {
                 self.with_evidence(call.operation, |evidence| evidence.answer(sent));
             }
             Outcome::Throttled(wait) => {
@@ -169,55 +153,59 @@ impl Vendor {
                 let wait = (*wait).max(self.policy.initial_delay);
                 self.with_quota(|quota| quota.close(wait, now()));
             }
-            Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
+            Outcome::Forbidden(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
         }
         history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         outcome
     }
 
-    async fn attempt_with_token(&self, call: &Call, stamp: &Stamp, tokens: &Tokens) -> Outcome {
-        let token = match tokens.current(stamp).await {
-            Ok(token) => token,
+    /// Asks for the call, and reads the answer.
+    async fn ask(&self, call: &Call, stamp: &Stamp, deadline: Instant) -> Outcome {
+        let path = call.operation.path();
+        let answer = match self.caller.post(path, call.body.clone(), stamp, deadline).await {
+            Ok(answer) => answer,
             Err(outcome) => return outcome,
         };
-        let headers = [
-            ("authorization", Secret::new(format!("Bearer {}", token.reveal()))),
-            ("x-request-id", Secret::new(stamp.request_id.to_string())),
-        ];
-        let hide = [self.hide.as_slice(), std::slice::from_ref(&token)].concat();
-        let outcome = self.send(call, stamp, &headers, &hide).await;
-        if matches!(outcome, Outcome::Unauthorised(_)) {
-            tokens.forget(&token).await;
+        self.learn(&answer, stamp);
+        let request_id = answer.request_id(stamp);
+        let reply = answer.reply(request_id.as_deref());
+        let outcome = Outcome::of_reply(call.operation, reply);
+        if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
+            self.caller.refused(&answer);
+        }
+        // Anybody can have said nothing: it counts only if the vendor is heard right after it.
+        if reply.is_mute() && !self.is_heard(deadline).await {
+            return outcome.into_weather();
         }
         outcome
     }
 
-    async fn send(
-        &self,
-        call: &Call,
-        stamp: &Stamp,
-        headers: &[(&'static str, Secret)],
-        hide: &[Secret],
-    ) -> Outcome {
-        let mut url = self.base_url.clone();
-        url.set_path(call.operation.path());
-        let posted = self.transport.post_json(url, headers, call.body.clone(), stamp.at).await;
-        let received = match posted {
-            Ok(received) => received,
-            Err(fault) => return Outcome::Unavailable(fault),
-        };
+    /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,
+    /// be it a refusal.
+    pub async fn is_heard(&self, deadline: Instant) -> bool {
+        let stamp = (self.fresh)();
+        let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
+        match self.caller.post(READING, body, &stamp, deadline).await {
+            Ok(answer) => {
+                self.learn(&answer, &stamp);
+                answer.reply(None).is_voice()
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Keeps what the headers tell, of the quota and of the time.
+    fn learn(&self, answer: &Answer, stamp: &Stamp) {
         let remaining = self.with_quota(|quota| {
-            quota.learn(&received.quota, now());
+            quota.learn(&answer.received.quota, now());
             quota.remaining()
         });
         self.metrics.quota_remaining(remaining);
-        if let Some(date) = received.date {
+        if let Some(date) = answer.received.date {
             let ahead = Some(date - stamp.at);
             *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
         }
-        let (status, wait) = (received.status, received.quota.wait());
-        Outcome::of_reply(call.operation, Reply { status, body: &received.body, wait, hide })
     }
 
     fn with_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {
@@ -242,14 +230,16 @@ fn priority(operation: Operation) -> Priority {
     }
 }
 
-fn signed_headers(keys: &Keys, stamp: &Stamp, path: &str) -> [(&'static str, Secret); 4] {
-    let text = sign::string_to_sign(stamp, path, keys.app_key.reveal());
-    let signature = sign::signature(keys.secret_key.reveal(), &text);
-    let authorization = sign::authorization(keys.access_key.reveal(), &signature);
-    [
-        ("authorization", Secret::new(authorization)),
-        ("x-mc-app-id", keys.app_id.clone()),
-        ("x-mc-date", Secret::new(stamp.date())),
-        ("x-mc-req-id", Secret::new(stamp.request_id.to_string())),
-    ]
+impl Answer {
+    fn reply<'a>(&'a self, request_id: Option<&'a str>) -> Reply<'a> {
+        let (status, body) = (self.received.status, self.received.body.as_slice());
+        Reply { status, body, wait: self.received.quota.wait(), hide: &self.hide, request_id }
+    }
+
+    /// The id that the vendor gave the request, unless that is the one which it was sent with.
+    fn request_id(&self, stamp: &Stamp) -> Option<String> {
+        let id = self.received.request_id.clone()?;
+        let is_ours = id.eq_ignore_ascii_case(&stamp.request_id.to_string());
+        (!is_ours).then(|| Secret::hide_all(&self.hide, id))
+    }
 }

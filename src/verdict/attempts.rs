@@ -51,7 +51,7 @@ impl Attempts {
         }
         let wait = match outcome {
             Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
-            Outcome::Unauthorised(_) => self.second_try.take(),
+            Outcome::Forbidden(_) | Outcome::Unauthorised(_) => self.second_try.take(),
             // The quota knows how long.
             Outcome::Throttled(_) => Some(Duration::ZERO),
             Outcome::Unavailable(_) => self.delays.as_mut().and_then(Iterator::next),
@@ -69,6 +69,7 @@ impl Attempts {
             Outcome::Applied => Conclusion::Applied,
             Outcome::AlreadyGone => Conclusion::AlreadyGone,
             Outcome::Rejected(fault) => Conclusion::Refused(fault),
+            Outcome::Forbidden(fault) => stuck(Cause::Forbidden, fault),
             Outcome::Unauthorised(fault) => stuck(Cause::Refused, fault),
             Outcome::Unavailable(fault) => stuck(Cause::Passing, fault),
             Outcome::Throttled(_) => Conclusion::OutOfTime,

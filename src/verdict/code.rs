@@ -10,6 +10,8 @@ pub enum Class {
     AlreadyGone(Operation),
     /// The item is refused for good.
     Rejected,
+    /// Refused, for the item's sake or for want of a permission: other calls have to tell.
+    Forbidden,
     /// The caller is refused: credentials, keys, permissions or region. Not the item's fault.
     Unauthorised,
     /// A passing fault.
@@ -21,6 +23,7 @@ impl Class {
         match self {
             Class::AlreadyGone(_) => "already_gone",
             Class::Rejected => "rejected",
+            Class::Forbidden => "forbidden",
             Class::Unauthorised => "unauthorised",
             Class::Unavailable => "unavailable",
         }
@@ -47,8 +50,8 @@ const TABLE: &[Row] = &[
     Row("err_deserialise", Class::Rejected, "the body could not be read"),
     Row(
         "err_xdk_operation_forbidden_for_address",
-        Class::Rejected,
-        "this address or group may not be changed",
+        Class::Forbidden,
+        "this address or group may not be changed, or the role lacks the permission",
     ),
     Row(
         "err_xdk_invalid_signature",
@@ -67,15 +70,19 @@ const TABLE: &[Row] = &[
     ),
     Row("err_audit_log_incorrect_region", Class::Unauthorised, "the base URL is of another region"),
     Row("token_expired", Class::Unauthorised, "the access token is past its time"),
-    Row("unauthorized", Class::Unauthorised, "the access token is not accepted"),
+    Row("token_verification_failed", Class::Unauthorised, "the access token is not accepted"),
+    Row("unauthorized*", Class::Unauthorised, "the access token is not accepted, in any spelling"),
     Row("app_forbidden", Class::Unauthorised, "the application lacks the API product"),
     Row("invalid_client", Class::Unauthorised, "wrong client id or client secret"),
     Row("GatewayTimeout", Class::Unavailable, "the vendor's gateway got no answer"),
 ];
 
-/// What `code` says, when the table has it.
+/// What `code` says, when the table has it. The vendor spells this one in several ways, one of them
+/// with a space in it.
 pub fn class(code: &str) -> Option<Class> {
-    TABLE.iter().find(|row| row.stands_for(code)).map(|row| row.1)
+    let row = TABLE.iter().find(|row| row.stands_for(code)).map(|row| row.1);
+    let spelled = code.trim().to_ascii_lowercase().replace("unauthorised", "unauthorized");
+    row.or_else(|| spelled.starts_with("unauthorized").then_some(Class::Unauthorised))
 }
 
 /// The table as text, for people.
@@ -86,8 +93,12 @@ pub fn table() -> String {
             .expect("writing to a string cannot fail");
     }
     text.push_str(
-        "\nAny other code: refused with the message when the reply says success or 4xx,\n\
-         a passing fault with 408 or 5xx, bad credentials with 401, 403 or 418.\n",
+        "\nforbidden: the item's fault once another item of the operation was done; until then \
+         the lane pauses.\n\
+         Any other code: refused with the message when the reply says success or 4xx,\n\
+         a passing fault with 404, 405, 408, 410 or 5xx, forbidden with 403, bad credentials with \
+         401 or 418.\n\
+         A reply that is not the vendor's own is a passing fault, whatever its status.\n",
     );
     text
 }
@@ -109,6 +120,9 @@ mod tests {
     fn a_star_stands_for_every_ending_and_nothing_else_is_guessed() {
         assert_eq!(class("err_validation_null"), Some(Class::Rejected));
         assert_eq!(class("err_folder_not_found"), None);
+        for spelling in ["unauthorized", "Unauthorized Request", "UNAUTHORISED", "unauthorized_x"] {
+            assert_eq!(class(spelling), Some(Class::Unauthorised), "{spelling}");
+        }
         assert_eq!(class("err_managed_url_not_found_2"), None);
     }
 
@@ -124,5 +138,6 @@ mod tests {
         assert_eq!(outcome("err_deserialise"), "rejected");
         assert_eq!(outcome("token_expired"), "unauthorised");
         assert_eq!(outcome("GatewayTimeout"), "unavailable");
+        assert_eq!(outcome("err_xdk_operation_forbidden_for_address"), "forbidden");
     }
 }

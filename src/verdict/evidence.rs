@@ -14,12 +14,15 @@
 //! against it; if others were sent and not answered, it is the next outage.
 
 use super::fault::Fault;
+use super::outcome::Outcome;
 
 /// What is known about one operation: the numbers of calls sent and answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     sent: u64,
     answered: u64,
+    /// Whether any item was done, or was so already, since the start.
+    effective: bool,
 }
 
 /// The number of a call.
@@ -35,6 +38,8 @@ pub struct Mark(u64);
 pub enum Cause {
     /// A passing fault.
     Passing,
+    /// Refused, and nothing tells yet whether for the item or for a permission that is missing.
+    Forbidden,
     /// The caller is refused: nobody's call would be accepted.
     Refused,
 }
@@ -64,6 +69,26 @@ impl Evidence {
         self.answered = self.answered.max(sent.0);
     }
 
+    /// An item was done, or was so already: the caller has the permission.
+    pub fn effect(&mut self) {
+        self.effective = true;
+    }
+
+    /// `outcome` as it is to be read by what is known: once an item was done, a refusal that may be for
+    /// a permission is the item's own.
+    pub fn weigh(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Forbidden(fault) if self.effective => Outcome::Rejected(fault),
+            Outcome::Applied
+            | Outcome::AlreadyGone
+            | Outcome::Rejected(_)
+            | Outcome::Forbidden(_)
+            | Outcome::Unauthorised(_)
+            | Outcome::Throttled(_)
+            | Outcome::Unavailable(_) => outcome,
+        }
+    }
+
     /// The moment after everything sent so far.
     pub fn mark(&self) -> Mark {
         Mark(self.sent)
@@ -79,6 +104,8 @@ impl Evidence {
     pub fn is_poison(&self, stuck: &Stuck, suspect: Option<Mark>) -> bool {
         let others_are_answered = self.answered_since(stuck.mark);
         match (suspect, stuck.cause) {
+            // Undecided: it is neither an answer nor a fault that passes.
+            (_, Cause::Forbidden) => false,
             (None, Cause::Passing) => others_are_answered,
             // Nobody's call would be accepted, whatever was answered before.
             (None, Cause::Refused) => false,

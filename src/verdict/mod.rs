@@ -2,7 +2,7 @@
 //! here waits, asks what time it is or talks to anybody.
 //!
 //! In come replies. Out goes, in this order: an [`Outcome`] for each attempt, by the one table in
-//! [`code`], or the [`Fault`] in it; a [`Conclusion`] for each command, after its [`Attempts`]; a
+//! [`code`] and only if it is the vendor's own voice, or the [`Fault`] in it; a [`Conclusion`] for each command, after its [`Attempts`]; a
 //! [`Disposition`] for the message. A message is [`Stuck`] when the attempts at a command are used up:
 //! the [`Evidence`] of other calls says whose fault that is. A message whose own fault it is climbs the
 //! [`Ladder`] with its [`History`]; else its lane pauses, and [`Probing`] says until when.
@@ -12,12 +12,16 @@ pub mod code;
 mod conclusion;
 mod disposition;
 mod evidence;
+mod failure;
 mod fault;
 mod history;
 mod ladder;
 mod outcome;
 mod probing;
+mod reply;
 pub mod retry;
+mod status;
+mod voice;
 
 pub use attempts::Attempts;
 pub use code::Class;
@@ -27,6 +31,7 @@ pub use evidence::{Cause, Evidence, Mark, Sent, Stuck};
 pub use fault::Fault;
 pub use history::History;
 pub use ladder::{Ladder, Rung};
-pub use outcome::{Outcome, Reply};
+pub use outcome::Outcome;
 pub use probing::{Probing, Turn};
+pub use reply::Reply;
 pub use retry::{Delays, Policy};

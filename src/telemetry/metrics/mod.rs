@@ -288,6 +288,7 @@ fn command_result(outcome: &Outcome) -> &'static str {
         Outcome::Applied
         | Outcome::AlreadyGone
         | Outcome::Rejected(_)
+        | Outcome::Forbidden(_)
         | Outcome::Unauthorised(_) => outcome.label(),
     }
 }

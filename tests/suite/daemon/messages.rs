@@ -135,7 +135,6 @@ async fn what_the_vendor_refuses_for_good_is_dead_lettered_at_once_with_its_code
     for (kind, code) in [
         (FaultKind::fail("err_folder_not_found"), "err_folder_not_found"),
         (FaultKind::status(400), "http_400"),
-        (FaultKind::status(404), "http_404"),
         (FaultKind::MixedFail { code: "err_new".into() }, "err_new"),
     ] {
         world.fake.inject(Fault::next(kind));

@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use crate::support::broker::Found;
-use fake_mimecast::{Call, Operation};
+use fake_mimecast::Call;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -67,7 +67,7 @@ impl Ledger {
     /// These are all the calls that reached the vendor, and what it found wrong with them.
     pub fn called(&mut self, calls: &[Call], violations: Vec<String>) {
         self.carried_out.clear();
-        for call in calls.iter().filter(|call| call.operation != Operation::Token) {
+        for call in calls.iter().filter(|call| call.operation.is_change()) {
             let gone = call.code.as_deref().is_some_and(|code| GONE.contains(&code));
             if call.applied || gone {
                 let item = call.item["id"].as_str().unwrap_or_default();

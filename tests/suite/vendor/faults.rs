@@ -1,7 +1,8 @@
 //! Every fault that the fake knows: what it comes to and after how many attempts.
 
-use super::{ATTEMPTS, BOTH, Pair, delete, remove_ada};
+use super::{ATTEMPTS, BOTH, Pair, delete, remove, remove_ada};
 use crate::support::DEADLINE;
+use crate::support::settings::hmac;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use std::collections::BTreeMap;
 
@@ -13,13 +14,6 @@ async fn every_lasting_fault_comes_to_its_conclusion_after_its_attempts() {
     let oauth = |status, error: &str| FaultKind::OAuthShape { status, error: error.into() };
     let rows = [
         // Refused for good: once is enough.
-        (FaultKind::status(400), "rejected http_400", 1),
-        (FaultKind::status(404), "rejected http_404", 1),
-        (FaultKind::status(405), "rejected http_405", 1),
-        (FaultKind::status(409), "rejected http_409", 1),
-        (FaultKind::status(413), "rejected http_413", 1),
-        (FaultKind::status(422), "rejected http_422", 1),
-        (FaultKind::Html { status: 404 }, "rejected http_404", 1),
         (fail("err_validation_null"), "rejected err_validation_null", 1),
         (fail("err_managed_url_not_found"), "rejected err_managed_url_not_found", 1),
         (fail("err_of_tomorrow"), "rejected err_of_tomorrow", 1),
@@ -28,15 +22,26 @@ async fn every_lasting_fault_comes_to_its_conclusion_after_its_attempts() {
         // Already so.
         (fail("err_folder_email_address_not_found"), "already_gone", 1),
         // Ours: one second try.
-        (FaultKind::status(401), "unauthorised http_401", 2),
-        (FaultKind::status(403), "unauthorised http_403", 2),
-        (FaultKind::status(407), "unauthorised http_407", 2),
         (FaultKind::Unauthorised, "unauthorised err_xdk_invalid_signature", 2),
         (FaultKind::Expired, "unauthorised err_xdk_binding_expired", 2),
         (FaultKind::Forbidden, "unauthorised app_forbidden", 2),
         (fail("err_developer_key"), "unauthorised err_developer_key", 2),
         (flat(401, "token_expired"), "unauthorised token_expired", 2),
         (oauth(401, "invalid_client"), "unauthorised invalid_client", 2),
+        // Not the vendor's voice, whatever the status: weather.
+        (FaultKind::Html { status: 404 }, "unavailable http_404", 3),
+        (FaultKind::Html { status: 403 }, "unavailable http_403", 3),
+        (FaultKind::Html { status: 400 }, "unavailable http_400", 3),
+        (errors(404, "err_validation_null"), "unavailable err_validation_null", 3),
+        (FaultKind::status(400), "unavailable http_400", 3),
+        (FaultKind::status(404), "unavailable http_404", 3),
+        (FaultKind::status(405), "unavailable http_405", 3),
+        (FaultKind::status(409), "unavailable http_409", 3),
+        (FaultKind::status(413), "unavailable http_413", 3),
+        (FaultKind::status(422), "unavailable http_422", 3),
+        (FaultKind::status(401), "unavailable http_401", 3),
+        (FaultKind::status(403), "unavailable http_403", 3),
+        (FaultKind::status(407), "unavailable http_407", 3),
         // Passing, for all one knows: every attempt.
         (FaultKind::status(408), "unavailable http_408", 3),
         (FaultKind::status(500), "unavailable http_500", 3),
@@ -203,5 +208,54 @@ async fn a_reply_is_read_up_to_a_mebibyte_and_no_further() {
         };
         pair.fake.inject(Fault::always(reply));
         assert_eq!(pair.execute(&delete("url-1")).await.0, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_400_without_a_word_condemns_an_item_only_when_the_vendor_is_heard_right_after_it() {
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        let mute = || FaultKind::EmptyBody { status: 400 };
+        let of_the_item = Fault::always(mute()).for_operation(Operation::RemoveGroupMember);
+        pair.fake.inject(of_the_item.clone());
+        assert_eq!(pair.execute(&remove_ada()).await.0, "rejected http_400");
+        let readings = |pair: &Pair| {
+            let calls = pair.fake.calls().into_iter();
+            calls.filter(|call| call.operation == Operation::FindGroups).count()
+        };
+        assert_eq!(readings(&pair), 1);
+        // A refusal is the voice as well.
+        pair.fake
+            .inject(Fault::next(FaultKind::fail("err_new")).for_operation(Operation::FindGroups));
+        assert_eq!(pair.execute(&remove_ada()).await.0, "rejected http_400");
+        assert_eq!(pair.fake.violations(), [""; 0]);
+        // Whoever else answers so is not the vendor.
+        for other in [mute(), FaultKind::Html { status: 404 }, FaultKind::Reset] {
+            pair.fake.heal();
+            pair.fake.inject(of_the_item.clone());
+            pair.fake.inject(Fault::always(other).for_operation(Operation::FindGroups));
+            assert_eq!(pair.execute(&remove_ada()).await.0, "unavailable http_400");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_that_may_be_for_a_permission_is_the_items_once_another_one_was_done() {
+    for kind in [
+        FaultKind::fail("err_xdk_operation_forbidden_for_address"),
+        FaultKind::FlatFail { status: 403, code: "of_tomorrow".into() },
+    ] {
+        let pair = Pair::new(hmac).await;
+        pair.fake.inject(Fault::always(kind.clone()).for_item_containing("ada@"));
+        let (outcome, history) = pair.execute(&remove_ada()).await;
+        assert!(outcome.starts_with("forbidden "), "{kind:?}: {outcome}");
+        assert_eq!(history.attempts, 2, "one second try");
+        // The other operation tells nothing of this one's permission.
+        pair.execute(&delete("entry-1")).await;
+        assert!(pair.execute(&remove_ada()).await.0.starts_with("forbidden "));
+        assert_eq!(pair.execute(&remove("group-1", "eve@example.com")).await.0, "already_gone");
+        let (outcome, history) = pair.execute(&remove_ada()).await;
+        assert!(outcome.starts_with("rejected "), "{kind:?}: {outcome}");
+        assert_eq!(history.attempts, 1);
     }
 }

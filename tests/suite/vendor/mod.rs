@@ -12,7 +12,7 @@ mod waits;
 use crate::support::settings::{self, Variables, named};
 use crate::support::{DEADLINE, install_crypto_provider};
 use chrono::Utc;
-use fake_mimecast::{Credentials, FakeMimecast, Operation};
+use fake_mimecast::{Credentials, FakeMimecast};
 use mimecast_eventd::command::Command;
 use mimecast_eventd::event::Member;
 use mimecast_eventd::telemetry::Metrics;
@@ -83,7 +83,7 @@ impl Pair {
 
     /// How many calls of the operations, not of the token endpoint, have come.
     fn operation_calls(&self) -> usize {
-        self.fake.calls().iter().filter(|call| call.operation != Operation::Token).count()
+        self.fake.calls().iter().filter(|call| call.operation.is_change()).count()
     }
 
     fn metric(&self, series: &str) -> f64 {
@@ -101,6 +101,7 @@ fn shown(conclusion: &Conclusion) -> String {
         Conclusion::Refused(fault) => format!("rejected {}", fault.code),
         Conclusion::Stuck(stuck) => match stuck.cause {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
+            Cause::Forbidden => format!("forbidden {}", stuck.fault.code),
             Cause::Refused => format!("unauthorised {}", stuck.fault.code),
         },
         Conclusion::OutOfTime => "throttled".to_owned(),

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What each status means where the body says nothing of use.
+/// What each status means where the vendor itself says it without a code. The same of whoever stands in
+/// front of it is weather.
 const STATUSES: [(u16, &str); 27] = [
     (200, "unavailable no_verdict"),
     (201, "unavailable no_verdict"),
@@ -17,12 +18,12 @@ const STATUSES: [(u16, &str); 27] = [
     (400, "rejected http_400"),
     (401, "unauthorised http_401"),
     (403, "unauthorised http_403"),
-    (404, "rejected http_404"),
-    (405, "rejected http_405"),
+    (404, "unavailable http_404"),
+    (405, "unavailable http_405"),
     (407, "unauthorised http_407"),
     (408, "unavailable http_408"),
     (409, "rejected http_409"),
-    (410, "rejected http_410"),
+    (410, "unavailable http_410"),
     (413, "rejected http_413"),
     (415, "rejected http_415"),
     (418, "unauthorised http_418"),
@@ -40,18 +41,19 @@ const STATUSES: [(u16, &str); 27] = [
 
 /// Each row of the code table, the status that the code usually comes with, and what it means under
 /// that status as well as under 200.
-const CODES: [(&str, Operation, &str, u16, &str); 14] = [
-    ("err_folder_email_address_not_found", RemoveGroupMember, "", 404, "already_gone"),
-    ("err_managed_url_not_found", DeleteManagedUrl, "", 404, "already_gone"),
+const CODES: [(&str, Operation, &str, u16, &str); 15] = [
+    ("err_folder_email_address_not_found", RemoveGroupMember, "", 409, "already_gone"),
+    ("err_managed_url_not_found", DeleteManagedUrl, "", 409, "already_gone"),
     ("err_validation_*", RemoveGroupMember, "null", 400, "rejected"),
     ("err_deserialise", RemoveGroupMember, "", 400, "rejected"),
-    ("err_xdk_operation_forbidden_for_address", RemoveGroupMember, "", 403, "rejected"),
+    ("err_xdk_operation_forbidden_for_address", RemoveGroupMember, "", 403, "forbidden"),
     ("err_xdk_invalid_signature", RemoveGroupMember, "", 401, "unauthorised"),
     ("err_developer_key", DeleteManagedUrl, "", 400, "unauthorised"),
     ("err_xdk_binding_expired", RemoveGroupMember, "", 418, "unauthorised"),
     ("err_audit_log_incorrect_region", DeleteManagedUrl, "", 400, "unauthorised"),
     ("token_expired", RemoveGroupMember, "", 401, "unauthorised"),
-    ("unauthorized", RemoveGroupMember, "", 401, "unauthorised"),
+    ("token_verification_failed", DeleteManagedUrl, "", 401, "unauthorised"),
+    ("unauthorized*", RemoveGroupMember, "", 401, "unauthorised"),
     ("app_forbidden", DeleteManagedUrl, "", 403, "unauthorised"),
     ("invalid_client", RemoveGroupMember, "", 401, "unauthorised"),
     ("GatewayTimeout", DeleteManagedUrl, "", 504, "unavailable"),
@@ -61,13 +63,84 @@ const CODES: [(&str, Operation, &str, u16, &str); 14] = [
 fn a_reply_without_a_usable_body_is_read_by_its_status() {
     let html = b"<html><body>502 Bad Gateway</body></html>".as_slice();
     for (status, expected) in STATUSES {
-        for body in
-            [b"".as_slice(), html, b"it worked", b"null", b"[]", b"{}", b"{\"fail\":[", b"\xff"]
-        {
+        let expected = match expected {
+            _ if status == 429 => expected.to_owned(),
+            "unavailable no_verdict" => expected.to_owned(),
+            _ => format!("unavailable http_{status}"),
+        };
+        for body in [html, b"it worked", b"null", b"[]", b"{}", b"{\"fail\":[", b"\xff"] {
             for operation in Operation::ALL {
                 assert_eq!(verdict(operation, status, body), expected, "{status} {body:?}");
             }
         }
+        // With an empty body API 2.0 refuses an id that is cut short; whoever asks hears the voice first.
+        let mute = if status == 400 { "rejected http_400" } else { &expected };
+        assert_eq!(verdict(RemoveGroupMember, status, b""), mute, "{status}");
+        assert_eq!(verdict(RemoveGroupMember, status, b" \r\n"), mute, "{status}");
+    }
+}
+
+#[test]
+fn a_refusal_without_the_vendors_voice_is_weather_whatever_it_says() {
+    for body in [
+        json!({"message": "Forbidden"}),
+        json!({"status": 400, "error": "Bad Request", "path": "/api"}),
+        json!({"fail": "no"}),
+        json!({"fail": ["err_validation_null"]}),
+        json!({"error": {"message": "no"}}),
+        json!({"errors": ["no"]}),
+    ] {
+        for status in [400, 404, 405, 409, 410, 413, 422, 451] {
+            let found = of(status, &body);
+            assert!(found.starts_with("unavailable "), "{status} {body}: {found}");
+        }
+    }
+    // Where nobody condemns an item, a word is enough.
+    for status in [401, 403] {
+        assert_eq!(of(status, &json!({"fail": "no"})), "unauthorised no");
+        assert_eq!(
+            of(status, &json!({"message": "Forbidden"})),
+            format!("unavailable http_{status}")
+        );
+    }
+    assert_eq!(
+        of(400, &json!({"error": "Unauthorized Request"})),
+        "unauthorised Unauthorized Request"
+    );
+    assert_eq!(of(200, &json!({"fail": ["token_expired"]})), "unauthorised token_expired");
+}
+
+#[test]
+fn where_the_address_may_be_wrong_only_a_known_code_of_the_functions_condemns() {
+    for status in [404, 405, 410] {
+        let known = json!({"fail": [{"errors": [{"code": "err_validation_null"}]}]});
+        assert_eq!(of(status, &known), "rejected err_validation_null");
+        for body in [
+            json!({"fail": [{"code": "err_unheard_of"}]}),
+            json!({"fail": [{"code": "not_found"}]}),
+            json!({"errors": [{"code": "err_validation_null"}]}),
+            json!({"error": {"code": "err_validation_null"}}),
+            json!({"fail": []}),
+        ] {
+            let found = of(status, &body);
+            assert!(found.starts_with("unavailable "), "{status} {body}: {found}");
+        }
+    }
+}
+
+#[test]
+fn the_id_that_the_vendor_gave_the_request_is_told_however_long_its_words_are() {
+    let message = "x".repeat(2_000);
+    let body = json!({"fail": [{"code": "err_new", "message": message}]}).to_string();
+    for (status, body) in [(200, body.as_bytes()), (502, b"<html>")] {
+        let request_id = Some("vendor-1");
+        let reply = Reply { status, body, wait: None, hide: &[], request_id };
+        let (Outcome::Rejected(fault) | Outcome::Unavailable(fault)) =
+            Outcome::of_reply(RemoveGroupMember, reply)
+        else {
+            panic!("it is no refusal and no passing fault");
+        };
+        assert!(fault.detail.ends_with("request id vendor-1)"), "{}", fault.detail);
     }
 }
 
@@ -90,6 +163,10 @@ fn the_status_in_the_body_counts_where_the_http_status_is_one_of_success() {
     for (status, expected) in STATUSES {
         let expected = match status {
             200..300 => "applied",
+            // The functions themselves said it, so that the way to them is right.
+            404 => "rejected http_404",
+            405 => "rejected http_405",
+            410 => "rejected http_410",
             _ => expected,
         };
         let body = json!({"meta": {"status": status}, "data": [], "fail": []});
@@ -130,6 +207,8 @@ fn an_unknown_code_is_read_by_the_status_and_never_as_success() {
     for (status, expected) in STATUSES {
         let expected = match expected.split_once(' ').unwrap() {
             _ if (200..300).contains(&status) => "rejected err_new_code".to_owned(),
+            // It may be for a permission.
+            _ if status == 403 => "forbidden err_new_code".to_owned(),
             ("throttled", _) => expected.to_owned(),
             (outcome, _) => format!("{outcome} err_new_code"),
         };
@@ -145,7 +224,8 @@ fn already_gone_is_success_only_for_the_operation_it_belongs_to() {
         let body = shapes(code)[0].to_string();
         let other = Operation::ALL.into_iter().find(|other| *other != operation).unwrap();
         assert_eq!(verdict(other, 200, body.as_bytes()), format!("rejected {code}"));
-        assert_eq!(verdict(other, 404, body.as_bytes()), format!("rejected {code}"));
+        assert_eq!(verdict(other, 409, body.as_bytes()), format!("rejected {code}"));
+        assert_eq!(verdict(operation, 404, body.as_bytes()), "already_gone");
         assert_eq!(verdict(operation, 503, body.as_bytes()), format!("unavailable {code}"));
     }
 }
@@ -183,17 +263,17 @@ fn a_reply_with_success_and_failure_at_once_is_a_failure() {
 fn odd_forms_of_fail_are_no_success() {
     for (fail, expected) in [
         (json!(null), "unavailable no_verdict"),
-        (json!({}), "rejected no_code"),
+        (json!({}), "unavailable no_code"),
         (json!({"errors": [{"code": "lone"}]}), "rejected lone"),
-        (json!([{}]), "rejected no_code"),
-        (json!([null]), "rejected no_code"),
-        (json!(["text"]), "rejected no_code"),
-        (json!([{"errors": []}]), "rejected no_code"),
-        (json!([{"errors": [{"message": "no code"}]}]), "rejected no_code"),
+        (json!([{}]), "unavailable no_code"),
+        (json!([null]), "unavailable no_code"),
+        (json!(["text"]), "unavailable text"),
+        (json!([{"errors": []}]), "unavailable no_code"),
+        (json!([{"errors": [{"message": "no code"}]}]), "unavailable no_code"),
         (json!([{"code": 42}]), "rejected 42"),
-        (json!([{"code": null}]), "rejected no_code"),
-        (json!(false), "rejected no_code"),
-        (json!(0), "rejected no_code"),
+        (json!([{"code": null}]), "unavailable no_code"),
+        (json!(false), "unavailable no_code"),
+        (json!(0), "unavailable no_code"),
     ] {
         assert_eq!(of(200, &json!({"fail": fail})), expected, "{fail}");
     }
@@ -203,7 +283,7 @@ fn odd_forms_of_fail_are_no_success() {
 fn a_429_is_never_a_failure_and_its_headers_say_how_long_to_wait() {
     let body = shapes("err_xdk_invalid_signature")[0].to_string();
     let wait = Some(Duration::from_millis(1234));
-    let reply = Reply { status: 429, body: body.as_bytes(), wait, hide: &[] };
+    let reply = Reply { status: 429, body: body.as_bytes(), wait, hide: &[], request_id: None };
     assert_eq!(shown(&Outcome::of_reply(RemoveGroupMember, reply)), "throttled 1234");
 }
 
@@ -213,7 +293,8 @@ fn the_detail_names_the_field_and_hides_the_address() {
         json!({"code": "err_validation_blank", "message": "no ada@example.com", "field": "id"});
     let body = json!({"fail": [{"key": {"emailAddress": "ada@example.com"}, "errors": [error]}]});
     let body = body.to_string();
-    let reply = Reply { status: 200, body: body.as_bytes(), wait: None, hide: &[] };
+    let reply =
+        Reply { status: 200, body: body.as_bytes(), wait: None, hide: &[], request_id: None };
     let Outcome::Rejected(fault) = Outcome::of_reply(RemoveGroupMember, reply) else { panic!() };
     assert!(fault.detail.contains("(field id)"), "{}", fault.detail);
     assert!(!format!("{fault:?}").contains("ada@"), "{}", fault.detail);
@@ -241,7 +322,10 @@ fn of(status: u16, body: &Value) -> String {
 }
 
 fn verdict(operation: Operation, status: u16, body: &[u8]) -> String {
-    shown(&Outcome::of_reply(operation, Reply { status, body, wait: None, hide: &[] }))
+    shown(&Outcome::of_reply(
+        operation,
+        Reply { status, body, wait: None, hide: &[], request_id: None },
+    ))
 }
 
 /// The outcome in a table's words: its label, and the code or the wait in milliseconds.
@@ -249,6 +333,7 @@ fn shown(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Applied | Outcome::AlreadyGone => outcome.label().to_owned(),
         Outcome::Throttled(wait) => format!("{} {}", outcome.label(), wait.as_millis()),
+        Outcome::Forbidden(fault) => format!("forbidden {}", fault.code),
         Outcome::Rejected(fault) | Outcome::Unauthorised(fault) | Outcome::Unavailable(fault) => {
             format!("{} {}", outcome.label(), fault.code)
         }

@@ -113,7 +113,7 @@ proptest! {
 }
 
 fn read(operation: Operation, status: u16, body: &[u8], hide: &[Secret]) -> Outcome {
-    Outcome::of_reply(operation, Reply { status, body, wait: None, hide })
+    Outcome::of_reply(operation, Reply { status, body, wait: None, hide, request_id: None })
 }
 
 fn operations() -> impl Strategy<Value = Operation> {

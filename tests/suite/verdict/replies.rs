@@ -153,14 +153,21 @@ fn found(case: &Case) -> Found {
     let headers = case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     // No wait here is told as a date, so that any time will do.
     let wait = Headers::read(headers, DateTime::UNIX_EPOCH).wait();
-    let reply = Reply { status: case.status, body: case.body.as_bytes(), wait, hide: &[] };
+    let reply = Reply {
+        status: case.status,
+        body: case.body.as_bytes(),
+        wait,
+        hide: &[],
+        request_id: None,
+    };
     let outcome = Outcome::of_reply(operation.expect("the operation is known"), reply);
     let (wait, detail) = match &outcome {
         Outcome::Applied | Outcome::AlreadyGone => (None, String::new()),
         Outcome::Throttled(wait) => (Some(u64::try_from(wait.as_millis()).unwrap()), String::new()),
-        Outcome::Rejected(fault) | Outcome::Unauthorised(fault) | Outcome::Unavailable(fault) => {
-            (None, fault.detail.clone())
-        }
+        Outcome::Rejected(fault)
+        | Outcome::Forbidden(fault)
+        | Outcome::Unauthorised(fault)
+        | Outcome::Unavailable(fault) => (None, fault.detail.clone()),
     };
     Found { label: outcome.label().into(), wait_milliseconds: wait, detail }
 }

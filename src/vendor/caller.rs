@@ -1,0 +1,103 @@
+//! Sends calls to the vendor with the credentials of either API.
+
+use super::sign::{self, Stamp};
+use super::token::Tokens;
+use super::transport::{Received, Transport, TransportError};
+use crate::secrecy::Secret;
+use crate::settings::{Credentials, Keys, Mimecast};
+use crate::verdict::Outcome;
+use std::sync::Arc;
+use tokio::time::Instant;
+use url::Url;
+
+/// Who calls: signed by keys (API 1.0), or with an access token (API 2.0).
+#[derive(Debug)]
+pub(super) struct Caller {
+    transport: Arc<Transport>,
+    base_url: Url,
+    access: Access,
+    hide: Vec<Secret>,
+}
+
+#[derive(Debug)]
+enum Access {
+    Signed(Keys),
+    Bearer(Tokens),
+}
+
+/// What came back, and what must not be shown of it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The reply.
+    pub received: Received,
+    /// The secrets that the call was made with.
+    pub hide: Vec<Secret>,
+    token: Option<Secret>,
+}
+
+impl Caller {
+    /// Sets everything up; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be made.
+    pub(super) fn new(settings: &Mimecast) -> Result<Caller, TransportError> {
+        let transport = Arc::new(Transport::new(settings)?);
+        let access = match settings.credentials.clone() {
+            Credentials::Hmac(keys) => Access::Signed(keys),
+            Credentials::OAuth2(client) => {
+                Access::Bearer(Tokens::new(Arc::clone(&transport), client))
+            }
+        };
+        let (base_url, hide) = (settings.base_url.clone(), settings.credentials.secrets());
+        Ok(Caller { transport, base_url, access, hide })
+    }
+
+    /// One POST of `body` to `path`. It is signed in here, because the signature covers the date and
+    /// the request id and both must be fresh each time. An access token is waited for until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// What the attempt came to, when there is no reply to read.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: String,
+        stamp: &Stamp,
+        deadline: Instant,
+    ) -> Result<Answer, Outcome> {
+        let mut url = self.base_url.clone();
+        url.set_path(path);
+        let request_id = Secret::new(stamp.request_id.to_string());
+        let (headers, token) = match &self.access {
+            Access::Signed(keys) => (signed_headers(keys, stamp, path), None),
+            Access::Bearer(tokens) => {
+                let token = tokens.current(stamp, deadline).await?;
+                let bearer = Secret::new(format!("Bearer {}", token.reveal()));
+                (vec![("authorization", bearer), ("x-request-id", request_id)], Some(token))
+            }
+        };
+        let posted = self.transport.post_json(url, &headers, body, stamp.at).await;
+        let hide = self.hide.iter().chain(&token).cloned().collect();
+        Ok(Answer { received: posted.map_err(Outcome::Unavailable)?, hide, token })
+    }
+
+    /// The vendor refused us with this answer: its token is of no use any more.
+    pub(super) fn refused(&self, answer: &Answer) {
+        if let (Access::Bearer(tokens), Some(token)) = (&self.access, &answer.token) {
+            tokens.forget(token);
+        }
+    }
+}
+
+fn signed_headers(keys: &Keys, stamp: &Stamp, path: &str) -> Vec<(&'static str, Secret)> {
+    let text = sign::string_to_sign(stamp, path, keys.app_key.reveal());
+    let signature = sign::signature(keys.secret_key.reveal(), &text);
+    let authorization = sign::authorization(keys.access_key.reveal(), &signature);
+    vec![
+        ("authorization", Secret::new(authorization)),
+        ("x-mc-app-id", keys.app_id.clone()),
+        ("x-mc-date", Secret::new(stamp.date())),
+        ("x-mc-req-id", Secret::new(stamp.request_id.to_string())),
+    ]
+}

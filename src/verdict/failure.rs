@@ -1,0 +1,95 @@
+//! The failures that a reply tells of, in any of the shapes that the vendor uses.
+
+use super::code::{self, Class};
+use super::fault::Fault;
+use super::outcome::Outcome;
+use super::status::{by_status, is_of_the_way, speaks_of_the_item};
+use crate::command::Operation;
+use crate::secrecy::Secret;
+use serde_json::Value;
+
+/// One failure that a reply tells of.
+pub(super) struct Failure {
+    /// What stands where codes stand; a text in the place of a failure is one too, if it is a known one.
+    code: Option<String>,
+    is_text: bool,
+    text: String,
+    /// Whether it stands in `fail`, where the vendor's functions put theirs.
+    in_fail: bool,
+}
+
+/// The failures of a reply: in `fail[].errors[]` (API 1.0 and functions of 2.0), flat in `fail[]` (the
+/// 2.0 gateway), in `errors[]` (newer endpoints of 2.0), and in `error`, which is a text beside an
+/// `error_description` (OAuth), an object or a list. Entries may be texts.
+pub(super) fn failures(body: &Value, hide: &[Secret]) -> Vec<Failure> {
+    let read = |error: &Value, in_fail| Failure::read(error, in_fail, hide);
+    let mut found = Vec::new();
+    for entry in entries(body.get("fail")) {
+        match entry.get("errors").and_then(Value::as_array) {
+            Some(errors) if !errors.is_empty() => {
+                found.extend(errors.iter().map(|error| read(error, true)));
+            }
+            Some(_) | None => found.push(read(entry, true)),
+        }
+    }
+    found.extend(entries(body.get("errors")).iter().map(|error| read(error, false)));
+    match body.get("error") {
+        // The code stands in `error`, and the words beside it.
+        Some(Value::String(_)) => found.push(read(body, false)),
+        error => found.extend(entries(error).iter().map(|error| read(error, false))),
+    }
+    found
+}
+
+impl Failure {
+    fn read(error: &Value, in_fail: bool, hide: &[Secret]) -> Failure {
+        let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
+        let code = match error.get("code").or_else(|| error.get("error")) {
+            Some(Value::String(code)) => Some(code.clone()),
+            Some(Value::Number(code)) => Some(code.to_string()),
+            // Anything else as text would have its quotes escaped, and a secret in it unrecognised.
+            Some(_) | None => None,
+        };
+        let is_text = error.is_string();
+        let code = code.or_else(|| error.as_str().map(str::to_owned));
+        let message = [part("message"), part("error_description")].concat();
+        let text = match part("field") {
+            "" => message,
+            field => format!("{message} (field {field})"),
+        };
+        let code = code.map(|code| Secret::hide_all(hide, code));
+        Failure { code, is_text, text: Secret::hide_all(hide, text), in_fail }
+    }
+
+    /// What it means for a call of `operation`, when the HTTP status is `http` and the one that counts
+    /// is `status`.
+    pub(super) fn outcome(&self, operation: Operation, http: u16, status: u16) -> Outcome {
+        let fault = Fault::new(self.code.as_deref().unwrap_or("no_code"), &self.text);
+        let class = self.code.as_deref().and_then(code::class);
+        let is_known = class.is_some()
+            && self.in_fail
+            && self.code.as_deref().is_some_and(|code| code.starts_with("err_"));
+        match class {
+            Some(Class::Unauthorised) => Outcome::Unauthorised(fault),
+            Some(Class::Unavailable) => Outcome::Unavailable(fault),
+            _ if is_of_the_way(http) && !is_known => Outcome::Unavailable(fault),
+            Some(Class::AlreadyGone(of)) if of == operation && speaks_of_the_item(status) => {
+                Outcome::AlreadyGone
+            }
+            Some(Class::Rejected) => Outcome::Rejected(fault),
+            Some(Class::Forbidden) => Outcome::Forbidden(fault),
+            None if status == 403 && self.code.is_some() && !self.is_text => {
+                Outcome::Forbidden(fault)
+            }
+            Some(Class::AlreadyGone(_)) | None => by_status(status, fault),
+        }
+    }
+}
+
+fn entries(list: Option<&Value>) -> &[Value] {
+    match list {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(entries)) => entries,
+        Some(other) => std::slice::from_ref(other),
+    }
+}
