@@ -1,15 +1,18 @@
 //! The connection to RabbitMQ: made, watched and closed here, never recovered behind our back.
 
-use crate::settings::{Address, Amqp};
-use crate::telemetry::Readiness;
+use super::sieve::FRAME_MAX;
+use super::stream;
+use crate::settings::{Address, Amqp, Node};
 use futures_util::{Stream, StreamExt};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{
     AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
 };
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long the broker may take to accept a connection, the handshakes included.
@@ -20,13 +23,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
     /// No connection came about.
-    #[error("cannot connect to the broker at {address}: {cause}")]
-    Connect {
-        /// Host and port.
-        address: String,
-        /// Why.
-        cause: String,
-    },
+    #[error("cannot connect to the broker at {0}")]
+    Connect(String),
     /// A queue or exchange is not as it should be.
     #[error("{0}")]
     Topology(String),
@@ -49,53 +47,81 @@ pub enum BrokerError {
     },
 }
 
+/// How long a connection is waited for that is closed: half of it may be open only.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// One connection.
 #[derive(Debug)]
 pub struct Broker {
-    connection: Connection,
+    connection: Arc<Connection>,
     /// Comes when the connection has failed.
     failed: CancellationToken,
+    /// Why it has.
+    cause: Arc<OnceLock<String>>,
     /// Comes when it has failed, or when nobody needs it any more.
     over: CancellationToken,
+    /// Why the broker takes no messages, while it does not.
+    blocked: watch::Receiver<Option<String>>,
 }
 
 impl Broker {
-    /// Connects. lapin's own recovery stays off: with it, a broker that stays away leaves streams
-    /// pending for ever without an error.
+    /// Connects to one of the nodes, which are tried in turn from a random one, so that not all daemons
+    /// are at the same. `on_blocked` is told why the broker takes no messages for now, and when it
+    /// takes them again.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Connect`], in words that say what to look at.
     pub async fn connect(
         settings: &Amqp,
-        readiness: &Arc<Readiness>,
+        on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
     ) -> Result<Broker, BrokerError> {
-        let properties =
-            ConnectionProperties::default().with_connection_name("mimecast-eventd".into());
-        let failed = |cause: String| BrokerError::Connect {
-            address: format!("{}:{}", settings.address.host, settings.address.port),
-            cause,
-        };
-        let runtime = lapin::runtime::default_runtime().map_err(|error| failed(cause(&error)))?;
-        let connecting =
-            Connection::connect_uri_with_config(uri(settings), properties, tls(settings), runtime);
-        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(connection)) => {
-                let failed = CancellationToken::new();
-                let over = failed.child_token();
-                let watching =
-                    watch(connection.events_listener(), failed.clone(), Arc::clone(readiness));
-                tokio::spawn(watching);
-                Ok(Broker { connection, failed, over })
+        let nodes = &settings.address.nodes;
+        let first = RandomState::new().build_hasher().finish() as usize % nodes.len().max(1);
+        let mut causes = Vec::new();
+        for node in nodes.iter().cycle().skip(first).take(nodes.len()) {
+            // A node that says nothing keeps nobody from the next one for long.
+            let limit = if nodes.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT / 3 };
+            match tokio::time::timeout(limit, open(settings, node)).await {
+                Ok(Ok(connection)) => return Ok(Broker::watched(connection, on_blocked)),
+                Ok(Err(error)) => causes.push(format!("{node}: {}", cause(&error))),
+                Err(_) => causes.push(format!("{node}: no answer in time")),
             }
-            Ok(Err(error)) => Err(failed(cause(&error))),
-            Err(_) => Err(failed("no answer in time".into())),
         }
+        Err(BrokerError::Connect(causes.join("; ")))
     }
 
-    /// Comes when the connection has failed.
-    pub async fn failed(&self) {
+    fn watched(
+        connection: Connection,
+        on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
+    ) -> Broker {
+        let (failed, cause) = (CancellationToken::new(), Arc::<OnceLock<String>>::default());
+        let (blocking, blocked) = watch::channel(None);
+        let (over, events) = (failed.child_token(), connection.events_listener());
+        let end = (failed.clone(), Arc::clone(&cause));
+        tokio::spawn(async move {
+            let why = watch_over(events, &blocking, on_blocked).await;
+            let (failed, cause) = end;
+            cause.get_or_init(|| why);
+            failed.cancel();
+        });
+        Broker { connection: Arc::new(connection), failed, cause, over, blocked }
+    }
+
+    /// Comes when the connection has failed, with the reason.
+    pub async fn failed(&self) -> BrokerError {
         self.failed.cancelled().await;
+        BrokerError::Lost(self.cause.get().cloned().unwrap_or_default())
+    }
+
+    /// The connection itself, as long as it is there.
+    pub(super) fn connection(&self) -> Weak<Connection> {
+        Arc::downgrade(&self.connection)
+    }
+
+    /// Why the broker takes no messages, while it does not.
+    pub(super) fn blocked(&self) -> watch::Receiver<Option<String>> {
+        self.blocked.clone()
     }
 
     /// Comes when the connection has failed, or when nobody needs it any more.
@@ -112,10 +138,18 @@ impl Broker {
         self.connection.create_channel().await.map_err(lost)
     }
 
-    /// Closes the connection; what is not settled goes back to its queue.
+    /// Closes the connection, if it can still be closed; what is not settled goes back to its queue.
     pub async fn close(self) {
-        if let Err(error) = self.connection.close(200, "stopped".into()).await {
-            tracing::debug!(error = cause(&error), "the connection could not be closed cleanly");
+        let closing = self.connection.close(200, "stopped".into());
+        match tokio::time::timeout(CLOSE_TIMEOUT, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(
+                    error = cause(&error),
+                    "the connection could not be closed cleanly"
+                );
+            }
+            Err(_) => tracing::debug!("the connection could not be closed cleanly"),
         }
     }
 }
@@ -126,26 +160,35 @@ impl Drop for Broker {
     }
 }
 
-/// Watches for what happens to the connection as a whole: that it fails, which a paused lane would
-/// not notice, and that the broker stops taking messages because it is short of memory or disk.
-async fn watch(
+/// Watches for what happens to the connection as a whole until it has failed, and says why it has: a
+/// paused lane would not notice. A channel that the broker closes is told here too; whoever uses it
+/// notices, and the connection goes on.
+async fn watch_over(
     mut events: impl Stream<Item = Event> + Unpin,
-    failed: CancellationToken,
-    readiness: Arc<Readiness>,
-) {
+    blocking: &watch::Sender<Option<String>>,
+    on_blocked: impl Fn(Option<&str>),
+) -> String {
+    let tell = |reason: Option<String>| {
+        on_blocked(reason.as_deref());
+        blocking.send_replace(reason);
+    };
+    let mut why = "the connection ended".to_owned();
     while let Some(event) = events.next().await {
         if let Event::ConnectionBlocked(reason) = event {
             tracing::warn!(reason, "the broker takes no messages for now");
-            readiness.blocked(Some(&reason));
+            tell(Some(reason));
         } else if matches!(event, Event::ConnectionUnblocked) {
             tracing::info!("the broker takes messages again");
-            readiness.blocked(None);
-        } else if matches!(event, Event::Error(_)) {
+            tell(None);
+        } else if let Event::Error(error) = event
+            && !error.is_amqp_soft_error()
+        {
+            why = cause(&error);
             break;
         }
     }
-    readiness.blocked(None);
-    failed.cancel();
+    tell(None);
+    why
 }
 
 /// What an operation on a connection or channel died of.
@@ -169,8 +212,17 @@ pub(super) fn cause(error: &lapin::Error) -> String {
     text
 }
 
-fn uri(settings: &Amqp) -> AMQPUri {
-    let Address { tls, host, port, vhost, username, password } = &settings.address;
+/// A connection to `node`. lapin's own recovery stays off: with it, a broker that stays away leaves
+/// streams pending for ever without an error.
+async fn open(settings: &Amqp, node: &Node) -> Result<Connection, lapin::Error> {
+    let properties = ConnectionProperties::default().with_connection_name("mimecast-eventd".into());
+    let tls = tls(settings);
+    let sieved = async move |uri: AMQPUri, _| Ok(stream::connect(&uri, &tls).await?);
+    Connection::connector(uri(settings, node), stream::runtime(), sieved, properties).await
+}
+
+fn uri(settings: &Amqp, node: &Node) -> AMQPUri {
+    let Address { tls, vhost, username, password, .. } = &settings.address;
     let heartbeat = u16::try_from(settings.heartbeat.as_secs()).unwrap_or(u16::MAX);
     let mechanism = match settings.client_certificate {
         Some(_) => SASLMechanism::External,
@@ -183,12 +235,13 @@ fn uri(settings: &Amqp) -> AMQPUri {
                 username: username.clone(),
                 password: password.reveal().to_owned(),
             },
-            host: host.clone(),
-            port: *port,
+            host: node.host.clone(),
+            port: node.port,
         },
         vhost: vhost.clone(),
         query: AMQPQueryString {
             heartbeat: Some(heartbeat),
+            frame_max: Some(FRAME_MAX),
             auth_mechanism: Some(mechanism),
             ..AMQPQueryString::default()
         },

@@ -2,7 +2,6 @@
 
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
-use crate::settings::LaneSettings;
 use futures_util::StreamExt;
 use lapin::Channel;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
@@ -19,19 +18,37 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Starts consuming. Prefetch comes first, so that the broker never hands out more: it is the
-    /// limit of memory and of concurrency at once.
+    /// Starts consuming from `queue`, one message at a time: whatever a message does to its session,
+    /// it does it to itself alone as long as there is no other.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
-    pub async fn open(broker: &Broker, lane: &LaneSettings) -> Result<Consumer, BrokerError> {
+    pub async fn open(broker: &Broker, queue: &str) -> Result<Consumer, BrokerError> {
         let channel = broker.channel().await?;
-        let qos = BasicQosOptions::default();
-        channel.basic_qos(lane.prefetch, qos).await.map_err(lost)?;
-        let mut consumer = Consumer { channel, deliveries: None, queue: lane.queue.clone() };
+        let mut consumer = Consumer { channel, deliveries: None, queue: queue.to_owned() };
+        consumer.ask_for(1).await?;
         consumer.consume().await?;
         Ok(consumer)
+    }
+
+    /// From now on `prefetch` messages at a time, and gives what the broker had handed out by then.
+    /// A prefetch holds for the consumers that come after it, so that it takes another one (RabbitMQ,
+    /// "Consumer Prefetch").
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Lost`].
+    pub async fn widen(&mut self, prefetch: u16) -> Result<Vec<Delivery>, BrokerError> {
+        let rest = self.cancel().await?;
+        self.ask_for(prefetch).await?;
+        self.consume().await?;
+        Ok(rest)
+    }
+
+    /// Prefetch is the limit of memory and of concurrency at once: the broker never hands out more.
+    async fn ask_for(&self, prefetch: u16) -> Result<(), BrokerError> {
+        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost)
     }
 
     /// Consumes, at first or again.
@@ -55,7 +72,7 @@ impl Consumer {
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
         let Some(deliveries) = &mut self.deliveries else { return std::future::pending().await };
         match deliveries.next().await {
-            Some(Ok(delivery)) => Ok(delivery.into()),
+            Some(Ok(delivery)) => Ok(Delivery::read(delivery, &self.queue)),
             Some(Err(error)) => Err(lost(error)),
             None => Err(BrokerError::Cancelled(self.queue.clone())),
         }
@@ -72,7 +89,7 @@ impl Consumer {
         self.channel.basic_cancel(tag, options).await.map_err(lost)?;
         let mut rest = Vec::new();
         while let Some(delivery) = deliveries.next().await {
-            rest.push(delivery.map_err(lost)?.into());
+            rest.push(Delivery::read(delivery.map_err(lost)?, &self.queue));
         }
         Ok(rest)
     }
@@ -85,6 +102,7 @@ impl Consumer {
     pub async fn get(&self) -> Result<Option<Delivery>, BrokerError> {
         let getting =
             self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
-        Ok(getting.await.map_err(lost)?.map(|got| got.delivery.into()))
+        let got = getting.await.map_err(lost)?;
+        Ok(got.map(|got| Delivery::read(got.delivery, &self.queue)))
     }
 }

@@ -5,10 +5,6 @@ use crate::verdict::{Fault, History, Reason};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-/// Room for the headers that a message came with, in bytes. All headers must fit into one frame,
-/// which is 128 KiB unless the broker says otherwise.
-const FOREIGN_HEADERS: usize = 64 * 1024;
-
 /// The properties of the dead letter: those of the original, and headers that say why it is there.
 /// Where it stood on the delay ladder is not among them: whoever sends it in again starts anew.
 pub(super) fn dead_letter(
@@ -37,7 +33,7 @@ pub(super) fn waiting(
 ) -> BasicProperties {
     let mut headers = common_headers(delivery, fault, history);
     headers.insert("x-eventd-rung".into(), AMQPValue::LongLongInt(climbed.into()));
-    insert(&mut headers, "x-eventd-done", &history.done.join(" "));
+    insert(&mut headers, "x-eventd-done", &history.done.text());
     lasting(&delivery.properties).with_headers(headers)
 }
 
@@ -48,6 +44,9 @@ fn common_headers(delivery: &Delivery, fault: &Fault, history: &History) -> Fiel
     insert(&mut headers, "x-eventd-detail", &fault.detail);
     insert(&mut headers, "x-eventd-exchange", &delivery.envelope.exchange);
     insert(&mut headers, "x-eventd-routing-key", &delivery.envelope.routing_key);
+    if let Some(altered) = &history.altered {
+        insert(&mut headers, "x-eventd-altered", altered);
+    }
     if let Some(at) = history.first_failed_at {
         insert(&mut headers, "x-eventd-first-failed-at", &at.to_rfc3339());
     }
@@ -83,19 +82,20 @@ fn lasting(original: &BasicProperties) -> BasicProperties {
     if let Some(timestamp) = original.timestamp() {
         copy = copy.with_timestamp(*timestamp);
     }
+    if let Some(priority) = original.priority() {
+        copy = copy.with_priority(*priority);
+    }
     copy
 }
 
 /// The headers that the message came with, without ours of an earlier copy and without those that
 /// mean something to the broker: a copy that carried `x-death` would be taken for a cycle, and one
-/// with `CC` would be routed elsewhere too. What does not fit is left out.
+/// with `CC` would be routed elsewhere too. The sieve has left so few of them, in bytes, that they
+/// fit into one frame with ours.
 fn foreign_headers(headers: Option<&FieldTable>) -> FieldTable {
     let mut kept = FieldTable::default();
-    let mut room = FOREIGN_HEADERS;
     for (name, value) in headers.into_iter().flat_map(FieldTable::inner) {
-        let size = name.as_str().len() + format!("{value:?}").len();
-        if !is_left_out(name) && size <= room {
-            room -= size;
+        if !is_left_out(name) {
             kept.insert(name.clone(), value.clone());
         }
     }

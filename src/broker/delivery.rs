@@ -1,7 +1,8 @@
 //! One delivery, and the envelope that the rest of the daemon sees of it.
 
+use super::sieve;
 use crate::event::Envelope;
-use crate::verdict::History;
+use crate::verdict::{Done, History};
 use chrono::DateTime;
 use lapin::message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
@@ -16,42 +17,54 @@ pub struct Delivery {
     pub history: History,
     /// How often it was delivered before (header `x-delivery-count` of a quorum queue).
     pub deliveries: u32,
-    pub(crate) properties: BasicProperties,
-    pub(crate) acker: Acker,
+    /// Whether it may have been delivered before, as the broker says.
+    pub redelivered: bool,
+    pub(super) tag: u64,
+    pub(super) properties: BasicProperties,
+    pub(super) acker: Acker,
 }
 
-impl From<message::Delivery> for Delivery {
-    fn from(delivery: message::Delivery) -> Delivery {
-        let message::Delivery { exchange, routing_key, properties, data, acker, .. } = delivery;
+impl Delivery {
+    /// Reads what was delivered from `queue`. What the headers of a copy of ours say is believed if it
+    /// came the way of our copies, through the default exchange to the queue; from elsewhere anybody
+    /// could have written them.
+    pub(super) fn read(delivery: message::Delivery, queue: &str) -> Delivery {
+        let message::Delivery { delivery_tag: tag, exchange, routing_key, redelivered, .. } =
+            delivery;
+        let (properties, data, acker) = (delivery.properties, delivery.data, delivery.acker);
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
+        let is_copy = exchange.as_str().is_empty() && routing_key.as_str() == queue;
+        let ours = if is_copy { headers } else { &empty };
         let envelope = Envelope {
             body: data,
+            passed_over: number(headers, sieve::BODY_SIZE),
             content_type: plain(properties.content_type()),
             message_type: plain(properties.kind()),
             message_id: plain(properties.message_id()),
             // A copy of ours comes from a delay queue, and says in headers where it was published.
-            exchange: text(headers, "x-eventd-exchange").unwrap_or(exchange.to_string()),
-            routing_key: text(headers, "x-eventd-routing-key").unwrap_or(routing_key.to_string()),
+            exchange: short(ours, "x-eventd-exchange").unwrap_or(exchange.to_string()),
+            routing_key: short(ours, "x-eventd-routing-key").unwrap_or(routing_key.to_string()),
         };
-        let history = history(headers);
-        let deliveries = number(headers, "x-delivery-count");
-        Delivery { envelope, history, deliveries, properties, acker }
+        let mut history = history(ours);
+        history.altered = text(headers, sieve::ALTERED).or(history.altered);
+        let deliveries = number(headers, "x-delivery-count").unwrap_or_default();
+        Delivery { envelope, history, deliveries, redelivered, tag, properties, acker }
     }
 }
 
 /// What the headers of a copy of ours say; what is missing or makes no sense counts as nothing.
 fn history(headers: &FieldTable) -> History {
     let first_failed_at = text(headers, "x-eventd-first-failed-at");
-    let done = text(headers, "x-eventd-done").unwrap_or_default();
     History {
-        attempts: number(headers, "x-eventd-attempts"),
+        attempts: number(headers, "x-eventd-attempts").unwrap_or_default(),
         first_failed_at: first_failed_at
             .and_then(|at| DateTime::parse_from_rfc3339(&at).ok())
             .map(|at| at.to_utc()),
         request_id: None,
-        climbed: number(headers, "x-eventd-rung"),
-        done: done.split_whitespace().map(str::to_owned).collect(),
+        climbed: number(headers, "x-eventd-rung").unwrap_or_default(),
+        done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
+        altered: text(headers, "x-eventd-altered"),
     }
 }
 
@@ -64,14 +77,19 @@ fn text(headers: &FieldTable, name: &str) -> Option<String> {
     if let AMQPValue::LongString(text) = value { Some(text.to_string()) } else { None }
 }
 
-fn number(headers: &FieldTable, name: &str) -> u32 {
+/// A text that fits where AMQP has short ones.
+fn short(headers: &FieldTable, name: &str) -> Option<String> {
+    text(headers, name).filter(|text| ShortString::try_new(text.as_str()).is_ok())
+}
+
+/// A number that is there and fits. RabbitMQ leaves `x-delivery-count` out at the first delivery.
+fn number<T: TryFrom<i64>>(headers: &FieldTable, name: &str) -> Option<T> {
     let number = match headers.inner().get(name) {
         Some(AMQPValue::LongLongInt(number)) => Some(*number),
         Some(AMQPValue::LongInt(number)) => Some(i64::from(*number)),
         Some(AMQPValue::LongUInt(number)) => Some(i64::from(*number)),
         Some(AMQPValue::ShortInt(number)) => Some(i64::from(*number)),
-        // RabbitMQ leaves `x-delivery-count` out at the first delivery.
         Some(_) | None => None,
     };
-    number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+    number.and_then(|number| T::try_from(number).ok())
 }

@@ -1,7 +1,7 @@
 //! The broker's edge: the only room that names `lapin`.
 //!
 //! In come the settings and, for each message, one disposition. Out come deliveries. [`Broker`] is one
-//! connection, [`topology`] declares or checks what there has to be, a [`Consumer`] hands out
+//! connection, a [`sieve`] makes harmless what strangers sent before the client reads it, [`topology`] declares or checks what there has to be, a [`Consumer`] hands out
 //! deliveries, a [`Publisher`] sends copies and knows whether they are safe, and a [`Settler`] tells
 //! the broker what becomes of a message: nothing else does. It decides nothing about messages.
 
@@ -9,8 +9,11 @@ mod connection;
 mod consumer;
 mod copy;
 mod delivery;
+mod permissions;
 mod publisher;
 mod settler;
+pub mod sieve;
+mod stream;
 pub mod topology;
 
 pub use connection::{Broker, BrokerError};

@@ -1,65 +1,117 @@
 //! Publishes copies so that they are either safe in a queue or known not to be.
 
-use super::connection::{Broker, BrokerError, lost};
+use super::connection::{Broker, BrokerError, cause, lost};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::types::ShortString;
+use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
+use std::sync::Weak;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 /// A broker that has not confirmed by now is short of memory or disk, or not there.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The session's channel for publishing. It is not one that is consumed on: a refused copy must not
-/// take a consumer down. One copy at a time, so that a returned one can only be the one waited for.
+/// The session's way to publish, on channels of its own: a refused copy must not take a consumer down.
+/// One copy at a time, so that a returned one can only be the one waited for.
 #[derive(Debug)]
 pub struct Publisher {
-    channel: Mutex<Channel>,
+    connection: Weak<Connection>,
+    outgoing: Mutex<Outgoing>,
+    blocked: watch::Receiver<Option<String>>,
     over: CancellationToken,
 }
 
+/// A copy of one message for one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copy<'a> {
+    /// The delivery tag of the original; copies of nothing have none.
+    pub of: Option<u64>,
+    /// The exchange that it is for.
+    pub exchange: &'a str,
+    /// Its routing key.
+    pub routing_key: &'a str,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+#[derive(Debug, Default)]
+struct Outgoing {
+    /// `None` when the broker has closed it.
+    channel: Option<Channel>,
+    /// Copies whose confirms did not come in time. Each keeps its channel, so that its confirm is never
+    /// taken for another one's, and is waited for once more before the copy is sent again.
+    late: Vec<(Sent, Channel, PublisherConfirm)>,
+}
+
+/// What tells a copy from others.
+#[derive(Debug, PartialEq, Eq)]
+struct Sent {
+    of: Option<u64>,
+    exchange: ShortString,
+    routing_key: ShortString,
+}
+
 impl Publisher {
-    /// Opens the channel and asks for confirms.
+    /// Opens a channel and asks for confirms.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
     pub async fn open(broker: &Broker) -> Result<Publisher, BrokerError> {
-        let channel = broker.channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
-        Ok(Publisher { channel: Mutex::new(channel), over: broker.over() })
+        let (connection, over, blocked) = (broker.connection(), broker.over(), broker.blocked());
+        let outgoing = Mutex::default();
+        let publisher = Publisher { connection, outgoing, blocked, over };
+        publisher.outgoing.lock().await.channel = Some(publisher.channel().await?);
+        Ok(publisher)
     }
 
     /// Publishes with `mandatory` and waits for the confirm: after `Ok` the copy is in a queue.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotTaken`] when the broker says so or says nothing in time, and
-    /// [`BrokerError::Lost`] with the channel, which a missing exchange costs.
+    /// [`BrokerError::NotTaken`] when the broker says so, or says nothing in time, or does not permit
+    /// it; and [`BrokerError::Lost`] with the connection.
     pub async fn publish(
         &self,
-        exchange: &str,
-        routing_key: &str,
-        body: &[u8],
+        copy: Copy<'_>,
         properties: BasicProperties,
     ) -> Result<(), BrokerError> {
-        let channel = self.channel.lock().await;
-        let mandatory = BasicPublishOptions { mandatory: true, immediate: false };
-        let publishing = async {
-            let confirm = channel
-                .basic_publish(exchange.into(), routing_key.into(), mandatory, body, properties)
-                .await?;
-            confirm.await
-        };
         let not_taken =
-            |cause: String| BrokerError::NotTaken { exchange: exchange.to_owned(), cause };
-        match tokio::time::timeout(CONFIRM_TIMEOUT, publishing).await {
-            Ok(Ok(Confirmation::Ack(None))) => Ok(()),
-            Ok(Ok(Confirmation::Ack(Some(_)))) => Err(not_taken("no queue is bound for it".into())),
-            Ok(Ok(Confirmation::Nack(_))) => Err(not_taken("a queue refused it".into())),
-            Ok(Ok(Confirmation::NotRequested)) => Err(not_taken("confirms are off".into())),
-            Ok(Err(error)) => Err(lost(error)),
-            Err(_) => Err(not_taken("no confirm in time".into())),
+            |cause: String| BrokerError::NotTaken { exchange: copy.exchange.to_owned(), cause };
+        let sent = Sent::of(&copy).ok_or_else(|| {
+            not_taken("a name is longer than the 255 bytes that AMQP allows".into())
+        })?;
+        if let Some(reason) = &*self.blocked.borrow() {
+            return Err(not_taken(format!("the broker takes no messages: {reason}")));
+        }
+        let mut outgoing = self.outgoing.lock().await;
+        let (channel, mut confirm) = match outgoing.take_late(&sent) {
+            Some((channel, confirm)) => (channel, confirm),
+            None => {
+                let channel = match outgoing.channel.take().filter(|it| it.status().connected()) {
+                    Some(channel) => channel,
+                    None => self.channel().await?,
+                };
+                let sending = sent.send(&channel, copy.body, properties).await;
+                let confirm = sending.map_err(|error| self.refused(&error, not_taken))?;
+                (channel, confirm)
+            }
+        };
+        let confirmation = match tokio::time::timeout(CONFIRM_TIMEOUT, &mut confirm).await {
+            Ok(Ok(confirmation)) => confirmation,
+            Ok(Err(error)) => return Err(self.refused(&error, not_taken)),
+            Err(_) => {
+                outgoing.late.push((sent, channel, confirm));
+                return Err(not_taken("no confirm in time".into()));
+            }
+        };
+        outgoing.channel.get_or_insert(channel);
+        match confirmation {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(not_taken("no queue is bound for it".into())),
+            Confirmation::Nack(_) => Err(not_taken("a queue refused it".into())),
+            Confirmation::NotRequested => Err(not_taken("confirms are off".into())),
         }
     }
 
@@ -67,5 +119,59 @@ impl Publisher {
     /// pending for ever that was on its way to the connection when that failed.
     pub(super) async fn until_over<T>(&self, something: impl Future<Output = T>) -> Option<T> {
         self.over.run_until_cancelled(something).await
+    }
+
+    async fn channel(&self) -> Result<Channel, BrokerError> {
+        let gone = || BrokerError::Lost("the connection is closed".into());
+        let connection = self.connection.upgrade().ok_or_else(gone)?;
+        let channel = connection.create_channel().await.map_err(lost)?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
+        Ok(channel)
+    }
+
+    /// A channel that the broker closes over a copy, because we may not write to the exchange, costs
+    /// that copy and nothing else. An exchange that is not there any more is for the next session to
+    /// declare, or to wait for.
+    fn refused(
+        &self,
+        error: &lapin::Error,
+        not_taken: impl Fn(String) -> BrokerError,
+    ) -> BrokerError {
+        let cause = cause(error);
+        let lives = |connection: &Connection| connection.status().connected();
+        match self.connection.upgrade() {
+            Some(connection) if lives(&connection) && !cause.starts_with("NOT_FOUND") => {
+                not_taken(cause)
+            }
+            Some(_) | None => BrokerError::Lost(cause),
+        }
+    }
+}
+
+impl Outgoing {
+    /// The copy that was sent before and is not confirmed yet, if this is one.
+    fn take_late(&mut self, sent: &Sent) -> Option<(Channel, PublisherConfirm)> {
+        let place = self.late.iter().position(|(late, ..)| late == sent)?;
+        let (_, channel, confirm) = self.late.swap_remove(place);
+        Some((channel, confirm))
+    }
+}
+
+impl Sent {
+    fn of(copy: &Copy<'_>) -> Option<Sent> {
+        let exchange = ShortString::try_new(copy.exchange).ok()?;
+        let routing_key = ShortString::try_new(copy.routing_key).ok()?;
+        Some(Sent { of: copy.of, exchange, routing_key })
+    }
+
+    async fn send(
+        &self,
+        channel: &Channel,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<PublisherConfirm, lapin::Error> {
+        let mandatory = BasicPublishOptions { mandatory: true, immediate: false };
+        let (exchange, routing_key) = (self.exchange.clone(), self.routing_key.clone());
+        channel.basic_publish(exchange, routing_key, mandatory, body, properties).await
     }
 }

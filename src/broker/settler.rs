@@ -3,11 +3,10 @@
 use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
-use super::publisher::Publisher;
+use super::publisher::{Copy, Publisher};
 use crate::verdict::{Disposition, History};
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
-use std::sync::Arc;
 
 /// Settles the messages of one lane's queue.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub struct Settler {
     /// Where dead letters go.
     pub dead_letter_exchange: String,
     /// Who sends copies.
-    pub publisher: Arc<Publisher>,
+    pub publisher: Publisher,
 }
 
 impl Settler {
@@ -35,7 +34,10 @@ impl Settler {
         history: &History,
     ) -> Result<(), BrokerError> {
         let copy = match disposition {
-            Disposition::Ack | Disposition::Requeue(_) | Disposition::Return => None,
+            Disposition::Ack
+            | Disposition::PassOver(_)
+            | Disposition::Requeue(_)
+            | Disposition::Return => None,
             // The default exchange, whose routing keys are queues.
             Disposition::Retry(rung, fault) => {
                 let properties = copy::waiting(delivery, rung.number, fault, history);
@@ -52,8 +54,9 @@ impl Settler {
             }
         };
         if let Some((exchange, routing_key, properties)) = copy {
-            let body = &delivery.envelope.body;
-            self.publisher.publish(exchange, &routing_key, body, properties).await?;
+            let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
+            let copy = Copy { of, exchange, routing_key: &routing_key, body };
+            self.publisher.publish(copy, properties).await?;
         }
         let answered = answer(&delivery.acker, disposition);
         match self.publisher.until_over(answered).await {
@@ -71,6 +74,7 @@ async fn answer(acker: &Acker, disposition: &Disposition) -> Result<bool, lapin:
         | Disposition::Retry(..)
         | Disposition::DeadLetter(..)
         | Disposition::Park(_) => acker.ack(BasicAckOptions::default()).await,
+        Disposition::PassOver(_) => acker.reject(BasicRejectOptions { requeue: false }).await,
         // A reject, not a nack: since RabbitMQ 4.3 only a reject counts towards the delivery limit.
         Disposition::Requeue(_) => acker.reject(BasicRejectOptions { requeue: true }).await,
         Disposition::Return => {

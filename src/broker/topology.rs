@@ -1,30 +1,43 @@
 //! Queues and exchanges: declared or checked at the start of every session.
 
 use super::connection::{Broker, BrokerError, cause, lost};
-use super::publisher::Publisher;
+use super::permissions;
+use super::publisher::{Copy, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, Topology};
 use crate::verdict::Rung;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ExchangeKind};
 
-/// Makes sure that everything the lanes need is there.
+/// How the broker's refusals for want of a permission begin.
+pub(super) const REFUSED: &str = "ACCESS_REFUSED";
+
+/// Makes sure that everything a lane needs is there, and names what the user may not do.
 ///
 /// # Errors
 ///
 /// [`BrokerError::Topology`] that names each thing that is missing or different, and what to do.
-pub async fn prepare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
-    match settings.amqp.topology {
-        Topology::Declare => declare(broker, settings).await,
-        Topology::Verify => {
-            let problems = verify(broker, settings).await?;
-            if problems.is_empty() {
-                return Ok(());
-            }
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Err(BrokerError::Topology(problems.join("; ")))
+pub async fn prepare(
+    broker: &Broker,
+    settings: &Settings,
+    lane: &LaneSettings,
+) -> Result<(), BrokerError> {
+    let problems = match settings.amqp.topology {
+        Topology::Declare => {
+            declare(broker, settings, lane).await?;
+            permissions::missing_for_copies(broker, &settings.amqp).await?
         }
+        Topology::Verify => verify(broker, settings, lane).await?,
+    };
+    let (grave, others): (Vec<_>, Vec<_>) = problems.iter().partition(|it| it.is_grave());
+    for problem in others {
+        tracing::warn!(event = lane.event_type.name(), %problem, "trouble ahead");
     }
+    if grave.is_empty() {
+        return Ok(());
+    }
+    let grave: Vec<String> = grave.iter().map(ToString::to_string).collect();
+    Err(BrokerError::Topology(grave.join("; ")))
 }
 
 /// Something that is not as it should be.
@@ -39,10 +52,30 @@ pub enum Problem {
     /// Dead letters would reach nobody.
     #[error("{0}")]
     NoRoute(String),
+    /// The user may not do what the daemon will have to.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The user may not see whether it is as it should be.
+    #[error("{0}")]
+    Unknown(String),
 }
 
-async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError> {
-    let Settings { amqp, lanes, ladder, .. } = settings;
+impl Problem {
+    /// Whether a daemon had better not consume.
+    pub fn is_grave(&self) -> bool {
+        match self {
+            Problem::Missing(_) | Problem::Differs(_) | Problem::NoRoute(_) => true,
+            Problem::Forbidden(_) | Problem::Unknown(_) => false,
+        }
+    }
+}
+
+async fn declare(
+    broker: &Broker,
+    settings: &Settings,
+    lane: &LaneSettings,
+) -> Result<(), BrokerError> {
+    let Settings { amqp, ladder, .. } = settings;
     let channel = broker.channel().await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
@@ -50,12 +83,10 @@ async fn declare(broker: &Broker, settings: &Settings) -> Result<(), BrokerError
     }
     queue(&channel, &amqp.dead_letter_queue, dead_letter_arguments()).await?;
     bind(&channel, &amqp.dead_letter_queue, &amqp.dead_letter_exchange, "#").await?;
-    for lane in lanes {
-        queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
-        bind(&channel, &lane.queue, &amqp.exchange, lane.event_type.name()).await?;
-        for rung in ladder.rungs() {
-            queue(&channel, &rung.queue(&lane.queue), rung_arguments(rung, lane)).await?;
-        }
+    queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
+    bind(&channel, &lane.queue, &amqp.exchange, lane.event_type.name()).await?;
+    for rung in ladder.rungs() {
+        queue(&channel, &rung.queue(&lane.queue), rung_arguments(rung, lane)).await?;
     }
     Ok(())
 }
@@ -91,31 +122,37 @@ fn rung_arguments(rung: Rung, lane: &LaneSettings) -> FieldTable {
     ])
 }
 
-/// Checks everything and creates nothing. A failed check costs its channel, so each has its own.
+/// Checks everything that a lane needs and creates nothing. A failed check costs its channel, so each
+/// has its own.
 ///
 /// # Errors
 ///
 /// When the broker is lost on the way.
-pub async fn verify(broker: &Broker, settings: &Settings) -> Result<Vec<Problem>, BrokerError> {
-    let Settings { amqp, lanes, ladder, .. } = settings;
+pub async fn verify(
+    broker: &Broker,
+    settings: &Settings,
+    lane: &LaneSettings,
+) -> Result<Vec<Problem>, BrokerError> {
+    let Settings { amqp, ladder, .. } = settings;
     let mut problems = Vec::new();
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
         let channel = broker.channel().await?;
-        problems.extend(exchange_declare(&channel, exchange, passive).await.err().map(missing));
+        let there = exchange_declare(&channel, exchange, passive).await;
+        problems.extend(there.err().map(|error| absent(exchange, &error)));
     }
     let mut queues = vec![(amqp.dead_letter_queue.clone(), dead_letter_arguments())];
-    for lane in lanes {
-        queues.push((lane.queue.clone(), lane_arguments(lane, amqp)));
-        for rung in ladder.rungs() {
-            queues.push((rung.queue(&lane.queue), rung_arguments(rung, lane)));
-        }
+    queues.push((lane.queue.clone(), lane_arguments(lane, amqp)));
+    for rung in ladder.rungs() {
+        queues.push((rung.queue(&lane.queue), rung_arguments(rung, lane)));
     }
     for (name, arguments) in queues {
         problems.extend(verify_queue(broker, &name, arguments).await?);
     }
+    problems.extend(permissions::missing_for_copies(broker, amqp).await?);
+    problems.extend(permissions::missing_to_consume(broker, &lane.queue).await?);
     if problems.is_empty() {
-        problems.extend(verify_dead_letter_route(broker, settings).await?);
+        problems.extend(verify_dead_letter_route(broker, amqp, lane).await?);
     }
     Ok(problems)
 }
@@ -130,12 +167,13 @@ async fn verify_queue(
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
-        return Ok(Some(missing(error)));
+        return Ok(Some(absent(name, &error)));
     }
     match queue(&channel, name, arguments).await {
         Ok(()) => Ok(None),
-        Err(BrokerError::Topology(problem)) if problem.starts_with("ACCESS_REFUSED") => {
-            tracing::warn!(queue = name, "its arguments cannot be checked: {problem}");
+        Err(BrokerError::Topology(problem)) if problem.starts_with(REFUSED) => {
+            // Usual: the chart recommends a user that may not configure.
+            tracing::debug!(queue = name, problem, "its arguments cannot be checked");
             Ok(None)
         }
         Err(BrokerError::Topology(problem)) => Ok(Some(Problem::Differs(problem))),
@@ -143,13 +181,13 @@ async fn verify_queue(
     }
 }
 
-/// Whether dead letters of every lane would reach a queue. Only a message can tell: one that expires
-/// at once, and only while the dead-letter queue is empty and unwatched, so that nobody meets it.
+/// Whether dead letters of a lane would reach a queue. Only a message can tell: one that expires at
+/// once, and only while the dead-letter queue is empty and unwatched, so that nobody meets it.
 async fn verify_dead_letter_route(
     broker: &Broker,
-    settings: &Settings,
+    amqp: &Amqp,
+    lane: &LaneSettings,
 ) -> Result<Option<Problem>, BrokerError> {
-    let Settings { amqp, lanes, .. } = settings;
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let name = amqp.dead_letter_queue.as_str().into();
@@ -157,20 +195,17 @@ async fn verify_dead_letter_route(
     if queue.message_count() > 0 || queue.consumer_count() > 0 {
         return Ok(None);
     }
-    let publisher = Publisher::open(broker).await?;
-    for lane in lanes {
-        let probe = BasicProperties::default().with_expiration("0".into());
-        let key = lane.event_type.name();
-        match publisher.publish(&amqp.dead_letter_exchange, key, b"", probe).await {
-            Ok(()) => {}
-            Err(BrokerError::NotTaken { exchange, cause }) => {
-                let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
-                return Ok(Some(Problem::NoRoute(problem)));
-            }
-            Err(error) => return Err(error),
+    let (exchange, key) = (amqp.dead_letter_exchange.as_str(), lane.event_type.name());
+    let probe = BasicProperties::default().with_expiration("0".into());
+    let copy = Copy { of: None, exchange, routing_key: key, body: b"" };
+    match Publisher::open(broker).await?.publish(copy, probe).await {
+        Ok(()) => Ok(None),
+        Err(BrokerError::NotTaken { cause, .. }) => {
+            let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
+            Ok(Some(Problem::NoRoute(problem)))
         }
+        Err(error) => Err(error),
     }
-    Ok(None)
 }
 
 async fn exchange_declare(
@@ -207,19 +242,28 @@ async fn bind(
         .map_err(differs)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map")]
-fn missing(error: lapin::Error) -> Problem {
-    Problem::Missing(cause(&error))
+/// What a passive declaration that was refused says. RabbitMQ 4.3 refuses it for a name on which one
+/// has no permission at all, be it there or not.
+fn absent(name: &str, error: &lapin::Error) -> Problem {
+    let cause = cause(error);
+    if cause.starts_with(REFUSED) {
+        let grant = "grant the user a permission on it, and it can be checked";
+        return Problem::Unknown(format!("whether {name} is there: {cause}; {grant}"));
+    }
+    Problem::Missing(cause)
 }
 
-/// The broker's own message names the argument and both values.
+/// The broker's own message names the argument and both values, or the permission.
 #[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
 fn differs(error: lapin::Error) -> BrokerError {
-    BrokerError::Topology(format!(
-        "{}; arguments of what exists cannot change: set the daemon to what is there, \
-         or move the messages, delete it and let the daemon declare it again",
-        cause(&error)
-    ))
+    let cause = cause(&error);
+    let what_to_do = if cause.starts_with(REFUSED) {
+        "grant it, or set amqp.topology to verify and create everything in another way"
+    } else {
+        "arguments of what exists cannot change: set the daemon to what is there, \
+         or move the messages, delete it and let the daemon declare it again"
+    };
+    BrokerError::Topology(format!("{cause}; {what_to_do}"))
 }
 
 fn arguments<const N: usize>(pairs: [(&str, AMQPValue); N]) -> FieldTable {

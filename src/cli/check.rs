@@ -1,11 +1,11 @@
 //! Checks what a daemon with these settings would meet, and changes nothing.
 
+use crate::broker::Broker;
 use crate::broker::topology::{self, Problem};
-use crate::broker::{Broker, BrokerError};
 use crate::command::{Command, Operation};
 use crate::event::{EventType, Member};
 use crate::settings::{Settings, Topology};
-use crate::telemetry::{Metrics, Readiness};
+use crate::telemetry::Metrics;
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, History, Policy};
 use chrono::TimeDelta;
@@ -66,14 +66,13 @@ pub fn settings(settings: &Settings) -> Verdict {
 /// Connects to the broker and to the vendor, and says what it found.
 pub async fn connections(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verdict> {
     let metrics = Arc::new(Metrics::new(""));
-    let mut verdicts = broker(settings, &metrics).await;
+    let mut verdicts = broker(settings).await;
     verdicts.extend(vendor(settings, fresh, metrics).await);
     verdicts
 }
 
-async fn broker(settings: &Settings, metrics: &Arc<Metrics>) -> Vec<Verdict> {
-    let readiness = Arc::new(Readiness::new([], Arc::clone(metrics)));
-    let broker = match Broker::connect(&settings.amqp, &readiness).await {
+async fn broker(settings: &Settings) -> Vec<Verdict> {
+    let broker = match Broker::connect(&settings.amqp, |_| {}).await {
         Ok(broker) => broker,
         Err(error) => {
             let hint = "see amqp.url and what stands between";
@@ -81,18 +80,34 @@ async fn broker(settings: &Settings, metrics: &Arc<Metrics>) -> Vec<Verdict> {
         }
     };
     let mut verdicts = vec![Verdict::new(Gravity::Ok, "broker", "reachable, and it lets us in")];
-    match topology::verify(&broker, settings).await {
-        Ok(problems) if problems.is_empty() => {
-            let text = "queues, exchanges and dead-letter route are as they should be";
-            verdicts.push(Verdict::new(Gravity::Ok, "topology", text));
-        }
-        Ok(problems) => {
-            let topology = settings.amqp.topology;
-            verdicts.extend(problems.iter().map(|problem| on_topology(problem, topology)));
-        }
-        Err(error) => verdicts.push(on_broker_error(&error)),
-    }
+    verdicts.extend(lanes(&broker, settings).await);
     broker.close().await;
+    verdicts
+}
+
+async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    for lane in &settings.lanes {
+        match topology::verify(broker, settings, lane).await {
+            Ok(problems) => {
+                for problem in problems {
+                    let verdict = on_topology(&problem, settings.amqp.topology);
+                    // What the lanes share is wrong for each of them.
+                    if !verdicts.contains(&verdict) {
+                        verdicts.push(verdict);
+                    }
+                }
+            }
+            Err(error) => {
+                verdicts.push(Verdict::new(Gravity::Failure, "topology", error.to_string()));
+                return verdicts;
+            }
+        }
+    }
+    if verdicts.is_empty() {
+        let text = "queues, exchanges, permissions and dead-letter route are as they should be";
+        verdicts.push(Verdict::new(Gravity::Ok, "topology", text));
+    }
     verdicts
 }
 
@@ -102,15 +117,17 @@ fn on_topology(problem: &Problem, topology: Topology) -> Verdict {
             let text = format!("{what}; the daemon declares it when it starts");
             Verdict::new(Gravity::Warning, "topology", text)
         }
+        (Problem::Unknown(_), Topology::Declare | Topology::Verify) => {
+            Verdict::new(Gravity::Warning, "topology", problem.to_string())
+        }
+        (Problem::Forbidden(_), Topology::Declare | Topology::Verify) => {
+            Verdict::new(Gravity::Failure, "permissions", problem.to_string())
+        }
         (Problem::Missing(_), Topology::Verify)
         | (Problem::Differs(_) | Problem::NoRoute(_), Topology::Declare | Topology::Verify) => {
             Verdict::new(Gravity::Failure, "topology", problem.to_string())
         }
     }
-}
-
-fn on_broker_error(error: &BrokerError) -> Verdict {
-    Verdict::new(Gravity::Failure, "topology", error.to_string())
 }
 
 async fn vendor(settings: &Settings, fresh: fn() -> Stamp, metrics: Arc<Metrics>) -> Vec<Verdict> {

@@ -1,7 +1,6 @@
 //! The unsigned HTTP form of a command.
 
 use super::operation::Operation;
-use crate::secrecy::redact;
 
 /// The HTTP form of a command: a POST of `body` to `path`, not yet signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,11 +9,4 @@ pub struct Call {
     pub operation: Operation,
     /// Strict JSON with exactly one item in `data`, because a reply to several could be half a success.
     pub body: String,
-}
-
-impl Call {
-    /// Tells this call from every other, for the list of what is done already.
-    pub fn digest(&self) -> String {
-        redact::digest(&format!("{}{}", self.operation.path(), self.body))
-    }
 }

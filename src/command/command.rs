@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::operation::Operation;
 use crate::event::{Data, Event, EventError, Member};
+use crate::secrecy::redact;
 use serde_json::json;
 
 /// One thing that the vendor shall do. Carrying it out twice comes to the same.
@@ -51,6 +52,14 @@ impl Command {
         }
     }
 
+    /// Tells these commands, in this order, from all others: by what is sent for them.
+    pub fn digest(commands: &[Command]) -> String {
+        let calls = commands.iter().map(Command::call);
+        let lines: Vec<String> =
+            calls.map(|call| format!("{} {}\n", call.operation.path(), call.body)).collect();
+        redact::digest(&lines.concat())
+    }
+
     /// The vendor's operation that carries this out.
     pub fn operation(&self) -> Operation {
         match self {
@@ -78,7 +87,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn a_digest_tells_every_call_from_every_other_and_is_the_same_for_the_same() {
+    fn a_digest_tells_commands_from_others_and_is_the_same_for_the_same() {
         let leave = |group_id: &str, member: Member| Command::RemoveGroupMember {
             group_id: group_id.into(),
             member,
@@ -93,10 +102,11 @@ mod tests {
                 Command::DeleteManagedUrl { id: "one".into() },
             ]
         };
-        let digests = commands().map(|command| command.call().digest());
-        assert_eq!(digests, commands().map(|command| command.call().digest()));
+        let digests = commands().map(|command| Command::digest(&[command]));
+        assert_eq!(digests, commands().map(|command| Command::digest(&[command])));
         assert_eq!(BTreeSet::from_iter(&digests).len(), digests.len());
-        let same_body = |operation| Call { operation, body: "{}".into() }.digest();
-        assert_ne!(same_body(Operation::RemoveGroupMember), same_body(Operation::DeleteManagedUrl));
+        let (all, turned) = (commands(), commands().into_iter().rev().collect::<Vec<_>>());
+        assert_ne!(Command::digest(&all), Command::digest(&turned), "places would be others");
+        assert_ne!(Command::digest(&all), Command::digest(&all[..4]));
     }
 }

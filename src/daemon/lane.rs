@@ -4,10 +4,16 @@ use super::in_work::InWork;
 use super::message::Held;
 use super::pause::Pause;
 use super::worker::Worker;
-use crate::broker::{BrokerError, Consumer};
+use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::telemetry::LaneState;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// A message that has done its session nothing for this long, while it waited for the quota or in a
+/// pause, will not.
+const HARMLESS: Duration = Duration::from_secs(5);
 
 /// Works on what `consumer` delivers until `stop`, and then finishes what is in work. `ended`
 /// comes with `stop` or when the session is over.
@@ -17,63 +23,103 @@ use tokio_util::sync::CancellationToken;
 /// Whatever ended the session. What is still in work then goes on in the background: its
 /// settlement will be lost, and counted.
 pub(super) async fn run(
-    worker: Arc<Worker>,
-    mut consumer: Consumer,
-    stop: CancellationToken,
-    ended: CancellationToken,
+    worker: &Arc<Worker>,
+    consumer: &mut Consumer,
+    stop: &CancellationToken,
+    ended: &CancellationToken,
 ) -> Result<(), BrokerError> {
-    let mut in_work = InWork::default();
+    let mut lane = Lane { worker, consumer, in_work: InWork::default(), start: Start::Slow(None) };
     loop {
         worker.readiness.enter(worker.lane.event_type, LaneState::Consuming, "");
-        match consume(&worker, &mut consumer, &mut in_work, &ended).await? {
+        match lane.consume(ended).await? {
             Some(held) => {
-                let pause = Pause::begin(&worker, held);
-                pause.run(&mut consumer, &mut in_work, &ended).await?;
+                let pause = Pause::begin(worker, held);
+                pause.run(lane.consumer, &mut lane.in_work, ended).await?;
             }
-            None if stop.is_cancelled() => {
-                return finish(&worker, &mut consumer, &mut in_work).await;
-            }
+            None if stop.is_cancelled() => return lane.finish().await,
             None => return Err(BrokerError::Lost("the connection ended".into())),
         }
     }
 }
 
-/// Consumes until the lane has to pause for a message that is held, or until `ended`.
-async fn consume(
-    worker: &Arc<Worker>,
-    consumer: &mut Consumer,
-    in_work: &mut InWork,
-    ended: &CancellationToken,
-) -> Result<Option<Held>, BrokerError> {
-    loop {
-        tokio::select! {
-            biased;
-            () = ended.cancelled() => return Ok(None),
-            Some(carried) = in_work.next() => {
-                if let Some(held) = carried? {
-                    return Ok(Some(held));
+struct Lane<'a> {
+    worker: &'a Arc<Worker>,
+    consumer: &'a mut Consumer,
+    in_work: InWork,
+    start: Start,
+}
+
+/// How far the start of the session is. It takes one message at a time until one was settled that
+/// was new to the broker too: so a delivery that ends sessions, in whatever way, is charged alone, and
+/// the broker's delivery limit ends it.
+enum Start {
+    /// One at a time; since when a new one is in work, if one is.
+    Slow(Option<Instant>),
+    /// As many as the lane is allowed.
+    Full,
+}
+
+impl Lane<'_> {
+    /// Consumes until the lane has to pause for a message that is held, or until `ended`.
+    async fn consume(&mut self, ended: &CancellationToken) -> Result<Option<Held>, BrokerError> {
+        loop {
+            let harmless_at = match self.start {
+                Start::Slow(Some(since)) => Some(since + HARMLESS),
+                Start::Slow(None) | Start::Full => None,
+            };
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => return Ok(None),
+                Some(carried) = self.in_work.next() => {
+                    if let Some(held) = carried? {
+                        return Ok(Some(held));
+                    }
+                    if harmless_at.is_some() {
+                        self.widen(ended).await?;
+                    }
                 }
-            }
-            delivery = consumer.next() => {
-                in_work.begin(worker, worker.receive(delivery?), ended);
+                () = until(harmless_at) => self.widen(ended).await?,
+                delivery = self.consumer.next() => self.begin(delivery?, ended),
             }
         }
+    }
+
+    fn begin(&mut self, delivery: Delivery, ended: &CancellationToken) {
+        if matches!(self.start, Start::Slow(_)) {
+            self.start = Start::Slow((!delivery.redelivered).then(Instant::now));
+        }
+        self.in_work.begin(self.worker, self.worker.receive(delivery), ended);
+    }
+
+    /// The session has shown that it lives: from now on as many at a time as the lane is allowed.
+    async fn widen(&mut self, ended: &CancellationToken) -> Result<(), BrokerError> {
+        self.start = Start::Full;
+        if self.worker.lane.prefetch > 1 {
+            for delivery in self.consumer.widen(self.worker.lane.prefetch).await? {
+                self.begin(delivery, ended);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes no more messages, returns those that nobody began with, and waits for the others.
+    async fn finish(mut self) -> Result<(), BrokerError> {
+        for delivery in self.consumer.cancel().await? {
+            self.worker.give_back(&self.worker.receive(delivery)).await?;
+        }
+        while let Some(carried) = self.in_work.next().await {
+            if let Some(held) = carried? {
+                self.worker.give_back(&held.into_message()).await?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Takes no more messages, returns those that nobody began with, and waits for the others.
-async fn finish(
-    worker: &Worker,
-    consumer: &mut Consumer,
-    in_work: &mut InWork,
-) -> Result<(), BrokerError> {
-    for delivery in consumer.cancel().await? {
-        worker.give_back(&worker.receive(delivery)).await?;
+/// Comes at that moment; never without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
-    while let Some(carried) = in_work.next().await {
-        if let Some(held) = carried? {
-            worker.give_back(&held.into_message()).await?;
-        }
-    }
-    Ok(())
 }

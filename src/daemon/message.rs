@@ -23,7 +23,7 @@ pub(super) enum Held {
     /// Nothing of its lane would succeed.
     Stuck(Message, Stuck),
     /// The broker does not take the copy that settling needs.
-    NotTaken(Message, Report, BrokerError),
+    NotTaken(Message, Box<Report>, BrokerError),
 }
 
 impl Message {

@@ -1,7 +1,7 @@
 //! The story: sessions with the broker, lanes, and one message after the other.
 //!
-//! In come the settings and a stop. Out come effects at the vendor and settled messages. [`run`] opens
-//! sessions until a stop; a lane consumes and pauses, a worker carries each message from its delivery
+//! In come the settings and a stop. Out come effects at the vendor and settled messages. [`run`] gives
+//! each lane its sessions until a stop; a lane consumes and pauses, a worker carries each message from its delivery
 //! to its settlement. The rooms below decide and act; here stands in which order.
 
 mod daemon;
@@ -9,6 +9,7 @@ mod in_work;
 mod lane;
 mod message;
 mod pause;
+mod session;
 mod stop;
 mod worker;
 

@@ -14,10 +14,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing is held for longer than this: before that a copy of the suspect goes to the end of the
-/// queue, and another message is the suspect. The broker's limit for a delivery is 30 minutes (RabbitMQ,
-/// "Delivery Acknowledgement Timeout").
+/// No suspect is held for longer than this: before that a copy of it goes to the end of the queue, and
+/// another message is the suspect.
 const HOLD_LIMIT: Duration = Duration::from_mins(10);
+
+/// What nobody takes a copy of is held for longer, but not beyond the broker's limit for a delivery,
+/// which is 30 minutes (RabbitMQ, "Delivery Acknowledgement Timeout"): before that it goes back.
+const RETURN_LIMIT: Duration = Duration::from_mins(24);
 
 /// One pause of one lane.
 pub(super) struct Pause<'a> {
@@ -26,8 +29,9 @@ pub(super) struct Pause<'a> {
     began: Instant,
     /// The message that the lane is paused for, unless it is the probe just now.
     suspect: Option<(Message, Stuck)>,
-    /// Others that nothing is wrong with but the time, until copies of them are at the end of the queue.
-    others: Vec<(Message, Stuck)>,
+    /// Others that nothing is wrong with but the time, until copies of them are at the end of the
+    /// queue. If the pause ends before that, they need no copies.
+    others: Vec<(Message, Fault)>,
     /// Messages whose copies the broker does not take.
     not_taken: Vec<(Message, Report)>,
     /// Whether the vendor has to answer before the lane goes on.
@@ -65,9 +69,10 @@ impl<'a> Pause<'a> {
     ) -> Result<(), BrokerError> {
         for delivery in consumer.cancel().await? {
             // Nobody began with it, and nobody can now.
-            let message = self.worker.receive(delivery);
-            self.park(message, Fault::new("paused", "the lane was paused")).await?;
+            let paused = Fault::new("paused", "the lane was paused");
+            self.others.push((self.worker.receive(delivery), paused));
         }
+        self.park_others().await?;
         let mut probe_at = Instant::now() + self.probing.wait();
         while !self.is_over() {
             tokio::select! {
@@ -96,7 +101,7 @@ impl<'a> Pause<'a> {
         let turn = self.probing.turn();
         self.settle_again().await?;
         self.park_others().await?;
-        if !self.not_taken.is_empty() || !self.until_answered {
+        if !self.until_answered {
             return Ok(());
         }
         match self.choose(turn, consumer).await? {
@@ -109,35 +114,56 @@ impl<'a> Pause<'a> {
         }
     }
 
-    /// Tries once more to settle the messages whose copies were not taken.
+    /// Tries once more to settle the messages whose copies were not taken. When one is refused again,
+    /// the others wait: each try can take as long as a confirm.
     async fn settle_again(&mut self) -> Result<(), BrokerError> {
+        let mut refused = false;
         for (message, report) in std::mem::take(&mut self.not_taken) {
-            if message.since.elapsed() < HOLD_LIMIT {
-                if let Some(held) = self.worker.settle_or_hold(message, report).await? {
-                    self.keep(held);
-                }
-            } else {
-                // No copy of it can be parked either: back to its queue, and once more from there.
+            if refused {
+                self.not_taken.push((message, report));
+            } else if let Some(held) = self.worker.settle_or_hold(message, report).await? {
+                refused = true;
+                self.keep(held);
+            }
+        }
+        for (message, report) in std::mem::take(&mut self.not_taken) {
+            if self.is_held_too_long(&message) {
                 self.worker.give_back(&message).await?;
+            } else {
+                self.not_taken.push((message, report));
             }
         }
         Ok(())
     }
 
-    /// The message to probe with: the suspect and the queue in turn, as far as there are any.
+    /// The message to probe with: the suspect and the queue in turn, as far as there are any. While
+    /// copies are not taken, nothing more is taken from the queue than must be.
     async fn choose(
         &mut self,
         turn: Turn,
         consumer: &Consumer,
     ) -> Result<Option<Message>, BrokerError> {
-        let of_the_queue = match (turn, &self.suspect) {
-            (Turn::Suspect, Some(_)) => None,
-            (Turn::Suspect, None) | (Turn::Queue, _) => consumer.get().await?,
+        let copies_are_taken = self.not_taken.is_empty() && self.others.is_empty();
+        let ours = match (turn, copies_are_taken) {
+            (Turn::Queue, true) => None,
+            (Turn::Suspect, _) | (Turn::Queue, false) => self.take_ours(),
         };
-        Ok(match of_the_queue {
-            Some(delivery) => Some(self.worker.receive(delivery)),
-            None => self.suspect.take().map(|(suspect, _)| suspect),
-        })
+        if ours.is_some() {
+            return Ok(ours);
+        }
+        match consumer.get().await? {
+            Some(delivery) => Ok(Some(self.worker.receive(delivery))),
+            None => Ok(self.take_ours()),
+        }
+    }
+
+    /// The suspect, or else another one that is held because nothing would have succeeded.
+    fn take_ours(&mut self) -> Option<Message> {
+        match self.suspect.take() {
+            Some((suspect, _)) => Some(suspect),
+            None if self.others.is_empty() => None,
+            None => Some(self.others.remove(0).0),
+        }
     }
 
     /// Asks the vendor once, with `message`.
@@ -163,34 +189,51 @@ impl<'a> Pause<'a> {
                 self.until_answered = true;
                 match &self.suspect {
                     None => self.suspect = Some((message, stuck)),
-                    Some(_) => self.others.push((message, stuck)),
+                    Some(_) => self.others.push((message, stuck.fault)),
                 }
             }
             Held::NotTaken(message, report, error) => {
                 self.say(&error.to_string());
-                self.not_taken.push((message, report));
+                // A message that was to be parked has to wait, and nothing else is decided of it.
+                if let Disposition::Park(fault) = &report.disposition {
+                    self.others.push((message, fault.clone()));
+                } else {
+                    self.not_taken.push((message, *report));
+                }
             }
         }
     }
 
-    /// Parks all that is stuck but the suspect, and that too before it is held for too long.
+    /// Puts copies of all that is stuck but the suspect to the end of the queue, and of that too before
+    /// it is held for too long. When one is refused, the others wait.
     async fn park_others(&mut self) -> Result<(), BrokerError> {
         let wait = self.probing.wait();
-        let others = std::mem::take(&mut self.others).into_iter();
         let too_long = self.suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT);
-        for (message, stuck) in others.chain(too_long) {
-            self.park(message, stuck.fault).await?;
+        self.others.extend(too_long.map(|(message, stuck)| (message, stuck.fault)));
+        let mut refused = false;
+        for (message, fault) in std::mem::take(&mut self.others) {
+            if refused {
+                self.others.push((message, fault));
+                continue;
+            }
+            let park = Report::of(&message.delivery.history, Disposition::Park(fault));
+            if let Some(held) = self.worker.settle_or_hold(message, park).await? {
+                refused = true;
+                self.keep(held);
+            }
+        }
+        for (message, fault) in std::mem::take(&mut self.others) {
+            if self.is_held_too_long(&message) {
+                self.worker.give_back(&message).await?;
+            } else {
+                self.others.push((message, fault));
+            }
         }
         Ok(())
     }
 
-    /// Puts a copy of the message to the end of its queue.
-    async fn park(&mut self, message: Message, fault: Fault) -> Result<(), BrokerError> {
-        let report = Report::of(&message.delivery.history, Disposition::Park(fault));
-        if let Some(held) = self.worker.settle_or_hold(message, report).await? {
-            self.keep(held);
-        }
-        Ok(())
+    fn is_held_too_long(&self, message: &Message) -> bool {
+        message.since.elapsed() + self.probing.wait() >= RETURN_LIMIT
     }
 
     fn is_over(&self) -> bool {
@@ -206,7 +249,8 @@ impl<'a> Pause<'a> {
         in_work: &mut InWork,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
-        for (message, _) in self.suspect.into_iter().chain(self.others) {
+        let suspect = self.suspect.into_iter().map(|(message, _)| message);
+        for message in suspect.chain(self.others.into_iter().map(|(message, _)| message)) {
             in_work.begin(self.worker, message, ended);
         }
         consumer.consume().await?;
@@ -219,9 +263,10 @@ impl<'a> Pause<'a> {
     /// Gives back everything that is held, because of a stop. After the end of a session there is
     /// nobody to give it back to, and the broker has it again already.
     async fn give_up(self) -> Result<(), BrokerError> {
-        let stuck = self.suspect.into_iter().chain(self.others).map(|(message, _)| message);
+        let suspect = self.suspect.into_iter().map(|(message, _)| message);
+        let others = self.others.into_iter().map(|(message, _)| message);
         let not_taken = self.not_taken.into_iter().map(|(message, _)| message);
-        for message in stuck.chain(not_taken) {
+        for message in suspect.chain(others).chain(not_taken) {
             self.worker.give_back(&message).await?;
         }
         Ok(())

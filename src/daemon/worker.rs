@@ -11,6 +11,7 @@ use crate::verdict::{Conclusion, Disposition, Fault, Ladder, Stuck, retry};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,8 @@ pub(super) struct Worker {
     pub vendor: Arc<Vendor>,
     /// Who tells the broker what becomes of messages.
     pub settler: Settler,
+    /// Set when the session has settled something.
+    pub settled: Arc<AtomicBool>,
     /// What happened, counted.
     pub metrics: Arc<Metrics>,
     /// Whether the lane does its work.
@@ -91,20 +94,20 @@ impl Worker {
             Ok(commands) => commands,
             Err(error) => return refuse(report, &error),
         };
+        let history = &mut report.history;
+        history.done = std::mem::take(&mut history.done).of(Command::digest(&commands));
         let mut conclusions = Vec::with_capacity(commands.len());
-        for command in &commands {
-            let digest = command.call().digest();
-            if report.history.done.contains(&digest) {
+        for (place, command) in commands.iter().enumerate() {
+            if history.done.has(place) {
                 continue;
             }
             if !conclusions.is_empty() && Instant::now() >= effort.deadline {
                 conclusions.push(Conclusion::OutOfTime);
                 continue;
             }
-            let history = &mut report.history;
             let conclusion = self.vendor.execute(command, history, effort, ended).await;
             if matches!(conclusion, Conclusion::Applied | Conclusion::AlreadyGone) {
-                report.history.done.push(digest);
+                history.done.add(place);
             }
             conclusions.push(conclusion);
         }
@@ -144,7 +147,7 @@ impl Worker {
         match self.settle_and_record(&message, &report).await {
             Ok(()) => Ok(None),
             Err(error @ BrokerError::NotTaken { .. }) => {
-                Ok(Some(Held::NotTaken(message, report, error)))
+                Ok(Some(Held::NotTaken(message, Box::new(report), error)))
             }
             Err(error) => Err(error),
         }
@@ -173,9 +176,12 @@ impl Worker {
         let Report { disposition, history, .. } = report;
         let settled = self.settler.settle(&message.delivery, disposition, history).await;
         match &settled {
-            Ok(()) => self.record(report, message.since.elapsed()),
+            Ok(()) => {
+                self.settled.store(true, Ordering::Relaxed);
+                self.record(report, message.since.elapsed());
+            }
             Err(BrokerError::NotTaken { .. }) => {}
-            Err(_) => self.metrics.settle_lost(),
+            Err(_) => self.metrics.settle_lost(self.lane.event_type),
         }
         settled
     }

@@ -2,7 +2,7 @@
 
 use super::error::EventError;
 use super::event_type::EventType;
-use super::field::{malformed, optional_text, optional_texts, present};
+use super::field::{malformed, optional_item, optional_texts, present};
 use serde_json::{Map, Value};
 
 /// Who leaves the groups.
@@ -52,7 +52,7 @@ impl Data {
 }
 
 fn offboarding(data: &Map<String, Value>) -> Result<Data, EventError> {
-    let member = match (optional_text(data, "emailAddress")?, optional_text(data, "domain")?) {
+    let member = match (optional_item(data, "emailAddress")?, optional_item(data, "domain")?) {
         (Some(address), None) => Member::EmailAddress(address),
         (None, Some(domain)) => Member::Domain(domain),
         (Some(_), Some(_)) => return Err(malformed("both emailAddress and domain are given")),
@@ -77,7 +77,7 @@ fn unblocking(data: &Map<String, Value>) -> Result<Data, EventError> {
             "unblocking by url is not supported, give the id of the entry".into(),
         ));
     }
-    let ids = match optional_text(data, "id")? {
+    let ids = match optional_item(data, "id")? {
         Some(id) => vec![id],
         None => optional_texts(data, "ids")?.unwrap_or_default(),
     };

@@ -1,13 +1,15 @@
 //! The part of a delivery that an event is read from.
 
-/// A body larger than this, in bytes, is refused unread: real events have a few hundred bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
+/// A body larger than this, in bytes, is not taken into memory: real events have a few hundred bytes.
+pub const MAX_BODY: usize = 256 * 1024;
 
 /// The part of a delivery that an event is read from, free of the broker's types.
 #[derive(Clone, Debug, Default)]
 pub struct Envelope {
     /// The body, untouched.
     pub body: Vec<u8>,
+    /// The size in bytes of a body that was too large to be taken into memory; `body` is empty then.
+    pub passed_over: Option<u64>,
     /// The AMQP property `content-type`.
     pub content_type: Option<String>,
     /// The AMQP property `type`; names the type of a bare body.

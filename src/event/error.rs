@@ -10,4 +10,7 @@ pub enum EventError {
     /// An event, but of a type or kind that the daemon does not handle.
     #[error("{0}")]
     Unsupported(String),
+    /// The body is too large to be looked at.
+    #[error("the body has {0} bytes, and {limit} are the most", limit = super::MAX_BODY)]
+    TooLarge(u64),
 }

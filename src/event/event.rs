@@ -31,6 +31,9 @@ impl Event {
     ///
     /// [`EventError`], in words for whoever looks at the dead letter.
     pub fn parse(envelope: &Envelope, lane: EventType) -> Result<Event, EventError> {
+        if let Some(size) = envelope.passed_over {
+            return Err(EventError::TooLarge(size));
+        }
         let body = object(&envelope.body)?;
         let content_type =
             envelope.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
@@ -59,7 +62,7 @@ impl Event {
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, EventError> {
     if body.len() > MAX_BODY {
-        return Err(malformed(format!("the body is larger than {MAX_BODY} bytes")));
+        return Err(EventError::TooLarge(body.len() as u64));
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
@@ -140,7 +143,10 @@ mod tests {
     #[test]
     fn a_huge_body_is_refused_without_being_read() {
         let error = parse(&" ".repeat(MAX_BODY + 1)).unwrap_err();
-        assert_eq!(error, malformed("the body is larger than 1048576 bytes"));
+        assert_eq!(error.to_string(), "the body has 262145 bytes, and 262144 are the most");
+        let passed_over = Envelope { passed_over: Some(300_000), ..Envelope::default() };
+        let error = Event::parse(&passed_over, EventType::UserOffboarded).unwrap_err();
+        assert_eq!(error, EventError::TooLarge(300_000));
         let error = parse(&" ".repeat(MAX_BODY)).unwrap_err();
         assert!(error.to_string().starts_with("the body is not JSON"), "{error}");
     }

@@ -3,6 +3,7 @@
 use super::reader::{Reader, not_blank};
 use crate::secrecy::Secret;
 use percent_encoding::percent_decode_str;
+use std::fmt;
 use std::time::Duration;
 use url::Url;
 
@@ -50,16 +51,29 @@ pub struct ClientCertificate {
 pub struct Address {
     /// Whether the connection is encrypted.
     pub tls: bool,
-    /// Host name or IP address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// The nodes of the cluster, any of which will do.
+    pub nodes: Vec<Node>,
     /// Virtual host.
     pub vhost: String,
     /// User name.
     pub username: String,
     /// Password.
     pub password: Secret,
+}
+
+/// One node of the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Host name or IP address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.host, self.port)
+    }
 }
 
 impl Amqp {
@@ -75,7 +89,7 @@ impl Amqp {
         let ca = reader.optional("amqp.tls.ca_file", pem);
         let client_certificate = client_certificate(reader);
         if !address.tls
-            && !address.host.is_empty()
+            && !address.nodes.is_empty()
             && (ca.is_some() || client_certificate.is_some())
         {
             let key = if ca.is_some() { "amqp.tls.ca_file" } else { "amqp.tls.cert_file" };
@@ -120,15 +134,36 @@ fn pem(path: &str) -> Result<String, &'static str> {
 }
 
 impl Address {
-    /// Parses `amqp://user:password@host:port/vhost`; parts that are left out are guest, guest, the
-    /// scheme's port and `/`. An empty path is the virtual host `/`, a lone slash the one without a
-    /// name, and `%2f` is `/` again (RabbitMQ URI specification).
+    /// Parses one or several addresses with commas between them, which are nodes of one cluster: they
+    /// differ in host and port only. A comma parts them only before the next `amqp://` or `amqps://`,
+    /// because a password may hold one too.
     ///
     /// # Errors
     ///
     /// What would be right, without a word of the URL itself: it may hold a password.
     pub fn parse(text: &str) -> Result<Address, &'static str> {
-        let url = Url::parse(text)
+        let mut all: Option<Address> = None;
+        for part in parts(text) {
+            let address = Address::of_node(part)?;
+            all = Some(match all {
+                None => address,
+                Some(mut known) => {
+                    known.nodes.extend(address.nodes.iter().cloned());
+                    if known != (Address { nodes: known.nodes.clone(), ..address }) {
+                        return Err("has several addresses that differ in more than host and port");
+                    }
+                    known
+                }
+            });
+        }
+        all.ok_or("is not a URL such as amqps://user:password@host/vhost")
+    }
+
+    /// Parses `amqp://user:password@host:port/vhost`; parts that are left out are guest, guest, the
+    /// scheme's port and `/`. An empty path is the virtual host `/`, a lone slash the one without a
+    /// name, and `%2f` is `/` again (RabbitMQ URI specification).
+    fn of_node(text: &str) -> Result<Address, &'static str> {
+        let url = Url::parse(text.trim())
             .map_err(|_| "is not a URL such as amqps://user:password@host/vhost")?;
         let tls = match url.scheme() {
             "amqp" => false,
@@ -150,13 +185,29 @@ impl Address {
         };
         Ok(Address {
             tls,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port: url.port().unwrap_or(if tls { 5671 } else { 5672 }),
+            nodes: vec![Node {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                port: url.port().unwrap_or(if tls { 5671 } else { 5672 }),
+            }],
             vhost: decode(vhost)?,
             username: decode(username)?,
             password: Secret::new(decode(password)?),
         })
     }
+}
+
+/// The addresses in `text`: each comma before the next scheme ends one.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut begin) = (Vec::new(), 0);
+    for (comma, _) in text.match_indices(',') {
+        let next = text[comma + 1..].trim_start();
+        if next.starts_with("amqp://") || next.starts_with("amqps://") {
+            parts.push(&text[begin..comma]);
+            begin = comma + 1;
+        }
+    }
+    parts.push(&text[begin..]);
+    parts
 }
 
 fn decode(text: &str) -> Result<String, &'static str> {
@@ -171,15 +222,31 @@ mod tests {
     #[test]
     fn what_is_left_out_has_the_usual_meaning() {
         let address = Address::parse("amqp://broker").unwrap();
-        assert_eq!((address.port, address.vhost.as_str()), (5672, "/"));
+        assert_eq!((address.nodes[0].port, address.vhost.as_str()), (5672, "/"));
         assert_eq!((address.username.as_str(), address.password.reveal()), ("guest", "guest"));
         let address = Address::parse("amqps://a%40b:p%3Aq@[::1]/%2fteam").unwrap();
-        assert_eq!(
-            (address.port, address.vhost.as_str(), address.host.as_str()),
-            (5671, "/team", "::1")
-        );
+        assert_eq!(address.nodes, [Node { host: "::1".into(), port: 5671 }]);
+        assert_eq!(address.vhost, "/team");
         assert_eq!((address.username.as_str(), address.password.reveal()), ("a@b", "p:q"));
         assert_eq!(Address::parse("amqp://broker/").unwrap().vhost, "");
+    }
+
+    #[test]
+    fn several_addresses_are_nodes_of_one_cluster_and_a_password_may_hold_a_comma() {
+        let text = "amqp://a:p,q@one/v, amqp://a:p,q@two:5673/v,amqp://a:p%2Cq@[::1]/v";
+        let address = Address::parse(text).unwrap();
+        let shown: Vec<String> = address.nodes.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["one:5672", "two:5673", "::1:5672"]);
+        assert_eq!((address.vhost.as_str(), address.password.reveal()), ("v", "p,q"));
+        for other in
+            ["amqp://b:p,q@two/v", "amqp://a:x@two/v", "amqp://a:p,q@two/w", "amqps://a:p,q@two/v"]
+        {
+            let refusal = Address::parse(&format!("amqp://a:p,q@one/v,{other}")).unwrap_err();
+            assert!(refusal.contains("differ"), "{other}: {refusal}");
+        }
+        // A comma that parts nothing belongs to what stands before it.
+        assert_eq!(Address::parse("amqp://one/v,").unwrap().vhost, "v,");
+        assert!(Address::parse("amqp://one/v,,amqp://two/v").is_err());
     }
 
     #[test]

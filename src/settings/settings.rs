@@ -102,6 +102,7 @@ impl Settings {
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);
         let ladder = ladder(&mut reader);
+        delay_queues_have_names(&mut reader, &lanes, &ladder);
         let breaker = breaker(&mut reader);
         let admin_listen = admin_listen(&mut reader);
         let drain_timeout =
@@ -192,6 +193,16 @@ fn ladder(reader: &mut Reader) -> Ladder {
         reader.mistake("retry.ladder", "each entry must be longer than the one before");
     }
     Ladder::new(rungs)
+}
+
+/// The name of a delay queue is that of its lane's queue and more, and must fit into AMQP too.
+fn delay_queues_have_names(reader: &mut Reader, lanes: &[LaneSettings], ladder: &Ladder) {
+    for lane in lanes {
+        if ladder.rungs().any(|rung| rung.queue(&lane.queue).len() > 255) {
+            let key = format!("events.\"{}\".queue", lane.event_type.name());
+            reader.mistake(&key, "is too long: the names of its delay queues exceed 255 bytes");
+        }
+    }
 }
 
 fn breaker(reader: &mut Reader) -> Breaker {

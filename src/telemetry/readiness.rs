@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Readiness {
     lanes: Mutex<BTreeMap<EventType, (LaneState, String)>>,
-    blocked: Mutex<Option<String>>,
+    blocked: Mutex<BTreeMap<EventType, String>>,
     metrics: Arc<Metrics>,
 }
 
@@ -32,19 +32,13 @@ impl Readiness {
         lanes.insert(lane, (state, why.to_owned()));
     }
 
-    /// The broker takes no messages, for the reason it gives; or takes them again.
-    pub fn blocked(&self, reason: Option<&str>) {
+    /// The broker takes no messages of a lane, for the reason it gives; or takes them again.
+    pub fn blocked(&self, lane: EventType, reason: Option<&str>) {
         let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        *blocked = reason.map(str::to_owned);
-    }
-
-    /// Every lane lost its consumer, for the reason `why`.
-    pub fn disconnect_all(&self, why: &str) {
-        let lanes: Vec<EventType> =
-            self.lanes.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
-        for lane in lanes {
-            self.enter(lane, LaneState::Disconnected, why);
-        }
+        match reason {
+            Some(reason) => blocked.insert(lane, reason.to_owned()),
+            None => blocked.remove(&lane),
+        };
     }
 
     /// Whether every enabled lane is consuming, and what is the matter, line by line.
@@ -56,7 +50,9 @@ impl Readiness {
             writeln!(text, "{} {}{separator}{why}", lane.name(), state.label())
                 .expect("writing to a string cannot fail");
         }
-        if let Some(reason) = &*self.blocked.lock().unwrap_or_else(PoisonError::into_inner) {
+        let blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        // The broker says it of each connection; it is one broker.
+        if let Some(reason) = blocked.values().next() {
             writeln!(text, "the broker takes no messages: {reason}")
                 .expect("writing to a string cannot fail");
         }

@@ -2,7 +2,7 @@
 
 use crate::event::{Data, Event, Member};
 use crate::secrecy::redact;
-use crate::verdict::{Disposition, History};
+use crate::verdict::{Disposition, History, Reason};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -65,14 +65,7 @@ impl Report {
             );
             return;
         }
-        let reason = match &self.disposition {
-            Disposition::DeadLetter(reason, _) => Some(reason.label()),
-            Disposition::Ack
-            | Disposition::Retry(..)
-            | Disposition::Park(_)
-            | Disposition::Requeue(_)
-            | Disposition::Return => None,
-        };
+        let reason = self.disposition.reason().map(Reason::label);
         let code = fault.map(|fault| fault.code.as_str());
         let detail = fault.map(|fault| fault.detail.as_str());
         tracing::warn!(

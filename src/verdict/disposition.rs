@@ -44,6 +44,9 @@ pub enum Disposition {
     Retry(Rung, Fault),
     /// It can never succeed: a copy with the reason goes to the dead-letter exchange, then the ack.
     DeadLetter(Reason, Fault),
+    /// It is too large to be read, so that it can not be copied either: `reject` without requeue, and
+    /// the broker dead-letters the untouched original.
+    PassOver(Fault),
     /// Not now, and not its fault: a copy goes to the end of its own queue, then the ack. Unlike a
     /// requeue this spends nothing of the delivery limit, whatever the broker's version.
     Park(Fault),
@@ -61,7 +64,7 @@ impl Disposition {
     pub fn label(&self) -> &'static str {
         match self {
             Disposition::Ack => "ack",
-            Disposition::DeadLetter(..) => "dead_letter",
+            Disposition::DeadLetter(..) | Disposition::PassOver(_) => "dead_letter",
             Disposition::Retry(..) => "retry",
             Disposition::Park(_) | Disposition::Requeue(_) | Disposition::Return => "requeue",
         }
@@ -73,18 +76,34 @@ impl Disposition {
             Disposition::Ack | Disposition::Return => None,
             Disposition::Retry(_, fault)
             | Disposition::DeadLetter(_, fault)
+            | Disposition::PassOver(fault)
             | Disposition::Park(fault)
             | Disposition::Requeue(fault) => Some(fault),
         }
     }
 
+    /// Why it is dead-lettered, if it is.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Disposition::DeadLetter(reason, _) => Some(*reason),
+            Disposition::PassOver(_) => Some(Reason::Malformed),
+            Disposition::Ack
+            | Disposition::Retry(..)
+            | Disposition::Park(_)
+            | Disposition::Requeue(_)
+            | Disposition::Return => None,
+        }
+    }
+
     /// What becomes of a message that is not an event to act on.
     pub fn of_event_error(error: &EventError) -> Disposition {
+        let fault = |reason: Reason| Fault::new(reason.label(), &error.to_string());
         let reason = match error {
             EventError::Malformed(_) => Reason::Malformed,
             EventError::Unsupported(_) => Reason::Unsupported,
+            EventError::TooLarge(_) => return Disposition::PassOver(fault(Reason::Malformed)),
         };
-        Disposition::DeadLetter(reason, Fault::new(reason.label(), &error.to_string()))
+        Disposition::DeadLetter(reason, fault(reason))
     }
 
     /// What becomes of a message whose commands came to `conclusions`. A stop decides before a fault
@@ -195,6 +214,7 @@ mod tests {
             (Disposition::Ack, "ack", None),
             (Disposition::Retry(rung, fault()), "retry", Some(fault())),
             (Disposition::DeadLetter(Reason::Rejected, fault()), "dead_letter", Some(fault())),
+            (Disposition::PassOver(fault()), "dead_letter", Some(fault())),
             (Disposition::Park(fault()), "requeue", Some(fault())),
             (Disposition::Requeue(fault()), "requeue", Some(fault())),
             (Disposition::Return, "requeue", None),
@@ -202,6 +222,8 @@ mod tests {
             assert!(Disposition::LABELS.contains(&label));
             assert_eq!(disposition.label(), label);
             assert_eq!(disposition.fault(), told.as_ref());
+            let is_dead = disposition.label() == "dead_letter";
+            assert_eq!(disposition.reason().is_some(), is_dead);
         }
     }
 
@@ -216,6 +238,9 @@ mod tests {
             Disposition::of_event_error(&EventError::Unsupported(text.into())),
             Disposition::DeadLetter(Reason::Unsupported, fault("unsupported"))
         );
+        let too_large = Disposition::of_event_error(&EventError::TooLarge(300_000));
+        assert_eq!(too_large.reason(), Some(Reason::Malformed));
+        assert!(matches!(too_large, Disposition::PassOver(_)), "it is in no memory to be copied");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How a message got where it is. It travels with the message, in the headers of its copies.
 
+use super::done::Done;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -14,8 +15,10 @@ pub struct History {
     pub request_id: Option<Uuid>,
     /// Rungs of the delay ladder that it has climbed.
     pub climbed: u32,
-    /// The digests of its commands that hold already.
-    pub done: Vec<String>,
+    /// Which of its commands hold already.
+    pub done: Done,
+    /// How it was altered before it could be read, if it was.
+    pub altered: Option<String>,
 }
 
 impl History {

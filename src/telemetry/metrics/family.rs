@@ -2,8 +2,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, Result,
+    Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts,
+    Registry, Result,
 };
 
 /// Makes families in one registry.
@@ -14,20 +14,12 @@ impl Families {
         self.registered(IntCounterVec::new(Opts::new(name, help), labels))
     }
 
-    pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.registered(IntCounter::new(name, help))
-    }
-
     pub(super) fn seconds_counter(&self, name: &str, help: &str) -> Counter {
         self.registered(Counter::new(name, help))
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.registered(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.registered(IntGauge::new(name, help))
     }
 
     pub(super) fn real_gauge(&self, name: &str, help: &str) -> Gauge {

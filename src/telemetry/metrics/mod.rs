@@ -9,8 +9,8 @@ use crate::verdict::{Disposition, Outcome, Reason};
 use family::Families;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Registry, TextEncoder,
+    Counter, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 use std::time::Duration;
 
@@ -44,9 +44,9 @@ pub struct Metrics {
     api_throttled: Counter,
     quota_remaining: Gauge,
     lane_state: IntGaugeVec,
-    amqp_connected: IntGauge,
-    amqp_connections: IntCounter,
-    settle_lost: IntCounter,
+    amqp_connected: IntGaugeVec,
+    amqp_connections: IntCounterVec,
+    settle_lost: IntCounterVec,
     last_success: GaugeVec,
 }
 
@@ -122,13 +122,20 @@ impl Metrics {
                 "1 for the state that the lane is in.",
                 &["event", "state"],
             ),
-            amqp_connected: families
-                .gauge("eventd_amqp_connected", "1 while connected to the broker."),
-            amqp_connections: families
-                .counter("eventd_amqp_connections_total", "Connections made to the broker."),
-            settle_lost: families.counter(
+            amqp_connected: families.gauges(
+                "eventd_amqp_connected",
+                "1 while the lane is connected to the broker.",
+                &["event"],
+            ),
+            amqp_connections: families.counters(
+                "eventd_amqp_connections_total",
+                "Connections that the lane made to the broker.",
+                &["event"],
+            ),
+            settle_lost: families.counters(
                 "eventd_settle_lost_total",
                 "Settlements that did not reach the broker; the message comes again.",
+                &["event"],
             ),
             last_success: families.real_gauges(
                 "eventd_last_success_timestamp_seconds",
@@ -170,7 +177,7 @@ impl Metrics {
         let labels = [event.name(), disposition.label()];
         self.settled.with_label_values(&labels).inc();
         self.processing.with_label_values(&labels).observe(took.as_secs_f64());
-        if let Disposition::DeadLetter(reason, _) = disposition {
+        if let Some(reason) = disposition.reason() {
             self.dead_lettered.with_label_values(&[event.name(), reason.label()]).inc();
         }
     }
@@ -218,25 +225,20 @@ impl Metrics {
         }
     }
 
-    /// A connection to the broker was made.
-    pub fn connected(&self) {
-        self.amqp_connections.inc();
-        self.amqp_connected.set(1);
+    /// The lane of `event` connected to the broker.
+    pub fn connected(&self, event: EventType) {
+        self.amqp_connections.with_label_values(&[event.name()]).inc();
+        self.amqp_connected.with_label_values(&[event.name()]).set(1);
     }
 
-    /// How many connections to the broker there have been.
-    pub fn connections(&self) -> u64 {
-        self.amqp_connections.get()
+    /// Its connection is gone.
+    pub fn disconnected(&self, event: EventType) {
+        self.amqp_connected.with_label_values(&[event.name()]).set(0);
     }
 
-    /// The connection to the broker is gone.
-    pub fn disconnected(&self) {
-        self.amqp_connected.set(0);
-    }
-
-    /// A settlement did not reach the broker.
-    pub fn settle_lost(&self) {
-        self.settle_lost.inc();
+    /// A settlement of its messages did not reach the broker.
+    pub fn settle_lost(&self, event: EventType) {
+        self.settle_lost.with_label_values(&[event.name()]).inc();
     }
 
     fn touch_all(&self) {
@@ -246,6 +248,9 @@ impl Metrics {
             self.in_flight.with_label_values(&[name]);
             self.event_to_effect.with_label_values(&[name]);
             self.last_success.with_label_values(&[name]);
+            self.amqp_connected.with_label_values(&[name]);
+            self.amqp_connections.with_label_values(&[name]);
+            self.settle_lost.with_label_values(&[name]);
             for disposition in Disposition::LABELS {
                 self.settled.with_label_values(&[name, disposition]);
                 self.processing.with_label_values(&[name, disposition]);

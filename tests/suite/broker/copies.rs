@@ -103,6 +103,9 @@ async fn a_rung_that_was_climbed_is_not_climbed_again_after_a_pause() {
         ("BREAKER__MAX_PROBE_DELAY", "10m"),
     ];
     let mut world = World::with(&own).await;
+    // So that both are in work at once.
+    world.unblock("first", "first").await;
+    world.daemon.settled(1).await;
     // The answer to its other command is the evidence against each; when they come back from their
     // rung there is no other any more, and nothing to tell by: the lane pauses.
     world.fake.inject(down().for_item_containing("poison"));

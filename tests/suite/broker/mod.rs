@@ -2,5 +2,6 @@
 
 mod copies;
 mod settling;
+mod sieve;
 mod tls;
 mod topology;

@@ -23,11 +23,7 @@ async fn a_queue_with_other_arguments_is_named_and_nothing_is_consumed() {
     let mut variables = settings::hmac(&fake);
     variables.extend([named("AMQP__URL", &vhost.url)]);
     let daemon = Daemon::start(&variables).await;
-    let ended = eventually("the daemon tells of it", async || {
-        daemon.logged("the session ended").first().cloned()
-    })
-    .await;
-    let error = ended["error"].as_str().unwrap();
+    let error = refusal_of(&daemon, "url.unblock").await;
     assert!(error.contains("inequivalent arg 'x-"), "{error}");
     assert!(error.contains(UNBLOCK) && error.contains("delete it"), "{error}");
     assert_eq!(daemon.get("/readyz").await.0, 503);
@@ -40,13 +36,11 @@ async fn verify_declares_nothing_and_names_everything_that_is_missing() {
     let mut variables = settings::hmac(&fake);
     variables.extend([named("AMQP__URL", &vhost.url), named("AMQP__TOPOLOGY", "verify")]);
     let daemon = Daemon::start(&variables).await;
-    let ended = eventually("the daemon tells of it", async || {
-        daemon.logged("the session ended").first().cloned()
-    })
-    .await;
-    let error = ended["error"].as_str().unwrap();
-    for missing in ["'events'", "'mimecast-eventd.dead-letter'", UNBLOCK, "user.offboarded"] {
-        assert!(error.contains(missing), "{missing} is not named in: {error}");
+    for (event, queue) in [("url.unblock", UNBLOCK), ("user.offboarded", OFFBOARDED)] {
+        let error = refusal_of(&daemon, event).await;
+        for missing in ["'events'", "'mimecast-eventd.dead-letter'", queue] {
+            assert!(error.contains(missing), "{missing} is not named in: {error}");
+        }
     }
     assert_eq!(vhost.depth(UNBLOCK).await, None);
     assert_eq!(vhost.depth(DEAD_LETTERS).await, None);
@@ -67,13 +61,20 @@ async fn declared() -> (Vhost, FakeMimecast, Variables) {
     (vhost, fake, variables)
 }
 
+/// Why the daemon does not consume unblockings.
 async fn refusal(variables: &Variables) -> String {
     let daemon = Daemon::start(variables).await;
+    let error = refusal_of(&daemon, "url.unblock").await;
+    assert_eq!(daemon.get("/readyz").await.0, 503);
+    error
+}
+
+async fn refusal_of(daemon: &Daemon, event: &str) -> String {
     let ended = eventually("the daemon tells of it", async || {
-        daemon.logged("the session ended").first().cloned()
+        let ended = daemon.logged("the session ended");
+        ended.into_iter().find(|line| line["event"] == event)
     })
     .await;
-    assert_eq!(daemon.get("/readyz").await.0, 503);
     ended["error"].as_str().unwrap().to_owned()
 }
 
@@ -112,7 +113,7 @@ async fn verify_finds_a_dead_letter_exchange_that_leads_nowhere() {
     let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
     channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
     let error = refusal(&variables).await;
-    assert!(error.contains("dead letters of user.offboarded would be lost"), "{error}");
+    assert!(error.contains("dead letters of url.unblock would be lost"), "{error}");
 }
 
 /// Everything that is declared, written down here once more: the code that declares is the code that

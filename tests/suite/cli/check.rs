@@ -21,7 +21,7 @@ async fn all_is_well_beside_a_running_daemon_and_stays_as_it_is() {
         let expected = [
             "ok       settings: complete, for user.offboarded and url.unblock",
             "ok       broker: reachable, and it lets us in",
-            "ok       topology: queues, exchanges and dead-letter route are as they should be",
+            "ok       topology: queues, exchanges, permissions and dead-letter route are as they should be",
             "ok       vendor remove_group_member: reachable, credentials accepted",
             "ok       vendor delete_managed_url: reachable, credentials accepted",
             "ok       clock: agrees with the vendor's",

@@ -88,7 +88,7 @@ async fn a_message_whose_copy_nobody_takes_is_returned_before_the_broker_loses_i
     let channel = within.vhost.channel().await;
     let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
     channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
-    let is_publish = |method: &Method| matches!(method, Method::Publish { .. });
+    let is_publish = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
     within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
     wire.wait_for("publish", 3, is_publish).await;
     assert_eq!(wire.client_said(is_settlement).len(), 0, "it is not held at all");

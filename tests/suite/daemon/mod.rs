@@ -1,8 +1,10 @@
 //! The story from outside: messages, outages, pauses, sessions and the life of the process.
 
 mod held;
+mod innocents;
 mod messages;
 mod outage;
+mod permissions;
 mod probing;
 mod process;
 mod session;

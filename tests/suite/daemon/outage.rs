@@ -213,11 +213,9 @@ async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_la
 
 #[tokio::test]
 async fn a_stop_while_paused_leaves_every_message_queued() {
-    let mut world = World::with(&[
-        ("BREAKER__INITIAL_PROBE_DELAY", "10m"),
-        ("BREAKER__MAX_PROBE_DELAY", "10m"),
-    ])
-    .await;
+    let mut world =
+        World::with(&[("BREAKER__INITIAL_PROBE_DELAY", "9m"), ("BREAKER__MAX_PROBE_DELAY", "9m")])
+            .await;
     world.fake.inject(down());
     for number in 0..5 {
         world.unblock(&format!("e-{number}"), "entry-1").await;

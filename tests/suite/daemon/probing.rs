@@ -70,7 +70,7 @@ async fn a_lane_stays_paused_and_probes_once_each_time_in_turn_at_growing_interv
 
 #[tokio::test]
 async fn an_outage_costs_each_message_its_attempts_and_the_lane_its_probes_and_no_more() {
-    let own = [("BREAKER__INITIAL_PROBE_DELAY", "1s"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "1s"), ("BREAKER__MAX_PROBE_DELAY", "9m")];
     let mut world = World::with(&own).await;
     world.unblock("e-0", "entry-0").await;
     world.daemon.wait_for_metric(ACKED, 1.0).await;
@@ -163,7 +163,7 @@ async fn neither_a_429_nor_a_refusal_of_the_caller_is_an_answer_that_ends_a_paus
 #[tokio::test]
 async fn a_paused_lane_notices_at_once_that_its_connection_is_lost() {
     let relay = Relay::to(Node::shared().authority()).await;
-    let own = [("BREAKER__INITIAL_PROBE_DELAY", "10m"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "9m"), ("BREAKER__MAX_PROBE_DELAY", "9m")];
     let world = World::by(&relay.authority(), &own).await;
     world.fake.inject(down());
     world.unblock("e-1", "entry-1").await;
@@ -173,7 +173,10 @@ async fn a_paused_lane_notices_at_once_that_its_connection_is_lost() {
     world.daemon.wait_for_metric(other, 1.0).await;
     world.fake.heal();
     relay.cut();
-    world.daemon.wait_for_metric("eventd_amqp_connections_total", 2.0).await;
+    world
+        .daemon
+        .wait_for_metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#, 2.0)
+        .await;
     // The next session starts with nothing of the last one, the pause neither.
     world.daemon.wait_for_metric(ACKED, 1.0).await;
 }

@@ -29,11 +29,14 @@ async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
     world.daemon.wait_for_metric(settled, 1.0).await;
     assert!(!world.fake.has_url("entry-1"));
     // The first handling goes on to its end, and its ack has nowhere to go.
-    assert_eq!(world.daemon.metric("eventd_settle_lost_total").await, 0.0);
+    assert_eq!(world.daemon.metric(r#"eventd_settle_lost_total{event="url.unblock"}"#).await, 0.0);
     world.fake.release();
-    world.daemon.wait_for_metric("eventd_settle_lost_total", 1.0).await;
-    world.daemon.wait_for_metric("eventd_amqp_connections_total", 2.0).await;
-    world.daemon.wait_for_metric("eventd_amqp_connected", 1.0).await;
+    world.daemon.wait_for_metric(r#"eventd_settle_lost_total{event="url.unblock"}"#, 1.0).await;
+    world
+        .daemon
+        .wait_for_metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#, 2.0)
+        .await;
+    world.daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 1.0).await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
 }
 
@@ -42,7 +45,7 @@ async fn a_link_that_is_half_open_is_given_up_after_two_heartbeats() {
     let relay = Relay::to(Node::shared().authority()).await;
     let world = World::by(&relay.authority(), &[("AMQP__HEARTBEAT", "1s")]).await;
     relay.freeze();
-    world.daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    world.daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 0.0).await;
     assert_eq!(world.daemon.get("/readyz").await.0, 503);
     relay.cut();
     relay.open();
@@ -86,20 +89,20 @@ async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_aga
     assert_eq!(status, 503);
     assert!(why.contains("user.offboarded disconnected: cannot connect to the broker"), "{why}");
     assert_eq!(daemon.get("/livez").await.0, 200);
-    assert_eq!(daemon.metric("eventd_amqp_connected").await, 0.0);
+    assert_eq!(daemon.metric(r#"eventd_amqp_connected{event="url.unblock"}"#).await, 0.0);
 
     let node = Node::start(folder.path(), None);
     daemon.wait_until_ready().await;
     // In good order first: RabbitMQ may lose a quorum queue that is killed right after its birth.
     node.stop();
-    daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 0.0).await;
     let node = Node::start(folder.path(), None);
     daemon.wait_until_ready().await;
     node.kill();
-    daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 0.0).await;
     let _node = Node::start(folder.path(), None);
     daemon.wait_until_ready().await;
-    daemon.wait_for_metric("eventd_amqp_connections_total", 3.0).await;
+    daemon.wait_for_metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#, 3.0).await;
 }
 
 #[tokio::test]
@@ -155,7 +158,9 @@ async fn between_sessions_there_is_a_wait_and_it_is_the_one_that_is_told() {
     let world = World::by(&relay.authority(), &[]).await;
     relay.refuse();
     let ends = eventually("it tries for the sixth time", async || {
-        Some(world.daemon.logged("the session ended")).filter(|ends| ends.len() >= 6)
+        let ends = world.daemon.logged("the session ended").into_iter();
+        let ends: Vec<Value> = ends.filter(|end| end["event"] == "url.unblock").collect();
+        Some(ends).filter(|ends| ends.len() >= 6)
     })
     .await;
     let at = |end: &Value| {
@@ -173,7 +178,7 @@ async fn between_sessions_there_is_a_wait_and_it_is_the_one_that_is_told() {
     }
     // Five waits of up to 0.5, 1, 2, 4 and 5 s: by chance they are not all next to nothing.
     assert!(waits > 50, "waits of {waits} ms in all");
-    assert_eq!(world.daemon.metric("eventd_amqp_connected").await, 0.0);
+    assert_eq!(world.daemon.metric(r#"eventd_amqp_connected{event="url.unblock"}"#).await, 0.0);
     relay.open();
     world.daemon.wait_until_ready().await;
     for event in ["user.offboarded", "url.unblock"] {
@@ -182,6 +187,32 @@ async fn between_sessions_there_is_a_wait_and_it_is_the_one_that_is_told() {
             assert_eq!(world.daemon.metric(&series).await, value, "{series}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_waits_between_sessions_begin_anew_after_a_settlement_and_not_after_a_connection() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "1000")];
+    let world = World::by(&wire.authority(), &own).await;
+    let waits = || {
+        let ends = world.daemon.logged("the session ended").into_iter();
+        let waits = ends.filter(|end| end["event"] == "url.unblock");
+        waits.map(|end| end["again_in_ms"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    // Each session connects, is handed the message, and dies of it.
+    wire.cut_on("KILLER");
+    world.unblock("KILLER", "entry-1").await;
+    eventually("a wait is longer than the shortest can be", async || {
+        waits().into_iter().find(|wait| *wait > 500)
+    })
+    .await;
+    wire.cut_on("nothing that anybody says");
+    world.daemon.settled(1).await;
+    let before = waits().len();
+    wire.cut_on("KILLER");
+    world.unblock("KILLER", "entry-1").await;
+    let wait = eventually("another session ends", async || waits().get(before).copied()).await;
+    assert!(wait <= 500, "{wait} ms after a session that has settled something");
 }
 
 #[tokio::test]
@@ -195,7 +226,7 @@ async fn a_broker_that_is_away_leaves_every_lane_disconnected_and_nothing_else()
             world.daemon.wait_for_metric(&series, value).await;
         }
     }
-    world.daemon.wait_for_metric("eventd_amqp_connected", 0.0).await;
+    world.daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 0.0).await;
     let (status, why) = world.daemon.get("/readyz").await;
     assert_eq!(status, 503);
     assert!(why.contains("url.unblock disconnected: "), "{why}");

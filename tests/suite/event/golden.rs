@@ -82,6 +82,9 @@ fn interpret(case: &Value) -> Value {
         Err(EventError::Unsupported(detail)) => {
             json!({"refused": "unsupported", "detail": detail})
         }
+        Err(error @ EventError::TooLarge(_)) => {
+            json!({"refused": "too_large", "detail": error.to_string()})
+        }
     }
 }
 

@@ -26,7 +26,7 @@ async fn an_api_that_hangs_loses_nothing() {
     scene.api(FaultKind::Hang);
     scene.publish(40).await;
     scene.paused().await;
-    scene.calls(4).await;
+    scene.probes(4).await;
     scene.api_well();
     scene.healed();
     scene.close("API hangs").await;
@@ -44,7 +44,7 @@ async fn an_api_that_refuses_the_credentials_loses_nothing() {
     scene.fake.refuse_credentials(true);
     scene.publish(30).await;
     scene.paused().await;
-    scene.calls(10).await;
+    scene.probes(10).await;
     scene.api_well();
     scene.healed();
     scene.close("API refuses the credentials").await;
@@ -94,7 +94,7 @@ async fn fails_for_ten_probes(row: &str, kind: FaultKind) {
     scene.publish(20).await;
     scene.paused().await;
     scene.publish(10).await;
-    scene.calls(10).await;
+    scene.probes(10).await;
     scene.api_well();
     scene.healed();
     scene.close(row).await;

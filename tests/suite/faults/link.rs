@@ -82,7 +82,7 @@ async fn a_lane_whose_queue_is_deleted_declares_it_again_and_goes_on() {
     let before = scene.connections().await;
     channel.queue_delete(UNBLOCK.into(), QueueDeleteOptions::default()).await.unwrap();
     scene.healed();
-    scene.reconnected(before).await;
+    scene.one_reconnected(before).await;
     scene.daemon().wait_until_ready().await;
     scene.publish(40).await;
     scene.close("lane queue deleted").await;
@@ -99,7 +99,7 @@ async fn a_dead_letter_exchange_that_is_deleted_comes_back_and_no_dead_letter_is
     scene.healed();
     scene.publish_one(Kind::Malformed).await;
     scene.publish(19).await;
-    scene.reconnected(before).await;
+    scene.one_reconnected(before).await;
     scene.close("dead-letter exchange deleted").await;
 }
 

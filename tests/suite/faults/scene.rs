@@ -28,6 +28,8 @@ pub struct Scene {
     pub daemon: Option<Daemon>,
     pub variables: Variables,
     pub ledger: Ledger,
+    /// Calls that had reached the vendor before the last messages were published.
+    pub called_before: usize,
     /// Kept for their logs, which a test that fails shows.
     ended: Vec<Daemon>,
     healed: Instant,
@@ -67,6 +69,7 @@ impl Scene {
             daemon: None,
             variables,
             ledger: Ledger::default(),
+            called_before: 0,
             ended: Vec::new(),
             healed: Instant::now(),
         };
@@ -123,6 +126,7 @@ impl Scene {
 
     /// Publishes `count` messages, of which every tenth is malformed and every tenth refused.
     pub async fn publish(&mut self, count: usize) {
+        self.called_before = self.fake.calls().len();
         for _ in 0..count {
             let kind = match self.ledger.next_number() % 20 {
                 3 | 14 => Kind::Malformed,

@@ -65,7 +65,8 @@ fn the_brokers_url_is_a_secret_with_a_default_and_may_come_from_a_file() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "secret", "amqp://ada:pass@broker:1234/team\n");
     let address = accepted(&with(&[("AMQP__URL_FILE", path.to_str().unwrap())])).amqp.address;
-    assert_eq!((&*address.host, address.port, &*address.vhost), ("broker", 1234, "team"));
+    let node = mimecast_eventd::settings::Node { host: "broker".into(), port: 1234 };
+    assert_eq!((&address.nodes[..], &*address.vhost), (&[node][..], "team"));
     assert_eq!((&*address.username, address.password.reveal()), ("ada", "pass"));
 }
 

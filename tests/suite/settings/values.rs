@@ -3,16 +3,20 @@
 use super::{accepted, file, refused, with};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url};
 use mimecast_eventd::event::EventType;
-use mimecast_eventd::settings::{Credentials, Mimecast, Topology};
+use mimecast_eventd::settings::{Credentials, Mimecast, Node, Topology};
 use mimecast_eventd::verdict::Ladder;
 use std::time::Duration;
 use tempfile::TempDir;
+
+fn node(host: &str, port: u16) -> Node {
+    Node { host: host.into(), port }
+}
 
 #[test]
 fn what_nobody_sets_is_as_documented() {
     let settings = accepted(&with(&[]));
     let amqp = settings.amqp;
-    assert_eq!((&*amqp.address.host, amqp.address.port), ("127.0.0.1", 5672));
+    assert_eq!(amqp.address.nodes, [node("127.0.0.1", 5672)]);
     assert_eq!((&*amqp.address.vhost, amqp.address.tls), ("/", false));
     assert_eq!((&*amqp.address.username, amqp.address.password.reveal()), ("guest", "guest"));
     assert!(amqp.ca.is_none() && amqp.client_certificate.is_none());
@@ -34,7 +38,7 @@ fn what_nobody_sets_is_as_documented() {
     assert_eq!(settings.retry.max_delay, seconds(10));
     assert_eq!(settings.ladder, Ladder::new([10, 60, 300, 1800, 7200].map(seconds).to_vec()));
     assert_eq!(settings.breaker.initial_probe_delay, seconds(5));
-    assert_eq!(settings.breaker.max_probe_delay, seconds(300));
+    assert_eq!(settings.breaker.max_probe_delay, seconds(30));
     assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9464");
     assert_eq!(settings.drain_timeout, seconds(25));
     assert_eq!((settings.log.json, settings.log.level), (None, tracing::Level::INFO));
@@ -45,7 +49,7 @@ fn user_name_and_password_override_those_in_the_url() {
     let url = ("AMQP__URL", "amqps://ada:one@broker.example/team%2fa");
     let address = accepted(&with(&[url])).amqp.address;
     assert!(address.tls);
-    assert_eq!((&*address.host, address.port), ("broker.example", 5671));
+    assert_eq!(address.nodes, [node("broker.example", 5671)]);
     assert_eq!((&*address.vhost, &*address.username), ("team/a", "ada"));
     let own = [url, ("AMQP__USERNAME", "eve"), ("AMQP__PASSWORD", "t w/o")];
     let address = accepted(&with(&own)).amqp.address;
@@ -217,7 +221,7 @@ fn durations_and_numbers_keep_their_bounds() {
         ("MIMECAST__CONNECT_TIMEOUT", "1ms", "4m", ["0s", "241s"]),
         ("RETRY__INITIAL_DELAY", "1ms", "10s", ["0ms", "6m"]),
         ("RETRY__MAX_DELAY", "200ms", "5m", ["0s", "301s"]),
-        ("BREAKER__INITIAL_PROBE_DELAY", "10ms", "5m", ["9ms", "901s"]),
+        ("BREAKER__INITIAL_PROBE_DELAY", "10ms", "30s", ["9ms", "901s"]),
         ("BREAKER__MAX_PROBE_DELAY", "5s", "15m", ["9ms", "901s"]),
         ("DRAIN_TIMEOUT", "0s", "20m", ["1201s", "1h"]),
         ("RETRY__ATTEMPTS", "1", "100", ["0", "101"]),

@@ -74,6 +74,17 @@ impl Vhost {
         serde_json::from_str(&manage(reqwest::Method::GET, &url).await).unwrap()
     }
 
+    /// Makes a user who may do here what these patterns say, and gives the URL to connect as that user.
+    pub async fn url_of_user(&self, configure: &str, write: &str, read: &str) -> String {
+        let user = format!("user-{}", uuid::Uuid::new_v4());
+        let management = &self.management;
+        let account = json!({"password": user, "tags": ""});
+        put(&format!("{management}/api/users/{user}"), &account).await;
+        let may = json!({"configure": configure, "write": write, "read": read});
+        put(&format!("{management}/api/permissions/{}/{user}", self.name), &may).await;
+        self.url.replace("guest:guest", &format!("{user}:{user}"))
+    }
+
     /// Publishes to the exchange `events` and waits for the confirm.
     pub async fn publish(&self, routing_key: &str, body: &[u8], properties: BasicProperties) {
         self.publish_to("events", routing_key, body, properties).await;
@@ -165,8 +176,21 @@ impl Vhost {
 
 /// Asks the management API, and gives its answer.
 async fn manage(method: reqwest::Method, url: &str) -> String {
+    answer(management(method, url)).await
+}
+
+/// Puts something by the management API.
+async fn put(url: &str, what: &Value) {
+    let request = management(reqwest::Method::PUT, url);
+    answer(request.header("content-type", "application/json").body(what.to_string())).await;
+}
+
+fn management(method: reqwest::Method, url: &str) -> reqwest::RequestBuilder {
     let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-    let request = http.request(method, url).basic_auth("guest", Some("guest"));
+    http.request(method, url).basic_auth("guest", Some("guest"))
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> String {
     let response = request.send().await.unwrap();
     assert!(response.status().is_success(), "{response:?}");
     response.text().await.unwrap()

@@ -8,6 +8,7 @@ pub mod node;
 pub mod proxy;
 pub mod relay;
 pub mod settings;
+pub mod stranger;
 pub mod wire;
 pub mod within;
 pub mod world;

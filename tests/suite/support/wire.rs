@@ -73,6 +73,7 @@ pub struct Wire {
     address: SocketAddr,
     said: Arc<Mutex<Vec<Said>>>,
     hold: watch::Sender<Hold>,
+    deadly: Arc<Mutex<Option<Vec<u8>>>>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -83,9 +84,15 @@ impl Wire {
         let address = listener.local_addr().unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let hold = watch::Sender::new(Hold::Nothing);
-        let accepting =
-            tokio::spawn(accept(listener, target.to_owned(), Arc::clone(&said), hold.subscribe()));
-        Wire { address, said, hold, accepting }
+        let deadly = Arc::default();
+        let of_all = (Arc::clone(&said), hold.subscribe(), Arc::clone(&deadly));
+        let accepting = tokio::spawn(accept(listener, target.to_owned(), of_all));
+        Wire { address, said, hold, deadly, accepting }
+    }
+
+    /// From now on a connection ends on which the broker says something with `text` in it.
+    pub fn cut_on(&self, text: &str) {
+        *self.deadly.lock().unwrap() = Some(text.as_bytes().to_vec());
     }
 
     /// Where to connect instead of the target.
@@ -139,9 +146,19 @@ struct Ear {
     by: Party,
     connection: usize,
     said: Arc<Mutex<Vec<Said>>>,
+    deadly: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Ear {
+    /// Whether the connection is to end over this frame.
+    fn is_deadly(&self, frame: &[u8]) -> bool {
+        let deadly = self.deadly.lock().unwrap();
+        self.by == Party::Broker
+            && deadly.as_ref().is_some_and(|text| {
+                frame.windows(text.len()).any(|window| window == text.as_slice())
+            })
+    }
+
     /// Writes down the method in `frame`, if it is one, and gives it.
     fn hear(&self, frame: &[u8]) -> Option<Method> {
         let method = method(frame)?;
@@ -152,19 +169,17 @@ impl Ear {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    target: String,
-    said: Arc<Mutex<Vec<Said>>>,
-    hold: watch::Receiver<Hold>,
-) {
+type OfAll = (Arc<Mutex<Vec<Said>>>, watch::Receiver<Hold>, Arc<Mutex<Option<Vec<u8>>>>);
+
+async fn accept(listener: TcpListener, target: String, (said, hold, deadly): OfAll) {
     let mut connections = tokio::task::JoinSet::new();
     for connection in 0.. {
         let Ok((near, _)) = listener.accept().await else { return };
         let Ok(far) = TcpStream::connect(&target).await else { continue };
         let (near_reads, near_writes) = near.into_split();
         let (far_reads, far_writes) = far.into_split();
-        let client = Ear { by: Party::Client, connection, said: Arc::clone(&said) };
+        let (said, deadly) = (Arc::clone(&said), Arc::clone(&deadly));
+        let client = Ear { by: Party::Client, connection, said, deadly };
         let broker = Ear { by: Party::Broker, ..client.clone() };
         let hold = hold.clone();
         connections.spawn(async move {
@@ -190,6 +205,9 @@ async fn pass(
         let mut go = if now == Hold::Nothing { std::mem::take(&mut held) } else { Vec::new() };
         while let Some(length) = length(&buffer) {
             let frame: Vec<u8> = buffer.drain(..length).collect();
+            if ear.is_deadly(&frame) {
+                return;
+            }
             let method = ear.hear(&frame);
             let stays = ear.by == Party::Broker && now.holds(method.as_ref());
             if stays { held.extend(frame) } else { go.extend(frame) }

@@ -38,7 +38,8 @@ impl World {
         World::start(Vhost::new().await, credentials, own).await
     }
 
-    async fn start(
+    /// On a virtual host that the test has prepared.
+    pub async fn start(
         vhost: Vhost,
         credentials: fn(&FakeMimecast) -> Variables,
         own: &[(&str, &str)],

@@ -43,15 +43,12 @@ fn series() -> BTreeSet<String> {
         two("api_retries_total", by_operation, by_outcome),
         two("lane_state", event, ("state", &STATES)),
         one("last_success_timestamp_seconds", "event", &EVENTS),
-        [
-            "eventd_api_quota_remaining",
-            "eventd_api_throttled_seconds_total",
-            "eventd_amqp_connected",
-            "eventd_amqp_connections_total",
-            "eventd_settle_lost_total",
-        ]
-        .map(str::to_owned)
-        .to_vec(),
+        one("amqp_connected", "event", &EVENTS),
+        one("amqp_connections_total", "event", &EVENTS),
+        one("settle_lost_total", "event", &EVENTS),
+        ["eventd_api_quota_remaining", "eventd_api_throttled_seconds_total"]
+            .map(str::to_owned)
+            .to_vec(),
     ]
     .into_iter()
     .flatten()
@@ -81,8 +78,10 @@ async fn every_series_is_there_from_the_start() {
     let expected = [
         r#"eventd_lane_state{event="user.offboarded",state="consuming"}"#.to_owned(),
         r#"eventd_lane_state{event="url.unblock",state="consuming"}"#.to_owned(),
-        "eventd_amqp_connected".to_owned(),
-        "eventd_amqp_connections_total".to_owned(),
+        r#"eventd_amqp_connected{event="user.offboarded"}"#.to_owned(),
+        r#"eventd_amqp_connected{event="url.unblock"}"#.to_owned(),
+        r#"eventd_amqp_connections_total{event="user.offboarded"}"#.to_owned(),
+        r#"eventd_amqp_connections_total{event="url.unblock"}"#.to_owned(),
         format!(r#"eventd_build_info{{revision="unknown",version="{version}"}}"#),
     ];
     assert_eq!(not_zero, expected.map(|series| (series, 1.0)).into());
@@ -156,8 +155,10 @@ async fn every_number_is_what_happened_and_nothing_else_is_counted() {
         (r#"api_request_seconds_count{operation="remove_group_member",outcome="rejected"}"#, 1.0),
         (r#"lane_state{event="user.offboarded",state="consuming"}"#, 1.0),
         (r#"lane_state{event="url.unblock",state="consuming"}"#, 1.0),
-        ("amqp_connected", 1.0),
-        ("amqp_connections_total", 1.0),
+        (r#"amqp_connected{event="user.offboarded"}"#, 1.0),
+        (r#"amqp_connected{event="url.unblock"}"#, 1.0),
+        (r#"amqp_connections_total{event="user.offboarded"}"#, 1.0),
+        (r#"amqp_connections_total{event="url.unblock"}"#, 1.0),
     ];
     let expected: BTreeMap<String, f64> =
         counted.map(|(series, value)| (format!("eventd_{series}"), value)).into();

@@ -1,0 +1,79 @@
+//! What the user may do, asked by questions that change nothing.
+//!
+//! The broker looks at the permission before it looks at what is asked: a message whose expiration is
+//! no number is refused as such (406) where one may write, and with 403 where one may not; a consumer
+//! with a priority that is no number likewise where one may read. Tried on RabbitMQ 3.10, 4.0 and 4.3.
+
+use super::connection::{Broker, BrokerError, cause, lost};
+use super::topology::{Problem, REFUSED};
+use crate::settings::Amqp;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel};
+
+/// What is missing to publish copies: to the exchange for dead letters, and to the default exchange for
+/// what comes back to its lane.
+///
+/// # Errors
+///
+/// When the broker is lost on the way.
+pub(super) async fn missing_for_copies(
+    broker: &Broker,
+    amqp: &Amqp,
+) -> Result<Vec<Problem>, BrokerError> {
+    let mut problems = Vec::new();
+    for (exchange, name, copies) in [
+        ("", "amq.default", "copies for the delay ladder and of what a paused lane holds"),
+        (&amqp.dead_letter_exchange, &amqp.dead_letter_exchange, "dead letters"),
+    ] {
+        let channel = broker.channel().await?;
+        let Some(refusal) = may_write(&channel, exchange).await? else { continue };
+        problems.push(Problem::Forbidden(format!(
+            "{copies} cannot be published, and their lanes would pause: {refusal}; \
+             grant write on {name}"
+        )));
+    }
+    Ok(problems)
+}
+
+/// What is missing to consume from `queue`.
+///
+/// # Errors
+///
+/// When the broker is lost on the way.
+pub(super) async fn missing_to_consume(
+    broker: &Broker,
+    queue: &str,
+) -> Result<Option<Problem>, BrokerError> {
+    let channel = broker.channel().await?;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-priority".into(), AMQPValue::LongString("x".into()));
+    let options = BasicConsumeOptions::default();
+    let asked = channel.basic_consume(queue.into(), "".into(), options, arguments).await;
+    Ok(refusal(asked.map(|_| ()))?.map(|refusal| {
+        Problem::Forbidden(format!("{queue} cannot be consumed: {refusal}; grant read on it"))
+    }))
+}
+
+async fn may_write(channel: &Channel, exchange: &str) -> Result<Option<String>, BrokerError> {
+    channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
+    let nonsense = BasicProperties::default().with_expiration("x".into());
+    let options = BasicPublishOptions::default();
+    let asked = async {
+        let nowhere = "mimecast-eventd.nowhere".into();
+        channel.basic_publish(exchange.into(), nowhere, options, b"", nonsense).await?.await
+    };
+    refusal(asked.await.map(|_| ()))
+}
+
+/// The broker's words when it refuses for want of a permission. Every other refusal is the one that
+/// was asked for, or is of something that is not there, which is told elsewhere.
+fn refusal(asked: Result<(), lapin::Error>) -> Result<Option<String>, BrokerError> {
+    match asked {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_amqp_soft_error() => {
+            Ok(Some(cause(&error)).filter(|cause| cause.starts_with(REFUSED)))
+        }
+        Err(error) => Err(lost(error)),
+    }
+}

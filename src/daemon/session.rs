@@ -1,0 +1,134 @@
+//! The sessions of one lane with the broker, one after the other, until a stop. A lane has its own, so
+//! that whatever breaks a connection costs this lane alone.
+
+use super::lane;
+use super::worker::Worker;
+use crate::broker::{Broker, BrokerError, Consumer, Publisher, Settler, topology};
+use crate::settings::{LaneSettings, Settings};
+use crate::telemetry::{LaneState, Metrics, Readiness};
+use crate::vendor::{Stamp, Vendor};
+use crate::verdict::Delays;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The waits between sessions are at most this long at first and later on.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// How long the broker may take until everything is declared and consuming.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the sessions of one lane are made of.
+pub(super) struct Sessions {
+    pub settings: Arc<Settings>,
+    pub lane: LaneSettings,
+    pub vendor: Arc<Vendor>,
+    pub metrics: Arc<Metrics>,
+    pub readiness: Arc<Readiness>,
+    pub fresh: fn() -> Stamp,
+}
+
+impl Sessions {
+    /// One session after the other, until `stop`.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let event = self.lane.event_type;
+        let mut delays = Delays::endless(RECONNECT.0, RECONNECT.1);
+        while !stop.is_cancelled() {
+            let settled = Arc::new(AtomicBool::new(false));
+            // In a task of its own, so that a panic in it ends this session and nothing else.
+            let session = Arc::clone(&self).session(Arc::clone(&settled), stop.clone());
+            let result = tokio::spawn(session).await;
+            let result = result.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())));
+            self.metrics.disconnected(event);
+            let Err(error) = result else { break };
+            self.readiness.enter(event, LaneState::Disconnected, &error.to_string());
+            // Not after a mere connection: a message may be what sessions die of.
+            if settled.load(Ordering::Relaxed) {
+                delays = Delays::endless(RECONNECT.0, RECONNECT.1);
+            }
+            let wait = delays.next().unwrap_or(RECONNECT.1);
+            let again_in_ms = wait.as_millis() as u64;
+            tracing::error!(event = event.name(), %error, again_in_ms, "the session ended");
+            let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
+        self.readiness.enter(event, LaneState::Disconnected, "stopped");
+    }
+
+    /// One session: everything in it is new, and thrown away with it. `Ok` is a stop. It notes when
+    /// something was `settled`.
+    async fn session(
+        self: Arc<Self>,
+        settled: Arc<AtomicBool>,
+        stop: CancellationToken,
+    ) -> Result<(), BrokerError> {
+        let (amqp, event) = (&self.settings.amqp, self.lane.event_type);
+        let readiness = Arc::clone(&self.readiness);
+        let connecting = Broker::connect(amqp, move |reason| readiness.blocked(event, reason));
+        let Some(broker) = stop.run_until_cancelled(connecting).await else { return Ok(()) };
+        let broker = broker?;
+        self.metrics.connected(event);
+        tracing::info!(event = event.name(), "connected to the broker");
+        let Some(opened) = stop.run_until_cancelled(self.open(&broker)).await else {
+            return Ok(());
+        };
+        let (publisher, mut consumer) = opened?;
+        tracing::info!(event = event.name(), queue = self.lane.queue, "consuming");
+        let worker = Arc::new(self.worker(publisher, settled));
+        let result = work(&worker, &mut consumer, &broker, &stop).await;
+        // While its channels are still there: one that is just being closed keeps the connection from
+        // ending well, and what the broker was told last from reaching it.
+        broker.close().await;
+        result
+    }
+
+    /// Opens everything that a session needs. The broker can fall silent over any of it, as a queue
+    /// without a leader does, so that there is a limit to the waiting.
+    async fn open(&self, broker: &Broker) -> Result<(Publisher, Consumer), BrokerError> {
+        let opening = async {
+            topology::prepare(broker, &self.settings, &self.lane).await?;
+            let publisher = Publisher::open(broker).await?;
+            Ok((publisher, Consumer::open(broker, &self.lane.queue).await?))
+        };
+        let silent = BrokerError::Lost("no answer while queues and consumers were set up".into());
+        tokio::time::timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(silent))
+    }
+
+    fn worker(&self, publisher: Publisher, settled: Arc<AtomicBool>) -> Worker {
+        Worker {
+            lane: self.lane.clone(),
+            breaker: self.settings.breaker,
+            ladder: self.settings.ladder.clone(),
+            settler: Settler {
+                queue: self.lane.queue.clone(),
+                dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
+                publisher,
+            },
+            settled,
+            vendor: Arc::clone(&self.vendor),
+            metrics: Arc::clone(&self.metrics),
+            readiness: Arc::clone(&self.readiness),
+            fresh: self.fresh,
+        }
+    }
+}
+
+/// Works until `stop`, or until the connection has failed or the lane ends its session.
+async fn work(
+    worker: &Arc<Worker>,
+    consumer: &mut Consumer,
+    broker: &Broker,
+    stop: &CancellationToken,
+) -> Result<(), BrokerError> {
+    let ended = stop.child_token();
+    let mut lane = pin!(lane::run(worker, consumer, stop, &ended));
+    tokio::select! {
+        biased;
+        result = &mut lane => result,
+        lost = broker.failed() => {
+            ended.cancel();
+            lane.await.map_err(|_| lost)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Which commands of a message hold already.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Which commands of a message hold already, by their places. The digest of all its commands stands
+/// beside it, because the places mean nothing when the message, or the configured groups, are others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    digest: String,
+    bits: Vec<u8>,
+}
+
+impl Done {
+    /// Reads what [`Done::text`] wrote; anything else is nothing done.
+    pub fn read(text: &str) -> Done {
+        let read = text.split_once(':').and_then(|(digest, bits)| {
+            Some(Done { digest: digest.to_owned(), bits: URL_SAFE_NO_PAD.decode(bits).ok()? })
+        });
+        read.unwrap_or_default()
+    }
+
+    /// The digest and the bits in base64, or nothing when nothing is done.
+    pub fn text(&self) -> String {
+        match self.bits.as_slice() {
+            [] => String::new(),
+            bits => format!("{}:{}", self.digest, URL_SAFE_NO_PAD.encode(bits)),
+        }
+    }
+
+    /// The same, if it is about the commands with `digest`; else nothing is done of them.
+    pub fn of(self, digest: String) -> Done {
+        if self.digest == digest { self } else { Done { digest, bits: Vec::new() } }
+    }
+
+    /// Whether the command at `place` holds.
+    pub fn has(&self, place: usize) -> bool {
+        self.bits.get(place / 8).is_some_and(|byte| byte & (1 << (place % 8)) != 0)
+    }
+
+    /// The command at `place` holds.
+    pub fn add(&mut self, place: usize) {
+        if self.bits.len() <= place / 8 {
+            self.bits.resize(place / 8 + 1, 0);
+        }
+        self.bits[place / 8] |= 1 << (place % 8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_was_done_of_other_commands_counts_for_nothing() {
+        let mut done = Done::default().of("digest".into());
+        done.add(1);
+        assert!(done.clone().of("digest".into()).has(1));
+        let other = done.of("another".into());
+        assert!(!other.has(1));
+        assert_eq!(other.text(), "");
+        for text in ["", "no colon", "digest:%%%", ":"] {
+            assert_eq!(Done::read(text), Done::default(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again_in_a_few_bytes(
+            places in proptest::collection::btree_set(0_usize..1_000, 0..50),
+        ) {
+            let mut done = Done::default().of("0123456789abcdef0123456789abcdef01234567".into());
+            places.iter().for_each(|place| done.add(*place));
+            let text = done.text();
+            prop_assert!(text.len() <= 41 + 168, "{}", text.len());
+            let read = Done::read(&text).of("0123456789abcdef0123456789abcdef01234567".into());
+            for place in 0..1_000 {
+                prop_assert_eq!(read.has(place), places.contains(&place));
+            }
+        }
+    }
+}
