@@ -23,14 +23,15 @@
 //!    rejects or returns a message. A copy is safe in its queue before the original is acked.
 //! 8. [`telemetry`]: one line of the log says what became of it, and the metrics count it.
 //!
-//! Around it, the daemon opens sessions with the broker, one after the other until a stop; whatever
-//! goes wrong with one ends it, and the next one starts with nothing of it.
+//! Around it, the daemon gives each lane sessions with the broker, one after the other until a stop;
+//! whatever goes wrong with one ends it, and the next one starts with nothing of it. Nothing that goes
+//! wrong in one lane reaches the other.
 //!
 //! # Words
 //!
 //! An *event* is what happened, a *command* what the vendor shall do, a *call* its unsigned HTTP form,
-//! an *attempt* one signed request, an *outcome* what one attempt came to, a *fault* what went wrong in
-//! it, a *conclusion* what one command came to after its attempts. A command whose attempts are used up
+//! an *attempt* one signed request, an *outcome* what one attempt came to, read from the vendor's own
+//! *voice* and from nobody else's, a *fault* what went wrong in it, a *conclusion* what one command came to after its attempts. A command whose attempts are used up
 //! leaves its message *stuck*: *evidence* of other calls says whether the message is at fault. A
 //! *disposition* is what becomes of a message; to *settle* is to tell the broker. What cannot be settled
 //! is *held*: its *lane*, which is one event type's queue and consumer, makes a *pause*, and *probes*

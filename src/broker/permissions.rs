@@ -10,17 +10,42 @@ use crate::settings::Amqp;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
+use std::time::Duration;
+
+/// How long the broker may take to answer. One that is short of memory or disk does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is missing to publish copies: to the exchange for dead letters, and to the default exchange for
-/// what comes back to its lane.
+/// what comes back to its lane. Nothing, if the broker does not say.
 ///
 /// # Errors
 ///
 /// When the broker is lost on the way.
-pub(super) async fn missing_for_copies(
-    broker: &Broker,
+pub(super) async fn missing_for_copies(amqp: &Amqp) -> Result<Vec<Problem>, BrokerError> {
+    let asked = ask_aside(amqp, async |broker| ask_for_copies(broker, amqp).await).await;
+    asked.unwrap_or(Ok(Vec::new()))
+}
+
+/// Asks by publishing, on a connection of its own: a broker that is short of memory or disk reads no
+/// more from whoever publishes, be it a question, and the lane could not even ack. `None` if it does
+/// not answer.
+pub(super) async fn ask_aside<T>(
     amqp: &Amqp,
-) -> Result<Vec<Problem>, BrokerError> {
+    ask: impl AsyncFnOnce(&Broker) -> Result<T, BrokerError>,
+) -> Option<Result<T, BrokerError>> {
+    let broker = match Broker::connect(amqp, |_| {}).await {
+        Ok(broker) => broker,
+        Err(error) => return Some(Err(error)),
+    };
+    let asked = tokio::time::timeout(PATIENCE, ask(&broker)).await;
+    broker.close().await;
+    if asked.is_err() {
+        tracing::debug!("the broker does not say what may be published");
+    }
+    asked.ok()
+}
+
+async fn ask_for_copies(broker: &Broker, amqp: &Amqp) -> Result<Vec<Problem>, BrokerError> {
     let mut problems = Vec::new();
     for (exchange, name, copies) in [
         ("", "amq.default", "copies for the delay ladder and of what a paused lane holds"),

@@ -25,7 +25,7 @@ pub async fn prepare(
     let problems = match settings.amqp.topology {
         Topology::Declare => {
             declare(broker, settings, lane).await?;
-            permissions::missing_for_copies(broker, &settings.amqp).await?
+            permissions::missing_for_copies(&settings.amqp).await?
         }
         Topology::Verify => verify(broker, settings, lane).await?,
     };
@@ -149,7 +149,7 @@ pub async fn verify(
     for (name, arguments) in queues {
         problems.extend(verify_queue(broker, &name, arguments).await?);
     }
-    problems.extend(permissions::missing_for_copies(broker, amqp).await?);
+    problems.extend(permissions::missing_for_copies(amqp).await?);
     problems.extend(permissions::missing_to_consume(broker, &lane.queue).await?);
     if problems.is_empty() {
         problems.extend(verify_dead_letter_route(broker, amqp, lane).await?);
@@ -198,13 +198,16 @@ async fn verify_dead_letter_route(
     let (exchange, key) = (amqp.dead_letter_exchange.as_str(), lane.event_type.name());
     let probe = BasicProperties::default().with_expiration("0".into());
     let copy = Copy { of: None, exchange, routing_key: key, body: b"" };
-    match Publisher::open(broker).await?.publish(copy, probe).await {
-        Ok(()) => Ok(None),
-        Err(BrokerError::NotTaken { cause, .. }) => {
+    let asked = permissions::ask_aside(amqp, async |broker| {
+        Publisher::open(broker).await?.publish(copy, probe).await
+    });
+    match asked.await {
+        None | Some(Ok(())) => Ok(None),
+        Some(Err(BrokerError::NotTaken { cause, .. })) => {
             let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
             Ok(Some(Problem::NoRoute(problem)))
         }
-        Err(error) => Err(error),
+        Some(Err(error)) => Err(error),
     }
 }
 

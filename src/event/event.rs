@@ -152,6 +152,23 @@ mod tests {
     }
 
     #[test]
+    fn an_item_of_more_than_512_bytes_and_a_list_of_more_than_1000_items_are_refused() {
+        let address =
+            |length: usize| parse(&format!(r#"{{"emailAddress":"{}"}}"#, "a".repeat(length)));
+        assert!(address(512).is_ok());
+        assert_eq!(address(513).unwrap_err(), malformed("emailAddress is longer than 512 bytes"));
+        let groups = |count: usize, length: usize| {
+            let groups: Vec<_> = (0..count).map(|number| format!("{number:0length$}")).collect();
+            parse(&format!(r#"{{"emailAddress":"a","groupIds":{groups:?}}}"#))
+        };
+        assert!(groups(1_000, 4).is_ok());
+        let refusal = groups(1_001, 4).unwrap_err();
+        assert_eq!(refusal, malformed("groupIds has more than 1000 entries"));
+        let refusal = groups(1, 513).unwrap_err();
+        assert_eq!(refusal, malformed("groupIds[0] is longer than 512 bytes"));
+    }
+
+    #[test]
     fn an_event_of_another_lane_is_refused() {
         let envelope = Envelope {
             body: br#"{"id":"x"}"#.to_vec(),

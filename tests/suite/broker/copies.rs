@@ -61,6 +61,9 @@ async fn the_attempts_of_a_message_are_counted_on_over_a_pause() {
 async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
     let own = [("BREAKER__INITIAL_PROBE_DELAY", "1s"), ("BREAKER__MAX_PROBE_DELAY", "10m")];
     let mut world = World::with(&own).await;
+    // So that all of them are in work at once.
+    world.unblock("first", "first").await;
+    world.daemon.settled(1).await;
     world.fake.inject(down());
     for number in 0..4 {
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
@@ -209,6 +212,7 @@ async fn a_dead_letter_keeps_every_property_that_it_may_keep() {
     assert_eq!(properties.kind(), original.kind());
     assert_eq!(properties.app_id(), original.app_id());
     assert_eq!(properties.cluster_id(), original.cluster_id());
+    assert_eq!(properties.priority(), original.priority());
     assert_eq!(*properties.delivery_mode(), Some(2));
     assert!(properties.expiration().is_none() && properties.user_id().is_none());
     let known = [

@@ -12,7 +12,7 @@ use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use mimecast_eventd::vendor::Stamp;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
 
@@ -60,11 +60,15 @@ async fn a_session_takes_one_message_at_a_time_until_one_is_settled_and_then_its
     let qos = |prefetch| move |method: &Method| *method == Method::Qos { prefetch };
     assert_eq!(wire.client_said(qos(1)).len(), 2);
     wake(&world).await;
+    let settled = Instant::now();
     let widened = wire.wait_for("qos", 1, qos(7)).await[0].connection;
+    // At once, and not because the message did no harm for five seconds.
+    assert!(settled.elapsed() < Duration::from_secs(4), "{:?}", settled.elapsed());
     assert_eq!(wire.client_said(qos(3)).len(), 0, "the other lane has its own session");
     world.offboard("e-1", "ada@example.com", &["group-1"]).await;
     let other = wire.wait_for("qos", 1, qos(3)).await[0].connection;
     assert_ne!(widened, other);
+    wire.wait_for("consume", 4, |method| *method == Method::Consume).await;
     // A consumer has the prefetch that was asked for before it.
     for connection in [widened, other] {
         let is_said = |method: &Method| matches!(method, Method::Qos { .. } | Method::Consume);
@@ -151,7 +155,26 @@ async fn a_copy_whose_confirm_does_not_come_in_time_is_not_safe_and_its_message_
     wire.hold(Hold::Nothing);
     within.wait_for_metric(PAUSED, 0.0).await;
     wire.wait_for("ack", 1, is_ack).await;
-    within.stop().await;
+    // What is late is waited for once more, and not sent once more.
+    assert_eq!(wire.client_said(is_publish).len(), 1);
+    let (vhost, _fake) = within.stop().await;
+    vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+}
+
+#[tokio::test]
+async fn a_message_that_only_waits_for_the_quota_shows_that_the_session_lives() {
+    let world = World::hmac().await;
+    let throttle = FaultKind::Throttle { reset_milliseconds: Some(60_000), retry_after: None };
+    world.fake.inject(Fault::always(throttle));
+    for number in 0..4 {
+        world.unblock(&format!("e-{number}"), "entry-1").await;
+    }
+    world.fake.wait_for_calls(1, DEADLINE).await;
+    // After some seconds the lane takes the others too.
+    let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(in_flight).await, 1.0);
+    world.daemon.wait_for_metric(in_flight, 4.0).await;
+    assert_eq!(world.daemon.logged("settled").len(), 0);
 }
 
 /// Lets the exchange for dead letters lead to nothing but a queue that refuses everything.

@@ -28,6 +28,14 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
     let node = Disturbed::node().await;
     let mut scene = Scene::on(node.running(), &[]).await;
     blocked(&node, &mut scene).await;
+    // What needs a copy does not wait in vain for a confirm that cannot come.
+    eventually("a lane is paused for that very reason", async || {
+        let (_, why) = scene.daemon().get("/readyz").await;
+        let not_taken =
+            |line: &str| line.contains("did not take") && line.contains("no messages: ");
+        why.lines().any(not_taken).then_some(())
+    })
+    .await;
     let_go(&node).await;
     scene.healed();
     eventually("the daemon knows that the broker takes messages again", async || {

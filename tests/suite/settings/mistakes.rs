@@ -178,3 +178,14 @@ fn with_oauth2() -> Variables {
     variables.extend([named("MIMECAST__REGION", "uk")]);
     variables
 }
+
+#[test]
+fn a_queue_whose_delay_queues_would_have_no_names_is_a_mistake() {
+    let queue = |length| read(&with(&[("EVENTS__URL_UNBLOCK__QUEUE", &"q".repeat(length))]));
+    // The longest of them is `….retry.30m`.
+    assert_eq!(queue(245).unwrap().lanes[1].queue.len(), 245);
+    let mistakes = printed(queue(246));
+    let expected = "events.\"url.unblock\".queue (variable EVENTD_EVENTS__URL_UNBLOCK__QUEUE): \
+                    is too long: the names of its delay queues exceed 255 bytes";
+    assert_eq!(mistakes, [expected]);
+}

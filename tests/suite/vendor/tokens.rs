@@ -48,6 +48,29 @@ async fn a_revoked_token_is_renewed_once_and_for_all_calls() {
 }
 
 #[tokio::test]
+async fn a_token_is_renewed_after_a_401_that_says_nothing() {
+    let pair = Pair::new(oauth2).await;
+    pair.execute(&remove_ada()).await;
+    for page in [FaultKind::EmptyBody { status: 401 }, FaultKind::Html { status: 401 }] {
+        let before = pair.fake.tokens_issued();
+        pair.fake.inject(Fault::next(page).for_operation(Operation::RemoveGroupMember));
+        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone");
+        assert_eq!(pair.fake.tokens_issued(), before + 1);
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_token_beyond_the_end_of_the_messages_time() {
+    let pair = Pair::with(oauth2, &[("MIMECAST__TIMEOUT", "4m"), ("RETRY__ATTEMPTS", "1")]).await;
+    pair.fake.inject(Fault::always(FaultKind::Hang).for_operation(Operation::Token));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+    let command = remove_ada();
+    let waiting = tokio::time::timeout(DEADLINE, pair.execute_until(&command, deadline));
+    let (outcome, _) = waiting.await.expect("it is given up in time");
+    assert_eq!(outcome, "unavailable timeout");
+}
+
+#[tokio::test]
 async fn a_token_is_used_whatever_is_said_about_its_end() {
     for expires_in in [json!(u64::MAX), json!(0), json!(null), json!("3600"), json!(-1)] {
         let pair = Pair::new(oauth2).await;
