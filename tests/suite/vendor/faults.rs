@@ -4,6 +4,7 @@ use super::{ATTEMPTS, BOTH, Pair, delete, remove, remove_ada};
 use crate::support::DEADLINE;
 use crate::support::settings::hmac;
 use fake_mimecast::{Fault, FaultKind, Operation};
+use mimecast_eventd::verdict::Conclusion;
 use std::collections::BTreeMap;
 
 #[tokio::test]
@@ -257,5 +258,24 @@ async fn a_refusal_that_may_be_for_a_permission_is_the_items_once_another_one_wa
         let (outcome, history) = pair.execute(&remove_ada()).await;
         assert!(outcome.starts_with("rejected "), "{kind:?}: {outcome}");
         assert_eq!(history.attempts, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_id_that_the_vendor_gave_a_request_is_told_unless_it_is_our_own() {
+    let pair = Pair::new(hmac).await;
+    for (header, told) in [("x-request-id", true), ("X-MC-Req-Id", true), ("x-other-id", false)] {
+        let headers = [(header.to_owned(), "vendor-77".to_owned())].into();
+        pair.fake.inject(Fault::next(FaultKind::Status {
+            status: 503,
+            headers,
+            body: String::new(),
+            content_type: String::new(),
+        }));
+        let deadline = tokio::time::Instant::now();
+        let (conclusion, _) = pair.conclude(&remove_ada(), deadline).await;
+        let Conclusion::Stuck(stuck) = conclusion else { panic!("{conclusion:?}") };
+        let detail = stuck.fault.detail;
+        assert_eq!(detail.contains("(vendor's request id vendor-77)"), told, "{header}: {detail}");
     }
 }
