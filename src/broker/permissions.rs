@@ -5,7 +5,7 @@
 //! with a priority that is no number likewise where one may read. Tried on RabbitMQ 3.10, 4.0 and 4.3.
 
 use super::connection::{Broker, BrokerError, cause, lost};
-use super::topology::{Problem, REFUSED};
+use super::problem::{Problem, REFUSED};
 use crate::settings::Amqp;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};

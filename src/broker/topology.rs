@@ -2,15 +2,13 @@
 
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::permissions;
+use super::problem::{Problem, REFUSED};
 use super::publisher::{Copy, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, Topology};
 use crate::verdict::Rung;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ExchangeKind};
-
-/// How the broker's refusals for want of a permission begin.
-pub(super) const REFUSED: &str = "ACCESS_REFUSED";
 
 /// Makes sure that everything a lane needs is there, and names what the user may not do.
 ///
@@ -38,36 +36,6 @@ pub async fn prepare(
     }
     let grave: Vec<String> = grave.iter().map(ToString::to_string).collect();
     Err(BrokerError::Topology(grave.join("; ")))
-}
-
-/// Something that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// It is not there.
-    #[error("{0}; create it, or set amqp.topology to declare")]
-    Missing(String),
-    /// It is there, and different.
-    #[error("{0}")]
-    Differs(String),
-    /// Dead letters would reach nobody.
-    #[error("{0}")]
-    NoRoute(String),
-    /// The user may not do what the daemon will have to.
-    #[error("{0}")]
-    Forbidden(String),
-    /// The user may not see whether it is as it should be.
-    #[error("{0}")]
-    Unknown(String),
-}
-
-impl Problem {
-    /// Whether a daemon had better not consume.
-    pub fn is_grave(&self) -> bool {
-        match self {
-            Problem::Missing(_) | Problem::Differs(_) | Problem::NoRoute(_) => true,
-            Problem::Forbidden(_) | Problem::Unknown(_) => false,
-        }
-    }
 }
 
 async fn declare(

@@ -1,7 +1,6 @@
 //! Checks what a daemon with these settings would meet, and changes nothing.
 
-use crate::broker::Broker;
-use crate::broker::topology::{self, Problem};
+use crate::broker::{Broker, Problem, topology};
 use crate::command::{Command, Operation};
 use crate::event::{EventType, Member};
 use crate::settings::{Settings, Topology};

@@ -143,6 +143,42 @@ fn the_picture_shows_the_rooms_that_there_are_and_what_it_points_to_is_there() {
 }
 
 #[test]
+fn no_files_of_a_room_need_each_other_in_a_circle() {
+    let sources: BTreeMap<String, String> = sources().into_iter().collect();
+    let circle = |file: &&String| comes_back(file, file, &sources, &mut BTreeSet::new());
+    let circles: Vec<&String> = sources.keys().filter(circle).collect();
+    assert_eq!(circles, [""; 0]);
+    let two = [("a/one.rs", "use super::two::Two;"), ("a/two.rs", "use super::one;")];
+    let two = two.map(|(file, source)| (file.to_owned(), source.to_owned())).into();
+    assert!(comes_back("a/one.rs", "a/one.rs", &two, &mut BTreeSet::new()));
+}
+
+/// Whether the way from `file` along its imports of neighbours leads to `goal`.
+fn comes_back(
+    file: &str,
+    goal: &str,
+    sources: &BTreeMap<String, String>,
+    seen: &mut BTreeSet<String>,
+) -> bool {
+    neighbours(file, sources).into_iter().any(|next| {
+        next == goal || (seen.insert(next.clone()) && comes_back(&next, goal, sources, seen))
+    })
+}
+
+/// The files beside `file` that it imports from by `use super::neighbour`, its tests aside.
+fn neighbours(file: &str, sources: &BTreeMap<String, String>) -> Vec<String> {
+    let folder = file.strip_suffix("/mod.rs").unwrap_or(file).rsplit_once('/').map(|(it, _)| it);
+    let (Some(folder), Some(source)) = (folder, sources.get(file)) else { return Vec::new() };
+    let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let imports = code.lines().filter_map(|line| line.strip_prefix("use super::"));
+    let files = imports.flat_map(|import| {
+        let name = import.split([':', ';']).next().unwrap_or_default();
+        [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]
+    });
+    files.filter(|neighbour| sources.contains_key(neighbour)).collect()
+}
+
+#[test]
 fn a_table_of_rooms_that_runs_in_a_circle_is_found() {
     let table = "//! | `a` | one | `b` |\n//! | `b` | two; pure | `a` |\n";
     let (read, broken) = rooms(table);
