@@ -53,7 +53,7 @@ unpack_packages() {
     from=$(mirror)
     rm -rf "$root"
     # Its date may be over on a mirror that stands still.
-    mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
+    timeout 900 mmdebstrap --quiet --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' \
         --include=rabbitmq-server "$suite" "$root" ${from:+"$from"} >&2 ||
         fail 69 "the packages of $suite cannot be unpacked"
 }
@@ -98,6 +98,8 @@ main() {
         cp /etc/hosts "$folder/root/etc/hosts"
     fi
     write_programs "$folder/root" "$inside" "$folder/programs"
+    "$folder/programs/rabbitmqctl" version >/dev/null 2>&1 ||
+        fail 69 "the programs of $1 do not run here: $folder/programs/rabbitmqctl version says why"
     printf '%s\n' "$folder/programs"
 }
 
