@@ -22,9 +22,9 @@ pub struct Publisher {
     over: CancellationToken,
 }
 
-/// A copy of one message for one place.
+/// What is published: a copy of one message for one place, or a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Copy<'a> {
+pub struct Publication<'a> {
     /// The delivery tag of the original; copies of nothing have none.
     pub of: Option<u64>,
     /// The exchange that it is for.
@@ -74,7 +74,7 @@ impl Publisher {
     /// it; and [`BrokerError::Lost`] with the connection.
     pub async fn publish(
         &self,
-        copy: Copy<'_>,
+        copy: Publication<'_>,
         properties: BasicProperties,
     ) -> Result<(), BrokerError> {
         let not_taken =
@@ -158,7 +158,7 @@ impl Outgoing {
 }
 
 impl Sent {
-    fn of(copy: &Copy<'_>) -> Option<Sent> {
+    fn of(copy: &Publication<'_>) -> Option<Sent> {
         let exchange = ShortString::try_new(copy.exchange).ok()?;
         let routing_key = ShortString::try_new(copy.routing_key).ok()?;
         Some(Sent { of: copy.of, exchange, routing_key })

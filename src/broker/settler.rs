@@ -3,7 +3,7 @@
 use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
-use super::publisher::{Copy, Publisher};
+use super::publisher::{Publication, Publisher};
 use crate::verdict::{Disposition, History};
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
@@ -55,7 +55,7 @@ impl Settler {
         };
         if let Some((exchange, routing_key, properties)) = copy {
             let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
-            let copy = Copy { of, exchange, routing_key: &routing_key, body };
+            let copy = Publication { of, exchange, routing_key: &routing_key, body };
             self.publisher.publish(copy, properties).await?;
         }
         let answered = answer(&delivery.acker, disposition);

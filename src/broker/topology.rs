@@ -3,7 +3,7 @@
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::permissions;
 use super::problem::{Problem, REFUSED};
-use super::publisher::{Copy, Publisher};
+use super::publisher::{Publication, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, Topology};
 use crate::verdict::Rung;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
@@ -165,7 +165,7 @@ async fn verify_dead_letter_route(
     }
     let (exchange, key) = (amqp.dead_letter_exchange.as_str(), lane.event_type.name());
     let probe = BasicProperties::default().with_expiration("0".into());
-    let copy = Copy { of: None, exchange, routing_key: key, body: b"" };
+    let copy = Publication { of: None, exchange, routing_key: key, body: b"" };
     let asked = permissions::ask_aside(amqp, async |broker| {
         Publisher::open(broker).await?.publish(copy, probe).await
     });
