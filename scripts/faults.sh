@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 #
-# Brings about every fault that there is a test for, and writes docs/faults.md
-# from what came of it. Nothing in that page is written by hand.
+# Brings about every fault that there is a test for, with the installed RabbitMQ
+# and with later ones, and writes docs/faults.md from what came of it. Nothing in
+# that page is written by hand.
 #
 # usage: faults.sh [--cases N]
 #
-# N random lists of faults are tried as well (100). FAULTS_SEED repeats the lists
-# of an earlier run, RUST_TEST_THREADS says how many tests run at once (4).
+# With each broker N random lists of faults are tried as well (30). FAULTS_SEED
+# repeats the lists of an earlier run, RUST_TEST_THREADS says how many tests run
+# at once (4). It needs what scripts/broker/later.sh needs.
 #
 # exit status: 0 every message ended where it may, and the page is written; 1 not
-#              so, or a test did not run; 64 wrong usage
+#              so, or a test did not run; 64 wrong usage; 69 a broker is missing
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,9 +23,27 @@ usage() {
     exit 64
 }
 
-# The values of the report's lines that begin with a word.
+# The values of a report's lines that begin with a word.
 reported() {
-    sort "$FAULTS_REPORT" | sed -n "s/^$1\t//p"
+    sort "$reports/$1" | sed -n "s/^$2\t//p"
+}
+
+# The first report's faults, and beside them what came of each with each broker.
+write_rows() {
+    local columns=() broker
+    for broker in "${BROKERS[@]}"; do
+        reported "$broker" row | cut -f 3 >"$reports/$broker.column"
+        columns+=("$reports/$broker.column")
+    done
+    reported "${BROKERS[0]}" row | cut -f 2 | paste -d '\t' - "${columns[@]}" |
+        sed 's/\t/ | /g; s/^/| /; s/$/ |/'
+}
+
+versions() {
+    local broker
+    for broker in "${BROKERS[@]}"; do
+        reported "$broker" broker | uniq
+    done
 }
 
 write_page() {
@@ -33,27 +53,28 @@ write_page() {
 > Every published message ends in exactly one of three places: applied and acked, in the dead-letter
 > queue with a reason, or still queued. Whatever fails, whenever it fails.
 
-Written by \`scripts/faults.sh\` from one run of it, with RabbitMQ $(reported broker | uniq), the real binary
-and a fake of the vendor's API. Every fault has a test of its own in \`tests/suite/faults\`. One message in ten is
-malformed and one in ten is refused by the vendor for good: these are the dead letters. The test fails if
-a message is in none of the three places (lost), or is a dead letter that has no business to be one.
+Written by \`scripts/faults.sh\` from one run of it with each of RabbitMQ $(versions | paste -s -d, | sed 's/,/, /g'),
+the real binary and a fake of the vendor's API. Every fault has a test of its own in \`tests/suite/faults\`. One
+message in ten is malformed and one in ten is refused by the vendor for good: these are the dead letters.
+The test fails if a message is in none of the three places (lost), or is a dead letter that has no
+business to be one.
 
-- *duplicated*: commands that were asked for again after they held already, and dead letters that were
-  written twice. Delivery is at least once and effects are idempotent, so nobody is harmed.
-- *consuming*: seconds from the end of the fault until \`/readyz\` says that every lane consumes.
-- *settled*: seconds from the end of the fault until no message was in work or queued any more. The waits
-  between attempts, probes and rungs were set to fractions of a second.
+Each column says of one RabbitMQ: messages lost · applied + dead-lettered · duplicated · seconds from the
+end of the fault until \`/readyz\` says that every lane consumes · and until no message was in work or queued
+any more. Duplicated are commands that were asked for again after they held already, and dead letters
+that were written twice: delivery is at least once and effects are idempotent, so nobody is harmed. The
+waits between attempts, probes and rungs were set to fractions of a second.
 
-| fault | what happened | messages | lost | applied | dead-lettered | duplicated | consuming | settled |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
-$(reported row | cut -f 2)
+| fault | what happened | messages | $(versions | paste -s -d'|' | sed 's/|/ | /g') |
+| --- | --- | --- |$(printf ' --- |%.0s' "${BROKERS[@]}")
+$(write_rows)
 
-Beside these, $(reported cases) random lists of faults, one after another and at the same time, on random messages: none
-was lost, and no dead letter was without a right.
+Beside these, $(reported "${BROKERS[0]}" cases) random lists of faults with each of them, one after another and at the same time, on
+random messages: none was lost, and no dead letter was without a right.
 PAGE
 }
 
-cases=100
+cases=30
 while (($# > 0)); do
     case $1 in
         --cases)
@@ -65,12 +86,20 @@ while (($# > 0)); do
     esac
 done
 
-FAULTS_REPORT=$(mktemp)
-trap 'rm -f "$FAULTS_REPORT"' EXIT
-export FAULTS_REPORT FAULTS_CASES=$cases RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+BROKERS=(installed 4.0 4.3)
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+export FAULTS_CASES=$cases RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 
-# The page is not checked against itself while it is being made.
-cargo test --locked --test suite faults:: -- --skip the_page_of_faults
+for broker in "${BROKERS[@]}"; do
+    programs=()
+    if [[ $broker != installed ]]; then
+        programs=("BROKER_PROGRAMS=$(scripts/broker/later.sh "$broker" ".tools/rabbitmq-$broker")")
+    fi
+    # The page is not checked against itself while it is being made.
+    env "${programs[@]}" FAULTS_REPORT="$reports/$broker" \
+        cargo test --locked --test suite faults:: -- --skip the_page_of_faults
+done
 mkdir -p "${PAGE%/*}"
 write_page >"$PAGE"
 cargo test --locked --test suite the_page_of_faults

@@ -12,8 +12,8 @@ pub fn row(fault: &str, account: &Account, consuming: Duration, settled: Duratio
     let number = ROWS.iter().position(|row| row.fault == fault).expect("ROWS has every fault");
     let Account { messages, applied, dead_lettered, lost, duplicated, .. } = account;
     line(&format!(
-        "row\t{number:02}\t| {fault} | {} | {messages} | {} | {applied} | {dead_lettered} | \
-         {duplicated} | {:.1} | {:.1} |",
+        "row\t{number:02}\t{fault} | {} | {messages}\t{} · {applied} + {dead_lettered} · \
+         {duplicated} · {:.1} s · {:.1} s",
         ROWS[number].done,
         lost.len(),
         consuming.as_secs_f64(),
