@@ -4,7 +4,7 @@ use super::connection::{Broker, BrokerError, cause, lost};
 use super::permissions;
 use super::problem::{Problem, REFUSED};
 use super::publisher::{Publication, Publisher};
-use crate::settings::{Amqp, LaneSettings, Settings, Topology};
+use crate::settings::{Amqp, LaneSettings, Settings, TopologyMode};
 use crate::verdict::Rung;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -21,11 +21,11 @@ pub async fn prepare(
     lane: &LaneSettings,
 ) -> Result<(), BrokerError> {
     let problems = match settings.amqp.topology {
-        Topology::Declare => {
+        TopologyMode::Declare => {
             declare(broker, settings, lane).await?;
             permissions::missing_for_copies(&settings.amqp).await?
         }
-        Topology::Verify => verify(broker, settings, lane).await?,
+        TopologyMode::Verify => verify(broker, settings, lane).await?,
     };
     let (grave, others): (Vec<_>, Vec<_>) = problems.iter().partition(|it| it.is_grave());
     for problem in others {

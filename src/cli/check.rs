@@ -3,7 +3,7 @@
 use crate::broker::{Broker, Problem, topology};
 use crate::command::{Command, Operation};
 use crate::event::{EventType, Member};
-use crate::settings::{Settings, Topology};
+use crate::settings::{Settings, TopologyMode};
 use crate::telemetry::Metrics;
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, History, Policy};
@@ -110,22 +110,23 @@ async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
     verdicts
 }
 
-fn on_topology(problem: &Problem, topology: Topology) -> Verdict {
+fn on_topology(problem: &Problem, topology: TopologyMode) -> Verdict {
     match (problem, topology) {
-        (Problem::Missing(what), Topology::Declare) => {
+        (Problem::Missing(what), TopologyMode::Declare) => {
             let text = format!("{what}; the daemon declares it when it starts");
             Verdict::new(Gravity::Warning, "topology", text)
         }
-        (Problem::Unknown(_), Topology::Declare | Topology::Verify) => {
+        (Problem::Unknown(_), TopologyMode::Declare | TopologyMode::Verify) => {
             Verdict::new(Gravity::Warning, "topology", problem.to_string())
         }
-        (Problem::Forbidden(_), Topology::Declare | Topology::Verify) => {
+        (Problem::Forbidden(_), TopologyMode::Declare | TopologyMode::Verify) => {
             Verdict::new(Gravity::Failure, "permissions", problem.to_string())
         }
-        (Problem::Missing(_), Topology::Verify)
-        | (Problem::Differs(_) | Problem::NoRoute(_), Topology::Declare | Topology::Verify) => {
-            Verdict::new(Gravity::Failure, "topology", problem.to_string())
-        }
+        (Problem::Missing(_), TopologyMode::Verify)
+        | (
+            Problem::Differs(_) | Problem::NoRoute(_),
+            TopologyMode::Declare | TopologyMode::Verify,
+        ) => Verdict::new(Gravity::Failure, "topology", problem.to_string()),
     }
 }
 

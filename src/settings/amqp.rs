@@ -23,14 +23,14 @@ pub struct Amqp {
     /// The queue for dead letters.
     pub dead_letter_queue: String,
     /// Whether to create or only to check.
-    pub topology: Topology,
+    pub topology: TopologyMode,
     /// The heartbeat asked for.
     pub heartbeat: Duration,
 }
 
 /// What to do about queues and exchanges at the start of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topology {
+pub enum TopologyMode {
     /// Create what is missing.
     Declare,
     /// Check that everything is there, create nothing.
@@ -95,7 +95,7 @@ impl Amqp {
             let key = if ca.is_some() { "amqp.tls.ca_file" } else { "amqp.tls.cert_file" };
             reader.mistake(key, "has no effect unless amqp.url begins with amqps://");
         }
-        let topologies = [("declare", Topology::Declare), ("verify", Topology::Verify)];
+        let topologies = [("declare", TopologyMode::Declare), ("verify", TopologyMode::Verify)];
         Amqp {
             address,
             ca,
@@ -103,7 +103,7 @@ impl Amqp {
             exchange: reader.name("amqp.exchange"),
             dead_letter_exchange: reader.name("amqp.dead_letter_exchange"),
             dead_letter_queue: reader.name("amqp.dead_letter_queue"),
-            topology: reader.one_of("amqp.topology", &topologies).unwrap_or(Topology::Verify),
+            topology: reader.one_of("amqp.topology", &topologies).unwrap_or(TopologyMode::Verify),
             heartbeat: reader.duration(
                 "amqp.heartbeat",
                 Duration::from_secs(1),

@@ -11,7 +11,7 @@ mod settings;
 mod source;
 mod table;
 
-pub use amqp::{Address, Amqp, ClientCertificate, Node, Topology};
+pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
 pub use mimecast::{Client, Credentials, Keys, Mimecast, SigningKey, is_loopback};
 pub use settings::{Breaker, LaneSettings, Log, Settings};
 pub use source::{Mistake, Origin, Sources};

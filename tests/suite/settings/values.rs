@@ -3,7 +3,7 @@
 use super::{accepted, file, refused, with};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url};
 use mimecast_eventd::event::EventType;
-use mimecast_eventd::settings::{Credentials, Mimecast, Node, Topology};
+use mimecast_eventd::settings::{Credentials, Mimecast, Node, TopologyMode};
 use mimecast_eventd::verdict::Ladder;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,7 +20,7 @@ fn what_nobody_sets_is_as_documented() {
     assert_eq!((&*amqp.address.vhost, amqp.address.tls), ("/", false));
     assert_eq!((&*amqp.address.username, amqp.address.password.reveal()), ("guest", "guest"));
     assert!(amqp.ca.is_none() && amqp.client_certificate.is_none());
-    assert_eq!((&*amqp.exchange, amqp.topology), ("events", Topology::Declare));
+    assert_eq!((&*amqp.exchange, amqp.topology), ("events", TopologyMode::Declare));
     assert_eq!(amqp.dead_letter_exchange, "mimecast-eventd.dead-letter");
     assert_eq!(amqp.dead_letter_queue, "mimecast-eventd.dead-letter");
     assert_eq!(amqp.heartbeat, seconds(10));
