@@ -24,6 +24,8 @@ impl Alterations {
         }
         if let Some(size) = self.body {
             words.push(format!("a body of {size} bytes was passed over"));
+            // The type has a sign.
+            let size = size.min(i64::MAX as u64);
             header(headers, BODY_SIZE, b'l', &size.to_be_bytes());
         }
         let words = words.join("; ");

@@ -31,7 +31,7 @@ use walk::Walk;
 /// Tables and arrays inside each other in a header, the table of headers not counted.
 pub const MAX_DEPTH: usize = 4;
 
-/// Bytes of a header table; our own headers have as much again for themselves.
+/// Bytes of a header table; our own headers and the broker's have as much again for themselves.
 pub const MAX_HEADERS: usize = 16 * 1024;
 
 /// The header that says how a message was altered here.

@@ -4,7 +4,8 @@ use super::alterations::Alterations;
 use super::walk::{Walk, replace_what_is_not_utf8};
 use super::{ALTERED, BODY_SIZE, MAX_DEPTH, MAX_HEADERS};
 
-/// The entries of a header table that are harmless: ours always, others as long as there is room.
+/// The entries of a header table that are harmless: ours and the broker's have their own room, so that
+/// those of strangers cannot take it, nor lose theirs to what the broker adds on a rung.
 pub(super) fn sift_table(mut table: &[u8], altered: &mut Alterations) -> Vec<u8> {
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     while !table.is_empty() {
@@ -19,8 +20,7 @@ pub(super) fn sift_table(mut table: &[u8], altered: &mut Alterations) -> Vec<u8>
             altered.headers += 1;
         } else if let Some(changed) = make_readable(&mut sifted) {
             altered.text |= changed;
-            let is_ours = name.starts_with(b"x-eventd-") || name == b"x-delivery-count";
-            (if is_ours { &mut ours } else { &mut others }).push(sifted);
+            (if is_ours(name) { &mut ours } else { &mut others }).push(sifted);
         } else {
             altered.headers += 1;
         }
@@ -28,6 +28,12 @@ pub(super) fn sift_table(mut table: &[u8], altered: &mut Alterations) -> Vec<u8>
     let mut kept = fitting(ours, altered);
     kept.extend(fitting(others, altered));
     kept
+}
+
+fn is_ours(name: &[u8]) -> bool {
+    let begins = |beginning: &&[u8]| name.starts_with(beginning);
+    [&b"x-eventd-"[..], b"x-death", b"x-first-death-", b"x-last-death-"].iter().any(begins)
+        || matches!(name, b"x-delivery-count" | b"x-acquired-count")
 }
 
 /// The entries one after the other, without those that do not fit any more.

@@ -164,6 +164,15 @@ fn headers_that_take_too_much_room_are_left_out_those_of_strangers_and_never_our
     let (_, read) = message(&deliver(b"", b"queue"), &sent);
     let names: Vec<_> = table(&read).inner().keys().map(ToString::to_string).collect();
     assert_eq!(names, ["first", "third", "x-delivery-count", "x-eventd-attempts", ALTERED]);
+    // What the broker adds on a rung costs the stranger's headers no room.
+    let sent = headers(&[
+        (b"x-death", [&b"A"[..], &long(&text(&large))].concat()),
+        (b"x-first-death-queue", text(b"queue")),
+        (b"full", text(&vec![b'x'; MAX_HEADERS - 10])),
+    ]);
+    let (_, read) = message(&deliver(b"", b"queue"), &sent);
+    let names: Vec<_> = table(&read).inner().keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["full", "x-death", "x-first-death-queue"]);
     // A stranger who calls a header like one of ours gets no more room for it.
     let sent = headers(&[(b"x-eventd-forged", text(&vec![b'x'; MAX_HEADERS]))]);
     let (_, read) = message(&deliver(b"events", b"key"), &sent);
