@@ -28,14 +28,17 @@ pub(super) async fn missing_for_copies(amqp: &Amqp) -> Result<Vec<Problem>, Brok
 
 /// Asks by publishing, on a connection of its own: a broker that is short of memory or disk reads no
 /// more from whoever publishes, be it a question, and the lane could not even ack. `None` if it does
-/// not answer.
+/// not answer, or lets us have no further connection: a question is not worth a lane.
 pub(super) async fn ask_aside<T>(
     amqp: &Amqp,
     ask: impl AsyncFnOnce(&Broker) -> Result<T, BrokerError>,
 ) -> Option<Result<T, BrokerError>> {
     let broker = match Broker::connect(amqp, |_| {}).await {
         Ok(broker) => broker,
-        Err(error) => return Some(Err(error)),
+        Err(error) => {
+            tracing::debug!(%error, "what may be published cannot be asked");
+            return None;
+        }
     };
     let asked = tokio::time::timeout(PATIENCE, ask(&broker)).await;
     broker.close().await;

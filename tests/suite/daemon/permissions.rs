@@ -113,6 +113,15 @@ async fn who_may_not_write_dead_letters_keeps_the_bad_message_and_applies_the_go
 }
 
 #[tokio::test]
+async fn a_limit_of_connections_that_fits_the_lanes_is_enough() {
+    let vhost = declared().await;
+    vhost.limit_connections(3).await;
+    let world = World::start(vhost, settings::hmac, &[]).await;
+    publish(&world, 3).await;
+    all_applied(&world, 3).await;
+}
+
+#[tokio::test]
 async fn who_may_not_configure_verifies_in_one_session() {
     let may = [NONE, ALL, ALL];
     let world = world_of(declared().await, may, &[("AMQP__TOPOLOGY", "verify")]).await;

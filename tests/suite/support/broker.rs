@@ -85,6 +85,12 @@ impl Vhost {
         self.url.replace("guest:guest", &format!("{user}:{user}"))
     }
 
+    /// Lets no more than so many connections be open here at once, this one of the test included.
+    pub async fn limit_connections(&self, most: u32) {
+        let limit = format!("{}/api/vhost-limits/{}/max-connections", self.management, self.name);
+        put(&limit, &json!({"value": most})).await;
+    }
+
     /// Publishes to the exchange `events` and waits for the confirm.
     pub async fn publish(&self, routing_key: &str, body: &[u8], properties: BasicProperties) {
         self.publish_to("events", routing_key, body, properties).await;
