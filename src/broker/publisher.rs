@@ -87,15 +87,13 @@ impl Publisher {
         }
         let mut outgoing = self.outgoing.lock().await;
         let (channel, mut confirm) = match outgoing.take_late(&sent) {
-            Some((channel, confirm)) => (channel, confirm),
+            Some(late) => late,
             None => {
-                let channel = match outgoing.channel.take().filter(|it| it.status().connected()) {
-                    Some(channel) => channel,
-                    None => self.channel().await?,
-                };
+                let opening = tokio::time::timeout(CONFIRM_TIMEOUT, self.channel_of(&mut outgoing));
+                let channel =
+                    opening.await.map_err(|_| not_taken("no channel in time".into()))??;
                 let sending = sent.send(&channel, copy.body, properties).await;
-                let confirm = sending.map_err(|error| self.refused(&error, not_taken))?;
-                (channel, confirm)
+                (channel, sending.map_err(|error| self.refused(&error, not_taken))?)
             }
         };
         let confirmation = match tokio::time::timeout(CONFIRM_TIMEOUT, &mut confirm).await {
@@ -119,6 +117,14 @@ impl Publisher {
     /// pending for ever that was on its way to the connection when that failed.
     pub(super) async fn until_over<T>(&self, something: impl Future<Output = T>) -> Option<T> {
         self.over.run_until_cancelled(something).await
+    }
+
+    /// The channel that is there, or a new one.
+    async fn channel_of(&self, outgoing: &mut Outgoing) -> Result<Channel, BrokerError> {
+        match outgoing.channel.take().filter(|channel| channel.status().connected()) {
+            Some(channel) => Ok(channel),
+            None => self.channel().await,
+        }
     }
 
     async fn channel(&self) -> Result<Channel, BrokerError> {
