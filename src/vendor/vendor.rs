@@ -183,7 +183,7 @@ impl Vendor {
 
     /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,
     /// be it a refusal.
-    pub async fn is_heard(&self, deadline: Instant) -> bool {
+    async fn is_heard(&self, deadline: Instant) -> bool {
         let stamp = (self.fresh)();
         let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
         match self.caller.post(READING, body, &stamp, deadline).await {
