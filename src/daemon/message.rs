@@ -3,7 +3,13 @@
 use crate::broker::{BrokerError, Delivery};
 use crate::telemetry::{InFlight, Report};
 use crate::verdict::{Mark, Stuck};
+use std::time::Duration;
 use tokio::time::Instant;
+
+/// Nothing begins for a message, and nothing is waited for, that was handed out this long ago. With the
+/// longest attempt after it a message is settled within 25 minutes: after 30 the broker closes the
+/// channel (RabbitMQ, "Delivery Acknowledgement Timeout").
+const HELD_LIMIT: Duration = Duration::from_mins(20);
 
 /// A message in work.
 #[derive(Debug)]
@@ -30,6 +36,11 @@ impl Message {
     /// A delivery that just came.
     pub(super) fn new(delivery: Delivery, in_flight: InFlight) -> Message {
         Message { delivery, since: Instant::now(), suspect: None, _in_flight: in_flight }
+    }
+
+    /// Until when it may be ours.
+    pub(super) fn deadline(&self) -> Instant {
+        self.since + HELD_LIMIT
     }
 }
 

@@ -18,10 +18,6 @@ use tokio_util::sync::CancellationToken;
 /// another message is the suspect.
 const HOLD_LIMIT: Duration = Duration::from_mins(10);
 
-/// What nobody takes a copy of is held for longer, but not beyond the broker's limit for a delivery,
-/// which is 30 minutes (RabbitMQ, "Delivery Acknowledgement Timeout"): before that it goes back.
-const RETURN_LIMIT: Duration = Duration::from_mins(24);
-
 /// One pause of one lane.
 pub(super) struct Pause<'a> {
     worker: &'a Arc<Worker>,
@@ -29,11 +25,9 @@ pub(super) struct Pause<'a> {
     began: Instant,
     /// The message that the lane is paused for, unless it is the probe just now.
     suspect: Option<(Message, Stuck)>,
-    /// Others that nothing is wrong with but the time, until copies of them are at the end of the
-    /// queue. If the pause ends before that, they need no copies.
-    others: Vec<(Message, Fault)>,
-    /// Messages whose copies the broker does not take.
-    not_taken: Vec<(Message, Report)>,
+    /// Messages that cannot be settled until the broker takes copies of them. Those to be parked have
+    /// nothing wrong with them but the time: if the pause ends before that, they need no copies.
+    waiting: Vec<(Message, Report)>,
     /// Whether the vendor has to answer before the lane goes on.
     until_answered: bool,
 }
@@ -48,8 +42,7 @@ impl<'a> Pause<'a> {
             probing: Probing::begin(began, initial_probe_delay, max_probe_delay),
             began: Instant::now(),
             suspect: None,
-            others: Vec::new(),
-            not_taken: Vec::new(),
+            waiting: Vec::new(),
             until_answered: false,
         };
         pause.keep(held);
@@ -70,9 +63,9 @@ impl<'a> Pause<'a> {
         for delivery in consumer.cancel().await? {
             // Nobody began with it, and nobody can now.
             let paused = Fault::new("paused", "the lane was paused");
-            self.others.push((self.worker.receive(delivery), paused));
+            self.park(self.worker.receive(delivery), paused);
         }
-        self.park_others().await?;
+        self.settle_waiting().await?;
         let mut probe_at = Instant::now() + self.probing.wait();
         while !self.is_over() {
             tokio::select! {
@@ -92,16 +85,16 @@ impl<'a> Pause<'a> {
         self.resume(consumer, in_work, ended).await
     }
 
-    /// One step at a time: first what only the broker has to take, then one message as the probe.
+    /// One step at a time: first what only the broker has to take, then one message as the probe. The
+    /// vendor is probed even if it is not what the lane waits for: what is good is applied meanwhile.
     async fn step(
         &mut self,
         consumer: &Consumer,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
         let turn = self.probing.turn();
-        self.settle_again().await?;
-        self.park_others().await?;
-        if !self.until_answered {
+        self.settle_waiting().await?;
+        if self.is_over() {
             return Ok(());
         }
         match self.choose(turn, consumer).await? {
@@ -114,24 +107,33 @@ impl<'a> Pause<'a> {
         }
     }
 
-    /// Tries once more to settle the messages whose copies were not taken. When one is refused again,
-    /// the others wait: each try can take as long as a confirm.
-    async fn settle_again(&mut self) -> Result<(), BrokerError> {
-        let mut refused = false;
-        for (message, report) in std::mem::take(&mut self.not_taken) {
-            if refused {
-                self.not_taken.push((message, report));
+    /// Settles what waits for its copies, and the suspect too before it is held for too long. Dead
+    /// letters and copies that come back go different ways: when one is refused, the others of its kind
+    /// wait, since each try can take as long as a confirm. What may not wait any longer goes back.
+    async fn settle_waiting(&mut self) -> Result<(), BrokerError> {
+        let wait = self.probing.wait();
+        if let Some((suspect, stuck)) =
+            self.suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT)
+        {
+            self.park(suspect, stuck.fault);
+        }
+        let (mut dead_letters_refused, mut others_refused) = (false, false);
+        for (message, report) in std::mem::take(&mut self.waiting) {
+            let refused = match report.disposition.reason() {
+                Some(_) => &mut dead_letters_refused,
+                None => &mut others_refused,
+            };
+            if *refused {
+                self.waiting.push((message, report));
             } else if let Some(held) = self.worker.settle_or_hold(message, report).await? {
-                refused = true;
+                *refused = true;
                 self.keep(held);
             }
         }
-        for (message, report) in std::mem::take(&mut self.not_taken) {
-            if self.is_held_too_long(&message) {
-                self.worker.give_back(&message).await?;
-            } else {
-                self.not_taken.push((message, report));
-            }
+        let next = Instant::now() + wait;
+        let too_long = self.waiting.extract_if(.., |(message, _)| next >= message.deadline());
+        for (message, _) in too_long.collect::<Vec<_>>() {
+            self.worker.give_back(&message).await?;
         }
         Ok(())
     }
@@ -143,10 +145,9 @@ impl<'a> Pause<'a> {
         turn: Turn,
         consumer: &Consumer,
     ) -> Result<Option<Message>, BrokerError> {
-        let copies_are_taken = self.not_taken.is_empty() && self.others.is_empty();
-        let ours = match (turn, copies_are_taken) {
-            (Turn::Queue, true) => None,
-            (Turn::Suspect, _) | (Turn::Queue, false) => self.take_ours(),
+        let ours = match turn {
+            Turn::Queue if self.waiting.is_empty() => None,
+            Turn::Suspect | Turn::Queue => self.take_ours(),
         };
         if ours.is_some() {
             return Ok(ours);
@@ -159,11 +160,11 @@ impl<'a> Pause<'a> {
 
     /// The suspect, or else another one that is held because nothing would have succeeded.
     fn take_ours(&mut self) -> Option<Message> {
-        match self.suspect.take() {
-            Some((suspect, _)) => Some(suspect),
-            None if self.others.is_empty() => None,
-            None => Some(self.others.remove(0).0),
-        }
+        let suspect = self.suspect.take().map(|(suspect, _)| suspect);
+        suspect.or_else(|| {
+            let place = self.waiting.iter().position(|(_, report)| is_to_be_parked(report))?;
+            Some(self.waiting.remove(place).0)
+        })
     }
 
     /// Asks the vendor once, with `message`.
@@ -176,7 +177,7 @@ impl<'a> Pause<'a> {
         if let Some(held) = carried {
             self.keep(held);
         }
-        self.park_others().await
+        self.settle_waiting().await
     }
 
     /// Keeps what is still ours, and says why.
@@ -189,56 +190,26 @@ impl<'a> Pause<'a> {
                 self.until_answered = true;
                 match &self.suspect {
                     None => self.suspect = Some((message, stuck)),
-                    Some(_) => self.others.push((message, stuck.fault)),
+                    Some(_) => self.park(message, stuck.fault),
                 }
             }
             Held::NotTaken(message, report, error) => {
                 self.say(&error.to_string());
-                // A message that was to be parked has to wait, and nothing else is decided of it.
-                if let Disposition::Park(fault) = &report.disposition {
-                    self.others.push((message, fault.clone()));
-                } else {
-                    self.not_taken.push((message, *report));
-                }
+                self.waiting.push((message, *report));
             }
         }
     }
 
-    /// Puts copies of all that is stuck but the suspect to the end of the queue, and of that too before
-    /// it is held for too long. When one is refused, the others wait.
-    async fn park_others(&mut self) -> Result<(), BrokerError> {
-        let wait = self.probing.wait();
-        let too_long = self.suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT);
-        self.others.extend(too_long.map(|(message, stuck)| (message, stuck.fault)));
-        let mut refused = false;
-        for (message, fault) in std::mem::take(&mut self.others) {
-            if refused {
-                self.others.push((message, fault));
-                continue;
-            }
-            let park = Report::of(&message.delivery.history, Disposition::Park(fault));
-            if let Some(held) = self.worker.settle_or_hold(message, park).await? {
-                refused = true;
-                self.keep(held);
-            }
-        }
-        for (message, fault) in std::mem::take(&mut self.others) {
-            if self.is_held_too_long(&message) {
-                self.worker.give_back(&message).await?;
-            } else {
-                self.others.push((message, fault));
-            }
-        }
-        Ok(())
-    }
-
-    fn is_held_too_long(&self, message: &Message) -> bool {
-        message.since.elapsed() + self.probing.wait() >= RETURN_LIMIT
+    /// Lets a copy of the message go to the end of the queue, with the others that wait for theirs.
+    fn park(&mut self, message: Message, fault: Fault) {
+        let report = Report::of(&message.delivery.history, Disposition::Park(fault));
+        self.waiting.push((message, report));
     }
 
     fn is_over(&self) -> bool {
         let answered = self.probing.is_over(evidence(self.worker));
-        self.not_taken.is_empty() && (answered || !self.until_answered)
+        let may_go_on = answered || !self.until_answered;
+        may_go_on && self.waiting.iter().all(|(_, report)| is_to_be_parked(report))
     }
 
     /// Consumes again. The suspect goes first: if it fails once more, the answer that ended the
@@ -250,7 +221,7 @@ impl<'a> Pause<'a> {
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
         let suspect = self.suspect.into_iter().map(|(message, _)| message);
-        for message in suspect.chain(self.others.into_iter().map(|(message, _)| message)) {
+        for message in suspect.chain(self.waiting.into_iter().map(|(message, _)| message)) {
             in_work.begin(self.worker, message, ended);
         }
         consumer.consume().await?;
@@ -264,9 +235,8 @@ impl<'a> Pause<'a> {
     /// nobody to give it back to, and the broker has it again already.
     async fn give_up(self) -> Result<(), BrokerError> {
         let suspect = self.suspect.into_iter().map(|(message, _)| message);
-        let others = self.others.into_iter().map(|(message, _)| message);
-        let not_taken = self.not_taken.into_iter().map(|(message, _)| message);
-        for message in suspect.chain(others).chain(not_taken) {
+        let waiting = self.waiting.into_iter().map(|(message, _)| message);
+        for message in suspect.chain(waiting) {
             self.worker.give_back(&message).await?;
         }
         Ok(())
@@ -277,6 +247,10 @@ impl<'a> Pause<'a> {
         tracing::warn!(event = event.name(), why, "the lane is paused");
         self.worker.readiness.enter(event, LaneState::Paused, why);
     }
+}
+
+fn is_to_be_parked(report: &Report) -> bool {
+    matches!(report.disposition, Disposition::Park(_))
 }
 
 /// What is known about the operation of the worker's lane.

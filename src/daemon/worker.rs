@@ -16,9 +16,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Nothing new begins for a message that has been in work for this long. Together with the longest
-/// time that a pause holds it and the longest attempt, it is settled within 25 minutes: after 30 the
-/// broker closes the channel (RabbitMQ, "Delivery Acknowledgement Timeout").
+/// Nothing new begins for a message that has been in work for this long at a stretch; it is parked, so
+/// that others have their turn.
 const WORK_LIMIT: Duration = Duration::from_mins(10);
 
 /// Works on one lane for one session.
@@ -56,7 +55,8 @@ impl Worker {
         probe: bool,
         ended: CancellationToken,
     ) -> Result<Option<Held>, BrokerError> {
-        let effort = Effort { probe, deadline: Instant::now() + WORK_LIMIT };
+        let deadline = message.deadline().min(Instant::now() + WORK_LIMIT);
+        let effort = Effort { probe, deadline };
         let handling = AssertUnwindSafe(self.handle(&message, effort, &ended)).catch_unwind();
         let (mut report, decided) = match handling.await {
             Ok(handled) => handled,
@@ -153,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// Gives a message back to its queue, because we stop.
+    /// Gives a message back to its queue, because we stop or may not hold it any longer.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
 //! No delivery is held for longer than 25 minutes, because the broker closes the channel after 30:
 //! by a clock that the tests put forward.
 
-use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
 use crate::support::node::Node;
-use crate::support::wire::{Method, Wire};
+use crate::support::wire::{Hold, Method, Wire};
 use crate::support::within::Within;
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
 use lapin::types::FieldTable;
@@ -66,6 +66,38 @@ async fn a_message_that_waits_for_the_quota_is_parked_before_the_broker_loses_it
     assert_eq!(wire.client_said(is_settlement).len(), 0, "it is not held at all");
     within.pass(NEARLY_TOO_LONG).await;
     expect_parked(within, &wire).await;
+}
+
+#[tokio::test]
+async fn a_probe_that_nobody_takes_a_copy_of_is_returned_before_the_broker_loses_its_patience() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "50ms"), ("BREAKER__MAX_PROBE_DELAY", "500ms")];
+    let within = Within::by(&wire.authority(), &own).await;
+    within.fake.inject(Fault::always(FaultKind::status(503)));
+    unblock(&within, 1).await;
+    within.wait_for_metric(PAUSED, 1.0).await;
+    // Past its time as a suspect it is to be parked, and no copy is confirmed.
+    wire.hold(Hold::Confirms);
+    within.pass(Duration::from_mins(11)).await;
+    wire.wait_for("publish", 1, |it| matches!(it, Method::Publish { mandatory: true, .. })).await;
+    // Late in its life it is the probe once more, and the vendor asks to wait.
+    within.fake.heal();
+    let throttle = FaultKind::Throttle { reset_milliseconds: Some(3_600_000), retry_after: None };
+    within.fake.inject(Fault::always(throttle));
+    let called = within.fake.calls().len();
+    within.pass(Duration::from_mins(7)).await;
+    within.fake.wait_for_calls(called + 1, DEADLINE).await;
+    assert_eq!(wire.client_said(is_settlement).len(), 0, "it was given up before its time");
+    within.pass(Duration::from_mins(5)).await;
+    let settled = eventually("it is returned, after the waits for confirms", async || {
+        within.pass(Duration::from_secs(31)).await;
+        Some(wire.client_said(is_settlement)).filter(|settled| !settled.is_empty())
+    })
+    .await;
+    assert_eq!(settled[0].method, Method::Nack { requeue: true });
+    // It did not wait for the vendor beyond its own time.
+    assert_eq!(within.fake.calls().len(), called + 1);
+    within.stop().await;
 }
 
 #[tokio::test]

@@ -67,7 +67,8 @@ async fn all_applied(world: &World, count: usize) {
 #[tokio::test]
 async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_outage() {
     let may = ["^(mimecast-eventd|events).*", "^(mimecast-eventd|events).*", ALL];
-    let world = world_of(declared().await, may, &[]).await;
+    let prefetch = ("EVENTS__URL_UNBLOCK__PREFETCH", "4");
+    let world = world_of(declared().await, may, &[prefetch]).await;
     let warned = eventually("the start names the permission", async || {
         let warned = world.daemon.logged("trouble ahead").into_iter();
         warned.map(|line| line["problem"].to_string()).find(|it| it.contains("amq.default"))
@@ -90,8 +91,11 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
     })
     .await;
     assert!(why.contains("did not take a copy"), "{why}");
+    let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
+    world.daemon.wait_for_metric(in_flight, 4.0).await;
     let calls = world.fake.calls().len();
     world.fake.wait_for_calls(calls + 4, crate::support::DEADLINE).await;
+    assert_eq!(world.daemon.metric(in_flight).await, 4.0, "it probes with what it holds");
     world.fake.heal();
     all_applied(&world, 13).await;
     let requeued = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
@@ -106,10 +110,37 @@ async fn who_may_not_write_dead_letters_keeps_the_bad_message_and_applies_the_go
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     let (_, why) = world.daemon.get("/readyz").await;
     assert!(why.contains("ACCESS_REFUSED") && why.contains(DEAD_LETTERS), "{why}");
-    // The other lane goes on, and this one when the permission is there.
+    // The lane stays paused, and what is good in its queue is applied one by one all the same.
+    publish(&world, 3).await;
+    all_applied(&world, 3).await;
+    assert_eq!(world.daemon.metric(PAUSED).await, 1.0, "the bad message was let go");
+    let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
+    world.daemon.wait_for_metric(in_flight, 1.0).await;
+    // The other lane knows nothing of it.
     world.offboard("e-1", "ada@example.com", &["group-1"]).await;
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;
-    assert_eq!(world.daemon.metric(CONNECTIONS).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_is_refused_does_not_keep_others_from_being_parked() {
+    let may = [ALL, "^(amq.default|mimecast-eventd[.]u.*|events)$", ALL];
+    let world = world_of(declared().await, may, &[("AMQP__TOPOLOGY", "verify")]).await;
+    publish(&world, 1).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.fake.inject(Fault::next(FaultKind::Hold).times(3));
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    let calls = world.fake.calls().len();
+    publish(&world, 3).await;
+    world.fake.wait_for_calls(calls + 3, crate::support::DEADLINE).await;
+    world.publish("url.unblock", "nonsense").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
+    // The bad one and the suspect are held; copies of the others are in the queue.
+    let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
+    let parked = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(parked, 2.0).await;
+    world.daemon.wait_for_metric(in_flight, 2.0).await;
 }
 
 #[tokio::test]
