@@ -104,13 +104,16 @@ impl Publisher {
                 return Err(not_taken("no confirm in time".into()));
             }
         };
-        outgoing.channel.get_or_insert(channel);
-        match confirmation {
+        let taken = match confirmation {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => Err(not_taken("no queue is bound for it".into())),
-            Confirmation::Nack(_) => Err(not_taken("a queue refused it".into())),
+            // Not on this channel again: one that has met a quorum queue whose leader had died with its
+            // node refuses for ever, although the queue has a new one (seen with RabbitMQ 3.10.8).
+            Confirmation::Nack(_) => return Err(not_taken("a queue refused it".into())),
             Confirmation::NotRequested => Err(not_taken("confirms are off".into())),
-        }
+        };
+        outgoing.channel.get_or_insert(channel);
+        taken
     }
 
     /// Waits for something of the same connection, but not beyond its end: lapin leaves an ack

@@ -3,11 +3,12 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::node::Node;
-use crate::support::wire::{Hold, Method, Wire};
+use crate::support::wire::{Hold, Method, Said, Wire};
 use crate::support::within::Within;
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
+use lapin::BasicProperties;
 use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use mimecast_eventd::vendor::Stamp;
@@ -194,6 +195,12 @@ async fn refuse_dead_letters(vhost: &Vhost) {
     channel.queue_unbind(DEAD_LETTERS.into(), exchange.into(), "#".into(), none).await.unwrap();
 }
 
+const OPEN_A_CHANNEL: Method = Method::Other(20, 10);
+
+fn is_dead_letter(method: &Method) -> bool {
+    matches!(method, Method::Publish { exchange, mandatory: true, .. } if exchange == DEAD_LETTERS)
+}
+
 #[tokio::test]
 async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() {
     let wire = Wire::to(Node::shared().authority()).await;
@@ -204,6 +211,10 @@ async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() 
     let (_, why) = world.daemon.get("/readyz").await;
     assert!(why.contains("a queue refused it"), "{why}");
     assert!(!wire.broker_said(is_nack).is_empty(), "the broker itself refused it");
+    wire.wait_for("another try", 3, is_dead_letter).await;
+    let said = wire.client_said(|method| is_dead_letter(method) || *method == OPEN_A_CHANNEL);
+    let twice = |pair: &[Said]| pair.iter().all(|said| is_dead_letter(&said.method));
+    assert!(!said.windows(2).any(twice), "it was tried again over the channel that refused it");
     assert_eq!(world.daemon.logged("settled").len(), 0);
     assert_eq!(wire.client_said(is_ack).len(), 0, "the message was given up without its copy");
 
@@ -216,6 +227,32 @@ async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() 
     assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
     wire.wait_for("ack", 1, is_ack).await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_opens_no_channel_is_not_waited_for_for_ever() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let within = Within::by(&wire.authority(), &[]).await;
+    refuse_dead_letters(&within.vhost).await;
+    wire.hold(Hold::Channels);
+    let opened = wire.client_said(|method| *method == OPEN_A_CHANNEL).len();
+    within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
+    // The first copy goes over the channel that is there, and the next one needs another.
+    wire.wait_for("a channel", opened + 1, |method| *method == OPEN_A_CHANNEL).await;
+    eventually("the copy is not taken", async || {
+        within.pass(Duration::from_secs(31)).await;
+        let (_, why) = within.get("/readyz").await?;
+        why.contains("no channel in time").then_some(())
+    })
+    .await;
+    wire.hold(Hold::Nothing);
+    let channel = within.vhost.channel().await;
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    channel.queue_bind(queue, exchange, "#".into(), options, none).await.unwrap();
+    channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+    assert_eq!(within.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
+    within.stop().await;
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ pub enum Hold {
     Confirms,
     /// Answers to declarations of queues.
     Declarations,
+    /// Answers to who opens a channel.
+    Channels,
     /// Everything, the first word too.
     Everything,
 }
@@ -241,6 +243,7 @@ impl Hold {
                 matches!(method, Some(Method::Ack | Method::Nack { .. }))
             }
             Hold::Declarations => method == Some(&Method::Other(50, 11)),
+            Hold::Channels => method == Some(&Method::Other(20, 11)),
         }
     }
 }
