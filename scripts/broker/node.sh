@@ -33,6 +33,9 @@
 #                         client certificate; EXTERNAL takes its common name
 #   BROKER_EXTRA_CONFIG   file whose text is appended to rabbitmq.conf; guest
 #                         must stay able to log in
+#   BROKER_EPMD_PORT      port of an epmd that runs already, on which the nodes of a cluster
+#                         find each other; the caller keeps it alive, and gives all of
+#                         them the same .erlang.cookie. The node has one of its own otherwise
 #   BROKER_STOP_TIMEOUT   seconds the node gets to shut down before it is killed
 #                         (10). RabbitMQ 3.10 needs 6, of which 5 go to a hitch
 #                         of its management plugin after the data is safe; a
@@ -176,7 +179,13 @@ management_answers() (
     IFS= read -r -t 5 line <&3 && [[ $line == HTTP/1.?" 200 "* ]]
 )
 
+# A little after its ports are open; before that it takes no part in a cluster.
+has_booted() {
+    grep -q ' completed with [0-9]* plugins' "$DIR/log/start.log"
+}
+
 is_ready() {
+    has_booted || return 1
     accepts_connections "$AMQP_PORT" || return 1
     [[ -z ${BROKER_TLS_DIR:-} ]] || accepts_connections "$AMQPS_PORT" || return 1
     management_answers
@@ -185,17 +194,18 @@ is_ready() {
 # ---- ports
 
 name_ports() {
-    EPMD_PORT=$1
-    DIST_PORT=$((EPMD_PORT + 1))
-    AMQP_PORT=$((EPMD_PORT + 2))
-    AMQPS_PORT=$((EPMD_PORT + 3))
-    MANAGEMENT_PORT=$((EPMD_PORT + 4))
-    NODE_NAME="broker-$EPMD_PORT@localhost"
+    FIRST_PORT=$1
+    DIST_PORT=$((FIRST_PORT + 1))
+    AMQP_PORT=$((FIRST_PORT + 2))
+    AMQPS_PORT=$((FIRST_PORT + 3))
+    MANAGEMENT_PORT=$((FIRST_PORT + 4))
+    NODE_NAME="broker-$FIRST_PORT@localhost"
+    EPMD_PORT=${BROKER_EPMD_PORT:-$FIRST_PORT}
 }
 
 ports_are_free() {
     local port
-    for port in "$EPMD_PORT" "$DIST_PORT" "$AMQP_PORT" "$AMQPS_PORT" "$MANAGEMENT_PORT"; do
+    for port in "$FIRST_PORT" "$DIST_PORT" "$AMQP_PORT" "$AMQPS_PORT" "$MANAGEMENT_PORT"; do
         ! accepts_connections "$port" || return 1
     done
 }
@@ -210,11 +220,11 @@ run_bound() {
 }
 
 start_epmd() {
-    run_bound epmd -port "$EPMD_PORT" -address 127.0.0.1 </dev/null >>"$DIR/log/start.log" 2>&1 &
+    run_bound epmd -port "$FIRST_PORT" -address 127.0.0.1 </dev/null >>"$DIR/log/start.log" 2>&1 &
     epmd_pid=$!
     local tries
     for ((tries = 0; tries < 50; tries++)); do
-        if accepts_connections "$EPMD_PORT"; then
+        if accepts_connections "$FIRST_PORT"; then
             # The answer may be another's, whose port made ours give up.
             sleep 0.1
             break
@@ -231,13 +241,15 @@ start_epmd() {
 
 # The ports come in blocks of five, and who has bound the first one, epmd's, has
 # the whole block: nodes starting at the same moment cannot pick the same ports.
-# The range lies below the ports that Linux gives to outgoing connections.
+# A node of a cluster keeps its block in the same way, although it uses another's
+# epmd. The range lies below the ports that Linux gives to outgoing connections.
 claim_new_ports() {
     local tries
     for ((tries = 0; tries < 100; tries++)); do
         name_ports $((20000 + 5 * (RANDOM % 2000)))
         if ports_are_free && start_epmd; then
-            printf '%s=%s\n' NODE_NAME "$NODE_NAME" EPMD_PORT "$EPMD_PORT" DIST_PORT "$DIST_PORT" \
+            printf '%s=%s\n' NODE_NAME "$NODE_NAME" FIRST_PORT "$FIRST_PORT" \
+                EPMD_PORT "$EPMD_PORT" DIST_PORT "$DIST_PORT" \
                 AMQP_PORT "$AMQP_PORT" AMQPS_PORT "$AMQPS_PORT" \
                 MANAGEMENT_PORT "$MANAGEMENT_PORT" >"$DIR/node.env"
             return 0
@@ -252,10 +264,10 @@ reclaim_ports() {
     source "$DIR/node.env"
     # The node before may still be on its way out.
     until ports_are_free; do
-        ((SECONDS < deadline)) || fail 1 "ports $EPMD_PORT to $MANAGEMENT_PORT are taken: is the node in $DIR running?"
+        ((SECONDS < deadline)) || fail 1 "ports $FIRST_PORT to $MANAGEMENT_PORT are taken: is the node in $DIR running?"
         sleep 0.1
     done
-    start_epmd || fail 1 "epmd did not start on port $EPMD_PORT: $(tail -n 1 "$DIR/log/start.log")"
+    start_epmd || fail 1 "epmd did not start on port $FIRST_PORT: $(tail -n 1 "$DIR/log/start.log")"
 }
 
 claim_ports() {

@@ -24,7 +24,10 @@ impl Secure {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         authority.write_server(folder.path(), valid_for);
-        let node = Node::start(&folder.path().join("node"), Some(folder.path()));
+        let node = Node::start_with(
+            &folder.path().join("node"),
+            &[("BROKER_TLS_DIR", folder.path().as_os_str())],
+        );
         let vhost = Vhost::on(&node).await;
         let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
         Secure { authority, folder, node, fake, vhost }

@@ -51,7 +51,7 @@ async fn a_stop_gives_back_what_waits_for_its_next_attempt_and_what_nobody_began
 
 #[tokio::test]
 async fn a_stop_does_not_wait_longer_than_its_drain_timeout() {
-    let mut world = World::with(&[("DRAIN_TIMEOUT", "200ms")]).await;
+    let mut world = World::with(&[("DRAIN_TIMEOUT", "1s")]).await;
     world.fake.inject(Fault::next(FaultKind::Hang));
     world.unblock("e-1", "entry-1").await;
     world.fake.wait_for_calls(1, DEADLINE).await;

@@ -55,6 +55,25 @@ async fn a_link_that_is_half_open_is_given_up_after_two_heartbeats() {
 }
 
 #[tokio::test]
+async fn a_paused_lane_that_loses_its_connection_says_of_what() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "1m"), ("BREAKER__MAX_PROBE_DELAY", "1m")];
+    let world = World::by(&relay.authority(), &own).await;
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    world.unblock("e-1", "entry-1").await;
+    let paused = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+    world.daemon.wait_for_metric(paused, 1.0).await;
+    relay.cut();
+    let ended = eventually("its session ends", async || {
+        let mut ended = world.daemon.logged("the session ended").into_iter();
+        ended.find(|ended| ended["event"] == "url.unblock")
+    })
+    .await;
+    let cause = ended["error"].as_str().unwrap().strip_prefix("lost the broker: ");
+    assert!(cause.is_some_and(|cause| !cause.is_empty()), "{ended}");
+}
+
+#[tokio::test]
 async fn a_consumer_that_is_cancelled_by_the_broker_comes_back() {
     let world = World::hmac().await;
     let channel = world.vhost.channel().await;
@@ -73,7 +92,7 @@ async fn a_consumer_that_is_cancelled_by_the_broker_comes_back() {
 #[tokio::test]
 async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
-    let node = Node::start(folder.path(), None);
+    let node = Node::start(folder.path());
     let vhost = Vhost::on(&node).await;
     let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
     let mut variables = settings::hmac(&fake);
@@ -91,16 +110,16 @@ async fn a_broker_that_is_not_there_is_waited_for_and_one_that_dies_is_found_aga
     assert_eq!(daemon.get("/livez").await.0, 200);
     assert_eq!(daemon.metric(r#"eventd_amqp_connected{event="url.unblock"}"#).await, 0.0);
 
-    let node = Node::start(folder.path(), None);
+    let node = Node::start(folder.path());
     daemon.wait_until_ready().await;
     // In good order first: RabbitMQ may lose a quorum queue that is killed right after its birth.
     node.stop();
     daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 0.0).await;
-    let node = Node::start(folder.path(), None);
+    let node = Node::start(folder.path());
     daemon.wait_until_ready().await;
     node.kill();
     daemon.wait_for_metric(r#"eventd_amqp_connected{event="url.unblock"}"#, 0.0).await;
-    let _node = Node::start(folder.path(), None);
+    let _node = Node::start(folder.path());
     daemon.wait_until_ready().await;
     daemon.wait_for_metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#, 3.0).await;
 }

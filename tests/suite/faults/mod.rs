@@ -7,6 +7,7 @@
 //! `scripts/faults.sh` runs the rows and writes `docs/faults.md` from what they report.
 
 mod api;
+mod cluster;
 mod ledger;
 mod ledger_tests;
 mod link;

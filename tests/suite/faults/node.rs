@@ -38,12 +38,23 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
     .await;
     let_go(&node).await;
     scene.healed();
-    eventually("the daemon knows that the broker takes messages again", async || {
-        let (_, why) = scene.daemon().get("/readyz").await;
-        (!why.contains("the broker takes no messages")).then_some(())
-    })
-    .await;
+    takes_messages_again(&scene).await;
     scene.close("broker short of memory").await;
+}
+
+#[tokio::test]
+async fn a_broker_that_comes_back_in_health_is_not_said_to_take_no_messages() {
+    let node = Disturbed::node().await;
+    let mut scene = Scene::on(node.running(), &[]).await;
+    blocked(&node, &mut scene).await;
+    scene.broker_link.refuse();
+    scene.disconnected().await;
+    let_go(&node).await;
+    scene.broker_link.open();
+    scene.healed();
+    scene.daemon().wait_until_ready().await;
+    takes_messages_again(&scene).await;
+    scene.close("broker short of memory, then away").await;
 }
 
 #[tokio::test]
@@ -109,6 +120,14 @@ async fn blocked(node: &Disturbed, scene: &mut Scene) {
     eventually("the daemon knows that the broker takes no messages", async || {
         let (_, why) = scene.daemon().get("/readyz").await;
         why.contains("the broker takes no messages").then_some(())
+    })
+    .await;
+}
+
+async fn takes_messages_again(scene: &Scene) {
+    eventually("the daemon knows that the broker takes messages again", async || {
+        let (_, why) = scene.daemon().get("/readyz").await;
+        (!why.contains("the broker takes no messages")).then_some(())
     })
     .await;
 }

@@ -9,7 +9,7 @@ pub struct Row {
 }
 
 /// Every row, in the order of the page.
-pub const ROWS: [Row; 29] = [
+pub const ROWS: [Row; 31] = [
     row("API answers 503", "to every call, for ten probes of the paused lanes"),
     row("API refuses the credentials", "of every call, for ten probes of the paused lanes"),
     row("API hangs", "takes every call and answers none, so that all of them time out"),
@@ -27,7 +27,15 @@ pub const ROWS: [Row; 29] = [
     row("broker not there at start", "its port refuses connections while the daemon starts"),
     row("broker restarted", "in good order, with calls under way"),
     row("broker killed", "with -9, with calls under way, and started again"),
+    row(
+        "cluster and replicas killed",
+        "each of three nodes and of three replicas with -9, in turn",
+    ),
     row("broker short of memory", "takes no messages (connection.blocked), and then does again"),
+    row(
+        "broker short of memory, then away",
+        "takes no messages when its port refuses connections, and takes them when it is back",
+    ),
     row("broker gives up waiting", "closes a channel whose deliveries are not acked in time"),
     row("lane queue deleted", "under its consumer; the messages are published afterwards"),
     row("dead-letter exchange deleted", "with messages in work"),

@@ -26,6 +26,8 @@ pub struct Scene {
     pub api_link: Relay,
     /// `None` while it is stopped.
     pub daemon: Option<Daemon>,
+    /// Others that do the same work beside it.
+    pub replicas: Vec<Daemon>,
     pub variables: Variables,
     pub ledger: Ledger,
     /// Calls that had reached the vendor before the last messages were published.
@@ -67,6 +69,7 @@ impl Scene {
             broker_link,
             api_link,
             daemon: None,
+            replicas: Vec::new(),
             variables,
             ledger: Ledger::default(),
             called_before: 0,
@@ -230,9 +233,11 @@ impl Scene {
         }
         for event in ["user.offboarded", "url.unblock"] {
             let in_flight = format!(r#"eventd_messages_in_flight{{event="{event}"}}"#);
-            let messages = self.daemon().metric(&in_flight).await;
-            if messages > 0.0 {
-                going_on.push(format!("{messages} {event} in flight"));
+            for daemon in self.replicas.iter().chain(&self.daemon) {
+                let messages = daemon.metric(&in_flight).await;
+                if messages > 0.0 {
+                    going_on.push(format!("{messages} {event} in flight"));
+                }
             }
         }
         going_on
@@ -246,12 +251,18 @@ impl Scene {
         }
     }
 
-    /// Stops the daemon, looks into every queue and draws up the account. What was in work comes
+    /// Stops every daemon, looks into every queue and draws up the account. What was in work comes
     /// back with the end of the consumers.
     pub async fn end(&mut self) -> Account {
-        self.stop_daemon().await;
-        // That was no interruption of anything, or it shows in the queues.
-        self.ledger.interruptions -= 1;
+        loop {
+            self.stop_daemon().await;
+            // That was no interruption of anything, or it shows in the queues.
+            self.ledger.interruptions -= 1;
+            self.daemon = self.replicas.pop();
+            if self.daemon.is_none() {
+                break;
+            }
+        }
         for lane in [OFFBOARDED, UNBLOCK] {
             eventually(&format!("{lane} has no consumer any more"), async || {
                 let (_, consumers) = self.vhost.depth(lane).await.unwrap_or_default();

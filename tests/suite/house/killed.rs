@@ -41,7 +41,7 @@ async fn a_killed_test_leaves_no_daemon_and_no_broker_behind() {
 }
 
 async fn wait_to_be_killed(folder: &Path) {
-    let node = Node::start(folder, None);
+    let node = Node::start(folder);
     let fake = FakeMimecast::start(Credentials::default()).await;
     let mut variables = settings::hmac(&fake);
     variables.extend([named("AMQP__URL", &format!("amqp://guest:guest@{}", node.authority()))]);

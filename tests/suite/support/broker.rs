@@ -62,6 +62,13 @@ impl Vhost {
         (self.connection, self.channel) = connect(&self.url).await;
     }
 
+    /// Turns to another node of its cluster.
+    pub async fn move_to(&mut self, node: &Node) {
+        self.url = format!("amqp://guest:guest@{}/{}", node.authority(), self.name);
+        node.management().clone_into(&mut self.management);
+        self.reconnect().await;
+    }
+
     /// Deletes the virtual host, so that its queues are no burden on what comes after.
     pub async fn delete(self) {
         let url = format!("{}/api/vhosts/{}", self.management, self.name);
@@ -96,7 +103,8 @@ impl Vhost {
         self.publish_to("events", routing_key, body, properties).await;
     }
 
-    /// Publishes to any exchange and waits for the confirm.
+    /// Publishes to any exchange until it is confirmed: a cluster that loses a node may nack, and over
+    /// one channel it may do so for ever.
     pub async fn publish_to(
         &self,
         exchange: &str,
@@ -105,16 +113,21 @@ impl Vhost {
         properties: BasicProperties,
     ) {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
-        let (exchange, routing_key) = (exchange.into(), routing_key.into());
-        let confirm = self
-            .channel
-            .basic_publish(exchange, routing_key, options, body, properties.with_delivery_mode(2))
-            .await
-            .unwrap()
-            .await
-            .unwrap();
-        assert!(confirm.is_ack(), "{confirm:?}");
-        assert!(confirm.take_message().is_none(), "nothing is bound for the message");
+        let properties = properties.with_delivery_mode(2);
+        let mut channel = self.channel.clone();
+        eventually("the broker takes the message", async || {
+            let (exchange, routing_key) = (exchange.into(), routing_key.into());
+            let published =
+                channel.basic_publish(exchange, routing_key, options, body, properties.clone());
+            let confirm = published.await.unwrap().await.unwrap();
+            if confirm.is_nack() {
+                channel = confirming(&self.connection).await;
+                return None;
+            }
+            assert!(confirm.take_message().is_none(), "nothing is bound for the message");
+            Some(())
+        })
+        .await;
     }
 
     /// Takes the next message out of `queue`, waiting until there is one.
@@ -205,9 +218,14 @@ async fn answer(request: reqwest::RequestBuilder) -> String {
 /// A connection, and a channel on it that confirms.
 async fn connect(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = confirming(&connection).await;
+    (connection, channel)
+}
+
+async fn confirming(connection: &Connection) -> Channel {
     let channel = connection.create_channel().await.unwrap();
     channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-    (connection, channel)
+    channel
 }
 
 fn plain(value: &AMQPValue) -> Value {

@@ -39,7 +39,7 @@ impl Disturbed {
 
     /// Starts it again, with its ports and data.
     pub async fn start(&mut self) {
-        let starting = tokio::task::spawn_blocking(|| Node::start(&folder(), None));
+        let starting = tokio::task::spawn_blocking(|| Node::start(&folder()));
         *self.0 = Some(starting.await.unwrap());
     }
 

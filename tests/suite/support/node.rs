@@ -1,6 +1,7 @@
 //! Private RabbitMQ nodes. One is shared by the whole run; tests that restart or kill have their own.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -39,19 +40,23 @@ impl Node {
         static SHARED: OnceLock<Node> = OnceLock::new();
         SHARED.get_or_init(|| {
             let folder = folder_of_this_run("shared-node");
-            Node::start(&folder, None)
+            Node::start(&folder)
         })
     }
 
     /// Starts a node in `folder`; one that was there before comes back with its ports and data.
-    /// `tls` is a folder with `ca.pem`, `server.pem` and `server.key`.
-    pub fn start(folder: &Path, tls: Option<&Path>) -> Node {
+    pub fn start(folder: &Path) -> Node {
+        Node::start_with(folder, &[])
+    }
+
+    /// Starts one with variables for `scripts/broker/node.sh`, which says what they mean.
+    pub fn start_with(folder: &Path, variables: &[(&str, &OsStr)]) -> Node {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/broker/node.sh");
         let mut command = Command::new(script);
         command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Nobody needs what is in a test's node when the test is over.
         command.env("BROKER_STOP_TIMEOUT", "0");
-        command.envs(tls.map(|tls| ("BROKER_TLS_DIR", tls)));
+        command.envs(variables.iter().copied());
         let mut child = command.spawn().expect("scripts/broker/node.sh can be run");
         let stdin = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
