@@ -6,9 +6,10 @@
 #
 # usage: faults.sh [--cases N]
 #
-# With each broker N random lists of faults are tried as well (30). FAULTS_SEED
-# repeats the lists of an earlier run, RUST_TEST_THREADS says how many tests run
-# at once (4). It needs what scripts/broker/later.sh needs.
+# With each broker N random lists of faults are tried as well (30), and each pair
+# of faults at once unless FAULTS_PAIRS names another share. FAULTS_SEED repeats
+# the lists of an earlier run, RUST_TEST_THREADS says how many tests run at once
+# (4). It needs what scripts/broker/later.sh needs.
 #
 # exit status: 0 every message ended where it may, and the page is written; 1 not
 #              so, or a test did not run; 64 wrong usage; 69 a broker is missing
@@ -69,8 +70,9 @@ waits between attempts, probes and rungs were set to fractions of a second.
 | --- | --- | --- |$(printf ' --- |%.0s' "${BROKERS[@]}")
 $(write_rows)
 
-Beside these, $(reported "${BROKERS[0]}" cases) random lists of faults with each of them, one after another and at the same time, on
-random messages: none was lost, and no dead letter was without a right.
+Beside these, with each of them $(reported "${BROKERS[0]}" cases) random lists of faults, one after another and at the same time, on
+random messages, and $(reported "${BROKERS[0]}" pairs) pairs of faults at once: no message was lost, and no dead letter was without
+a right.
 PAGE
 }
 
@@ -89,7 +91,7 @@ done
 BROKERS=(installed 4.0 4.3)
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
-export FAULTS_CASES=$cases RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+export FAULTS_CASES=$cases FAULTS_PAIRS=${FAULTS_PAIRS:-all} RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 
 for broker in "${BROKERS[@]}"; do
     programs=()

@@ -13,6 +13,8 @@ mod ledger_tests;
 mod link;
 mod message;
 mod node;
+mod op;
+mod pairs;
 mod process;
 mod random;
 mod report;

@@ -36,7 +36,7 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
         why.lines().any(not_taken).then_some(())
     })
     .await;
-    let_go(&node).await;
+    node.feed().await;
     scene.healed();
     takes_messages_again(&scene).await;
     scene.close("broker short of memory").await;
@@ -49,7 +49,7 @@ async fn a_broker_that_comes_back_in_health_is_not_said_to_take_no_messages() {
     blocked(&node, &mut scene).await;
     scene.broker_link.refuse();
     scene.disconnected().await;
-    let_go(&node).await;
+    node.feed().await;
     scene.broker_link.open();
     scene.healed();
     scene.daemon().wait_until_ready().await;
@@ -63,7 +63,7 @@ async fn a_daemon_that_is_stopped_while_the_broker_takes_no_messages_leaves_all_
     let mut scene = Scene::on(node.running(), &[("DRAIN_TIMEOUT", "2s")]).await;
     blocked(&node, &mut scene).await;
     scene.stop_daemon().await;
-    let_go(&node).await;
+    node.feed().await;
     scene.healed();
     scene.start_daemon().await;
     scene.close("daemon stopped, broker blocked").await;
@@ -115,7 +115,7 @@ async fn back(node: &mut Disturbed, mut scene: Scene) -> Scene {
 async fn blocked(node: &Disturbed, scene: &mut Scene) {
     scene.stop_daemon().await;
     scene.publish(40).await;
-    node.running().control(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    node.starve().await;
     scene.start_daemon().await;
     eventually("the daemon knows that the broker takes no messages", async || {
         let (_, why) = scene.daemon().get("/readyz").await;
@@ -130,8 +130,4 @@ async fn takes_messages_again(scene: &Scene) {
         (!why.contains("the broker takes no messages")).then_some(())
     })
     .await;
-}
-
-async fn let_go(node: &Disturbed) {
-    node.running().control(&["set_vm_memory_high_watermark", "0.4"]).await;
 }

@@ -4,16 +4,13 @@
 //! `FAULTS_CASES=...` says how many there are. A list that fails is printed, and after it the
 //! shortest one that was found to fail too: `FAULTS_REPLAY='[...]'` tries that one alone.
 
-use super::message::Kind;
+use super::op::{self, Op};
 use super::report;
 use super::scene::Scene;
 use crate::support::disturbed::Disturbed;
-use fake_mimecast::{Fault, FaultKind};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
-use serde::{Deserialize, Serialize};
 use std::io::Write as _;
-use std::time::Duration;
 
 /// How many lists are tried when nobody says.
 const CASES: u32 = 9;
@@ -21,40 +18,14 @@ const CASES: u32 = 9;
 /// How many are tried at once: they mostly wait.
 const WORKERS: u32 = 3;
 
-/// What happens next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-enum Op {
-    PublishGood(u8),
-    PublishMalformed,
-    PublishRefused,
-    PublishPoison,
-    ApiDown,
-    ApiUp,
-    ApiSlow,
-    ApiHangs,
-    RefuseCredentials,
-    LoseReply,
-    LoseReplies,
-    CutBroker,
-    FreezeBroker,
-    RefuseBroker,
-    ThawBroker,
-    RestartBroker,
-    KillDaemon,
-    StopDaemon,
-    StartDaemon,
-    /// Nothing, for so many milliseconds: faults meet work at any point of it.
-    Wait(u16),
-}
-
 #[test]
 fn no_list_of_faults_loses_a_message() {
     if let Ok(list) = std::env::var("FAULTS_REPLAY") {
         let list: Vec<Op> = serde_json::from_str(&list).expect("FAULTS_REPLAY is a list of ops");
         return survive(&list);
     }
-    let cases = number("FAULTS_CASES").map_or(CASES, |cases| u32::try_from(cases).unwrap());
-    let seed = number("FAULTS_SEED").unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let cases = op::number("FAULTS_CASES").map_or(CASES, |cases| u32::try_from(cases).unwrap());
+    let seed = op::number("FAULTS_SEED").unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
     let _shown = writeln!(std::io::stderr().lock(), "{cases} lists of FAULTS_SEED={seed}");
     let tried: u32 = std::thread::scope(|scope| {
         let share = |worker| cases / WORKERS + u32::from(worker < cases % WORKERS);
@@ -94,6 +65,11 @@ fn lists() -> impl Strategy<Value = Vec<Op>> {
         4 => Just(Op::ApiDown),
         6 => Just(Op::ApiUp),
         4 => Just(Op::ApiSlow),
+        2 => Just(Op::ApiResets),
+        2 => Just(Op::ApiTalksGarbage),
+        2 => Just(Op::ApiThrottles),
+        2 => Just(Op::ApiRefuses),
+        2 => Just(Op::FreezeApi),
         2 => Just(Op::ApiHangs),
         3 => Just(Op::RefuseCredentials),
         3 => Just(Op::LoseReply),
@@ -101,7 +77,10 @@ fn lists() -> impl Strategy<Value = Vec<Op>> {
         5 => Just(Op::CutBroker),
         3 => Just(Op::FreezeBroker),
         2 => Just(Op::RefuseBroker),
+        2 => Just(Op::SlowBroker),
         5 => Just(Op::ThawBroker),
+        2 => Just(Op::UnbindDeadLetters),
+        1 => Just(Op::DeleteDeadLetterExchange),
         1 => Just(Op::RestartBroker),
         5 => Just(Op::KillDaemon),
         4 => Just(Op::StopDaemon),
@@ -115,7 +94,7 @@ fn lists() -> impl Strategy<Value = Vec<Op>> {
 fn survive(list: &[Op]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut node = match list.contains(&Op::RestartBroker) {
+        let mut node = match list.iter().any(|op| op.needs_a_node()) {
             true => Some(Disturbed::node().await),
             false => None,
         };
@@ -124,9 +103,9 @@ fn survive(list: &[Op]) {
             None => Scene::with(&[]).await,
         };
         for op in list {
-            happen(*op, &mut scene, node.as_mut()).await;
+            op.happen(&mut scene, node.as_mut()).await;
         }
-        scene.heal().await;
+        op::heal(&mut scene, node.as_ref()).await;
         let going_on = scene.unsettled().await.join(", ");
         let account = scene.end().await;
         assert!(account.is_closed(), "{}\n{account}", replay(list));
@@ -135,51 +114,6 @@ fn survive(list: &[Op]) {
     });
 }
 
-async fn happen(op: Op, scene: &mut Scene, node: Option<&mut Disturbed>) {
-    match op {
-        Op::PublishGood(count) => {
-            for _ in 0..count {
-                scene.publish_one(Kind::Good).await;
-            }
-        }
-        Op::PublishMalformed => scene.publish_one(Kind::Malformed).await,
-        Op::PublishRefused => scene.publish_one(Kind::Refused).await,
-        Op::PublishPoison => scene.publish_one(Kind::Poison).await,
-        Op::ApiDown => scene.api(FaultKind::status(503)),
-        Op::ApiUp => {
-            scene.api_well();
-            scene.api_link.open();
-        }
-        Op::ApiSlow => scene.api(FaultKind::Delay { milliseconds: 150 }),
-        Op::ApiHangs => scene.api(FaultKind::Hang),
-        Op::RefuseCredentials => scene.fake.refuse_credentials(true),
-        Op::LoseReply => scene.fake.inject(Fault::next(FaultKind::LoseReply)),
-        Op::LoseReplies => scene.api_link.swallow(),
-        Op::CutBroker => scene.broker_link.cut(),
-        Op::FreezeBroker => scene.broker_link.freeze(),
-        Op::RefuseBroker => scene.broker_link.refuse(),
-        Op::ThawBroker => scene.broker_link.open(),
-        Op::RestartBroker => {
-            let node = node.expect("a list with a restart has a node of its own");
-            node.stop().await;
-            node.start().await;
-            scene.vhost.reconnect().await;
-        }
-        Op::KillDaemon => scene.kill_daemon().await,
-        Op::StopDaemon => scene.stop_daemon().await,
-        Op::StartDaemon if scene.daemon.is_none() => scene.start_daemon().await,
-        Op::StartDaemon => {}
-        Op::Wait(milliseconds) => {
-            tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
-        }
-    }
-}
-
 fn replay(list: &[Op]) -> String {
     format!("FAULTS_REPLAY='{}'", serde_json::to_string(list).unwrap())
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
 }

@@ -26,6 +26,11 @@ pub fn cases(count: u32) {
     line(&format!("cases\t{count}"));
 }
 
+/// Reports that so many pairs of faults came out well.
+pub fn pairs(count: usize) {
+    line(&format!("pairs\t{count}"));
+}
+
 /// Reports the version of the broker.
 pub fn broker(version: &str) {
     line(&format!("broker\t{version}"));

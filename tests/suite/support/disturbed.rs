@@ -43,6 +43,16 @@ impl Disturbed {
         *self.0 = Some(starting.await.unwrap());
     }
 
+    /// Lets it be short of memory, so that it takes no messages.
+    pub async fn starve(&self) {
+        self.running().control(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    }
+
+    /// Lets it have memory enough.
+    pub async fn feed(&self) {
+        self.running().control(&["set_vm_memory_high_watermark", "0.4"]).await;
+    }
+
     /// Off the runtime, so that relays and the vendor go on meanwhile.
     async fn end(&mut self, how: fn(Node)) {
         let node = self.0.take().expect("the node runs");

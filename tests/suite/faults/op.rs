@@ -1,0 +1,135 @@
+//! What can happen in a run, one thing at a time: messages, faults and their ends.
+
+use super::message::Kind;
+use super::scene::Scene;
+use crate::support::broker::DEAD_LETTERS;
+use crate::support::disturbed::Disturbed;
+use fake_mimecast::{Fault, FaultKind};
+use lapin::options::{ExchangeDeleteOptions, QueueBindOptions};
+use lapin::types::FieldTable;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Op {
+    PublishGood(u8),
+    PublishMalformed,
+    PublishRefused,
+    PublishPoison,
+    ApiDown,
+    ApiUp,
+    ApiSlow,
+    ApiHangs,
+    ApiResets,
+    ApiTalksGarbage,
+    ApiThrottles,
+    RefuseCredentials,
+    LoseReply,
+    ApiRefuses,
+    FreezeApi,
+    LoseReplies,
+    CutBroker,
+    SlowBroker,
+    FreezeBroker,
+    RefuseBroker,
+    ThawBroker,
+    UnbindDeadLetters,
+    DeleteDeadLetterExchange,
+    RestartBroker,
+    BlockBroker,
+    KillDaemon,
+    StopDaemon,
+    StartDaemon,
+    /// Nothing, for so many milliseconds: faults meet work at any point of it.
+    Wait(u16),
+}
+
+impl Op {
+    /// Whether it is done to a broker that others cannot have at the same time.
+    pub fn needs_a_node(self) -> bool {
+        matches!(self, Op::RestartBroker | Op::BlockBroker)
+    }
+
+    /// Lets it happen, to `node` if it needs one.
+    pub async fn happen(self, scene: &mut Scene, node: Option<&mut Disturbed>) {
+        match self {
+            Op::PublishGood(count) => {
+                for _ in 0..count {
+                    scene.publish_one(Kind::Good).await;
+                }
+            }
+            Op::PublishMalformed => scene.publish_one(Kind::Malformed).await,
+            Op::PublishRefused => scene.publish_one(Kind::Refused).await,
+            Op::PublishPoison => scene.publish_one(Kind::Poison).await,
+            Op::ApiDown => scene.api(FaultKind::status(503)),
+            Op::ApiUp => {
+                scene.api_well();
+                scene.api_link.open();
+            }
+            Op::ApiSlow => scene.api(FaultKind::Delay { milliseconds: 150 }),
+            Op::ApiHangs => scene.api(FaultKind::Hang),
+            Op::ApiResets => scene.api(FaultKind::Reset),
+            Op::ApiTalksGarbage => scene.api(FaultKind::NotJson),
+            Op::ApiThrottles => {
+                scene.api(FaultKind::Throttle { reset_milliseconds: Some(50), retry_after: None });
+            }
+            Op::RefuseCredentials => scene.fake.refuse_credentials(true),
+            Op::LoseReply => scene.fake.inject(Fault::next(FaultKind::LoseReply)),
+            Op::ApiRefuses => scene.api_link.refuse(),
+            Op::FreezeApi => scene.api_link.freeze(),
+            Op::LoseReplies => scene.api_link.swallow(),
+            Op::CutBroker => scene.broker_link.cut(),
+            Op::SlowBroker => scene.broker_link.slow(Duration::from_millis(50)),
+            Op::FreezeBroker => scene.broker_link.freeze(),
+            Op::RefuseBroker => scene.broker_link.refuse(),
+            Op::ThawBroker => scene.broker_link.open(),
+            Op::UnbindDeadLetters => unbind_dead_letters(scene).await,
+            Op::DeleteDeadLetterExchange => {
+                let channel = scene.vhost.channel().await;
+                let delete = ExchangeDeleteOptions::default();
+                channel.exchange_delete(DEAD_LETTERS.into(), delete).await.unwrap();
+            }
+            Op::RestartBroker => {
+                let node = node.expect("who restarts a node has one");
+                node.stop().await;
+                node.start().await;
+                scene.vhost.reconnect().await;
+            }
+            Op::BlockBroker => node.expect("who starves a node has one").starve().await,
+            Op::KillDaemon => scene.kill_daemon().await,
+            Op::StopDaemon => scene.stop_daemon().await,
+            Op::StartDaemon if scene.daemon.is_none() => scene.start_daemon().await,
+            Op::StartDaemon => {}
+            Op::Wait(milliseconds) => {
+                tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
+            }
+        }
+    }
+}
+
+/// Heals everything that can have happened, and sees to it that a daemon runs.
+pub async fn heal(scene: &mut Scene, node: Option<&Disturbed>) {
+    if let Some(node) = node {
+        node.feed().await;
+    }
+    let channel = scene.vhost.channel().await;
+    let options = QueueBindOptions::default();
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    // Without the exchange this fails: whoever declares it again binds it too.
+    let _bound =
+        channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await;
+    scene.heal().await;
+}
+
+async fn unbind_dead_letters(scene: &Scene) {
+    let channel = scene.vhost.channel().await;
+    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
+}
+
+/// The number in an environment variable.
+pub fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
+}
