@@ -20,6 +20,9 @@ const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
 /// A queue that has room for nothing, and says so.
 const FULL: &str = "full";
 
+const CLOSE_THE_CONNECTION: Method = Method::Other(10, 50);
+const OPEN_A_CHANNEL: Method = Method::Other(20, 10);
+
 fn is_ack(method: &Method) -> bool {
     *method == Method::Ack
 }
@@ -195,8 +198,6 @@ async fn refuse_dead_letters(vhost: &Vhost) {
     channel.queue_unbind(DEAD_LETTERS.into(), exchange.into(), "#".into(), none).await.unwrap();
 }
 
-const OPEN_A_CHANNEL: Method = Method::Other(20, 10);
-
 fn is_dead_letter(method: &Method) -> bool {
     matches!(method, Method::Publish { exchange, mandatory: true, .. } if exchange == DEAD_LETTERS)
 }
@@ -265,8 +266,11 @@ async fn a_stop_nacks_what_it_returns_since_only_a_reject_counts_towards_the_lim
         world.unblock(&format!("e-{number}"), "entry-1").await;
     }
     world.fake.wait_for_calls(3, DEADLINE).await;
+    let closed = wire.client_said(|method| *method == CLOSE_THE_CONNECTION).len();
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.ended().await, Some(0));
+    // Or the broker could miss what it was told last.
+    wire.wait_for("the end", closed + 2, |method| *method == CLOSE_THE_CONNECTION).await;
     let nacks = wire.wait_for("nack", 3, is_nack).await;
     assert!(nacks.iter().all(|nack| nack.method == Method::Nack { requeue: true }));
     assert_eq!(wire.client_said(|method| is_reject(method) || is_ack(method)).len(), 0);

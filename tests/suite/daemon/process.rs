@@ -75,6 +75,11 @@ async fn a_second_signal_ends_the_process_at_once() {
         world.daemon.logged("stopping, finishing what is in work").first().cloned()
     })
     .await;
+    eventually("the lane that has nothing to finish has stopped", async || {
+        let (_, why) = world.daemon.get("/readyz").await;
+        why.contains("user.offboarded disconnected: stopped").then_some(())
+    })
+    .await;
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.ended().await, Some(1));
     world.vhost.wait_for_depth(UNBLOCK, 1).await;

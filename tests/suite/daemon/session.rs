@@ -41,6 +41,16 @@ async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
 }
 
 #[tokio::test]
+async fn operators_see_whose_connections_they_are() {
+    let world = World::hmac().await;
+    eventually("the broker shows a connection of each lane", async || {
+        let names = world.vhost.connection_names().await;
+        (names.iter().filter(|name| *name == "mimecast-eventd").count() == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_link_that_is_half_open_is_given_up_after_two_heartbeats() {
     let relay = Relay::to(Node::shared().authority()).await;
     let world = World::by(&relay.authority(), &[("AMQP__HEARTBEAT", "1s")]).await;
@@ -56,13 +66,17 @@ async fn a_link_that_is_half_open_is_given_up_after_two_heartbeats() {
 
 #[tokio::test]
 async fn a_paused_lane_that_loses_its_connection_says_of_what() {
-    let relay = Relay::to(Node::shared().authority()).await;
-    let own = [("BREAKER__INITIAL_PROBE_DELAY", "1m"), ("BREAKER__MAX_PROBE_DELAY", "1m")];
+    let wire = Wire::to(Node::shared().authority()).await;
+    let relay = Relay::to(&wire.authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "5m"), ("BREAKER__MAX_PROBE_DELAY", "5m")];
     let world = World::by(&relay.authority(), &own).await;
     world.fake.inject(Fault::always(FaultKind::status(503)));
     world.unblock("e-1", "entry-1").await;
     let paused = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
     world.daemon.wait_for_metric(paused, 1.0).await;
+    let is_cancelled = |method: &Method| *method == Method::Other(60, 31);
+    eventually("it consumes no more", async || wire.broker_said(is_cancelled).first().cloned())
+        .await;
     relay.cut();
     let ended = eventually("its session ends", async || {
         let mut ended = world.daemon.logged("the session ended").into_iter();
