@@ -83,7 +83,7 @@ impl Publisher {
             not_taken("a name is longer than the 255 bytes that AMQP allows".into())
         })?;
         if let Some(reason) = &*self.blocked.borrow() {
-            return Err(not_taken(format!("the broker takes no messages: {reason}")));
+            return Err(not_taken(takes_none(reason)));
         }
         let mut outgoing = self.outgoing.lock().await;
         let (channel, mut confirm) = match outgoing.take_late(&sent) {
@@ -96,24 +96,42 @@ impl Publisher {
                 (channel, sending.map_err(|error| self.refused(&error, not_taken))?)
             }
         };
-        let confirmation = match tokio::time::timeout(CONFIRM_TIMEOUT, &mut confirm).await {
-            Ok(Ok(confirmation)) => confirmation,
-            Ok(Err(error)) => return Err(self.refused(&error, not_taken)),
-            Err(_) => {
+        let confirmation = match self.answer(&mut confirm).await {
+            Ok(confirmation) => confirmation.map_err(|error| self.refused(&error, not_taken))?,
+            Err(cause) => {
                 outgoing.late.push((sent, channel, confirm));
-                return Err(not_taken("no confirm in time".into()));
+                return Err(not_taken(cause));
             }
         };
-        let taken = match confirmation {
+        // Not on this channel again: one that has met a quorum queue whose leader had died with its
+        // node refuses for ever, although the queue has a new one (seen with RabbitMQ 3.10.8).
+        if !matches!(confirmation, Confirmation::Nack(_)) {
+            outgoing.channel.get_or_insert(channel);
+        }
+        match confirmation {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => Err(not_taken("no queue is bound for it".into())),
-            // Not on this channel again: one that has met a quorum queue whose leader had died with its
-            // node refuses for ever, although the queue has a new one (seen with RabbitMQ 3.10.8).
-            Confirmation::Nack(_) => return Err(not_taken("a queue refused it".into())),
+            Confirmation::Nack(_) => Err(not_taken("a queue refused it".into())),
             Confirmation::NotRequested => Err(not_taken("confirms are off".into())),
-        };
-        outgoing.channel.get_or_insert(channel);
-        taken
+        }
+    }
+
+    /// What the broker answers to a copy; otherwise why it is not waited for any longer.
+    async fn answer(
+        &self,
+        confirm: &mut PublisherConfirm,
+    ) -> Result<Result<Confirmation, lapin::Error>, String> {
+        let mut blocked = self.blocked.clone();
+        // `None` with the end of the connection, which is an answer too.
+        let blocked = async { blocked.wait_for(Option::is_some).await.ok()?.clone() };
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout(CONFIRM_TIMEOUT, confirm) => {
+                answer.map_err(|_| "no confirm in time".into())
+            }
+            // It may be this very copy that it says this over: no confirm comes before it takes more.
+            Some(reason) = blocked => Err(takes_none(&reason)),
+        }
     }
 
     /// Waits for something of the same connection, but not beyond its end: lapin leaves an ack
@@ -155,6 +173,10 @@ impl Publisher {
             Some(_) | None => BrokerError::Lost(cause),
         }
     }
+}
+
+fn takes_none(reason: &str) -> String {
+    format!("the broker takes no messages: {reason}")
 }
 
 impl Outgoing {
