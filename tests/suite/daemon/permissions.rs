@@ -144,6 +144,35 @@ async fn a_dead_letter_that_is_refused_does_not_keep_others_from_being_parked() 
 }
 
 #[tokio::test]
+async fn what_the_user_may_not_see_is_a_warning_that_names_the_permission() {
+    // Nothing more than the work needs: no permission on the exchange for events, nor on any rung.
+    let may = [
+        NONE,
+        "^(amq.default|mimecast-eventd[.]dead-letter)$",
+        "^mimecast-eventd[.](user[.]offboarded|url[.]unblock)$",
+    ];
+    let world = world_of(declared().await, may, &[("AMQP__TOPOLOGY", "verify")]).await;
+    publish(&world, 3).await;
+    all_applied(&world, 3).await;
+    let warned = world.daemon.logged("trouble ahead").into_iter();
+    let unseen: Vec<_> = warned
+        .map(|line| line["problem"].to_string())
+        .filter(|problem| problem.contains("whether"))
+        .collect();
+    // Earlier versions tell everybody what there is.
+    if Node::shared().version().await >= (4, 3) {
+        for name in ["events", "mimecast-eventd.url.unblock.retry."] {
+            let named =
+                |problem: &&String| problem.contains(name) && problem.contains("grant the user");
+            assert!(
+                unseen.iter().any(|problem| named(&problem)),
+                "{name} is not named: {unseen:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_limit_of_connections_that_fits_the_lanes_is_enough() {
     let vhost = declared().await;
     vhost.limit_connections(3).await;

@@ -11,8 +11,7 @@ use tokio::time::Instant;
 #[tokio::test]
 async fn a_broker_that_is_restarted_or_killed_in_mid_work_loses_nothing() {
     let mut node = Disturbed::node().await;
-    let version = node.running().control(&["--quiet", "eval", "rabbit_misc:version()."]).await;
-    report::broker(version.trim().trim_matches('"'));
+    report::broker(&node.running().full_version().await);
     let scene = working(Scene::on(node.running(), &[]).await).await;
     node.stop().await;
     let vhost = back(&mut node, scene).await.finish("broker restarted").await;

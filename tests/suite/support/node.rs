@@ -112,6 +112,20 @@ impl Node {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// The first two numbers of its version.
+    pub async fn version(&self) -> (u32, u32) {
+        let told = self.full_version().await;
+        let mut numbers = told.split('.').map(|number| number.parse().expect("a number"));
+        let mut next = || numbers.next().expect("a version has numbers");
+        (next(), next())
+    }
+
+    /// Its version as it tells it.
+    pub async fn full_version(&self) -> String {
+        let told = self.control(&["--quiet", "eval", "rabbit_misc:version()."]).await;
+        told.trim().trim_matches('"').to_owned()
+    }
+
     /// Kills the node without a warning, as a power cut would.
     pub fn kill(self) {
         self.signal("-KILL");
