@@ -101,7 +101,8 @@ async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
 #[tokio::test]
 async fn a_rung_that_was_climbed_is_not_climbed_again_after_a_pause() {
     let own = [
-        ("RETRY__LADDER", r#"["1s", "1h"]"#),
+        // Long enough for both to be on the rung before one comes back from it.
+        ("RETRY__LADDER", r#"["8s", "1h"]"#),
         ("BREAKER__INITIAL_PROBE_DELAY", "1s"),
         ("BREAKER__MAX_PROBE_DELAY", "10m"),
     ];

@@ -82,8 +82,13 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
     // Several are in work when the outage begins.
     publish(&world, 1).await;
     world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.fake.inject(Fault::next(FaultKind::Hold).times(4));
     world.fake.inject(Fault::always(FaultKind::status(503)));
+    let calls = world.fake.calls().len();
     publish(&world, 12).await;
+    world.fake.wait_for_calls(calls + 4, crate::support::DEADLINE).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     let why = eventually("the lane says what is the matter", async || {
         let (_, why) = world.daemon.get("/readyz").await;
@@ -93,6 +98,7 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
     assert!(why.contains("did not take a copy"), "{why}");
     let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
     world.daemon.wait_for_metric(in_flight, 4.0).await;
+    world.fake.refuse_credentials(false);
     let calls = world.fake.calls().len();
     world.fake.wait_for_calls(calls + 4, crate::support::DEADLINE).await;
     assert_eq!(world.daemon.metric(in_flight).await, 4.0, "it probes with what it holds");
