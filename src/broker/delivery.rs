@@ -40,6 +40,7 @@ impl Delivery {
             body: data,
             passed_over: number(headers, sieve::BODY_SIZE),
             content_type: plain(properties.content_type()),
+            content_encoding: plain(properties.content_encoding()),
             message_type: plain(properties.kind()),
             message_id: plain(properties.message_id()),
             // A copy of ours comes from a delay queue, and says in headers where it was published.

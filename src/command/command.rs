@@ -34,8 +34,8 @@ impl Command {
             Data::UserOffboarded { member, group_ids } => {
                 let groups = group_ids.as_deref().unwrap_or(default_groups);
                 if groups.is_empty() {
-                    return Err(EventError::Malformed(
-                        "groupIds is missing and no default_groups are configured".into(),
+                    return Err(EventError::malformed(
+                        "groupIds is missing and no default_groups are configured",
                     ));
                 }
                 Ok(groups

@@ -2,8 +2,7 @@
 
 use super::error::EventError;
 use super::event_type::EventType;
-use super::field::{malformed, optional_item, optional_texts, present};
-use serde_json::{Map, Value};
+use super::field::Fields;
 
 /// Who leaves the groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +39,7 @@ impl Data {
         }
     }
 
-    pub(super) fn parse(
-        event_type: EventType,
-        data: &Map<String, Value>,
-    ) -> Result<Data, EventError> {
+    pub(super) fn parse(event_type: EventType, data: Fields<'_>) -> Result<Data, EventError> {
         match event_type {
             EventType::UserOffboarded => offboarding(data),
             EventType::UrlUnblock => unblocking(data),
@@ -51,35 +47,34 @@ impl Data {
     }
 }
 
-fn offboarding(data: &Map<String, Value>) -> Result<Data, EventError> {
-    let member = match (optional_item(data, "emailAddress")?, optional_item(data, "domain")?) {
+fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
+    let member = match (data.optional_item("emailAddress")?, data.optional_item("domain")?) {
         (Some(address), None) => Member::EmailAddress(address),
         (None, Some(domain)) => Member::Domain(domain),
-        (Some(_), Some(_)) => return Err(malformed("both emailAddress and domain are given")),
-        (None, None) => return Err(malformed("neither emailAddress nor domain is given")),
+        (Some(_), Some(_)) => {
+            return Err(data.malformed("both emailAddress and domain are given"));
+        }
+        (None, None) => return Err(data.malformed("neither emailAddress nor domain is given")),
     };
-    if present(data, "groups").is_some() {
-        return Err(EventError::Unsupported(
-            "groups by name are not supported, give their ids in groupIds".into(),
-        ));
+    if data.present("groups").is_some() {
+        let instead = "groups by name are not supported, give their ids in groupIds";
+        return Err(data.unsupported("groups", instead));
     }
-    Ok(Data::UserOffboarded { member, group_ids: optional_texts(data, "groupIds")? })
+    Ok(Data::UserOffboarded { member, group_ids: data.optional_texts("groupIds")? })
 }
 
-fn unblocking(data: &Map<String, Value>) -> Result<Data, EventError> {
-    let given =
-        ["id", "ids", "url"].into_iter().filter(|name| present(data, name).is_some()).count();
-    if given != 1 {
-        return Err(malformed("exactly one of id, ids and url must be given"));
+fn unblocking(data: Fields<'_>) -> Result<Data, EventError> {
+    let is_given = |name: &&str| data.present(name).is_some();
+    if ["id", "ids", "url"].iter().filter(|name| is_given(name)).count() != 1 {
+        return Err(data.malformed("exactly one of id, ids and url must be given"));
     }
-    if present(data, "url").is_some() {
-        return Err(EventError::Unsupported(
-            "unblocking by url is not supported, give the id of the entry".into(),
-        ));
+    if data.present("url").is_some() {
+        let instead = "unblocking by url is not supported, give the id of the entry";
+        return Err(data.unsupported("url", instead));
     }
-    let ids = match optional_item(data, "id")? {
+    let ids = match data.optional_item("id")? {
         Some(id) => vec![id],
-        None => optional_texts(data, "ids")?.unwrap_or_default(),
+        None => data.optional_texts("ids")?.unwrap_or_default(),
     };
     Ok(Data::UrlUnblock { ids })
 }

@@ -12,6 +12,8 @@ pub struct Envelope {
     pub passed_over: Option<u64>,
     /// The AMQP property `content-type`.
     pub content_type: Option<String>,
+    /// The AMQP property `content-encoding`.
+    pub content_encoding: Option<String>,
     /// The AMQP property `type`; names the type of a bare body.
     pub message_type: Option<String>,
     /// The AMQP property `message-id`; the id of a bare body.

@@ -4,7 +4,8 @@ use super::data::Data;
 use super::envelope::{Envelope, MAX_BODY};
 use super::error::EventError;
 use super::event_type::EventType;
-use super::field::{malformed, present, required_text};
+use super::field::Fields;
+use super::json;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -25,7 +26,7 @@ impl Event {
     ///
     /// A body is CloudEvents 1.0 in its structured JSON form when the content type says so or when
     /// it has a `specversion`; any other object is the bare `data`, its type taken from the AMQP
-    /// `type` property, else from the routing key. Where a JSON key stands twice, the last one counts.
+    /// `type` property, else from the routing key.
     ///
     /// # Errors
     ///
@@ -34,16 +35,20 @@ impl Event {
         if let Some(size) = envelope.passed_over {
             return Err(EventError::TooLarge(size));
         }
-        let body = object(&envelope.body)?;
+        if envelope.body.len() > MAX_BODY {
+            return Err(EventError::TooLarge(envelope.body.len() as u64));
+        }
         let content_type =
             envelope.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
         if content_type.starts_with("application/cloudevents-batch") {
-            return Err(EventError::Unsupported("a batch of events is not supported".into()));
+            return Err(EventError::unsupported("a batch of events is not supported"));
         }
+        expect_plain(envelope.content_encoding.as_deref())?;
+        let body = json::object(&envelope.body)?;
         let event = if content_type.starts_with("application/cloudevents")
             || body.contains_key("specversion")
         {
-            cloud_event(&body)?
+            structured(&body)?
         } else {
             bare(&body, envelope)?
         };
@@ -51,7 +56,7 @@ impl Event {
             Ok(event)
         } else {
             // Brokers grant publishing by routing key: an event must not slip into another lane.
-            Err(EventError::Unsupported(format!(
+            Err(EventError::unsupported(format!(
                 "an event of type {} came through the queue of {}",
                 event.data.event_type().name(),
                 lane.name()
@@ -60,35 +65,27 @@ impl Event {
     }
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, EventError> {
-    if body.len() > MAX_BODY {
-        return Err(EventError::TooLarge(body.len() as u64));
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(malformed("the body is JSON, but not an object")),
-        // The parser's own message can quote the payload; the place is enough.
-        Err(error) => Err(malformed(format!(
-            "the body is not JSON (line {}, column {})",
-            error.line(),
-            error.column()
-        ))),
-    }
+/// Some clients put the character set there; a compressed body would have to be trusted to be small.
+fn expect_plain(content_encoding: Option<&str>) -> Result<(), EventError> {
+    let encoding = content_encoding.unwrap_or_default().trim().to_ascii_lowercase();
+    let detail = match encoding.as_str() {
+        "" | "identity" | "utf-8" | "utf8" | "utf_8" | "us-ascii" | "ascii" => return Ok(()),
+        "gzip" | "x-gzip" | "deflate" | "zlib" | "compress" | "x-compress" | "br" | "brotli"
+        | "bzip2" | "lz4" | "snappy" | "xz" | "zstd" => {
+            "a compressed body is not supported: publish it as it is, without a content-encoding"
+        }
+        _ => "the content-encoding is not known: a body is JSON in UTF-8, as it is",
+    };
+    Err(EventError::unsupported(detail))
 }
 
-fn cloud_event(body: &Map<String, Value>) -> Result<Event, EventError> {
-    let version = required_text(body, "specversion")?;
-    if !version.starts_with("1.") {
-        return Err(EventError::Unsupported("the specversion is not 1.x".into()));
-    }
-    let id = required_text(body, "id")?;
-    required_text(body, "source")?;
-    let event_type = EventType::named(&required_text(body, "type")?)?;
-    let data = match present(body, "data") {
-        Some(Value::Object(data)) => data,
-        Some(_) => return Err(malformed("data must be an object")),
-        None => return Err(malformed("data is missing")),
-    };
+fn structured(body: &Map<String, Value>) -> Result<Event, EventError> {
+    let fields = Fields::new(body, "");
+    expect_version(&fields.required_text("specversion")?, Some("/specversion"))?;
+    let id = fields.required_text("id")?;
+    fields.required_text("source")?;
+    let event_type = known(&fields.required_text("type")?, Some("/type"))?;
+    let data = Fields::new(fields.required_object("data")?, "/data");
     Ok(Event {
         id: Some(id),
         time: body.get("time").and_then(Value::as_str).and_then(time),
@@ -98,12 +95,25 @@ fn cloud_event(body: &Map<String, Value>) -> Result<Event, EventError> {
 
 fn bare(body: &Map<String, Value>, envelope: &Envelope) -> Result<Event, EventError> {
     let given = envelope.message_type.as_deref().filter(|name| !name.is_empty());
-    let name = given.unwrap_or(&envelope.routing_key);
+    let event_type = known(given.unwrap_or(&envelope.routing_key), None)?;
     Ok(Event {
         id: envelope.message_id.clone(),
         time: None,
-        data: Data::parse(EventType::named(name)?, body)?,
+        data: Data::parse(event_type, Fields::new(body, ""))?,
     })
+}
+
+fn expect_version(version: &str, pointer: Option<&str>) -> Result<(), EventError> {
+    if version.starts_with("1.") {
+        return Ok(());
+    }
+    let (detail, pointer) = ("the specversion is not 1.x".into(), pointer.map(str::to_owned));
+    Err(EventError::Unsupported { detail, pointer })
+}
+
+fn known(name: &str, pointer: Option<&str>) -> Result<EventType, EventError> {
+    let (detail, pointer) = ("the event type is not known".into(), pointer.map(str::to_owned));
+    EventType::named(name).ok_or(EventError::Unsupported { detail, pointer })
 }
 
 fn time(text: &str) -> Option<DateTime<Utc>> {
@@ -156,16 +166,17 @@ mod tests {
         let address =
             |length: usize| parse(&format!(r#"{{"emailAddress":"{}"}}"#, "a".repeat(length)));
         assert!(address(512).is_ok());
-        assert_eq!(address(513).unwrap_err(), malformed("emailAddress is longer than 512 bytes"));
+        let refusal = address(513).unwrap_err().to_string();
+        assert_eq!(refusal, "emailAddress is longer than 512 bytes (at /emailAddress)");
         let groups = |count: usize, length: usize| {
             let groups: Vec<_> = (0..count).map(|number| format!("{number:0length$}")).collect();
             parse(&format!(r#"{{"emailAddress":"a","groupIds":{groups:?}}}"#))
         };
         assert!(groups(1_000, 4).is_ok());
-        let refusal = groups(1_001, 4).unwrap_err();
-        assert_eq!(refusal, malformed("groupIds has more than 1000 entries"));
-        let refusal = groups(1, 513).unwrap_err();
-        assert_eq!(refusal, malformed("groupIds[0] is longer than 512 bytes"));
+        let refusal = groups(1_001, 4).unwrap_err().to_string();
+        assert_eq!(refusal, "groupIds has more than 1000 entries (at /groupIds)");
+        let refusal = groups(1, 513).unwrap_err().to_string();
+        assert_eq!(refusal, "groupIds[0] is longer than 512 bytes (at /groupIds/0)");
     }
 
     #[test]
@@ -176,7 +187,10 @@ mod tests {
             ..Envelope::default()
         };
         let error = Event::parse(&envelope, EventType::UserOffboarded).unwrap_err();
-        assert!(matches!(error, EventError::Unsupported(text) if text.contains("came through")));
+        assert!(
+            matches!(&error, EventError::Unsupported { detail, .. } if detail.contains("came through")),
+            "{error}"
+        );
     }
 
     proptest! {

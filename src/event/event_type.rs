@@ -1,7 +1,5 @@
 //! The types of event.
 
-use super::error::EventError;
-
 /// The types of event that the daemon knows. Each has a lane: a queue and a consumer of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
@@ -23,10 +21,8 @@ impl EventType {
         }
     }
 
-    pub(super) fn named(name: &str) -> Result<EventType, EventError> {
-        EventType::ALL
-            .into_iter()
-            .find(|event_type| event_type.name() == name)
-            .ok_or_else(|| EventError::Unsupported("the event type is not known".into()))
+    /// The type that is called so.
+    pub(super) fn named(name: &str) -> Option<EventType> {
+        EventType::ALL.into_iter().find(|event_type| event_type.name() == name)
     }
 }

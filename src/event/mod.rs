@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod event_type;
 mod field;
+mod json;
 
 pub use data::{Data, Member};
 pub use envelope::{Envelope, MAX_BODY};

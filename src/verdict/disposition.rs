@@ -99,8 +99,8 @@ impl Disposition {
     pub fn of_event_error(error: &EventError) -> Disposition {
         let fault = |reason: Reason| Fault::new(reason.label(), &error.to_string());
         let reason = match error {
-            EventError::Malformed(_) => Reason::Malformed,
-            EventError::Unsupported(_) => Reason::Unsupported,
+            EventError::Malformed { .. } => Reason::Malformed,
+            EventError::Unsupported { .. } => Reason::Unsupported,
             EventError::TooLarge(_) => return Disposition::PassOver(fault(Reason::Malformed)),
         };
         Disposition::DeadLetter(reason, fault(reason))
@@ -231,11 +231,11 @@ mod tests {
     fn what_is_no_event_is_dead_lettered_with_the_words_of_the_refusal() {
         let (text, fault) = ("id is missing", |code| Fault::new(code, "id is missing"));
         assert_eq!(
-            Disposition::of_event_error(&EventError::Malformed(text.into())),
+            Disposition::of_event_error(&EventError::malformed(text)),
             Disposition::DeadLetter(Reason::Malformed, fault("malformed"))
         );
         assert_eq!(
-            Disposition::of_event_error(&EventError::Unsupported(text.into())),
+            Disposition::of_event_error(&EventError::unsupported(text)),
             Disposition::DeadLetter(Reason::Unsupported, fault("unsupported"))
         );
         let too_large = Disposition::of_event_error(&EventError::TooLarge(300_000));

@@ -93,6 +93,11 @@ async fn a_malformed_message_is_dead_lettered_untouched_with_its_reason() {
         r#"eventd_messages_dead_lettered_total{event="user.offboarded",reason="malformed"}"#;
     world.daemon.wait_for_metric(series, 1.0).await;
     assert!(world.fake.calls().is_empty());
+
+    world.publish_bare("user.offboarded", r#"{"domain":"example.org","groupIds":["a",7]}"#).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    let detail = "groupIds[1] must be a string (at /groupIds/1)";
+    assert_eq!(found.header("x-eventd-detail"), detail);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ fn a_body_that_is_not_utf8_is_not_json() {
     let body = b"{\"emailAddress\":\"ada\xff@example.com\"}".to_vec();
     let envelope = Envelope { body, ..Envelope::default() };
     let error = Event::parse(&envelope, EventType::UserOffboarded).unwrap_err();
-    assert!(matches!(error, EventError::Malformed(_)), "{error:?}");
+    assert!(matches!(error, EventError::Malformed { .. }), "{error:?}");
 }
 
 /// The names of the cases: what both files of a pair are called.
@@ -78,9 +78,11 @@ fn interpret(case: &Value) -> Value {
             "id": event.id,
             "time": event.time.map(|time| time.to_rfc3339().replace("+00:00", "Z")),
         }),
-        Err(EventError::Malformed(detail)) => json!({"refused": "malformed", "detail": detail}),
-        Err(EventError::Unsupported(detail)) => {
-            json!({"refused": "unsupported", "detail": detail})
+        Err(error @ EventError::Malformed { .. }) => {
+            json!({"refused": "malformed", "detail": error.to_string()})
+        }
+        Err(error @ EventError::Unsupported { .. }) => {
+            json!({"refused": "unsupported", "detail": error.to_string()})
         }
         Err(error @ EventError::TooLarge(_)) => {
             json!({"refused": "too_large", "detail": error.to_string()})
@@ -89,7 +91,10 @@ fn interpret(case: &Value) -> Value {
 }
 
 fn envelope(envelope: &Value) -> Envelope {
-    only(envelope, &["content_type", "type", "message_id", "routing_key", "body"]);
+    only(
+        envelope,
+        &["content_type", "content_encoding", "type", "message_id", "routing_key", "body"],
+    );
     let text = |name: &str| envelope.get(name).map(|text| text.as_str().unwrap().to_owned());
     Envelope {
         body: match envelope["body"].as_str() {
@@ -97,6 +102,7 @@ fn envelope(envelope: &Value) -> Envelope {
             None => envelope["body"].to_string().into(),
         },
         content_type: text("content_type"),
+        content_encoding: text("content_encoding"),
         message_type: text("type"),
         message_id: text("message_id"),
         routing_key: text("routing_key").unwrap_or_default(),
