@@ -41,6 +41,7 @@ impl Delivery {
             passed_over: number(headers, sieve::BODY_SIZE),
             content_type: plain(properties.content_type()),
             content_encoding: plain(properties.content_encoding()),
+            attributes: attributes(headers),
             message_type: plain(properties.kind()),
             message_id: plain(properties.message_id()),
             // A copy of ours comes from a delay queue, and says in headers where it was published.
@@ -66,6 +67,46 @@ fn history(headers: &FieldTable) -> History {
         climbed: number(headers, "x-eventd-rung").unwrap_or_default(),
         done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
         altered: text(headers, "x-eventd-altered"),
+    }
+}
+
+/// What headers say of a CloudEvent in binary mode. Its binding wants `cloudEvents:`, or `cloudEvents_`
+/// where a colon is a burden (CloudEvents AMQP binding 1.0.2, section 3.1.3); who comes from HTTP keeps
+/// `ce-`.
+fn attributes(headers: &FieldTable) -> Vec<(String, Option<String>)> {
+    let attribute = |(name, value): (&ShortString, &AMQPValue)| {
+        let name = name.as_str().to_ascii_lowercase();
+        let prefixes = ["ce-", "cloudevents:", "cloudevents_"];
+        let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+        Some((name.to_owned(), spelled(value)))
+    };
+    headers.inner().iter().filter_map(attribute).collect()
+}
+
+/// A value as CloudEvents spells it, if it is of a type that an attribute can have.
+fn spelled(value: &AMQPValue) -> Option<String> {
+    match value {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        AMQPValue::Boolean(value) => Some(value.to_string()),
+        AMQPValue::ShortShortInt(number) => Some(number.to_string()),
+        AMQPValue::ShortShortUInt(number) => Some(number.to_string()),
+        AMQPValue::ShortInt(number) => Some(number.to_string()),
+        AMQPValue::ShortUInt(number) => Some(number.to_string()),
+        AMQPValue::LongInt(number) => Some(number.to_string()),
+        AMQPValue::LongUInt(number) => Some(number.to_string()),
+        AMQPValue::LongLongInt(number) => Some(number.to_string()),
+        AMQPValue::Timestamp(seconds) => {
+            let seconds = i64::try_from(*seconds).ok()?;
+            DateTime::from_timestamp(seconds, 0).map(|time| time.to_rfc3339())
+        }
+        AMQPValue::Float(_)
+        | AMQPValue::Double(_)
+        | AMQPValue::DecimalValue(_)
+        | AMQPValue::FieldArray(_)
+        | AMQPValue::FieldTable(_)
+        | AMQPValue::ByteArray(_)
+        | AMQPValue::Void => None,
     }
 }
 

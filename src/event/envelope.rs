@@ -14,6 +14,10 @@ pub struct Envelope {
     pub content_type: Option<String>,
     /// The AMQP property `content-encoding`.
     pub content_encoding: Option<String>,
+    /// The attributes of a CloudEvent that came as headers, by their names in lower case and without
+    /// the prefix `ce-`, `cloudEvents:` or `cloudEvents_`. A value is `None` if it is of a type that no
+    /// attribute has.
+    pub attributes: Vec<(String, Option<String>)>,
     /// The AMQP property `type`; names the type of a bare body.
     pub message_type: Option<String>,
     /// The AMQP property `message-id`; the id of a bare body.

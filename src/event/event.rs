@@ -1,5 +1,6 @@
 //! What happened: an [`Event`], read from the [`Envelope`] that a delivery arrives in.
 
+use super::attributes::Attributes;
 use super::data::Data;
 use super::envelope::{Envelope, MAX_BODY};
 use super::error::EventError;
@@ -24,9 +25,10 @@ pub struct Event {
 impl Event {
     /// Reads the event that came through the lane of `lane`.
     ///
-    /// A body is CloudEvents 1.0 in its structured JSON form when the content type says so or when
-    /// it has a `specversion`; any other object is the bare `data`, its type taken from the AMQP
-    /// `type` property, else from the routing key.
+    /// A body is CloudEvents 1.0 in its structured JSON form when the content type says so; it is the
+    /// data of one in binary mode when attributes came in the headers; it is structured all the same
+    /// when it has a `specversion`. Any other object is the bare `data`, its type taken from the AMQP
+    /// `type` property, else from the routing key. (CloudEvents 1.0.2, and its AMQP binding.)
     ///
     /// # Errors
     ///
@@ -44,10 +46,13 @@ impl Event {
             return Err(EventError::unsupported("a batch of events is not supported"));
         }
         expect_plain(envelope.content_encoding.as_deref())?;
+        let attributes = Attributes(&envelope.attributes);
         let body = json::object(&envelope.body)?;
-        let event = if content_type.starts_with("application/cloudevents")
-            || body.contains_key("specversion")
-        {
+        let event = if content_type.starts_with("application/cloudevents") {
+            structured(&body)?
+        } else if attributes.are_given() {
+            binary(&body, attributes)?
+        } else if body.contains_key("specversion") {
             structured(&body)?
         } else {
             bare(&body, envelope)?
@@ -90,6 +95,18 @@ fn structured(body: &Map<String, Value>) -> Result<Event, EventError> {
         id: Some(id),
         time: body.get("time").and_then(Value::as_str).and_then(time),
         data: Data::parse(event_type, data)?,
+    })
+}
+
+fn binary(body: &Map<String, Value>, attributes: Attributes<'_>) -> Result<Event, EventError> {
+    expect_version(&attributes.required_text("specversion")?, None)?;
+    let id = attributes.required_text("id")?;
+    attributes.required_text("source")?;
+    let event_type = known(&attributes.required_text("type")?, None)?;
+    Ok(Event {
+        id: Some(id),
+        time: attributes.optional_text("time").ok().flatten().as_deref().and_then(time),
+        data: Data::parse(event_type, Fields::new(body, ""))?,
     })
 }
 

@@ -45,6 +45,44 @@ async fn what_is_gone_already_is_success_and_recorded_as_such() {
 }
 
 #[tokio::test]
+async fn a_cloud_event_in_binary_mode_is_understood_by_any_of_its_prefixes_and_as_a_copy() {
+    let world = World::hmac().await;
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    let now = u64::try_from(chrono::Utc::now().timestamp()).unwrap();
+    for prefix in ["ce-", "cloudEvents:", "cloudEvents_"] {
+        let entry = format!("entry-{prefix}");
+        world.fake.add_url(&entry);
+        let mut headers = FieldTable::default();
+        for (name, value) in
+            [("specversion", "1.0"), ("id", &entry), ("source", "/soc"), ("type", "url.unblock")]
+        {
+            headers.insert(format!("{prefix}{name}").into(), AMQPValue::LongString(value.into()));
+        }
+        headers.insert(format!("{prefix}time").into(), AMQPValue::Timestamp(now));
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_content_encoding("UTF-8".into())
+            .with_headers(headers);
+        let body = json!({"id": entry}).to_string();
+        world.vhost.publish("url.unblock", body.as_bytes(), properties).await;
+    }
+    // All but the suspect go through their queue once more, or more often, as copies.
+    let parked = r#"eventd_messages_settled_total{disposition="requeue",event="url.unblock"}"#;
+    world.daemon.wait_for_at_least(parked, 2.0).await;
+    world.fake.heal();
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(acked, 3.0).await;
+    let lag = r#"eventd_event_to_effect_seconds_count{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(lag).await, 3.0, "its time was not read");
+    for prefix in ["ce-", "cloudEvents:", "cloudEvents_"] {
+        assert!(!world.fake.has_url(&format!("entry-{prefix}")), "{prefix}");
+    }
+    let settled = world.daemon.logged("settled").into_iter();
+    let acked: Vec<_> = settled.filter(|line| line["disposition"] == "ack").collect();
+    assert!(acked.iter().all(|line| line["event_id"].to_string().contains("entry-")), "{acked:?}");
+}
+
+#[tokio::test]
 async fn a_bare_body_by_its_type_and_a_domain_are_understood() {
     let world = World::with(&[("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["group-d"]"#)]).await;
     world.fake.add_member("group-d", "example.org");

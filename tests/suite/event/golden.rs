@@ -93,7 +93,15 @@ fn interpret(case: &Value) -> Value {
 fn envelope(envelope: &Value) -> Envelope {
     only(
         envelope,
-        &["content_type", "content_encoding", "type", "message_id", "routing_key", "body"],
+        &[
+            "content_type",
+            "content_encoding",
+            "attributes",
+            "type",
+            "message_id",
+            "routing_key",
+            "body",
+        ],
     );
     let text = |name: &str| envelope.get(name).map(|text| text.as_str().unwrap().to_owned());
     Envelope {
@@ -103,11 +111,19 @@ fn envelope(envelope: &Value) -> Envelope {
         },
         content_type: text("content_type"),
         content_encoding: text("content_encoding"),
+        attributes: envelope.get("attributes").map(attributes).unwrap_or_default(),
         message_type: text("type"),
         message_id: text("message_id"),
         routing_key: text("routing_key").unwrap_or_default(),
         ..Envelope::default()
     }
+}
+
+/// A list of names and values, since a name can stand there twice.
+fn attributes(list: &Value) -> Vec<(String, Option<String>)> {
+    let pair =
+        |pair: &Value| (pair[0].as_str().unwrap().to_owned(), pair[1].as_str().map(str::to_owned));
+    list.as_array().unwrap().iter().map(pair).collect()
 }
 
 fn shown(command: &Command) -> Value {
