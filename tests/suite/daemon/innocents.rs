@@ -193,8 +193,8 @@ async fn bodies_of_any_size_take_no_memory() {
 #[tokio::test]
 async fn every_property_and_header_at_its_extreme_goes_through_every_disposition() {
     let world = World::with(&[("RETRY__LADDER", r#"["1s"]"#)]).await;
-    let texts = |filled: &[u8]| {
-        let mut all = [short(filled), short(filled)].concat();
+    let texts = |filled: &[u8], encoding: &[u8]| {
+        let mut all = [short(filled), short(encoding)].concat();
         let headers = [
             header(filled, filled),
             header(b"empty", b""),
@@ -223,16 +223,21 @@ async fn every_property_and_header_at_its_extreme_goes_through_every_disposition
     let mut hostile = Vec::new();
     for filled in [&[0xFF; 255][..], "é".repeat(127).as_bytes(), b""] {
         for body in [&br#"{"id":"fine"}"#[..], br#"{"id":"refused"}"#, br#"{"id":["none"]}"#, b""] {
-            hostile.push(event(all_but_expiration_and_user, &texts(filled), body));
+            hostile.push(event(all_but_expiration_and_user, &texts(filled, b"UTF-8"), body));
         }
+    }
+    // An encoding that nobody knows is not supported, whatever is in the body.
+    for filled in [&[0xFF; 255][..], "é".repeat(127).as_bytes()] {
+        let body = br#"{"id":"fine"}"#;
+        hostile.push(event(all_but_expiration_and_user, &texts(filled, filled), body));
     }
     hostile.push(event(
         all_but_expiration_and_user,
-        &texts(&[0xFF; 255]),
+        &texts(&[0xFF; 255], b""),
         br#"{"ids":["poison","entry-1"]}"#,
     ));
     among_innocents(&world, &hostile).await;
-    world.vhost.wait_for_depth(DEAD_LETTERS, 9).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 11).await;
     let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
     world.daemon.wait_for_metric(acked, 14.0).await;
     let retried = r#"eventd_messages_settled_total{disposition="retry",event="url.unblock"}"#;
