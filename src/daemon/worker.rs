@@ -3,7 +3,7 @@
 use super::message::{Held, Message};
 use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Command, Operation};
-use crate::event::{Event, EventError};
+use crate::event::{Event, EventError, Names};
 use crate::settings::{Breaker, LaneSettings};
 use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
@@ -25,6 +25,7 @@ const WORK_LIMIT: Duration = Duration::from_mins(10);
 pub(super) struct Worker {
     /// The lane.
     pub lane: LaneSettings,
+    pub names: Names,
     /// The waits of a lane that is paused.
     pub breaker: Breaker,
     /// Where messages wait whose fault is their own and may pass.
@@ -85,7 +86,7 @@ impl Worker {
         let envelope = &message.delivery.envelope;
         let report = Report::of(&message.delivery.history, Disposition::Return);
         let refuse = |report, error: &EventError| (report, Ok(Disposition::of_event_error(error)));
-        let event = match Event::parse(envelope, self.lane.event_type) {
+        let event = match Event::parse(envelope, self.lane.event_type, &self.names) {
             Ok(event) => event,
             Err(error) => return refuse(report, &error),
         };

@@ -4,7 +4,7 @@ use super::attributes::Attributes;
 use super::data::Data;
 use super::envelope::{Envelope, MAX_BODY};
 use super::error::EventError;
-use super::event_type::EventType;
+use super::event_type::{EventType, Names};
 use super::field::Fields;
 use super::json;
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads the event that came through the lane of `lane`.
+    /// Reads the event that came through the lane of `lane`; `names` says what types are called.
     ///
     /// A body is CloudEvents 1.0 in its structured JSON form when the content type says so; it is the
     /// data of one in binary mode when attributes came in the headers; it is structured all the same
@@ -33,7 +33,7 @@ impl Event {
     /// # Errors
     ///
     /// [`EventError`], in words for whoever looks at the dead letter.
-    pub fn parse(envelope: &Envelope, lane: EventType) -> Result<Event, EventError> {
+    pub fn parse(envelope: &Envelope, lane: EventType, names: &Names) -> Result<Event, EventError> {
         if let Some(size) = envelope.passed_over {
             return Err(EventError::TooLarge(size));
         }
@@ -49,13 +49,13 @@ impl Event {
         let attributes = Attributes(&envelope.attributes);
         let body = json::object(&envelope.body)?;
         let event = if content_type.starts_with("application/cloudevents") {
-            structured(&body)?
+            structured(&body, names)?
         } else if attributes.are_given() {
-            binary(&body, attributes)?
+            binary(&body, attributes, names)?
         } else if body.contains_key("specversion") {
-            structured(&body)?
+            structured(&body, names)?
         } else {
-            bare(&body, envelope)?
+            bare(&body, envelope, names)?
         };
         if event.data.event_type() == lane {
             Ok(event)
@@ -84,12 +84,12 @@ fn expect_plain(content_encoding: Option<&str>) -> Result<(), EventError> {
     Err(EventError::unsupported(detail))
 }
 
-fn structured(body: &Map<String, Value>) -> Result<Event, EventError> {
+fn structured(body: &Map<String, Value>, names: &Names) -> Result<Event, EventError> {
     let fields = Fields::new(body, "");
     expect_version(&fields.required_text("specversion")?, Some("/specversion"))?;
     let id = fields.required_text("id")?;
     fields.required_text("source")?;
-    let event_type = known(&fields.required_text("type")?, Some("/type"))?;
+    let event_type = known(&fields.required_text("type")?, names, Some("/type"))?;
     let data = Fields::new(fields.required_object("data")?, "/data");
     Ok(Event {
         id: Some(id),
@@ -98,11 +98,15 @@ fn structured(body: &Map<String, Value>) -> Result<Event, EventError> {
     })
 }
 
-fn binary(body: &Map<String, Value>, attributes: Attributes<'_>) -> Result<Event, EventError> {
+fn binary(
+    body: &Map<String, Value>,
+    attributes: Attributes<'_>,
+    names: &Names,
+) -> Result<Event, EventError> {
     expect_version(&attributes.required_text("specversion")?, None)?;
     let id = attributes.required_text("id")?;
     attributes.required_text("source")?;
-    let event_type = known(&attributes.required_text("type")?, None)?;
+    let event_type = known(&attributes.required_text("type")?, names, None)?;
     Ok(Event {
         id: Some(id),
         time: attributes.optional_text("time").ok().flatten().as_deref().and_then(time),
@@ -110,9 +114,13 @@ fn binary(body: &Map<String, Value>, attributes: Attributes<'_>) -> Result<Event
     })
 }
 
-fn bare(body: &Map<String, Value>, envelope: &Envelope) -> Result<Event, EventError> {
+fn bare(
+    body: &Map<String, Value>,
+    envelope: &Envelope,
+    names: &Names,
+) -> Result<Event, EventError> {
     let given = envelope.message_type.as_deref().filter(|name| !name.is_empty());
-    let event_type = known(given.unwrap_or(&envelope.routing_key), None)?;
+    let event_type = known(given.unwrap_or(&envelope.routing_key), names, None)?;
     Ok(Event {
         id: envelope.message_id.clone(),
         time: None,
@@ -128,9 +136,9 @@ fn expect_version(version: &str, pointer: Option<&str>) -> Result<(), EventError
     Err(EventError::Unsupported { detail, pointer })
 }
 
-fn known(name: &str, pointer: Option<&str>) -> Result<EventType, EventError> {
+fn known(name: &str, names: &Names, pointer: Option<&str>) -> Result<EventType, EventError> {
     let (detail, pointer) = ("the event type is not known".into(), pointer.map(str::to_owned));
-    EventType::named(name).ok_or(EventError::Unsupported { detail, pointer })
+    names.event_type(name).ok_or(EventError::Unsupported { detail, pointer })
 }
 
 fn time(text: &str) -> Option<DateTime<Utc>> {
@@ -148,7 +156,7 @@ mod tests {
             routing_key: "user.offboarded".into(),
             ..Envelope::default()
         };
-        Event::parse(&envelope, EventType::UserOffboarded)
+        Event::parse(&envelope, EventType::UserOffboarded, &Names::default())
     }
 
     #[test]
@@ -172,7 +180,8 @@ mod tests {
         let error = parse(&" ".repeat(MAX_BODY + 1)).unwrap_err();
         assert_eq!(error.to_string(), "the body has 262145 bytes, and 262144 are the most");
         let passed_over = Envelope { passed_over: Some(300_000), ..Envelope::default() };
-        let error = Event::parse(&passed_over, EventType::UserOffboarded).unwrap_err();
+        let error =
+            Event::parse(&passed_over, EventType::UserOffboarded, &Names::default()).unwrap_err();
         assert_eq!(error, EventError::TooLarge(300_000));
         let error = parse(&" ".repeat(MAX_BODY)).unwrap_err();
         assert!(error.to_string().starts_with("the body is not JSON"), "{error}");
@@ -203,7 +212,8 @@ mod tests {
             message_type: Some("url.unblock".into()),
             ..Envelope::default()
         };
-        let error = Event::parse(&envelope, EventType::UserOffboarded).unwrap_err();
+        let error =
+            Event::parse(&envelope, EventType::UserOffboarded, &Names::default()).unwrap_err();
         assert!(
             matches!(&error, EventError::Unsupported { detail, .. } if detail.contains("came through")),
             "{error}"
@@ -219,7 +229,7 @@ mod tests {
         ) {
             let envelope = Envelope { body, content_type, routing_key, ..Envelope::default() };
             for lane in EventType::ALL {
-                let _either = Event::parse(&envelope, lane);
+                let _either = Event::parse(&envelope, lane, &Names::default());
             }
         }
 

@@ -17,4 +17,4 @@ pub use data::{Data, Member};
 pub use envelope::{Envelope, MAX_BODY};
 pub use error::EventError;
 pub use event::Event;
-pub use event_type::EventType;
+pub use event_type::{EventType, Names};

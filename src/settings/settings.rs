@@ -4,7 +4,7 @@ use super::amqp::Amqp;
 use super::mimecast::Mimecast;
 use super::reader::{self, Reader};
 use super::source::{Mistake, Sources};
-use crate::event::EventType;
+use crate::event::{EventType, Names};
 use crate::verdict::{Ladder, Policy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,6 +19,8 @@ pub struct Settings {
     pub amqp: Amqp,
     /// The lanes, enabled ones only.
     pub lanes: Vec<LaneSettings>,
+    /// What events are called.
+    pub names: Names,
     /// The vendor.
     pub mimecast: Mimecast,
     /// Attempts in process.
@@ -99,6 +101,7 @@ impl Settings {
         let mut reader = Reader::new(sources);
         let amqp = Amqp::read(&mut reader);
         let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
+        let names = names(&mut reader);
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);
         let ladder = ladder(&mut reader);
@@ -112,6 +115,7 @@ impl Settings {
         Ok(Settings {
             amqp,
             lanes,
+            names,
             mimecast,
             retry,
             ladder,
@@ -165,6 +169,26 @@ fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
         reader.mistake(&key, "no lane is enabled, so there is nothing to do");
     }
     lanes
+}
+
+/// Each further name is a routing key too, and must be as short as those are.
+fn names(reader: &mut Reader) -> Names {
+    let mut names = Names::default();
+    for event_type in EventType::ALL {
+        let key = format!("events.\"{}\".types", event_type.name());
+        for name in reader.list(&key) {
+            if name.trim().is_empty() {
+                reader.mistake(&key, "has a blank entry");
+            } else if name.len() > 255 {
+                reader.mistake(&key, "has an entry of more than 255 bytes");
+            } else if name.contains(['*', '#']) {
+                reader.mistake(&key, "has an entry with * or #, which would bind other names too");
+            } else if !names.add(name, event_type) {
+                reader.mistake(&key, "has an entry that is the name of a type already");
+            }
+        }
+    }
+    names
 }
 
 fn retry(reader: &mut Reader) -> Policy {

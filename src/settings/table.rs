@@ -75,6 +75,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain(r#"events."user.offboarded".enabled"#, "true", "Whether the lane is worked on"),
     plain(
+        r#"events."user.offboarded".types"#,
+        "[]",
+        "Further names that mean the same type, in events and as routing keys",
+    ),
+    plain(
         r#"events."user.offboarded".default_groups"#,
         "[]",
         "Ids of the groups to leave when an event names none",
@@ -87,6 +92,11 @@ pub const SETTINGS: &[Setting] = &[
         "Deliveries after which the broker itself dead-letters a message; 1 to 1000",
     ),
     plain(r#"events."url.unblock".enabled"#, "true", "Whether the lane is worked on"),
+    plain(
+        r#"events."url.unblock".types"#,
+        "[]",
+        "Further names that mean the same type, in events and as routing keys",
+    ),
     plain(
         r#"events."url.unblock".default_groups"#,
         "[]",

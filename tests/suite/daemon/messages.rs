@@ -83,6 +83,27 @@ async fn a_cloud_event_in_binary_mode_is_understood_by_any_of_its_prefixes_and_a
 }
 
 #[tokio::test]
+async fn a_further_name_of_a_type_is_bound_and_means_the_same() {
+    const NAME: &str = "com.example.identity.user.offboarded.v1";
+    let own = [("EVENTS__USER_OFFBOARDED__TYPES", &*format!("[{NAME:?}]"))];
+    let world = World::with(&own).await;
+    for number in 1..=3 {
+        world.fake.add_member("group-1", &format!("ada-{number}@example.com"));
+    }
+    let data = |number: usize| json!({"emailAddress": format!("ada-{number}@example.com"), "groupIds": ["group-1"]});
+    // In the event and as its routing key, as a routing key alone, and in the event alone.
+    let named = |number, data| json!({"specversion": "1.0", "id": format!("e-{number}"), "source": "/hr", "type": NAME, "data": data});
+    world.publish(NAME, &named(1, data(1)).to_string()).await;
+    world.publish_bare(NAME, &data(2).to_string()).await;
+    world.publish("user.offboarded", &named(3, data(3)).to_string()).await;
+    let settled = world.daemon.settled(3).await;
+    assert!(settled.iter().all(|line| line["disposition"] == "ack"), "{settled:?}");
+    for number in 1..=3 {
+        assert!(!world.fake.is_member("group-1", &format!("ada-{number}@example.com")));
+    }
+}
+
+#[tokio::test]
 async fn a_bare_body_by_its_type_and_a_domain_are_understood() {
     let world = World::with(&[("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["group-d"]"#)]).await;
     world.fake.add_member("group-d", "example.org");

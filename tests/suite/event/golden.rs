@@ -2,7 +2,7 @@
 //! commands or the refusal that must follow. A new case is two files and no code.
 
 use mimecast_eventd::command::Command;
-use mimecast_eventd::event::{Envelope, Event, EventError, EventType};
+use mimecast_eventd::event::{Envelope, Event, EventError, EventType, Names};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +30,7 @@ fn every_golden_event_comes_to_the_commands_or_the_refusal_beside_it() {
 fn a_body_that_is_not_utf8_is_not_json() {
     let body = b"{\"emailAddress\":\"ada\xff@example.com\"}".to_vec();
     let envelope = Envelope { body, ..Envelope::default() };
-    let error = Event::parse(&envelope, EventType::UserOffboarded).unwrap_err();
+    let error = Event::parse(&envelope, EventType::UserOffboarded, &Names::default()).unwrap_err();
     assert!(matches!(error, EventError::Malformed { .. }), "{error:?}");
 }
 
@@ -63,11 +63,11 @@ fn read(name: &str, ending: &str) -> Value {
 
 /// What the daemon makes of a case, in the form of an `expected.json`.
 fn interpret(case: &Value) -> Value {
-    only(case, &["lane", "default_groups", "envelope"]);
+    only(case, &["lane", "types", "default_groups", "envelope"]);
     let default_groups: Vec<String> = case.get("default_groups").map(texts).unwrap_or_default();
     let lane = case["lane"].as_str().unwrap();
-    let lane = EventType::ALL.into_iter().find(|known| known.name() == lane).unwrap();
-    let event = Event::parse(&envelope(&case["envelope"]), lane);
+    let lane = Names::default().event_type(lane).unwrap();
+    let event = Event::parse(&envelope(&case["envelope"]), lane, &names_of(case));
     let commands = event.and_then(|event| {
         let commands = Command::of_event(&event, &default_groups)?;
         Ok((event, commands))
@@ -88,6 +88,16 @@ fn interpret(case: &Value) -> Value {
             json!({"refused": "too_large", "detail": error.to_string()})
         }
     }
+}
+
+/// Further names, each with the type that it means.
+fn names_of(case: &Value) -> Names {
+    let mut names = Names::default();
+    for (name, event_type) in case.get("types").and_then(Value::as_object).into_iter().flatten() {
+        let event_type = names.event_type(event_type.as_str().unwrap()).unwrap();
+        assert!(names.add(name.clone(), event_type));
+    }
+    names
 }
 
 fn envelope(envelope: &Value) -> Envelope {

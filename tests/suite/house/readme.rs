@@ -46,7 +46,7 @@ fn the_events_shown_are_events() {
     assert_eq!(shown.len(), EventType::ALL.len());
     for (body, lane) in shown.into_iter().zip(EventType::ALL) {
         let envelope = mimecast_eventd::event::Envelope { body: body.into(), ..Default::default() };
-        mimecast_eventd::event::Event::parse(&envelope, lane).unwrap();
+        mimecast_eventd::event::Event::parse(&envelope, lane, &Default::default()).unwrap();
     }
 }
 

@@ -189,3 +189,28 @@ fn a_queue_whose_delay_queues_would_have_no_names_is_a_mistake() {
                     is too long: the names of its delay queues exceed 255 bytes";
     assert_eq!(mistakes, [expected]);
 }
+
+#[test]
+fn a_further_name_of_a_type_is_one_that_a_routing_key_can_be_and_nothing_else_is_called() {
+    let key = "events.\"url.unblock\".types (variable EVENTD_EVENTS__URL_UNBLOCK__TYPES)";
+    for (types, problem) in [
+        (r#"["a", " "]"#.to_owned(), "has a blank entry"),
+        (format!("[{:?}]", "n".repeat(256)), "has an entry of more than 255 bytes"),
+        (
+            r#"["com.example.#"]"#.to_owned(),
+            "has an entry with * or #, which would bind other names too",
+        ),
+        (r#"["user.offboarded"]"#.to_owned(), "has an entry that is the name of a type already"),
+        (r#"["a", "a"]"#.to_owned(), "has an entry that is the name of a type already"),
+    ] {
+        let mistakes = refused(&with(&[("EVENTS__URL_UNBLOCK__TYPES", &types)]));
+        assert_eq!(mistakes, [format!("{key}: {problem}")]);
+    }
+    let longest = format!("[{:?}]", "n".repeat(255));
+    assert!(read(&with(&[("EVENTS__URL_UNBLOCK__TYPES", &longest)])).is_ok());
+    let both = with(&[
+        ("EVENTS__USER_OFFBOARDED__TYPES", r#"["com.example.it"]"#),
+        ("EVENTS__URL_UNBLOCK__TYPES", r#"["com.example.it"]"#),
+    ]);
+    assert_eq!(refused(&both), [format!("{key}: has an entry that is the name of a type already")]);
+}

@@ -2,6 +2,7 @@
 
 use super::{accepted, file, os, printed, refused, refused_file, with};
 use crate::support::settings::named;
+use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::{Credentials, Settings, Sources};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -27,7 +28,8 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_that_over_the_default() {
 fn each_source_may_say_what_the_others_do_not() {
     let folder = TempDir::new().unwrap();
     let text = "drain_timeout = \"3s\"\n[events.\"user.offboarded\"]\nprefetch = 3\n\
-                default_groups = [\"one\", \"t\\\"wo\"]\n[events.\"url.unblock\"]\nenabled = false\n";
+                default_groups = [\"one\", \"t\\\"wo\"]\n\
+                types = [\"com.example.left\"]\n[events.\"url.unblock\"]\nenabled = false\n";
     let path = file(&folder, "settings.toml", text);
     let flags = [("log.level", "debug".to_owned())];
     let variables = with(&[("EVENTS__USER_OFFBOARDED__QUEUE", "mine")]);
@@ -36,6 +38,8 @@ fn each_source_may_say_what_the_others_do_not() {
     assert_eq!(settings.lanes.len(), 1);
     assert_eq!((settings.lanes[0].prefetch, &*settings.lanes[0].queue), (3, "mine"));
     assert_eq!(settings.lanes[0].default_groups, ["one", "t\"wo"]);
+    let names: Vec<&str> = settings.names.of(EventType::UserOffboarded).collect();
+    assert_eq!(names, ["user.offboarded", "com.example.left"]);
     assert_eq!(settings.log.level, tracing::Level::DEBUG);
 }
 
