@@ -100,7 +100,7 @@ impl Sessions {
             lane: self.lane.clone(),
             breaker: self.settings.breaker,
             ladder: self.settings.ladder.clone(),
-            names: self.settings.names.clone(),
+            contract: self.settings.contract.clone(),
             settler: Settler {
                 queue: self.lane.queue.clone(),
                 dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),

@@ -3,8 +3,8 @@
 use super::message::{Held, Message};
 use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Command, Operation};
-use crate::event::{Event, EventError, Names};
-use crate::settings::{Breaker, LaneSettings};
+use crate::event::{Event, EventError};
+use crate::settings::{Breaker, Contract, LaneSettings};
 use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, Disposition, Fault, Ladder, Stuck, retry};
@@ -25,7 +25,7 @@ const WORK_LIMIT: Duration = Duration::from_mins(10);
 pub(super) struct Worker {
     /// The lane.
     pub lane: LaneSettings,
-    pub names: Names,
+    pub contract: Contract,
     /// The waits of a lane that is paused.
     pub breaker: Breaker,
     /// Where messages wait whose fault is their own and may pass.
@@ -86,15 +86,16 @@ impl Worker {
         let envelope = &message.delivery.envelope;
         let report = Report::of(&message.delivery.history, Disposition::Return);
         let refuse = |report, error: &EventError| (report, Ok(Disposition::of_event_error(error)));
-        let event = match Event::parse(envelope, self.lane.event_type, &self.names) {
+        let event = match Event::parse(envelope, self.lane.event_type, &self.contract.names) {
             Ok(event) => event,
             Err(error) => return refuse(report, &error),
         };
         let mut report = report.about(&event);
-        let commands = match Command::of_event(&event, &self.lane.default_groups) {
-            Ok(commands) => commands,
-            Err(error) => return refuse(report, &error),
-        };
+        let commands =
+            match Command::of_event(&event, self.contract.default_groups(self.lane.event_type)) {
+                Ok(commands) => commands,
+                Err(error) => return refuse(report, &error),
+            };
         let history = &mut report.history;
         history.done = std::mem::take(&mut history.done).of(Command::digest(&commands));
         let mut conclusions = Vec::with_capacity(commands.len());

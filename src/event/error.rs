@@ -31,6 +31,16 @@ impl EventError {
         EventError::Malformed { detail: detail.into(), pointer: None }
     }
 
+    /// Where in the body it is, as a JSON Pointer.
+    pub fn pointer(&self) -> Option<&str> {
+        match self {
+            EventError::Malformed { pointer, .. } | EventError::Unsupported { pointer, .. } => {
+                pointer.as_deref()
+            }
+            EventError::TooLarge(_) => None,
+        }
+    }
+
     pub(super) fn malformed_at(pointer: String, detail: impl Into<String>) -> EventError {
         EventError::Malformed { detail: detail.into(), pointer: Some(pointer) }
     }

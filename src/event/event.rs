@@ -34,6 +34,25 @@ impl Event {
     ///
     /// [`EventError`], in words for whoever looks at the dead letter.
     pub fn parse(envelope: &Envelope, lane: EventType, names: &Names) -> Result<Event, EventError> {
+        let event = Event::read(envelope, names)?;
+        if event.data.event_type() == lane {
+            Ok(event)
+        } else {
+            // Brokers grant publishing by routing key: an event must not slip into another lane.
+            Err(EventError::unsupported(format!(
+                "an event of type {} came through the queue of {}",
+                event.data.event_type().name(),
+                lane.name()
+            )))
+        }
+    }
+
+    /// Reads the event, whatever lane it is for.
+    ///
+    /// # Errors
+    ///
+    /// The same, but that it came through the wrong queue.
+    pub fn read(envelope: &Envelope, names: &Names) -> Result<Event, EventError> {
         if let Some(size) = envelope.passed_over {
             return Err(EventError::TooLarge(size));
         }
@@ -48,24 +67,14 @@ impl Event {
         expect_plain(envelope.content_encoding.as_deref())?;
         let attributes = Attributes(&envelope.attributes);
         let body = json::object(&envelope.body)?;
-        let event = if content_type.starts_with("application/cloudevents") {
-            structured(&body, names)?
+        if content_type.starts_with("application/cloudevents") {
+            structured(&body, names)
         } else if attributes.are_given() {
-            binary(&body, attributes, names)?
+            binary(&body, attributes, names)
         } else if body.contains_key("specversion") {
-            structured(&body, names)?
+            structured(&body, names)
         } else {
-            bare(&body, envelope, names)?
-        };
-        if event.data.event_type() == lane {
-            Ok(event)
-        } else {
-            // Brokers grant publishing by routing key: an event must not slip into another lane.
-            Err(EventError::unsupported(format!(
-                "an event of type {} came through the queue of {}",
-                event.data.event_type().name(),
-                lane.name()
-            )))
+            bare(&body, envelope, names)
         }
     }
 }

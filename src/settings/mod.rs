@@ -5,6 +5,7 @@
 //! room reads the environment.
 
 mod amqp;
+mod contract;
 mod mimecast;
 mod reader;
 mod settings;
@@ -12,6 +13,7 @@ mod source;
 mod table;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
+pub use contract::Contract;
 pub use mimecast::{Client, Credentials, Keys, Mimecast, SigningKey, is_loopback};
 pub use settings::{Breaker, LaneSettings, Log, Settings};
 pub use source::{Mistake, Origin, Sources};

@@ -1,10 +1,11 @@
 //! The settings, typed and checked. The only file that reads the environment.
 
 use super::amqp::Amqp;
+use super::contract::Contract;
 use super::mimecast::Mimecast;
 use super::reader::{self, Reader};
 use super::source::{Mistake, Sources};
-use crate::event::{EventType, Names};
+use crate::event::EventType;
 use crate::verdict::{Ladder, Policy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,8 +20,8 @@ pub struct Settings {
     pub amqp: Amqp,
     /// The lanes, enabled ones only.
     pub lanes: Vec<LaneSettings>,
-    /// What events are called.
-    pub names: Names,
+    /// What events mean.
+    pub contract: Contract,
     /// The vendor.
     pub mimecast: Mimecast,
     /// Attempts in process.
@@ -48,8 +49,6 @@ pub struct LaneSettings {
     pub prefetch: u16,
     /// Deliveries after which the broker dead-letters a message.
     pub delivery_limit: u16,
-    /// Groups to leave when an event names none.
-    pub default_groups: Vec<String>,
 }
 
 /// Waits of what cannot go on.
@@ -84,6 +83,18 @@ impl Settings {
         Settings::read(sources(flags, file))
     }
 
+    /// Only what events mean to this process.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes in it at once.
+    pub fn contract_of_process(
+        flags: Vec<(&'static str, String)>,
+        file: Option<PathBuf>,
+    ) -> Result<Contract, Vec<Mistake>> {
+        Contract::read(sources(flags, file))
+    }
+
     /// Only where the admin endpoints of this process's settings are.
     pub fn admin_of_process(
         flags: Vec<(&'static str, String)>,
@@ -101,7 +112,7 @@ impl Settings {
         let mut reader = Reader::new(sources);
         let amqp = Amqp::read(&mut reader);
         let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
-        let names = names(&mut reader);
+        let contract = Contract::of(&mut reader);
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);
         let ladder = ladder(&mut reader);
@@ -115,7 +126,7 @@ impl Settings {
         Ok(Settings {
             amqp,
             lanes,
-            names,
+            contract,
             mimecast,
             retry,
             ladder,
@@ -150,16 +161,12 @@ fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
             queue: reader.name(&key("queue")),
             prefetch: reader.number(&key("prefetch"), 1, 1000),
             delivery_limit: reader.number(&key("delivery_limit"), 1, 1000),
-            default_groups: reader.list(&key("default_groups")),
         };
         // Without a name it has been found wrong already.
         if !lane.queue.is_empty() && queues.contains(&lane.queue) {
             reader.mistake(&key("queue"), "is the queue of something else already");
         }
         queues.push(lane.queue.clone());
-        if lane.default_groups.iter().any(|group| group.trim().is_empty()) {
-            reader.mistake(&key("default_groups"), "has a blank entry");
-        }
         if reader.one_of(&key("enabled"), &[("true", true), ("false", false)]).unwrap_or(true) {
             lanes.push(lane);
         }
@@ -169,26 +176,6 @@ fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
         reader.mistake(&key, "no lane is enabled, so there is nothing to do");
     }
     lanes
-}
-
-/// Each further name is a routing key too, and must be as short as those are.
-fn names(reader: &mut Reader) -> Names {
-    let mut names = Names::default();
-    for event_type in EventType::ALL {
-        let key = format!("events.\"{}\".types", event_type.name());
-        for name in reader.list(&key) {
-            if name.trim().is_empty() {
-                reader.mistake(&key, "has a blank entry");
-            } else if name.len() > 255 {
-                reader.mistake(&key, "has an entry of more than 255 bytes");
-            } else if name.contains(['*', '#']) {
-                reader.mistake(&key, "has an entry with * or #, which would bind other names too");
-            } else if !names.add(name, event_type) {
-                reader.mistake(&key, "has an entry that is the name of a type already");
-            }
-        }
-    }
-    names
 }
 
 fn retry(reader: &mut Reader) -> Policy {

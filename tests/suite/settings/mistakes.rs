@@ -51,9 +51,9 @@ fn all_mistakes_of_all_sources_are_told_at_once_each_with_its_key_and_source() {
             "amqp.topology (file settings): must be one of declare, verify",
             "events.\"user.offboarded\".prefetch (variable \
              EVENTD_EVENTS__USER_OFFBOARDED__PREFETCH): must be a whole number",
+            "events.\"url.unblock\".enabled (file settings): must be one of true, false",
             "events.\"user.offboarded\".default_groups (variable \
              EVENTD_EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS): has a blank entry",
-            "events.\"url.unblock\".enabled (file settings): must be one of true, false",
             "mimecast.region (variable EVENTD_MIMECAST__REGION): must be one of eu, de, us, usb, ca, \
              za, au, je, sandbox, uspcom",
             "mimecast.access_key (variable EVENTD_MIMECAST__ACCESS_KEY): must be visible ASCII \

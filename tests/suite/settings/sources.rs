@@ -37,8 +37,8 @@ fn each_source_may_say_what_the_others_do_not() {
     assert_eq!(settings.drain_timeout.as_secs(), 3);
     assert_eq!(settings.lanes.len(), 1);
     assert_eq!((settings.lanes[0].prefetch, &*settings.lanes[0].queue), (3, "mine"));
-    assert_eq!(settings.lanes[0].default_groups, ["one", "t\"wo"]);
-    let names: Vec<&str> = settings.names.of(EventType::UserOffboarded).collect();
+    assert_eq!(settings.contract.default_groups(EventType::UserOffboarded), ["one", "t\"wo"]);
+    let names: Vec<&str> = settings.contract.names.of(EventType::UserOffboarded).collect();
     assert_eq!(names, ["user.offboarded", "com.example.left"]);
     assert_eq!(settings.log.level, tracing::Level::DEBUG);
 }

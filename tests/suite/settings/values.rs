@@ -29,7 +29,7 @@ fn what_nobody_sets_is_as_documented() {
         assert_eq!(lane.event_type, event_type);
         assert_eq!(lane.queue, format!("mimecast-eventd.{}", event_type.name()));
         assert_eq!((lane.prefetch, lane.delivery_limit), (16, 20));
-        assert!(lane.default_groups.is_empty());
+        assert!(settings.contract.default_groups(lane.event_type).is_empty());
     }
     let mimecast = settings.mimecast;
     assert_eq!((mimecast.timeout, mimecast.connect_timeout), (seconds(30), seconds(5)));
