@@ -2,18 +2,23 @@
 
 use chrono::Utc;
 use mimecast_eventd::cli::check::{self, Gravity};
+use mimecast_eventd::cli::plan::{self, Plan, Properties};
 use mimecast_eventd::cli::{Request, arguments, healthcheck};
 use mimecast_eventd::daemon;
-use mimecast_eventd::settings::{Mistake, Settings};
+use mimecast_eventd::settings::{Contract, Mistake, Settings};
 use mimecast_eventd::telemetry::log;
 use mimecast_eventd::vendor::Stamp;
 use mimecast_eventd::verdict::code;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use uuid::Uuid;
 
 /// Bad usage or settings (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
+
+/// An event that was planned would not be carried out.
+const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
     // Before anything can make a TLS connection: rustls panics where it cannot tell which to use.
@@ -33,6 +38,12 @@ fn main() -> ExitCode {
             match healthcheck::ask(Settings::admin_of_process(flags, file)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error.to_string()),
+            }
+        }
+        Ok(Request::Plan { flags, file, events, published, json }) => {
+            match Settings::contract_of_process(flags, file) {
+                Ok(contract) => plan(&contract, &events, &published, json),
+                Err(mistakes) => refuse(&mistakes),
             }
         }
         Ok(Request::Codes) => print(&code::table()),
@@ -81,6 +92,27 @@ fn check(settings: &Settings, offline: bool) -> ExitCode {
         return ExitCode::FAILURE;
     }
     print(&text)
+}
+
+fn plan(contract: &Contract, files: &[PathBuf], published: &Properties, json: bool) -> ExitCode {
+    let mut plans = Vec::new();
+    for file in files {
+        match plan::bodies(file) {
+            Ok(bodies) => {
+                plans.extend(bodies.into_iter().map(|body| Plan::of(body, published, contract)));
+            }
+            Err(error) => return fail(&error.to_string()),
+        }
+    }
+    let shown = |plan: &Plan| if json { plan.json() } else { plan.to_string() };
+    let text: String = plans.iter().map(|plan| format!("{}\n", shown(plan))).collect();
+    match plans.iter().all(Plan::is_carried_out) {
+        true => print(&text),
+        false => {
+            print(&text);
+            REFUSED.into()
+        }
+    }
 }
 
 fn fail(error: &str) -> ExitCode {

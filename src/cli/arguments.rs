@@ -1,5 +1,6 @@
 //! The command line.
 
+use super::plan::Properties;
 use crate::settings::{SETTINGS, Setting};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
@@ -37,6 +38,19 @@ pub enum Request {
         /// The settings file.
         file: Option<PathBuf>,
     },
+    /// Show what events come to, without asking anybody.
+    Plan {
+        /// Settings given as flags, by key.
+        flags: Vec<(&'static str, String)>,
+        /// The settings file.
+        file: Option<PathBuf>,
+        /// Files with events; `-` is standard input.
+        events: Vec<PathBuf>,
+        /// What would be published beside the bodies.
+        published: Properties,
+        /// One JSON object an event.
+        json: bool,
+    },
     /// Print the code table.
     Codes,
 }
@@ -60,6 +74,16 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
         Some(("healthcheck", matches)) => {
             let (flags, file) = settings(matches);
             Ok(Request::Healthcheck { flags, file })
+        }
+        Some(("plan", matches)) => {
+            let (flags, file) = settings(matches);
+            let text = |name: &str| matches.get_one::<String>(name).cloned();
+            let published = Properties {
+                routing_key: text("routing-key").unwrap_or_default(),
+                content_type: text("content-type"),
+            };
+            let events = matches.get_many("events").into_iter().flatten().cloned().collect();
+            Ok(Request::Plan { flags, file, events, published, json: matches.get_flag("json") })
         }
         Some(("codes", _)) => Ok(Request::Codes),
         _ => {
@@ -88,12 +112,36 @@ fn command() -> Command {
     let healthcheck = with_settings(
         Command::new("healthcheck").about("Ask the daemon on this machine whether it works"),
     );
+    let plan = with_settings(
+        Command::new("plan").about("Show what events would come to; asks nobody and needs no keys"),
+    )
+    .after_help(
+        "A file holds one event, or one on each line. Exit codes: 0 all would be carried out, 2 one \
+         would not, 1 a file cannot be read, 64 bad settings.",
+    )
+    .args([
+        Arg::new("events")
+            .value_name("FILE")
+            .num_args(0..)
+            .default_value("-")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("Files with events; - is standard input"),
+        Arg::new("routing-key")
+            .long("routing-key")
+            .value_name("KEY")
+            .help("As it would be published; tells the type of a bare body"),
+        Arg::new("content-type")
+            .long("content-type")
+            .value_name("TYPE")
+            .help("As it would be published"),
+        Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object an event"),
+    ]);
     Command::new("mimecast-eventd")
         .about("Makes a Mimecast tenant agree with offboarding and unblock events from RabbitMQ")
         .version(format!("{} ({REVISION})", env!("CARGO_PKG_VERSION")))
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([run, check, healthcheck])
+        .subcommands([run, check, healthcheck, plan])
         .subcommand(Command::new("codes").about("Print the table of the vendor's error codes"))
 }
 

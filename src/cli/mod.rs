@@ -6,5 +6,6 @@
 pub mod arguments;
 pub mod check;
 pub mod healthcheck;
+pub mod plan;
 
 pub use arguments::Request;

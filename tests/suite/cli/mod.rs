@@ -1,3 +1,4 @@
 //! The commands for people, as they run them.
 
 mod check;
+mod plan;

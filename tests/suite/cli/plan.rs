@@ -1,0 +1,102 @@
+//! `plan`, as a producer runs it: without a broker, a vendor or a key.
+
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+const OFFBOARDING: &str = r#"{"specversion":"1.0","id":"e-1","source":"/hr","type":"user.offboarded",
+    "data":{"emailAddress":"ada@example.com","groupIds":["a","b"]}}"#;
+
+fn plan(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+    command.arg("plan").args(arguments).env_clear().env("EVENTD_MIMECAST__REGION", "nowhere");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// The exit code, and an object for each event.
+fn planned(arguments: &[&str], input: &str) -> (Option<i32>, Vec<Value>) {
+    let output = plan(&[&["--json"], arguments].concat(), input);
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+#[test]
+fn an_event_comes_to_its_calls() {
+    let (code, plans) = planned(&[], OFFBOARDING);
+    let call = |group: &str| {
+        let body = json!({"data": [{"id": group, "emailAddress": "ada@example.com"}]});
+        json!({"path": "/api/directory/remove-group-member", "body": body})
+    };
+    let expected = json!({
+        "id": "e-1", "type": "user.offboarded", "disposition": "ack", "reason": null,
+        "detail": null, "pointer": null, "calls": [call("a"), call("b")],
+    });
+    assert_eq!((code, plans), (Some(0), vec![expected]));
+    let shown = String::from_utf8(plan(&[], OFFBOARDING).stdout).unwrap();
+    assert!(shown.starts_with("user.offboarded e-1: 2 calls\n  POST /api/directory/"), "{shown}");
+    assert!(shown.contains(r#"{"data":[{"emailAddress":"ada@example.com","id":"a"}]}"#), "{shown}");
+}
+
+#[test]
+fn one_event_that_would_not_be_carried_out_is_the_exit_code_2_and_says_where() {
+    let good = OFFBOARDING.replace('\n', "");
+    let lines = [
+        good.as_str(),
+        r#"{"specversion":"1.0","id":"e-2","source":"/hr","type":"user.hired","data":{}}"#,
+        "",
+        r#"{"specversion":"1.0","id":"e","id":"f"}"#,
+        "nonsense",
+        &good,
+    ];
+    let (code, plans) = planned(&[], &lines.join("\n"));
+    assert_eq!(code, Some(2));
+    let told: Vec<_> = plans
+        .iter()
+        .map(|plan| (&plan["disposition"], &plan["reason"], &plan["pointer"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("ack"), &Value::Null, &Value::Null),
+            (&json!("dead_letter"), &json!("unsupported"), &json!("/type")),
+            (&json!("dead_letter"), &json!("malformed"), &json!("/id")),
+            (&json!("dead_letter"), &json!("malformed"), &Value::Null),
+            (&json!("ack"), &Value::Null, &Value::Null),
+        ]
+    );
+    let shown = String::from_utf8(plan(&[], &lines.join("\n")).stdout).unwrap();
+    assert!(shown.contains("dead letter, unsupported: the event type is not known (at /type)\n"));
+}
+
+#[test]
+fn nothing_at_all_is_a_malformed_event_and_a_missing_file_a_failure() {
+    let (code, plans) = planned(&[], "");
+    assert_eq!((code, &plans[0]["reason"]), (Some(2), &json!("malformed")));
+    let output = plan(&["/nowhere/event.json"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("/nowhere/event.json: No such file"), "{error}");
+}
+
+#[test]
+fn what_would_be_published_beside_the_body_and_what_is_set_count() {
+    let bare = r#"{"emailAddress":"ada@example.com"}"#;
+    assert_eq!(planned(&[], bare).1[0]["detail"], "the event type is not known");
+    let key = ["--routing-key", "user.offboarded"];
+    let (code, plans) = planned(&key, bare);
+    let detail = "groupIds is missing and no default_groups are configured";
+    assert_eq!((code, &plans[0]["detail"]), (Some(2), &json!(detail)));
+    let groups = ["--events-user-offboarded-default-groups", r#"["a"]"#];
+    let (code, plans) = planned(&[key, groups].concat(), bare);
+    assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 1));
+    let (code, plans) = planned(&["--routing-key", "url.unblock"], OFFBOARDING);
+    assert_eq!(code, Some(2));
+    assert!(plans[0]["detail"].to_string().contains("came through the queue of url.unblock"));
+    let (code, plans) = planned(&["--content-type", "application/cloudevents-batch+json"], "[]");
+    assert_eq!((code, &plans[0]["reason"]), (Some(2), &json!("unsupported")));
+    let wrong = plan(&["--events-url-unblock-types", r#"["user.offboarded"]"#], bare);
+    assert_eq!(wrong.status.code(), Some(64));
+}
