@@ -122,7 +122,8 @@ impl fmt::Display for Plan {
         let id = self.id.as_deref().unwrap_or("without an id");
         match (&self.calls, self.event_type) {
             (Ok(calls), Some(event_type)) => {
-                write!(formatter, "{} {id}: {} calls", event_type.name(), calls.len())?;
+                let calls_are = if calls.len() == 1 { "call" } else { "calls" };
+                write!(formatter, "{} {id}: {} {calls_are}", event_type.name(), calls.len())?;
                 for call in calls {
                     write!(formatter, "\n  POST {} {}", call.operation.path(), call.body)?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;

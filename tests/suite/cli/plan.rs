@@ -38,6 +38,10 @@ fn an_event_comes_to_its_calls() {
     let shown = String::from_utf8(plan(&[], OFFBOARDING).stdout).unwrap();
     assert!(shown.starts_with("user.offboarded e-1: 2 calls\n  POST /api/directory/"), "{shown}");
     assert!(shown.contains(r#"{"data":[{"emailAddress":"ada@example.com","id":"a"}]}"#), "{shown}");
+    let unblock = r#"{"specversion":"1.0","id":"e-2","source":"/soc","type":"url.unblock",
+        "data":{"id":"entry-1"}}"#;
+    let shown = String::from_utf8(plan(&[], unblock).stdout).unwrap();
+    assert!(shown.starts_with("url.unblock e-2: 1 call\n"), "{shown}");
 }
 
 #[test]
