@@ -2,8 +2,8 @@
 //! dead letter. And a copy is the same message.
 
 use crate::support::broker::{DEAD_LETTERS, Found, OFFBOARDED, UNBLOCK};
-use crate::support::eventually;
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use chrono::DateTime;
 use fake_mimecast::{Call, Fault, FaultKind};
 use lapin::BasicProperties;
@@ -101,8 +101,7 @@ async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
 #[tokio::test]
 async fn a_rung_that_was_climbed_is_not_climbed_again_after_a_pause() {
     let own = [
-        // Long enough for both to be on the rung before one comes back from it.
-        ("RETRY__LADDER", r#"["8s", "1h"]"#),
+        ("RETRY__LADDER", r#"["1s", "1h"]"#),
         ("BREAKER__INITIAL_PROBE_DELAY", "1s"),
         ("BREAKER__MAX_PROBE_DELAY", "10m"),
     ];
@@ -113,8 +112,12 @@ async fn a_rung_that_was_climbed_is_not_climbed_again_after_a_pause() {
     // The answer to its other command is the evidence against each; when they come back from their
     // rung there is no other any more, and nothing to tell by: the lane pauses.
     world.fake.inject(down().for_item_containing("poison"));
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing("entry").times(2));
     world.publish_bare("url.unblock", r#"{"ids":["poison-1","entry-1"]}"#).await;
     world.publish_bare("url.unblock", r#"{"ids":["poison-2","entry-2"]}"#).await;
+    // Neither is answered before both have failed.
+    world.fake.wait_for_calls(1 + 2 * (4 + 1), DEADLINE).await;
+    world.fake.release();
     world.daemon.wait_for_metric(RETRIED, 2.0).await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     // One is held as the suspect, the other one parked.
