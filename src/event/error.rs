@@ -1,7 +1,8 @@
 //! Why a message is not an event to act on.
 
 /// Why a message is not an event that this daemon can act on. The texts name the place and never
-/// quote the payload.
+/// quote a value of the payload; the pointer to a key that stands twice names that key, and
+/// a disposition hashes an address in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
     /// Not an event, or a field is wrong or missing.
