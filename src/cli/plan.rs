@@ -12,9 +12,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// Events are not read beyond this many bytes of a file.
-const MOST: u64 = 64 * 1024 * 1024;
-
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {cause}", file.display())]
@@ -34,10 +31,18 @@ pub struct Properties {
 
 /// What the daemon would do with one event.
 #[derive(Debug)]
-pub struct Plan {
+pub enum Plan {
+    /// All of it would be carried out.
+    CarriedOut(Known, Vec<Call>),
+    /// It would be dead-lettered; what is known of it depends on what is wrong.
+    Refused(Option<Known>, EventError),
+}
+
+/// What is known of an event that could be read.
+#[derive(Debug)]
+pub struct Known {
     id: Option<String>,
-    event_type: Option<EventType>,
-    calls: Result<Vec<Call>, EventError>,
+    event_type: EventType,
 }
 
 /// The events in a file, `-` being standard input: one, or one on each line.
@@ -49,9 +54,9 @@ pub fn bodies(file: &Path) -> Result<Vec<Vec<u8>>, PlanError> {
     let failed = |cause| PlanError { file: file.to_owned(), cause };
     let mut text = Vec::new();
     if file == Path::new("-") {
-        io::stdin().lock().take(MOST).read_to_end(&mut text).map_err(failed)?;
+        io::stdin().lock().read_to_end(&mut text).map_err(failed)?;
     } else {
-        File::open(file).map_err(failed)?.take(MOST).read_to_end(&mut text).map_err(failed)?;
+        File::open(file).map_err(failed)?.read_to_end(&mut text).map_err(failed)?;
     }
     Ok(split(&text))
 }
@@ -80,24 +85,27 @@ impl Plan {
         };
         let event = match read {
             Ok(event) => event,
-            Err(error) => return Plan { id: None, event_type: None, calls: Err(error) },
+            Err(error) => return Plan::Refused(None, error),
         };
         let event_type = event.data.event_type();
         let commands = Command::of_event(&event, contract.default_groups(event_type));
-        let calls = commands.map(|commands| commands.iter().map(Command::call).collect());
-        Plan { id: event.id, event_type: Some(event_type), calls }
+        let known = Known { id: event.id, event_type };
+        match commands {
+            Ok(commands) => Plan::CarriedOut(known, commands.iter().map(Command::call).collect()),
+            Err(error) => Plan::Refused(Some(known), error),
+        }
     }
 
     /// Whether all would be carried out.
     pub fn is_carried_out(&self) -> bool {
-        self.calls.is_ok()
+        matches!(self, Plan::CarriedOut(..))
     }
 
     /// One JSON object, on one line.
     pub fn json(&self) -> String {
-        let (refused, calls) = match &self.calls {
-            Ok(calls) => (None, calls.as_slice()),
-            Err(error) => (Some(error), &[][..]),
+        let (known, refused, calls) = match self {
+            Plan::CarriedOut(known, calls) => (Some(known), None, calls.as_slice()),
+            Plan::Refused(known, error) => (known.as_ref(), Some(error), &[][..]),
         };
         let disposition = refused.map_or(Disposition::Ack, Disposition::of_event_error);
         let shown = |call: &Call| {
@@ -105,8 +113,8 @@ impl Plan {
             json!({"path": call.operation.path(), "body": body})
         };
         json!({
-            "id": self.id,
-            "type": self.event_type.map(EventType::name),
+            "id": known.and_then(|known| known.id.as_deref()),
+            "type": known.map(|known| known.event_type.name()),
             "disposition": disposition.label(),
             "reason": disposition.reason().map(|reason| reason.label()),
             "detail": refused.map(ToString::to_string),
@@ -119,23 +127,22 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id.as_deref().unwrap_or("without an id");
-        match (&self.calls, self.event_type) {
-            (Ok(calls), Some(event_type)) => {
-                let calls_are = if calls.len() == 1 { "call" } else { "calls" };
-                write!(formatter, "{} {id}: {} {calls_are}", event_type.name(), calls.len())?;
+        match self {
+            Plan::CarriedOut(Known { id, event_type }, calls) => {
+                let id = id.as_deref().unwrap_or("without an id");
+                let noun = if calls.len() == 1 { "call" } else { "calls" };
+                write!(formatter, "{} {id}: {} {noun}", event_type.name(), calls.len())?;
                 for call in calls {
                     write!(formatter, "\n  POST {} {}", call.operation.path(), call.body)?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;
                 }
                 Ok(())
             }
-            (Err(error), _) => {
+            Plan::Refused(_, error) => {
                 let disposition = Disposition::of_event_error(error);
                 let reason = disposition.reason().map_or("", |reason| reason.label());
                 write!(formatter, "dead letter, {reason}: {error}")
             }
-            (Ok(_), None) => Ok(()),
         }
     }
 }

@@ -93,6 +93,7 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
     let (code, plans) = planned(&key, bare);
     let detail = "groupIds is missing and no default_groups are configured";
     assert_eq!((code, &plans[0]["detail"]), (Some(2), &json!(detail)));
+    assert_eq!(plans[0]["type"], "user.offboarded", "it was read well enough for that");
     let groups = ["--events-user-offboarded-default-groups", r#"["a"]"#];
     let (code, plans) = planned(&[key, groups].concat(), bare);
     assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 1));
