@@ -3,6 +3,8 @@
 use super::{ATTEMPTS, BOTH, Pair, delete, remove_ada};
 use crate::support::DEADLINE;
 use fake_mimecast::{Fault, FaultKind};
+use futures_util::future::join_all;
+use mimecast_eventd::command::Command;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -50,6 +52,24 @@ async fn a_used_up_quota_is_waited_for_before_the_vendor_has_to_refuse_a_call() 
         // The first calls take far less than the window.
         assert!(pair.metric("eventd_api_throttled_seconds_total") > 0.5);
     }
+}
+
+#[tokio::test]
+async fn those_that_wait_for_the_same_moment_do_not_all_call_in_it() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.inject(Fault::next(throttle(Some(2_000), None)));
+    // It has no time for the wait, and leaves it to those that come after it.
+    let soon = Instant::now() + Duration::from_secs(1);
+    assert_eq!(pair.execute_until(&remove_ada(), soon).await.0, "throttled");
+    let commands: Vec<Command> = (0..20).map(|n| delete(&format!("url-{n}"))).collect();
+    let concluded = join_all(commands.iter().map(|command| pair.execute(command))).await;
+    assert!(concluded.iter().all(|(outcome, _)| outcome == "already_gone"), "{concluded:?}");
+    let calls = pair.fake.calls();
+    let times = || calls.iter().skip(1).map(|call| call.at);
+    let (first, last) = (times().min().unwrap(), times().max().unwrap());
+    // Anywhere in a tenth of the wait: by chance twenty of them are not all in a third of that.
+    let spread = last.duration_since(first).unwrap();
+    assert!(spread > Duration::from_millis(70), "all within {spread:?}");
 }
 
 #[tokio::test]
