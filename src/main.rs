@@ -96,16 +96,22 @@ fn check(settings: &Settings, offline: bool) -> ExitCode {
 
 fn plan(contract: &Contract, files: &[PathBuf], published: &Properties, json: bool) -> ExitCode {
     let mut plans = Vec::new();
+    let mut text = String::new();
     for file in files {
-        match plan::bodies(file) {
-            Ok(bodies) => {
-                plans.extend(bodies.into_iter().map(|body| Plan::of(body, published, contract)));
-            }
+        let bodies = match plan::bodies(file) {
+            Ok(bodies) => bodies,
             Err(error) => return fail(&error.to_string()),
+        };
+        let several = bodies.len() > 1;
+        for (body, number) in bodies.into_iter().zip(1..) {
+            let plan = Plan::of(body, published, contract);
+            let place = if several { format!("{number}: ") } else { String::new() };
+            let shown = if json { plan.json() } else { format!("{place}{plan}") };
+            text.push_str(&shown);
+            text.push('\n');
+            plans.push(plan);
         }
     }
-    let shown = |plan: &Plan| if json { plan.json() } else { plan.to_string() };
-    let text: String = plans.iter().map(|plan| format!("{}\n", shown(plan))).collect();
     match plans.iter().all(Plan::is_carried_out) {
         true => print(&text),
         false => {

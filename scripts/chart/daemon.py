@@ -200,7 +200,7 @@ def dig_schema(schema, path):
 
 def leaves(tree, path=()):
     for key, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from leaves(value, (*path, key))
         else:
             yield (*path, key)

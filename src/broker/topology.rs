@@ -52,7 +52,7 @@ async fn declare(
     queue(&channel, &amqp.dead_letter_queue, dead_letter_arguments()).await?;
     bind(&channel, &amqp.dead_letter_queue, &amqp.dead_letter_exchange, "#").await?;
     queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
-    for name in settings.contract.names.of(lane.event_type) {
+    for name in settings.contract.reading.names.bindings(lane.event_type) {
         bind(&channel, &lane.queue, &amqp.exchange, name).await?;
     }
     for rung in ladder.rungs() {

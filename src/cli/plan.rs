@@ -31,18 +31,10 @@ pub struct Properties {
 
 /// What the daemon would do with one event.
 #[derive(Debug)]
-pub enum Plan {
-    /// All of it would be carried out.
-    CarriedOut(Known, Vec<Call>),
-    /// It would be dead-lettered; what is known of it depends on what is wrong.
-    Refused(Option<Known>, EventError),
-}
-
-/// What is known of an event that could be read.
-#[derive(Debug)]
-pub struct Known {
+pub struct Plan {
     id: Option<String>,
-    event_type: EventType,
+    event_type: Option<EventType>,
+    comes_to: Result<Vec<Call>, EventError>,
 }
 
 /// The events in a file, `-` being standard input: one, or one on each line.
@@ -79,42 +71,40 @@ impl Plan {
         let Properties { routing_key, content_type } = published.clone();
         let envelope = Envelope { body, content_type, routing_key, ..Envelope::default() };
         // Who names the routing key of a lane sees what a wrong one does.
-        let read = match contract.names.event_type(&envelope.routing_key) {
-            Some(lane) => Event::parse(&envelope, lane, &contract.names),
-            None => Event::read(&envelope, &contract.names),
+        let lane = contract.reading.names.by_routing_key(&envelope.routing_key, None);
+        let read = match lane {
+            Some(lane) => Event::parse(&envelope, lane, &contract.reading),
+            None => Event::read(&envelope, &contract.reading),
         };
         let event = match read {
             Ok(event) => event,
-            Err(error) => return Plan::Refused(None, error),
+            Err(error) => {
+                return Plan { id: id(&envelope.body), event_type: None, comes_to: Err(error) };
+            }
         };
         let event_type = event.data.event_type();
         let commands = Command::of_event(&event, contract.default_groups(event_type));
-        let known = Known { id: event.id, event_type };
-        match commands {
-            Ok(commands) => Plan::CarriedOut(known, commands.iter().map(Command::call).collect()),
-            Err(error) => Plan::Refused(Some(known), error),
-        }
+        let calls = commands.map(|commands| commands.iter().map(Command::call).collect());
+        Plan { id: event.id, event_type: Some(event_type), comes_to: calls }
     }
 
     /// Whether all would be carried out.
     pub fn is_carried_out(&self) -> bool {
-        matches!(self, Plan::CarriedOut(..))
+        self.comes_to.is_ok()
     }
 
     /// One JSON object, on one line.
     pub fn json(&self) -> String {
-        let (known, refused, calls) = match self {
-            Plan::CarriedOut(known, calls) => (Some(known), None, calls.as_slice()),
-            Plan::Refused(known, error) => (known.as_ref(), Some(error), &[][..]),
-        };
+        let refused = self.comes_to.as_ref().err();
+        let calls = self.comes_to.as_deref().unwrap_or_default();
         let disposition = refused.map_or(Disposition::Ack, Disposition::of_event_error);
         let shown = |call: &Call| {
             let body: Value = serde_json::from_str(&call.body).expect("a call's body is JSON");
             json!({"path": call.operation.path(), "body": body})
         };
         json!({
-            "id": known.and_then(|known| known.id.as_deref()),
-            "type": known.map(|known| known.event_type.name()),
+            "id": self.id,
+            "type": self.event_type.map(EventType::name),
             "disposition": disposition.label(),
             "reason": disposition.reason().map(|reason| reason.label()),
             "detail": refused.map(ToString::to_string),
@@ -127,22 +117,30 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Plan::CarriedOut(Known { id, event_type }, calls) => {
-                let id = id.as_deref().unwrap_or("without an id");
+        let name = self.event_type.map_or("an event", EventType::name);
+        write!(formatter, "{name} {}: ", self.id.as_deref().unwrap_or("without an id"))?;
+        match &self.comes_to {
+            Ok(calls) => {
                 let noun = if calls.len() == 1 { "call" } else { "calls" };
-                write!(formatter, "{} {id}: {} {noun}", event_type.name(), calls.len())?;
+                write!(formatter, "{} {noun}", calls.len())?;
                 for call in calls {
                     write!(formatter, "\n  POST {} {}", call.operation.path(), call.body)?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;
                 }
                 Ok(())
             }
-            Plan::Refused(_, error) => {
+            Err(error) => {
                 let disposition = Disposition::of_event_error(error);
                 let reason = disposition.reason().map_or("", |reason| reason.label());
                 write!(formatter, "dead letter, {reason}: {error}")
             }
         }
     }
+}
+
+/// The id of a CloudEvent that is wrong in something else, for whoever looks for it in a file.
+fn id(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body.get("specversion")?;
+    body.get("id")?.as_str().map(str::to_owned)
 }

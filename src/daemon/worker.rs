@@ -86,7 +86,7 @@ impl Worker {
         let envelope = &message.delivery.envelope;
         let report = Report::of(&message.delivery.history, Disposition::Return);
         let refuse = |report, error: &EventError| (report, Ok(Disposition::of_event_error(error)));
-        let event = match Event::parse(envelope, self.lane.event_type, &self.contract.names) {
+        let event = match Event::parse(envelope, self.lane.event_type, &self.contract.reading) {
             Ok(event) => event,
             Err(error) => return refuse(report, &error),
         };

@@ -48,33 +48,30 @@ impl Data {
 }
 
 fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
-    let member = match (data.optional_item("emailAddress")?, data.optional_item("domain")?) {
-        (Some(address), None) => Member::EmailAddress(address),
-        (None, Some(domain)) => Member::Domain(domain),
-        (Some(_), Some(_)) => {
-            return Err(data.malformed("both emailAddress and domain are given"));
-        }
-        (None, None) => return Err(data.malformed("neither emailAddress nor domain is given")),
+    let member = match data.given(["emailAddress", "domain"]).as_slice() {
+        ["emailAddress"] => Member::EmailAddress(data.required_item("emailAddress")?),
+        ["domain"] => Member::Domain(data.required_item("domain")?),
+        [] => return Err(data.malformed("neither emailAddress nor domain is given")),
+        _ => return Err(data.malformed("both emailAddress and domain are given")),
     };
-    if data.present("groups").is_some() {
+    let groups = data.given(["groupIds", "groups"]);
+    if groups.contains(&"groups") {
         let instead = "groups by name are not supported, give their ids in groupIds";
         return Err(data.unsupported("groups", instead));
     }
-    Ok(Data::UserOffboarded { member, group_ids: data.optional_texts("groupIds")? })
+    let group_ids = groups.first().map(|name| data.required_items(name)).transpose()?;
+    Ok(Data::UserOffboarded { member, group_ids })
 }
 
 fn unblocking(data: Fields<'_>) -> Result<Data, EventError> {
-    let is_given = |name: &&str| data.present(name).is_some();
-    if ["id", "ids", "url"].iter().filter(|name| is_given(name)).count() != 1 {
-        return Err(data.malformed("exactly one of id, ids and url must be given"));
-    }
-    if data.present("url").is_some() {
-        let instead = "unblocking by url is not supported, give the id of the entry";
-        return Err(data.unsupported("url", instead));
-    }
-    let ids = match data.optional_item("id")? {
-        Some(id) => vec![id],
-        None => data.optional_texts("ids")?.unwrap_or_default(),
+    let ids = match data.given(["id", "ids", "url"]).as_slice() {
+        ["id"] => vec![data.required_item("id")?],
+        ["ids"] => data.required_items("ids")?,
+        ["url"] => {
+            let instead = "unblocking by url is not supported, give the id of the entry";
+            return Err(data.unsupported("url", instead));
+        }
+        _ => return Err(data.malformed("exactly one of id, ids and url must be given")),
     };
     Ok(Data::UrlUnblock { ids })
 }

@@ -4,9 +4,10 @@ use super::attributes::Attributes;
 use super::data::Data;
 use super::envelope::{Envelope, MAX_BODY};
 use super::error::EventError;
-use super::event_type::{EventType, Names};
+use super::event_type::EventType;
 use super::field::Fields;
 use super::json;
+use super::reading::Reading;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
@@ -23,7 +24,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads the event that came through the lane of `lane`; `names` says what types are called.
+    /// Reads the event that came through the lane of `lane`, as `reading` says.
     ///
     /// A body is CloudEvents 1.0 in its structured JSON form when the content type says so; it is the
     /// data of one in binary mode when attributes came in the headers; it is structured all the same
@@ -33,8 +34,12 @@ impl Event {
     /// # Errors
     ///
     /// [`EventError`], in words for whoever looks at the dead letter.
-    pub fn parse(envelope: &Envelope, lane: EventType, names: &Names) -> Result<Event, EventError> {
-        let event = Event::read(envelope, names)?;
+    pub fn parse(
+        envelope: &Envelope,
+        lane: EventType,
+        reading: &Reading,
+    ) -> Result<Event, EventError> {
+        let event = read(envelope, Some(lane), reading)?;
         if event.data.event_type() == lane {
             Ok(event)
         } else {
@@ -52,30 +57,37 @@ impl Event {
     /// # Errors
     ///
     /// The same, but that it came through the wrong queue.
-    pub fn read(envelope: &Envelope, names: &Names) -> Result<Event, EventError> {
-        if let Some(size) = envelope.passed_over {
-            return Err(EventError::TooLarge(size));
-        }
-        if envelope.body.len() > MAX_BODY {
-            return Err(EventError::TooLarge(envelope.body.len() as u64));
-        }
-        let content_type =
-            envelope.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
-        if content_type.starts_with("application/cloudevents-batch") {
-            return Err(EventError::unsupported("a batch of events is not supported"));
-        }
-        expect_plain(envelope.content_encoding.as_deref())?;
-        let attributes = Attributes(&envelope.attributes);
-        let body = json::object(&envelope.body)?;
-        if content_type.starts_with("application/cloudevents") {
-            structured(&body, names)
-        } else if attributes.are_given() {
-            binary(&body, attributes, names)
-        } else if body.contains_key("specversion") {
-            structured(&body, names)
-        } else {
-            bare(&body, envelope, names)
-        }
+    pub fn read(envelope: &Envelope, reading: &Reading) -> Result<Event, EventError> {
+        read(envelope, None, reading)
+    }
+}
+
+fn read(
+    envelope: &Envelope,
+    lane: Option<EventType>,
+    reading: &Reading,
+) -> Result<Event, EventError> {
+    if let Some(size) = envelope.passed_over {
+        return Err(EventError::TooLarge(size));
+    }
+    if envelope.body.len() > MAX_BODY {
+        return Err(EventError::TooLarge(envelope.body.len() as u64));
+    }
+    let content_type = envelope.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
+    if content_type.starts_with("application/cloudevents-batch") {
+        return Err(EventError::unsupported("a batch of events is not supported"));
+    }
+    expect_plain(envelope.content_encoding.as_deref())?;
+    let attributes = Attributes(&envelope.attributes);
+    let body = json::object(&envelope.body)?;
+    if content_type.starts_with("application/cloudevents") {
+        structured(&body, reading)
+    } else if attributes.are_given() {
+        binary(&body, attributes, reading)
+    } else if body.contains_key("specversion") {
+        structured(&body, reading)
+    } else {
+        bare(&body, envelope, lane, reading)
     }
 }
 
@@ -93,47 +105,60 @@ fn expect_plain(content_encoding: Option<&str>) -> Result<(), EventError> {
     Err(EventError::unsupported(detail))
 }
 
-fn structured(body: &Map<String, Value>, names: &Names) -> Result<Event, EventError> {
+fn structured(body: &Map<String, Value>, reading: &Reading) -> Result<Event, EventError> {
     let fields = Fields::new(body, "");
     expect_version(&fields.required_text("specversion")?, Some("/specversion"))?;
     let id = fields.required_text("id")?;
     fields.required_text("source")?;
-    let event_type = known(&fields.required_text("type")?, names, Some("/type"))?;
+    let named = reading.names.event_type(&fields.required_text("type")?);
+    let event_type = known(named, Some("/type"))?;
     let data = Fields::new(fields.required_object("data")?, "/data");
     Ok(Event {
         id: Some(id),
         time: body.get("time").and_then(Value::as_str).and_then(time),
-        data: Data::parse(event_type, data)?,
+        data: Data::parse(event_type, data.pointed(reading.pointers(event_type)))?,
     })
 }
 
 fn binary(
     body: &Map<String, Value>,
     attributes: Attributes<'_>,
-    names: &Names,
+    reading: &Reading,
 ) -> Result<Event, EventError> {
     expect_version(&attributes.required_text("specversion")?, None)?;
     let id = attributes.required_text("id")?;
     attributes.required_text("source")?;
-    let event_type = known(&attributes.required_text("type")?, names, None)?;
+    let event_type = known(reading.names.event_type(&attributes.required_text("type")?), None)?;
+    let data = Fields::new(body, "").pointed(reading.pointers(event_type));
     Ok(Event {
         id: Some(id),
         time: attributes.optional_text("time").ok().flatten().as_deref().and_then(time),
-        data: Data::parse(event_type, Fields::new(body, ""))?,
+        data: Data::parse(event_type, data)?,
     })
 }
 
+/// A bare body has neither id nor time of its own, unless it is said where they stand.
 fn bare(
     body: &Map<String, Value>,
     envelope: &Envelope,
-    names: &Names,
+    lane: Option<EventType>,
+    reading: &Reading,
 ) -> Result<Event, EventError> {
-    let given = envelope.message_type.as_deref().filter(|name| !name.is_empty());
-    let event_type = known(given.unwrap_or(&envelope.routing_key), names, None)?;
+    let named = match envelope.message_type.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => reading.names.event_type(name),
+        None => reading.names.by_routing_key(&envelope.routing_key, lane),
+    };
+    let event_type = known(named, None)?;
+    let pointers = reading.pointers(event_type);
+    let data = Fields::new(body, "").pointed(pointers);
+    let pointed = |name: &str| match pointers.of(name) {
+        Some(_) => data.optional_text(name),
+        None => Ok(None),
+    };
     Ok(Event {
-        id: envelope.message_id.clone(),
-        time: None,
-        data: Data::parse(event_type, Fields::new(body, ""))?,
+        id: pointed("event_id")?.or_else(|| envelope.message_id.clone()),
+        time: pointed("time")?.as_deref().and_then(time),
+        data: Data::parse(event_type, data)?,
     })
 }
 
@@ -145,9 +170,9 @@ fn expect_version(version: &str, pointer: Option<&str>) -> Result<(), EventError
     Err(EventError::Unsupported { detail, pointer })
 }
 
-fn known(name: &str, names: &Names, pointer: Option<&str>) -> Result<EventType, EventError> {
+fn known(named: Option<EventType>, pointer: Option<&str>) -> Result<EventType, EventError> {
     let (detail, pointer) = ("the event type is not known".into(), pointer.map(str::to_owned));
-    names.event_type(name).ok_or(EventError::Unsupported { detail, pointer })
+    named.ok_or(EventError::Unsupported { detail, pointer })
 }
 
 fn time(text: &str) -> Option<DateTime<Utc>> {
@@ -165,7 +190,7 @@ mod tests {
             routing_key: "user.offboarded".into(),
             ..Envelope::default()
         };
-        Event::parse(&envelope, EventType::UserOffboarded, &Names::default())
+        Event::parse(&envelope, EventType::UserOffboarded, &Reading::default())
     }
 
     #[test]
@@ -190,7 +215,7 @@ mod tests {
         assert_eq!(error.to_string(), "the body has 262145 bytes, and 262144 are the most");
         let passed_over = Envelope { passed_over: Some(300_000), ..Envelope::default() };
         let error =
-            Event::parse(&passed_over, EventType::UserOffboarded, &Names::default()).unwrap_err();
+            Event::parse(&passed_over, EventType::UserOffboarded, &Reading::default()).unwrap_err();
         assert_eq!(error, EventError::TooLarge(300_000));
         let error = parse(&" ".repeat(MAX_BODY)).unwrap_err();
         assert!(error.to_string().starts_with("the body is not JSON"), "{error}");
@@ -222,7 +247,7 @@ mod tests {
             ..Envelope::default()
         };
         let error =
-            Event::parse(&envelope, EventType::UserOffboarded, &Names::default()).unwrap_err();
+            Event::parse(&envelope, EventType::UserOffboarded, &Reading::default()).unwrap_err();
         assert!(
             matches!(&error, EventError::Unsupported { detail, .. } if detail.contains("came through")),
             "{error}"
@@ -238,7 +263,7 @@ mod tests {
         ) {
             let envelope = Envelope { body, content_type, routing_key, ..Envelope::default() };
             for lane in EventType::ALL {
-                let _either = Event::parse(&envelope, lane, &Names::default());
+                let _either = Event::parse(&envelope, lane, &Reading::default());
             }
         }
 

@@ -22,10 +22,12 @@ impl EventType {
     }
 }
 
-/// What events are called: each type has its own name, and may have further ones that mean the same.
+/// What events are called: each type has its own name, and may have further ones that mean the same,
+/// and further routing keys by which it comes.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     further: Vec<(String, EventType)>,
+    binding_keys: Vec<(String, EventType)>,
 }
 
 impl Names {
@@ -45,9 +47,96 @@ impl Names {
         own.or_else(further)
     }
 
+    /// Adds a binding key, as topic exchanges have them: what comes by it and has no type of its own is
+    /// of this type.
+    pub fn bind(&mut self, key: String, event_type: EventType) {
+        self.binding_keys.push((key, event_type));
+    }
+
+    /// The type of what has none of its own and came by this routing key, through the lane of `lane` if
+    /// that is known.
+    pub fn by_routing_key(&self, routing_key: &str, lane: Option<EventType>) -> Option<EventType> {
+        let bound = |event_type| {
+            let keys = self.binding_keys.iter().filter(move |(_, bound)| *bound == event_type);
+            keys.map(|(key, _)| key).any(|key| is_bound(key, routing_key)).then_some(event_type)
+        };
+        let by_binding = || lane.into_iter().chain(EventType::ALL).find_map(bound);
+        self.event_type(routing_key).or_else(by_binding)
+    }
+
+    /// Every key that the queue of a type is bound by: its names, and its binding keys.
+    pub fn bindings(&self, event_type: EventType) -> impl Iterator<Item = &str> {
+        let further = self.binding_keys.iter().filter(move |(_, bound)| *bound == event_type);
+        self.of(event_type).chain(further.map(|(key, _)| key.as_str()))
+    }
+
     /// Every name of a type, its own first.
     pub fn of(&self, event_type: EventType) -> impl Iterator<Item = &str> {
         let further = self.further.iter().filter(move |(_, named)| *named == event_type);
         std::iter::once(event_type.name()).chain(further.map(|(name, _)| name.as_str()))
+    }
+}
+
+/// Whether a topic exchange routes `routing_key` by the binding key: `*` is one word, `#` any number of
+/// words (RabbitMQ, "Topics").
+fn is_bound(binding_key: &str, routing_key: &str) -> bool {
+    let words = |text: &str| match text {
+        "" => Vec::new(),
+        text => text.split('.').map(str::to_owned).collect(),
+    };
+    let routed = words(routing_key);
+    // Whether what was read of the binding key can end before the word of this number.
+    let mut ends = vec![false; routed.len() + 1];
+    ends[0] = true;
+    for word in words(binding_key) {
+        let mut next = vec![false; ends.len()];
+        let mut reached = false;
+        for (place, ended) in ends.iter().enumerate() {
+            reached |= ended;
+            if word == "#" {
+                next[place] = reached;
+            } else if *ended && routed.get(place).is_some_and(|it| word == "*" || word == *it) {
+                next[place + 1] = true;
+            }
+        }
+        ends = next;
+    }
+    ends[routed.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_key_takes_what_a_topic_exchange_would_route_by_it() {
+        for (key, routed, others) in [
+            ("a.b", &["a.b"][..], &["a", "a.b.c", "", "a.B", "a.b."][..]),
+            ("hr.*.left", &["hr.de.left", "hr..left"], &["hr.left", "hr.a.b.left", "hr.de.left.x"]),
+            ("hr.#", &["hr", "hr.a", "hr.a.b"], &["x.hr", "hrx", ""]),
+            ("#.left", &["left", "a.left", "a.b.left"], &["left.a", ""]),
+            ("#", &["", "a", "a.b"], &[]),
+            ("*", &["a"], &["", "a.b"]),
+            ("#.a.#.a.#", &["a.a", "x.a.y.a.z"], &["a", "x.a.y"]),
+            ("", &[""], &["a"]),
+        ] {
+            assert!(routed.iter().all(|it| is_bound(key, it)), "{key}");
+            assert!(!others.iter().any(|it| is_bound(key, it)), "{key}");
+        }
+        let long = vec!["a"; 120].join(".");
+        assert!(!is_bound(&vec!["#.a"; 60].join("."), &long.replace('a', "b")), "at once");
+    }
+
+    #[test]
+    fn what_comes_by_two_lanes_keys_is_of_the_lane_that_it_came_through() {
+        let mut names = Names::default();
+        names.bind("#".into(), EventType::UserOffboarded);
+        names.bind("soc.#".into(), EventType::UrlUnblock);
+        let by = |key, lane| names.by_routing_key(key, lane);
+        assert_eq!(by("soc.x", Some(EventType::UrlUnblock)), Some(EventType::UrlUnblock));
+        assert_eq!(by("soc.x", Some(EventType::UserOffboarded)), Some(EventType::UserOffboarded));
+        assert_eq!(by("url.unblock", Some(EventType::UserOffboarded)), Some(EventType::UrlUnblock));
+        assert_eq!(by("hr.x", None), Some(EventType::UserOffboarded));
+        assert_eq!(Names::default().by_routing_key("hr.x", None), None);
     }
 }

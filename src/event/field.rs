@@ -2,6 +2,7 @@
 //! with the place as a JSON Pointer.
 
 use super::error::EventError;
+use super::pointer::Pointers;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -11,52 +12,77 @@ const MOST_ENTRIES: usize = 1_000;
 /// Bytes of an address or an id.
 const LONGEST_ITEM: usize = 512;
 
-/// One object, and the JSON Pointer to it.
+/// One object, the JSON Pointer to it, and where in it fields stand that are not where they are called.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a> {
     object: &'a Map<String, Value>,
     at: &'a str,
+    pointers: &'a Pointers,
+}
+
+/// A field that is there, and the JSON Pointer to it.
+struct Found<'a> {
+    value: &'a Value,
+    at: String,
 }
 
 impl<'a> Fields<'a> {
+    /// The fields of an object that stand where they are called.
     pub(super) fn new(object: &'a Map<String, Value>, at: &'a str) -> Fields<'a> {
-        Fields { object, at }
+        Fields { object, at, pointers: Pointers::NONE }
     }
 
-    /// A field that is there; `null` counts as absent, as most producers mean it.
-    pub(super) fn present(&self, name: &str) -> Option<&'a Value> {
-        self.object.get(name).filter(|value| !value.is_null())
+    /// The same, read from where `pointers` say.
+    pub(super) fn pointed(self, pointers: &'a Pointers) -> Fields<'a> {
+        Fields { pointers, ..self }
+    }
+
+    /// Those of `names` that the object gives. Of fields that stand for each other, one that is
+    /// pointed to is the one that counts: in the events of others the rest may mean anything.
+    pub(super) fn given<const N: usize>(&self, names: [&'static str; N]) -> Vec<&'static str> {
+        let pointed: Vec<_> =
+            names.into_iter().filter(|name| self.pointers.of(name).is_some()).collect();
+        if !pointed.is_empty() {
+            return pointed;
+        }
+        let is_there = |name: &&str| self.object.get(*name).is_some_and(|it| !it.is_null());
+        names.into_iter().filter(is_there).collect()
     }
 
     pub(super) fn required_object(&self, name: &str) -> Result<&'a Map<String, Value>, EventError> {
-        match self.present(name) {
-            Some(Value::Object(object)) => Ok(object),
+        match self.find(name)? {
+            Some(Found { value: Value::Object(object), .. }) => Ok(object),
             Some(_) => Err(self.wrong(name, "must be an object")),
             None => Err(self.wrong(name, "is missing")),
         }
     }
 
     pub(super) fn required_text(&self, name: &str) -> Result<String, EventError> {
-        let value = self.present(name).ok_or_else(|| self.wrong(name, "is missing"))?;
-        text(value, name, || self.pointer(name))
+        self.optional_text(name)?.ok_or_else(|| self.wrong(name, "is missing"))
+    }
+
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>, EventError> {
+        let found = self.find(name)?;
+        found.map(|Found { value, at }| text(value, name, || at)).transpose()
     }
 
     /// The text of an item: an address or an id.
-    pub(super) fn optional_item(&self, name: &str) -> Result<Option<String>, EventError> {
-        self.present(name).map(|value| item(value, name, || self.pointer(name))).transpose()
+    pub(super) fn required_item(&self, name: &str) -> Result<String, EventError> {
+        let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
+        item(found.value, name, || found.at.clone())
     }
 
     /// A list of texts without repetitions, in the order given. An empty list is refused: it would
     /// turn the event into a success that did nothing.
-    pub(super) fn optional_texts(&self, name: &str) -> Result<Option<Vec<String>>, EventError> {
-        let Some(value) = self.present(name) else { return Ok(None) };
-        let values = value.as_array().ok_or_else(|| self.wrong(name, "must be a list"))?;
+    pub(super) fn required_items(&self, name: &str) -> Result<Vec<String>, EventError> {
+        let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
+        let values = found.value.as_array().ok_or_else(|| self.wrong(name, "must be a list"))?;
         if values.len() > MOST_ENTRIES {
             return Err(self.wrong(name, &format!("has more than {MOST_ENTRIES} entries")));
         }
         let (mut texts, mut known) = (Vec::with_capacity(values.len()), BTreeSet::new());
         for (place, value) in values.iter().enumerate() {
-            let pointer = || format!("{}/{place}", self.pointer(name));
+            let pointer = || format!("{}/{place}", found.at);
             let text = item(value, &format!("{name}[{place}]"), pointer)?;
             if known.insert(text.clone()) {
                 texts.push(text);
@@ -65,7 +91,24 @@ impl<'a> Fields<'a> {
         if texts.is_empty() {
             return Err(self.wrong(name, "is empty"));
         }
-        Ok(Some(texts))
+        Ok(texts)
+    }
+
+    /// A field, if it is there; `null` counts as absent, as most producers mean it. One that is pointed
+    /// to has to be there.
+    fn find(&self, name: &str) -> Result<Option<Found<'a>>, EventError> {
+        let at = self.pointer(name);
+        let value = match self.pointers.of(name) {
+            Some(pointer) => pointer.find(self.object),
+            None => self.object.get(name),
+        };
+        match value.filter(|value| !value.is_null()) {
+            Some(value) => Ok(Some(Found { value, at })),
+            None if self.pointers.of(name).is_some() => {
+                Err(EventError::malformed_at(at, format!("there is no {name} where it should be")))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Something is wrong with the fields as a whole.
@@ -85,9 +128,12 @@ impl<'a> Fields<'a> {
         EventError::malformed_at(self.pointer(name), format!("{name} {what}"))
     }
 
-    /// The names of our fields have nothing in them that a pointer would escape.
+    /// The place of a field. The names of ours have nothing in them that a pointer would escape.
     fn pointer(&self, name: &str) -> String {
-        format!("{}/{name}", self.at)
+        match self.pointers.of(name) {
+            Some(pointer) => format!("{}{pointer}", self.at),
+            None => format!("{}/{name}", self.at),
+        }
     }
 }
 
@@ -100,7 +146,7 @@ fn item(value: &Value, name: &str, pointer: impl Fn() -> String) -> Result<Strin
     Ok(item)
 }
 
-fn text(value: &Value, name: &str, pointer: impl Fn() -> String) -> Result<String, EventError> {
+fn text(value: &Value, name: &str, pointer: impl FnOnce() -> String) -> Result<String, EventError> {
     let what = match value.as_str() {
         Some(text) if !text.trim().is_empty() => return Ok(text.to_owned()),
         Some(_) => "is blank",

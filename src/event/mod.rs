@@ -12,9 +12,13 @@ mod event;
 mod event_type;
 mod field;
 mod json;
+mod pointer;
+mod reading;
 
 pub use data::{Data, Member};
 pub use envelope::{Envelope, MAX_BODY};
 pub use error::EventError;
 pub use event::Event;
 pub use event_type::{EventType, Names};
+pub use pointer::{Pointer, Pointers};
+pub use reading::Reading;

@@ -2,14 +2,14 @@
 
 use super::reader::Reader;
 use super::source::{Mistake, Sources};
-use crate::event::{EventType, Names};
+use crate::event::{EventType, Names, Pointer, Pointers, Reading};
 use std::collections::BTreeMap;
 
 /// What events mean.
 #[derive(Clone, Debug, Default)]
 pub struct Contract {
-    /// What types are called.
-    pub names: Names,
+    /// How they are read.
+    pub reading: Reading,
     default_groups: BTreeMap<EventType, Vec<String>>,
 }
 
@@ -35,7 +35,11 @@ impl Contract {
         for event_type in EventType::ALL {
             default_groups.insert(event_type, groups(reader, event_type));
         }
-        Contract { names: names(reader), default_groups }
+        let mut reading = Reading::by(names(reader));
+        for event_type in EventType::ALL {
+            reading.point(event_type, pointers(reader, event_type));
+        }
+        Contract { reading, default_groups }
     }
 }
 
@@ -52,6 +56,9 @@ fn groups(reader: &mut Reader, event_type: EventType) -> Vec<String> {
 fn names(reader: &mut Reader) -> Names {
     let mut names = Names::default();
     for event_type in EventType::ALL {
+        bind(reader, event_type, &mut names);
+    }
+    for event_type in EventType::ALL {
         let key = format!("events.\"{}\".types", event_type.name());
         for name in reader.list(&key) {
             if name.trim().is_empty() {
@@ -66,4 +73,46 @@ fn names(reader: &mut Reader) -> Names {
         }
     }
     names
+}
+
+fn bind(reader: &mut Reader, event_type: EventType, names: &mut Names) {
+    let key = format!("events.\"{}\".binding_keys", event_type.name());
+    for binding_key in reader.list(&key) {
+        if binding_key.trim().is_empty() {
+            reader.mistake(&key, "has a blank entry");
+        } else if binding_key.len() > 255 {
+            reader.mistake(&key, "has an entry of more than 255 bytes");
+        } else {
+            names.bind(binding_key, event_type);
+        }
+    }
+}
+
+fn pointers(reader: &mut Reader, event_type: EventType) -> Pointers {
+    let key = format!("events.\"{}\".map", event_type.name());
+    let (fields, alternatives) = match event_type {
+        EventType::UserOffboarded => (
+            &["emailAddress", "domain", "groupIds", "groups", "event_id", "time"][..],
+            &["emailAddress", "domain"][..],
+        ),
+        EventType::UrlUnblock => {
+            (&["id", "ids", "url", "event_id", "time"][..], &["id", "ids", "url"][..])
+        }
+    };
+    let mut pointers = Pointers::default();
+    for (field, pointer) in reader.table(&key) {
+        if !fields.contains(&field.as_str()) {
+            reader.mistake(&key, &format!("has no field {field:?}: it has {}", fields.join(", ")));
+            continue;
+        }
+        match Pointer::parse(&pointer) {
+            Ok(pointer) => pointers.point(&field, pointer),
+            Err(problem) => reader.mistake(&key, &format!("{field} {problem}")),
+        }
+    }
+    if alternatives.iter().filter(|field| pointers.of(field).is_some()).count() > 1 {
+        let names = alternatives.join(", ");
+        reader.mistake(&key, &format!("points to more than one of {names}: an event has one"));
+    }
+    pointers
 }

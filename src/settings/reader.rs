@@ -2,6 +2,7 @@
 
 use super::source::{Mistake, Sources};
 use crate::secrecy::Secret;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Reads settings. Where one is wrong it notes the mistake and goes on with a placeholder, which
@@ -116,6 +117,11 @@ impl Reader {
         self.required(key, list).unwrap_or_default()
     }
 
+    /// A table of texts, written as `{ one = "two" }`.
+    pub fn table(&mut self, key: &str) -> BTreeMap<String, String> {
+        self.required(key, table).unwrap_or_default()
+    }
+
     /// One of several words, each with its meaning.
     pub fn one_of<T: Copy>(&mut self, key: &str, words: &[(&str, T)]) -> Option<T> {
         let (value, _) = self.sources.value(key);
@@ -155,9 +161,24 @@ pub(super) fn not_blank(text: &str) -> Result<String, &'static str> {
 }
 
 fn list(text: &str) -> Result<Vec<String>, &'static str> {
-    // A list is written alike in the file, in a variable and as a flag: as a TOML array.
     let wrong = r#"must be a list such as ["one","two"]"#;
-    let table: toml::Table = format!("list = {text}").parse().map_err(|_| wrong)?;
-    let values = table.get("list").and_then(toml::Value::as_array).ok_or(wrong)?;
+    let Some(toml::Value::Array(values)) = toml_value(text) else { return Err(wrong) };
     values.iter().map(|value| value.as_str().map(str::to_owned).ok_or(wrong)).collect()
+}
+
+fn table(text: &str) -> Result<BTreeMap<String, String>, &'static str> {
+    let wrong = r#"must be a table of texts such as { one = "two" }"#;
+    let Some(toml::Value::Table(entries)) = toml_value(text) else { return Err(wrong) };
+    let text = |(key, value): (String, toml::Value)| {
+        value.as_str().map(|value| (key, value.to_owned())).ok_or(wrong)
+    };
+    entries.into_iter().map(text).collect()
+}
+
+/// Lists and tables are written alike in the file, in a variable and as a flag: as TOML values.
+fn toml_value(text: &str) -> Option<toml::Value> {
+    let mut table: toml::Table = format!("value = {text}").parse().ok()?;
+    // A text with a line break in it could go on with keys of its own.
+    let value = table.remove("value");
+    value.filter(|_| table.is_empty())
 }

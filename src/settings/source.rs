@@ -111,7 +111,7 @@ impl Sources {
                         format!("is a secret and belongs in {} or {0}_FILE", setting.variable());
                     self.mistake(&key, origin.clone(), &advice);
                 }
-                (Some(_), toml::Value::Table(_)) => {
+                (Some(setting), toml::Value::Table(_)) if !setting.is_table() => {
                     self.mistake(&key, origin.clone(), "must be a value, not a table");
                 }
                 (Some(setting), toml::Value::String(text)) => {

@@ -80,6 +80,16 @@ pub const SETTINGS: &[Setting] = &[
         "Further names that mean the same type, in events and as routing keys",
     ),
     plain(
+        r#"events."user.offboarded".binding_keys"#,
+        "[]",
+        "Further binding keys, as hr.*.left; what comes by one without a type of its own is of this type",
+    ),
+    plain(
+        r#"events."user.offboarded".map"#,
+        "{}",
+        "JSON Pointers to fields that stand elsewhere, by the names of the fields",
+    ),
+    plain(
         r#"events."user.offboarded".default_groups"#,
         "[]",
         "Ids of the groups to leave when an event names none",
@@ -96,6 +106,16 @@ pub const SETTINGS: &[Setting] = &[
         r#"events."url.unblock".types"#,
         "[]",
         "Further names that mean the same type, in events and as routing keys",
+    ),
+    plain(
+        r#"events."url.unblock".binding_keys"#,
+        "[]",
+        "Further binding keys, as hr.*.left; what comes by one without a type of its own is of this type",
+    ),
+    plain(
+        r#"events."url.unblock".map"#,
+        "{}",
+        "JSON Pointers to fields that stand elsewhere, by the names of the fields",
     ),
     plain(
         r#"events."url.unblock".default_groups"#,
@@ -150,6 +170,11 @@ impl Setting {
             }
         }
         variable
+    }
+
+    /// Whether its value is a table, such as `{ one = "two" }`.
+    pub fn is_table(&self) -> bool {
+        self.default.is_some_and(|default| default.starts_with('{'))
     }
 
     /// The flag, without its dashes: `mimecast-timeout`. Secrets have none.

@@ -171,7 +171,7 @@ impl Disposition {
 mod tests {
     use super::super::evidence::Cause;
     use super::*;
-    use crate::event::{Envelope, Event, Names};
+    use crate::event::{Envelope, Event, Reading};
 
     fn fault(code: &str) -> Fault {
         Fault::new(code, "")
@@ -232,7 +232,7 @@ mod tests {
     fn an_address_that_is_a_key_is_hashed_where_its_place_is_told() {
         let body = br#"{"ada@example.com":1,"ada@example.com":2}"#.to_vec();
         let envelope = Envelope { body, ..Envelope::default() };
-        let error = Event::read(&envelope, &Names::default()).unwrap_err();
+        let error = Event::read(&envelope, &Reading::default()).unwrap_err();
         assert_eq!(error.pointer(), Some("/ada@example.com"));
         let disposition = Disposition::of_event_error(&error);
         let detail = &disposition.fault().expect("it tells of one").detail;

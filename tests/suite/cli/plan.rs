@@ -71,8 +71,13 @@ fn one_event_that_would_not_be_carried_out_is_the_exit_code_2_and_says_where() {
             (&json!("ack"), &Value::Null, &Value::Null),
         ]
     );
+    assert_eq!((&plans[1]["id"], &plans[3]["id"]), (&json!("e-2"), &Value::Null));
     let shown = String::from_utf8(plan(&[], &lines.join("\n")).stdout).unwrap();
-    assert!(shown.contains("dead letter, unsupported: the event type is not known (at /type)\n"));
+    let expected =
+        "2: an event e-2: dead letter, unsupported: the event type is not known (at /type)\n";
+    assert!(shown.contains(expected), "{shown}");
+    let nameless = "4: an event without an id: dead letter, malformed: the body is not JSON";
+    assert!(shown.contains(nameless), "{shown}");
 }
 
 #[test]
@@ -102,6 +107,17 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
     assert!(plans[0]["detail"].to_string().contains("came through the queue of url.unblock"));
     let (code, plans) = planned(&["--content-type", "application/cloudevents-batch+json"], "[]");
     assert_eq!((code, &plans[0]["reason"]), (Some(2), &json!("unsupported")));
+    let own = [
+        "--events-user-offboarded-binding-keys",
+        r#"["hr.#"]"#,
+        "--events-user-offboarded-map",
+        r#"{ emailAddress = "/who" }"#,
+    ];
+    let arguments = [&["--routing-key", "hr.left"][..], &groups, &own].concat();
+    let (code, plans) = planned(&arguments, r#"{"who":"ada@example.com"}"#);
+    assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 1));
+    let (code, plans) = planned(&arguments, r#"{"who":7}"#);
+    assert_eq!((code, &plans[0]["pointer"]), (Some(2), &json!("/who")));
     let wrong = plan(&["--events-url-unblock-types", r#"["user.offboarded"]"#], bare);
     assert_eq!(wrong.status.code(), Some(64));
 }

@@ -104,6 +104,39 @@ async fn a_further_name_of_a_type_is_bound_and_means_the_same() {
 }
 
 #[tokio::test]
+async fn events_of_a_shape_of_their_own_are_bound_by_its_keys_and_read_where_the_map_points() {
+    let world = World::with(&[
+        ("EVENTS__USER_OFFBOARDED__BINDING_KEYS", r#"["hr.*.left"]"#),
+        (
+            "EVENTS__USER_OFFBOARDED__MAP",
+            r#"{ emailAddress = "/user/profile/email", groupIds = "/user/groups", event_id = "/no" }"#,
+        ),
+    ])
+    .await;
+    let body = |who: &str| json!({"no": who, "user": {"profile": {"email": format!("{who}@example.com")}, "groups": ["group-1"]}});
+    for who in ["ada", "bob"] {
+        world.fake.add_member("group-1", &format!("{who}@example.com"));
+    }
+    world.publish_bare("hr.de.left", &body("ada").to_string()).await;
+    world.publish_bare("hr.de.left", &json!({"no": "x", "user": {}}).to_string()).await;
+    world.publish_bare("hr.fr.left", &body("bob").to_string()).await;
+    let settled = world.daemon.settled(3).await;
+    let told = |id: &str| settled.iter().find(|line| line["event_id"] == id).unwrap().clone();
+    assert_eq!(
+        (&told("ada")["disposition"], &told("bob")["disposition"]),
+        (&json!("ack"), &json!("ack"))
+    );
+    for who in ["ada", "bob"] {
+        assert!(!world.fake.is_member("group-1", &format!("{who}@example.com")));
+    }
+    let letter = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(letter.header("x-eventd-reason"), "malformed");
+    let detail = "there is no emailAddress where it should be (at /user/profile/email)";
+    assert_eq!(letter.header("x-eventd-detail"), detail);
+    assert_eq!(letter.header("x-eventd-routing-key"), "hr.de.left");
+}
+
+#[tokio::test]
 async fn a_bare_body_by_its_type_and_a_domain_are_understood() {
     let world = World::with(&[("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["group-d"]"#)]).await;
     world.fake.add_member("group-d", "example.org");

@@ -2,14 +2,16 @@
 //! commands or the refusal that must follow. A new case is two files and no code.
 
 use mimecast_eventd::command::Command;
-use mimecast_eventd::event::{Envelope, Event, EventError, EventType, Names};
+use mimecast_eventd::event::{
+    Envelope, Event, EventError, EventType, Names, Pointer, Pointers, Reading,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder that was not found, or a filter gone wrong, must not pass for success.
-const AT_LEAST: usize = 70;
+const AT_LEAST: usize = 105;
 
 #[test]
 fn every_golden_event_comes_to_the_commands_or_the_refusal_beside_it() {
@@ -30,7 +32,8 @@ fn every_golden_event_comes_to_the_commands_or_the_refusal_beside_it() {
 fn a_body_that_is_not_utf8_is_not_json() {
     let body = b"{\"emailAddress\":\"ada\xff@example.com\"}".to_vec();
     let envelope = Envelope { body, ..Envelope::default() };
-    let error = Event::parse(&envelope, EventType::UserOffboarded, &Names::default()).unwrap_err();
+    let error =
+        Event::parse(&envelope, EventType::UserOffboarded, &Reading::default()).unwrap_err();
     assert!(matches!(error, EventError::Malformed { .. }), "{error:?}");
 }
 
@@ -63,11 +66,11 @@ fn read(name: &str, ending: &str) -> Value {
 
 /// What the daemon makes of a case, in the form of an `expected.json`.
 fn interpret(case: &Value) -> Value {
-    only(case, &["lane", "types", "default_groups", "envelope"]);
+    only(case, &["lane", "types", "binding_keys", "map", "default_groups", "envelope"]);
     let default_groups: Vec<String> = case.get("default_groups").map(texts).unwrap_or_default();
     let lane = case["lane"].as_str().unwrap();
     let lane = Names::default().event_type(lane).unwrap();
-    let event = Event::parse(&envelope(&case["envelope"]), lane, &names_of(case));
+    let event = Event::parse(&envelope(&case["envelope"]), lane, &reading(case, lane));
     let commands = event.and_then(|event| {
         let commands = Command::of_event(&event, &default_groups)?;
         Ok((event, commands))
@@ -90,14 +93,24 @@ fn interpret(case: &Value) -> Value {
     }
 }
 
-/// Further names, each with the type that it means.
-fn names_of(case: &Value) -> Names {
+/// Further names, each with the type that it means; binding keys and pointers of the lane.
+fn reading(case: &Value, lane: EventType) -> Reading {
+    let entries = |name: &str| case.get(name).and_then(Value::as_object).into_iter().flatten();
     let mut names = Names::default();
-    for (name, event_type) in case.get("types").and_then(Value::as_object).into_iter().flatten() {
+    for (name, event_type) in entries("types") {
         let event_type = names.event_type(event_type.as_str().unwrap()).unwrap();
         assert!(names.add(name.clone(), event_type));
     }
-    names
+    for key in case.get("binding_keys").map(texts).unwrap_or_default() {
+        names.bind(key, lane);
+    }
+    let mut pointers = Pointers::default();
+    for (field, pointer) in entries("map") {
+        pointers.point(field, Pointer::parse(pointer.as_str().unwrap()).unwrap());
+    }
+    let mut reading = Reading::by(names);
+    reading.point(lane, pointers);
+    reading
 }
 
 fn envelope(envelope: &Value) -> Envelope {

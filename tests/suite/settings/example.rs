@@ -66,7 +66,7 @@ fn flat(table: &Table) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for (name, value) in table {
         let name = if name.contains('.') { format!("{name:?}") } else { name.clone() };
-        match (value.as_table(), value) {
+        match (value.as_table().filter(|_| name != "map"), value) {
             (Some(table), _) => values.extend(
                 flat(table).into_iter().map(|(key, value)| (format!("{name}.{key}"), value)),
             ),

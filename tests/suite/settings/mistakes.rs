@@ -214,3 +214,42 @@ fn a_further_name_of_a_type_is_one_that_a_routing_key_can_be_and_nothing_else_is
     ]);
     assert_eq!(refused(&both), [format!("{key}: has an entry that is the name of a type already")]);
 }
+
+#[test]
+fn a_binding_key_is_one_that_amqp_has_room_for() {
+    let key = "events.\"user.offboarded\".binding_keys (variable EVENTD_EVENTS__USER_OFFBOARDED__BINDING_KEYS)";
+    for (keys, problem) in [
+        (r#"["hr.#", ""]"#.to_owned(), "has a blank entry"),
+        (format!("[{:?}]", "n".repeat(256)), "has an entry of more than 255 bytes"),
+        ("hr.#".to_owned(), r#"must be a list such as ["one","two"]"#),
+    ] {
+        let mistakes = refused(&with(&[("EVENTS__USER_OFFBOARDED__BINDING_KEYS", &keys)]));
+        assert_eq!(mistakes, [format!("{key}: {problem}")]);
+    }
+}
+
+#[test]
+fn a_map_has_the_fields_of_its_event_and_pointers_to_them() {
+    let key = "events.\"url.unblock\".map (variable EVENTD_EVENTS__URL_UNBLOCK__MAP)";
+    for (map, problem) in [
+        (
+            r#"{ emailAddress = "/a" }"#,
+            "has no field \"emailAddress\": it has id, ids, url, event_id, time",
+        ),
+        (r#"{ id = "a" }"#, "id must be a JSON Pointer such as /user/profile/email"),
+        (r#"{ id = "/a~" }"#, "id has a ~ that is no escape; write it as ~0"),
+        (
+            r#"{ id = "/a", url = "/b" }"#,
+            "points to more than one of id, ids, url: an event has one",
+        ),
+        (r#"{ id = 7 }"#, r#"must be a table of texts such as { one = "two" }"#),
+        (r#"["/a"]"#, r#"must be a table of texts such as { one = "two" }"#),
+        ("{}\nid = \"/a\"", r#"must be a table of texts such as { one = "two" }"#),
+    ] {
+        let mistakes = refused(&with(&[("EVENTS__URL_UNBLOCK__MAP", map)]));
+        assert_eq!(mistakes, [format!("{key}: {problem}")], "{map}");
+    }
+    assert!(
+        read(&with(&[("EVENTS__URL_UNBLOCK__MAP", r#"{ ids = "/a/0", time = "/" }"#)])).is_ok()
+    );
+}

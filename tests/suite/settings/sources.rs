@@ -29,7 +29,8 @@ fn each_source_may_say_what_the_others_do_not() {
     let folder = TempDir::new().unwrap();
     let text = "drain_timeout = \"3s\"\n[events.\"user.offboarded\"]\nprefetch = 3\n\
                 default_groups = [\"one\", \"t\\\"wo\"]\n\
-                types = [\"com.example.left\"]\n[events.\"url.unblock\"]\nenabled = false\n";
+                types = [\"com.example.left\"]\nbinding_keys = [\"hr.#\"]\n\
+                [events.\"user.offboarded\".map]\nemailAddress = \"/a \\\"b\"\n[events.\"url.unblock\"]\nenabled = false\n";
     let path = file(&folder, "settings.toml", text);
     let flags = [("log.level", "debug".to_owned())];
     let variables = with(&[("EVENTS__USER_OFFBOARDED__QUEUE", "mine")]);
@@ -38,8 +39,12 @@ fn each_source_may_say_what_the_others_do_not() {
     assert_eq!(settings.lanes.len(), 1);
     assert_eq!((settings.lanes[0].prefetch, &*settings.lanes[0].queue), (3, "mine"));
     assert_eq!(settings.contract.default_groups(EventType::UserOffboarded), ["one", "t\"wo"]);
-    let names: Vec<&str> = settings.contract.names.of(EventType::UserOffboarded).collect();
+    let names: Vec<&str> = settings.contract.reading.names.of(EventType::UserOffboarded).collect();
     assert_eq!(names, ["user.offboarded", "com.example.left"]);
+    let bindings = settings.contract.reading.names.bindings(EventType::UserOffboarded);
+    assert_eq!(bindings.last(), Some("hr.#"));
+    let pointers = settings.contract.reading.pointers(EventType::UserOffboarded);
+    assert_eq!(pointers.of("emailAddress").unwrap().to_string(), "/a \"b");
     assert_eq!(settings.log.level, tracing::Level::DEBUG);
 }
 
