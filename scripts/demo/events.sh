@@ -59,7 +59,7 @@ publish_for_1_0() {
     cloud_event new-type 'unknown type' '' 'dead_letter unsupported' user.renamed \
         '"emailAddress":"new-type@example.com"' user.offboarded
     offboard refused 'address the API refuses' "$remove 200 $invalid" "dead_letter rejected $invalid" \
-        '"emailAddress":"refused.example.com","groupIds":["staff"]'
+        '"emailAddress":"refused@nowhere","groupIds":["staff"]'
 
     in_group staff flaky@example.com
     fault flaky 2 '"type":"empty_body","status":503'

@@ -1,5 +1,6 @@
 //! What an event asks for, read from its fields.
 
+use super::address::{address, domain};
 use super::error::EventError;
 use super::event_type::EventType;
 use super::field::Fields;
@@ -49,8 +50,8 @@ impl Data {
 
 fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
     let member = match data.given(["emailAddress", "domain"]).as_slice() {
-        ["emailAddress"] => Member::EmailAddress(data.required_item("emailAddress")?),
-        ["domain"] => Member::Domain(data.required_item("domain")?),
+        ["emailAddress"] => Member::EmailAddress(data.required_item_as("emailAddress", address)?),
+        ["domain"] => Member::Domain(data.required_item_as("domain", domain)?),
         [] => return Err(data.malformed("neither emailAddress nor domain is given")),
         _ => return Err(data.malformed("both emailAddress and domain are given")),
     };

@@ -72,6 +72,16 @@ impl<'a> Fields<'a> {
         item(found.value, name, || found.at.clone())
     }
 
+    /// The same, as `read` takes it; its errors stand after the name of the field.
+    pub(super) fn required_item_as<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Result<T, EventError> {
+        let item = self.required_item(name)?;
+        read(&item).map_err(|problem| self.wrong(name, problem))
+    }
+
     /// A list of texts without repetitions, in the order given. An empty list is refused: it would
     /// turn the event into a success that did nothing.
     pub(super) fn required_items(&self, name: &str) -> Result<Vec<String>, EventError> {

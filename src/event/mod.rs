@@ -4,6 +4,7 @@
 //! or an [`EventError`] that says in words what is wrong and where, without a word of the payload. It
 //! knows neither the broker's types nor what becomes of the message.
 
+mod address;
 mod attributes;
 mod data;
 mod envelope;

@@ -67,7 +67,7 @@ impl Tenant {
         let group = text(item, "id");
         let address = item.get("emailAddress").and_then(Value::as_str);
         if let Some(address) = address
-            && !address.contains('@')
+            && !address.rsplit_once('@').is_some_and(|(_, domain)| domain.contains('.'))
         {
             return refused(Reply::fail(
                 200,

@@ -220,7 +220,7 @@ async fn headers_that_leave_no_room_are_left_out_rather_than_the_message() {
 #[tokio::test]
 async fn what_the_vendor_refuses_for_good_is_dead_lettered_at_once_with_its_code() {
     let world = World::hmac().await;
-    world.offboard("e-1", "not-an-address", &["group-1"]).await;
+    world.offboard("e-1", "ada@nowhere", &["group-1"]).await;
     let found = world.vhost.take(DEAD_LETTERS).await;
     assert_eq!(found.header("x-eventd-reason"), "rejected");
     assert_eq!(found.header("x-eventd-code"), "err_validation_invalid_email_address");
@@ -318,7 +318,7 @@ async fn a_mixed_batch_is_accounted_for_to_the_last_message_over_either_api() {
             world.offboard(&format!("good-{number}"), &address, &["group-1"]).await;
             world.unblock(&format!("gone-{number}"), "entry-0").await;
             world.publish("user.offboarded", "nonsense").await;
-            world.offboard(&format!("refused-{number}"), "nobody", &["group-1"]).await;
+            world.offboard(&format!("refused-{number}"), "nobody@nowhere", &["group-1"]).await;
         }
         world.fake.add_url("flaky");
         world.unblock("flaky", "flaky").await;

@@ -121,7 +121,7 @@ async fn every_number_is_what_happened_and_nothing_else_is_counted() {
     let in_flight = r#"eventd_messages_in_flight{event="user.offboarded"}"#;
     assert_eq!(world.daemon.metric(in_flight).await, 1.0);
     world.daemon.settled(1).await;
-    let nobody = json!({"emailAddress": "nobody", "groupIds": ["group-1"]});
+    let nobody = json!({"emailAddress": "nobody@nowhere", "groupIds": ["group-1"]});
     world.publish("user.offboarded", &event("refused", "user.offboarded", nobody)).await;
     world.daemon.settled(2).await;
     world.publish("url.unblock", "nonsense").await;
