@@ -104,7 +104,7 @@ fn plan(contract: &Contract, files: &[PathBuf], published: &Properties, json: bo
         };
         let several = bodies.len() > 1;
         for (body, number) in bodies.into_iter().zip(1..) {
-            let plan = Plan::of(body, published, contract);
+            let plan = Plan::of(body, published, contract, fresh_stamp().at);
             let place = if several { format!("{number}: ") } else { String::new() };
             let shown = if json { plan.json() } else { format!("{place}{plan}") };
             text.push_str(&shown);

@@ -5,10 +5,11 @@ use super::permissions;
 use super::problem::{Problem, REFUSED};
 use super::publisher::{Publication, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, TopologyMode};
-use crate::verdict::Rung;
+use crate::verdict::{Hop, Ladder};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ExchangeKind};
+use std::time::Duration;
 
 /// Makes sure that everything a lane needs is there, and names what the user may not do.
 ///
@@ -55,8 +56,8 @@ async fn declare(
     for name in settings.contract.reading.names.bindings(lane.event_type) {
         bind(&channel, &lane.queue, &amqp.exchange, name).await?;
     }
-    for rung in ladder.rungs() {
-        queue(&channel, &rung.queue(&lane.queue), rung_arguments(rung, lane)).await?;
+    for (name, delay) in delay_queues(lane, ladder) {
+        queue(&channel, &name, delay_arguments(delay, lane)).await?;
     }
     Ok(())
 }
@@ -78,10 +79,16 @@ fn lane_arguments(lane: &LaneSettings, amqp: &Amqp) -> FieldTable {
     ])
 }
 
-/// The delay queue of a rung: what has waited long enough goes back to the lane's queue, through the
-/// default exchange, and at least once like there.
-fn rung_arguments(rung: Rung, lane: &LaneSettings) -> FieldTable {
-    let milliseconds = i64::try_from(rung.delay.as_millis()).unwrap_or(i64::MAX);
+/// The delay queues of a lane and their delays: of its ladder, and of what is not due yet.
+fn delay_queues(lane: &LaneSettings, ladder: &Ladder) -> impl Iterator<Item = (String, Duration)> {
+    let rungs = ladder.rungs().map(|rung| (rung.queue(&lane.queue), rung.delay));
+    rungs.chain(Hop::ALL.map(|hop| (hop.queue(&lane.queue), hop.delay)))
+}
+
+/// A delay queue: what has waited long enough goes back to the lane's queue, through the default
+/// exchange, and at least once like there.
+fn delay_arguments(delay: Duration, lane: &LaneSettings) -> FieldTable {
+    let milliseconds = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
     arguments([
         ("x-queue-type", text("quorum")),
         ("x-message-ttl", AMQPValue::LongLongInt(milliseconds)),
@@ -113,8 +120,8 @@ pub async fn verify(
     }
     let mut queues = vec![(amqp.dead_letter_queue.clone(), dead_letter_arguments())];
     queues.push((lane.queue.clone(), lane_arguments(lane, amqp)));
-    for rung in ladder.rungs() {
-        queues.push((rung.queue(&lane.queue), rung_arguments(rung, lane)));
+    for (name, delay) in delay_queues(lane, ladder) {
+        queues.push((name, delay_arguments(delay, lane)));
     }
     for (name, arguments) in queues {
         problems.extend(verify_queue(broker, &name, arguments).await?);

@@ -4,13 +4,15 @@
 use crate::command::{Call, Command};
 use crate::event::{Envelope, Event, EventError, EventType};
 use crate::settings::Contract;
-use crate::verdict::Disposition;
+use crate::verdict::{Disposition, Hop};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,8 @@ pub struct Properties {
 pub struct Plan {
     id: Option<String>,
     event_type: Option<EventType>,
+    /// How long it would wait, and until when.
+    waits: Option<(Duration, DateTime<Utc>)>,
     comes_to: Result<Vec<Call>, EventError>,
 }
 
@@ -66,8 +70,13 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 impl Plan {
-    /// What would become of `body`, published with these properties.
-    pub fn of(body: Vec<u8>, published: &Properties, contract: &Contract) -> Plan {
+    /// What would become of `body`, published with these properties at `now`.
+    pub fn of(
+        body: Vec<u8>,
+        published: &Properties,
+        contract: &Contract,
+        now: DateTime<Utc>,
+    ) -> Plan {
         let Properties { routing_key, content_type } = published.clone();
         let envelope = Envelope { body, content_type, routing_key, ..Envelope::default() };
         // Who names the routing key of a lane sees what a wrong one does.
@@ -79,13 +88,21 @@ impl Plan {
         let event = match read {
             Ok(event) => event,
             Err(error) => {
-                return Plan { id: id(&envelope.body), event_type: None, comes_to: Err(error) };
+                let id = id(&envelope.body);
+                return Plan { id, event_type: None, waits: None, comes_to: Err(error) };
             }
         };
         let event_type = event.data.event_type();
         let commands = Command::of_event(&event, contract.default_groups(event_type));
-        let calls = commands.map(|commands| commands.iter().map(Command::call).collect());
-        Plan { id: event.id, event_type: Some(event_type), comes_to: calls }
+        let left = event.left(now);
+        Plan {
+            waits: left.as_ref().ok().copied().flatten().map(|left| (left, now + left)),
+            comes_to: left
+                .and(commands)
+                .map(|commands| commands.iter().map(Command::call).collect()),
+            id: event.id,
+            event_type: Some(event_type),
+        }
     }
 
     /// Whether all would be carried out.
@@ -97,8 +114,9 @@ impl Plan {
     pub fn json(&self) -> String {
         let refused = self.comes_to.as_ref().err();
         let calls = self.comes_to.as_deref().unwrap_or_default();
-        let disposition = refused.map_or(Disposition::Ack, Disposition::of_event_error);
-        let shown = |call: &Call| {
+        let disposition = self.disposition();
+        let not_before = self.waits.map(|(_, until)| format!("not before {}", shown(until)));
+        let call = |call: &Call| {
             let body: Value = serde_json::from_str(&call.body).expect("a call's body is JSON");
             json!({"path": call.operation.path(), "body": body})
         };
@@ -107,11 +125,19 @@ impl Plan {
             "type": self.event_type.map(EventType::name),
             "disposition": disposition.label(),
             "reason": disposition.reason().map(|reason| reason.label()),
-            "detail": refused.map(ToString::to_string),
+            "detail": refused.map(ToString::to_string).or(not_before),
             "pointer": refused.and_then(EventError::pointer),
-            "calls": calls.iter().map(shown).collect::<Vec<_>>(),
+            "calls": calls.iter().map(call).collect::<Vec<_>>(),
         })
         .to_string()
+    }
+
+    fn disposition(&self) -> Disposition {
+        match (&self.comes_to, self.waits) {
+            (Err(error), _) => Disposition::of_event_error(error),
+            (Ok(_), Some((left, _))) => Disposition::Wait(Hop::towards(left)),
+            (Ok(_), None) => Disposition::Ack,
+        }
     }
 }
 
@@ -123,6 +149,9 @@ impl fmt::Display for Plan {
             Ok(calls) => {
                 let noun = if calls.len() == 1 { "call" } else { "calls" };
                 write!(formatter, "{} {noun}", calls.len())?;
+                if let Some((_, until)) = self.waits {
+                    write!(formatter, ", not before {}", shown(until))?;
+                }
                 for call in calls {
                     write!(formatter, "\n  POST {} {}", call.operation.path(), call.body)?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;
@@ -130,12 +159,16 @@ impl fmt::Display for Plan {
                 Ok(())
             }
             Err(error) => {
-                let disposition = Disposition::of_event_error(error);
+                let disposition = self.disposition();
                 let reason = disposition.reason().map_or("", |reason| reason.label());
                 write!(formatter, "dead letter, {reason}: {error}")
             }
         }
     }
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// The id of a CloudEvent that is wrong in something else, for whoever looks for it in a file.

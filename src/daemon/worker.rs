@@ -3,11 +3,11 @@
 use super::message::{Held, Message};
 use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Command, Operation};
-use crate::event::{Event, EventError};
+use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, Contract, LaneSettings};
 use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
-use crate::verdict::{Conclusion, Disposition, Fault, Ladder, Stuck, retry};
+use crate::verdict::{Conclusion, Disposition, Fault, History, Hop, Ladder, Stuck, retry};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -83,21 +83,45 @@ impl Worker {
         effort: Effort,
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Stuck>) {
-        let envelope = &message.delivery.envelope;
-        let report = Report::of(&message.delivery.history, Disposition::Return);
-        let refuse = |report, error: &EventError| (report, Ok(Disposition::of_event_error(error)));
-        let event = match Event::parse(envelope, self.lane.event_type, &self.contract.reading) {
-            Ok(event) => event,
-            Err(error) => return refuse(report, &error),
+        let mut report = Report::of(&message.delivery.history, Disposition::Return);
+        let decided = match self.understand(&message.delivery.envelope, &mut report) {
+            Ok(commands) => self.carry_out(&commands, &mut report.history, effort, ended).await,
+            Err(disposition) => Ok(disposition),
         };
-        let mut report = report.about(&event);
+        (report, decided)
+    }
+
+    /// What the vendor shall do now. A mistake is told at once, however far away the time is.
+    ///
+    /// # Errors
+    ///
+    /// What becomes of the message when that is nothing.
+    fn understand(
+        &self,
+        envelope: &Envelope,
+        report: &mut Report,
+    ) -> Result<Vec<Command>, Disposition> {
+        let lane = self.lane.event_type;
+        let refuse = |error: EventError| Disposition::of_event_error(&error);
+        let event = Event::parse(envelope, lane, &self.contract.reading).map_err(refuse)?;
+        report.tell(&event);
         let commands =
-            match Command::of_event(&event, self.contract.default_groups(self.lane.event_type)) {
-                Ok(commands) => commands,
-                Err(error) => return refuse(report, &error),
-            };
-        let history = &mut report.history;
-        history.done = std::mem::take(&mut history.done).of(Command::digest(&commands));
+            Command::of_event(&event, self.contract.default_groups(lane)).map_err(refuse)?;
+        match event.left((self.fresh)().at).map_err(refuse)? {
+            Some(left) => Err(Disposition::Wait(Hop::towards(left))),
+            None => Ok(commands),
+        }
+    }
+
+    /// Each command in turn, whatever became of the others.
+    async fn carry_out(
+        &self,
+        commands: &[Command],
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<Disposition, Stuck> {
+        history.done = std::mem::take(&mut history.done).of(Command::digest(commands));
         let mut conclusions = Vec::with_capacity(commands.len());
         for (place, command) in commands.iter().enumerate() {
             if history.done.has(place) {
@@ -113,7 +137,7 @@ impl Worker {
             }
             conclusions.push(conclusion);
         }
-        (report, Disposition::of_conclusions(conclusions))
+        Disposition::of_conclusions(conclusions)
     }
 
     /// Holds a message that we failed over, so that it cannot go round in a hot loop.
@@ -194,7 +218,7 @@ impl Worker {
         self.metrics.settled(event, &report.disposition, took);
         if report.disposition == Disposition::Ack {
             let now = (self.fresh)().at;
-            let lag = report.event_time.map(|time| (now - time).to_std().unwrap_or_default());
+            let lag = report.since.map(|since| (now - since).to_std().unwrap_or_default());
             self.metrics.succeeded(event, now.timestamp_micros() as f64 / 1e6, lag);
         }
         report.log(event.name(), took);

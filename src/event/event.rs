@@ -2,6 +2,7 @@
 
 use super::attributes::Attributes;
 use super::data::Data;
+use super::due::Due;
 use super::envelope::{Envelope, MAX_BODY};
 use super::error::EventError;
 use super::event_type::EventType;
@@ -10,6 +11,7 @@ use super::json;
 use super::reading::Reading;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// One event, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Event {
     /// When it happened. Only the lag is measured by it, so a time that cannot be read is left out
     /// rather than keeping somebody's access alive.
     pub time: Option<DateTime<Utc>>,
+    /// When it is to be carried out; at once if it does not say.
+    pub due: Option<Due>,
     /// What it asks for.
     pub data: Data,
 }
@@ -59,6 +63,20 @@ impl Event {
     /// The same, but that it came through the wrong queue.
     pub fn read(envelope: &Envelope, reading: &Reading) -> Result<Event, EventError> {
         read(envelope, None, reading)
+    }
+
+    /// Since when it is to be so: its time, or when it is due if that is later.
+    pub fn since(&self) -> Option<DateTime<Utc>> {
+        self.time.max(self.due.as_ref().map(|due| due.at))
+    }
+
+    /// How long it has to wait at `now` until it is due, if it has to.
+    ///
+    /// # Errors
+    ///
+    /// When that is too far away to be meant.
+    pub fn left(&self, now: DateTime<Utc>) -> Result<Option<Duration>, EventError> {
+        self.due.as_ref().map_or(Ok(None), |due| due.left(now))
     }
 }
 
@@ -113,10 +131,12 @@ fn structured(body: &Map<String, Value>, reading: &Reading) -> Result<Event, Eve
     let named = reading.names.event_type(&fields.required_text("type")?);
     let event_type = known(named, Some("/type"))?;
     let data = Fields::new(fields.required_object("data")?, "/data");
+    let data = data.pointed(reading.pointers(event_type));
     Ok(Event {
         id: Some(id),
         time: body.get("time").and_then(Value::as_str).and_then(time),
-        data: Data::parse(event_type, data.pointed(reading.pointers(event_type)))?,
+        due: Due::read(data)?,
+        data: Data::parse(event_type, data)?,
     })
 }
 
@@ -133,6 +153,7 @@ fn binary(
     Ok(Event {
         id: Some(id),
         time: attributes.optional_text("time").ok().flatten().as_deref().and_then(time),
+        due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
     })
 }
@@ -158,6 +179,7 @@ fn bare(
     Ok(Event {
         id: pointed("event_id")?.or_else(|| envelope.message_id.clone()),
         time: pointed("time")?.as_deref().and_then(time),
+        due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
     })
 }

@@ -138,8 +138,8 @@ impl<'a> Fields<'a> {
         EventError::malformed_at(self.pointer(name), format!("{name} {what}"))
     }
 
-    /// The place of a field. The names of ours have nothing in them that a pointer would escape.
-    fn pointer(&self, name: &str) -> String {
+    /// The JSON Pointer to the place of a field. The names of ours have nothing in them that a pointer would escape.
+    pub(super) fn pointer(&self, name: &str) -> String {
         match self.pointers.of(name) {
             Some(pointer) => format!("{}{pointer}", self.at),
             None => format!("{}/{name}", self.at),

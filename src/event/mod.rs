@@ -7,6 +7,7 @@
 mod address;
 mod attributes;
 mod data;
+mod due;
 mod envelope;
 mod error;
 mod event;
@@ -17,6 +18,7 @@ mod pointer;
 mod reading;
 
 pub use data::{Data, Member};
+pub use due::Due;
 pub use envelope::{Envelope, MAX_BODY};
 pub use error::EventError;
 pub use event::Event;

@@ -92,12 +92,13 @@ fn pointers(reader: &mut Reader, event_type: EventType) -> Pointers {
     let key = format!("events.\"{}\".map", event_type.name());
     let (fields, alternatives) = match event_type {
         EventType::UserOffboarded => (
-            &["emailAddress", "domain", "groupIds", "groups", "event_id", "time"][..],
+            &["emailAddress", "domain", "groupIds", "groups", "effectiveAt", "event_id", "time"][..],
             &["emailAddress", "domain"][..],
         ),
-        EventType::UrlUnblock => {
-            (&["id", "ids", "url", "event_id", "time"][..], &["id", "ids", "url"][..])
-        }
+        EventType::UrlUnblock => (
+            &["id", "ids", "url", "effectiveAt", "event_id", "time"][..],
+            &["id", "ids", "url"][..],
+        ),
     };
     let mut pointers = Pointers::default();
     for (field, pointer) in reader.table(&key) {

@@ -6,7 +6,7 @@ use super::mimecast::Mimecast;
 use super::reader::{self, Reader};
 use super::source::{Mistake, Sources};
 use crate::event::EventType;
-use crate::verdict::{Ladder, Policy};
+use crate::verdict::{Hop, Ladder, Policy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -209,7 +209,8 @@ fn ladder(reader: &mut Reader) -> Ladder {
 /// The name of a delay queue is that of its lane's queue and more, and must fit into AMQP too.
 fn delay_queues_have_names(reader: &mut Reader, lanes: &[LaneSettings], ladder: &Ladder) {
     for lane in lanes {
-        if ladder.rungs().any(|rung| rung.queue(&lane.queue).len() > 255) {
+        let rungs = ladder.rungs().map(|rung| rung.queue(&lane.queue));
+        if rungs.chain(Hop::ALL.map(|hop| hop.queue(&lane.queue))).any(|name| name.len() > 255) {
             let key = format!("events.\"{}\".queue", lane.event_type.name());
             reader.mistake(&key, "is too long: the names of its delay queues exceed 255 bytes");
         }

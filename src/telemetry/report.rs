@@ -13,8 +13,8 @@ pub struct Report {
     pub disposition: Disposition,
     /// How it came to that.
     pub history: History,
-    /// When the event happened.
-    pub event_time: Option<DateTime<Utc>>,
+    /// Since when it is to be so, if the event says.
+    pub since: Option<DateTime<Utc>>,
     event_id: Option<String>,
     subject: Option<String>,
 }
@@ -23,12 +23,14 @@ impl Report {
     /// Of a message with `history`, as long as nothing else is known of it.
     pub fn of(history: &History, disposition: Disposition) -> Report {
         let history = history.clone();
-        Report { disposition, history, event_time: None, event_id: None, subject: None }
+        Report { disposition, history, since: None, event_id: None, subject: None }
     }
 
-    /// The same of a message that holds `event`: people are named by a hash.
-    pub fn about(self, event: &Event) -> Report {
-        let subject = match &event.data {
+    /// Tells that the message holds `event`; people are named by a hash.
+    pub fn tell(&mut self, event: &Event) {
+        self.since = event.since();
+        self.event_id = event.id.as_deref().map(|id| redact::line(id, 128));
+        self.subject = match &event.data {
             Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
                 Some(redact::hash(address))
             }
@@ -37,12 +39,6 @@ impl Report {
             }
             Data::UrlUnblock { .. } => None,
         };
-        Report {
-            event_time: event.time,
-            event_id: event.id.as_deref().map(|id| redact::line(id, 128)),
-            subject,
-            ..self
-        }
     }
 
     /// Logs the message as settled, after `took` in work.
@@ -52,6 +48,11 @@ impl Report {
         let disposition = self.disposition.label();
         let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
         let fault = self.disposition.fault();
+        if matches!(self.disposition, Disposition::Wait(_)) {
+            // It may do this a hundred times, and nothing has happened.
+            tracing::debug!(event, event_id, subject, disposition, duration_ms, "settled");
+            return;
+        }
         if self.disposition == Disposition::Ack {
             tracing::info!(
                 event,

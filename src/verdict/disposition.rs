@@ -3,6 +3,7 @@
 use super::conclusion::Conclusion;
 use super::evidence::{Evidence, Mark, Stuck};
 use super::fault::Fault;
+use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
 use crate::event::EventError;
 
@@ -42,6 +43,8 @@ pub enum Disposition {
     Ack,
     /// Its fault may pass: a copy waits on a rung of the delay ladder, then the ack.
     Retry(Rung, Fault),
+    /// Its time has not come: a copy waits in a delay queue, then the ack.
+    Wait(Hop),
     /// It can never succeed: a copy with the reason goes to the dead-letter exchange, then the ack.
     DeadLetter(Reason, Fault),
     /// It is too large to be read, so that it can not be copied either: `reject` without requeue, and
@@ -58,7 +61,7 @@ pub enum Disposition {
 
 impl Disposition {
     /// The names of every disposition, for metrics. `retry` is a copy on the delay ladder.
-    pub const LABELS: [&'static str; 4] = ["ack", "retry", "dead_letter", "requeue"];
+    pub const LABELS: [&'static str; 5] = ["ack", "retry", "wait", "dead_letter", "requeue"];
 
     /// The name in metrics and logs.
     pub fn label(&self) -> &'static str {
@@ -66,6 +69,7 @@ impl Disposition {
             Disposition::Ack => "ack",
             Disposition::DeadLetter(..) | Disposition::PassOver(_) => "dead_letter",
             Disposition::Retry(..) => "retry",
+            Disposition::Wait(_) => "wait",
             Disposition::Park(_) | Disposition::Requeue(_) | Disposition::Return => "requeue",
         }
     }
@@ -73,7 +77,7 @@ impl Disposition {
     /// The fault that it tells of, if any.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Disposition::Ack | Disposition::Return => None,
+            Disposition::Ack | Disposition::Wait(_) | Disposition::Return => None,
             Disposition::Retry(_, fault)
             | Disposition::DeadLetter(_, fault)
             | Disposition::PassOver(fault)
@@ -89,6 +93,7 @@ impl Disposition {
             Disposition::PassOver(_) => Some(Reason::Malformed),
             Disposition::Ack
             | Disposition::Retry(..)
+            | Disposition::Wait(_)
             | Disposition::Park(_)
             | Disposition::Requeue(_)
             | Disposition::Return => None,
@@ -214,6 +219,7 @@ mod tests {
         for (disposition, label, told) in [
             (Disposition::Ack, "ack", None),
             (Disposition::Retry(rung, fault()), "retry", Some(fault())),
+            (Disposition::Wait(Hop::ALL[0]), "wait", None),
             (Disposition::DeadLetter(Reason::Rejected, fault()), "dead_letter", Some(fault())),
             (Disposition::PassOver(fault()), "dead_letter", Some(fault())),
             (Disposition::Park(fault()), "requeue", Some(fault())),

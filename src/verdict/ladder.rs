@@ -38,9 +38,14 @@ impl Rung {
     /// The delay queue of this rung for the lane with `queue`, such as `….retry.1m`. Its name says
     /// its delay, so that changed settings make a new queue and what waits in the old one comes back.
     pub fn queue(&self, queue: &str) -> String {
-        let delay = humantime::format_duration(self.delay).to_string().replace(' ', "");
-        format!("{queue}.retry.{delay}")
+        delay_queue(queue, "retry", self.delay)
     }
+}
+
+/// The name of a delay queue: it says whose, what for and how long.
+pub(super) fn delay_queue(queue: &str, purpose: &str, delay: Duration) -> String {
+    let delay = humantime::format_duration(delay).to_string().replace(' ', "");
+    format!("{queue}.{purpose}.{delay}")
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ async fn what_is_declared_is_what_the_broker_says_there_is() {
             "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
         })
     };
-    let expected: BTreeMap<String, Value> = [
+    let mut expected: BTreeMap<String, Value> = [
         ("mimecast-eventd.dead-letter".to_owned(), json!({"x-queue-type": "quorum"})),
         (OFFBOARDED.to_owned(), lane(20)),
         (UNBLOCK.to_owned(), lane(7)),
@@ -154,6 +154,11 @@ async fn what_is_declared_is_what_the_broker_says_there_is() {
         (format!("{UNBLOCK}.retry.1m30s"), rung(UNBLOCK, 90_000)),
     ]
     .into();
+    for (delay, milliseconds) in [("10s", 10_000), ("10m", 600_000), ("1day", 86_400_000)] {
+        for queue in [OFFBOARDED, UNBLOCK] {
+            expected.insert(format!("{queue}.due.{delay}"), rung(queue, milliseconds));
+        }
+    }
     let queues = vhost.described("queues").await;
     let name = |thing: &Value| thing["name"].as_str().unwrap().to_owned();
     let found: BTreeMap<String, Value> =

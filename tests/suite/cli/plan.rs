@@ -118,6 +118,14 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
     assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 1));
     let (code, plans) = planned(&arguments, r#"{"who":7}"#);
     assert_eq!((code, &plans[0]["pointer"]), (Some(2), &json!("/who")));
+    let later = OFFBOARDING.replace("\"groupIds\"", "\"effectiveAt\":\"LATER\",\"groupIds\"");
+    let at = (chrono::Utc::now() + chrono::TimeDelta::days(30)).format("%Y-%m-%dT00:00:00Z");
+    let (code, plans) = planned(&[], &later.replace("LATER", &at.to_string()));
+    assert_eq!((code, &plans[0]["disposition"]), (Some(0), &json!("wait")));
+    assert_eq!(plans[0]["detail"], format!("not before {at}"));
+    assert_eq!(plans[0]["calls"].as_array().unwrap().len(), 2);
+    let (code, plans) = planned(&[], &later.replace("LATER", "2999-01-01T00:00:00Z"));
+    assert_eq!((code, &plans[0]["pointer"]), (Some(2), &json!("/data/effectiveAt")));
     let wrong = plan(&["--events-url-unblock-types", r#"["user.offboarded"]"#], bare);
     assert_eq!(wrong.status.code(), Some(64));
 }

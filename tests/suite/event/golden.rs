@@ -1,6 +1,7 @@
 //! What each event comes to, by golden files: `NAME.json` is what arrives, `NAME.expected.json` the
 //! commands or the refusal that must follow. A new case is two files and no code.
 
+use chrono::{DateTime, Utc};
 use mimecast_eventd::command::Command;
 use mimecast_eventd::event::{
     Envelope, Event, EventError, EventType, Names, Pointer, Pointers, Reading,
@@ -76,11 +77,18 @@ fn interpret(case: &Value) -> Value {
         Ok((event, commands))
     });
     match commands {
-        Ok((event, commands)) => json!({
-            "commands": commands.iter().map(shown).collect::<Vec<_>>(),
-            "id": event.id,
-            "time": event.time.map(|time| time.to_rfc3339().replace("+00:00", "Z")),
-        }),
+        Ok((event, commands)) => {
+            let time = |time: DateTime<Utc>| time.to_rfc3339().replace("+00:00", "Z");
+            let mut found = json!({
+                "commands": commands.iter().map(shown).collect::<Vec<_>>(),
+                "id": event.id,
+                "time": event.time.map(time),
+            });
+            if let Some(due) = event.due {
+                found["due"] = json!(time(due.at));
+            }
+            found
+        }
         Err(error @ EventError::Malformed { .. }) => {
             json!({"refused": "malformed", "detail": error.to_string()})
         }

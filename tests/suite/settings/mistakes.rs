@@ -234,7 +234,7 @@ fn a_map_has_the_fields_of_its_event_and_pointers_to_them() {
     for (map, problem) in [
         (
             r#"{ emailAddress = "/a" }"#,
-            "has no field \"emailAddress\": it has id, ids, url, event_id, time",
+            "has no field \"emailAddress\": it has id, ids, url, effectiveAt, event_id, time",
         ),
         (r#"{ id = "a" }"#, "id must be a JSON Pointer such as /user/profile/email"),
         (r#"{ id = "/a~" }"#, "id has a ~ that is no escape; write it as ~0"),

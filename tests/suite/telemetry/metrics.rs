@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const EVENTS: [&str; 2] = ["user.offboarded", "url.unblock"];
 const OPERATIONS: [&str; 2] = ["remove_group_member", "delete_managed_url"];
-const DISPOSITIONS: [&str; 4] = ["ack", "retry", "dead_letter", "requeue"];
+const DISPOSITIONS: [&str; 5] = ["ack", "retry", "wait", "dead_letter", "requeue"];
 const REASONS: [&str; 4] = ["malformed", "unsupported", "rejected", "retries_exhausted"];
 const OUTCOMES: [&str; 6] =
     ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];

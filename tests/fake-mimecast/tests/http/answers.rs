@@ -91,7 +91,8 @@ async fn a_domain_is_removed_without_an_address_in_the_reply() {
 #[tokio::test]
 async fn an_address_without_a_domain_names_its_field() {
     let fake = fake_with_ada().await;
-    let answer = Draft::signed(Operation::RemoveGroupMember, &removal_of("ada@nowhere")).send(&fake).await;
+    let answer =
+        Draft::signed(Operation::RemoveGroupMember, &removal_of("ada@nowhere")).send(&fake).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.code(), "err_validation_invalid_email_address");
     assert_eq!(answer.json()["fail"][0]["errors"][0]["field"], "emailAddress");
