@@ -50,7 +50,7 @@
 //! | `verdict` | what an answer means and what becomes of the message; pure | `secrecy` `event` `command` |
 //! | `settings` | what can be set | `secrecy` `event` `verdict` |
 //! | `telemetry` | what it shows | `secrecy` `event` `command` `verdict` `settings` |
-//! | `vendor` | the vendor's edge | `secrecy` `command` `verdict` `settings` `telemetry` |
+//! | `vendor` | the vendor's edge | `secrecy` `event` `command` `verdict` `settings` `telemetry` |
 //! | `broker` | the broker's edge | `event` `verdict` `settings` |
 //! | `daemon` | the story | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
 //! | `cli` | the commands for people | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |

@@ -43,6 +43,10 @@ impl Settler {
                 let properties = copy::waiting(delivery, rung.number, fault, history);
                 Some(("", rung.queue(&self.queue), properties))
             }
+            Disposition::Defer(hop, fault) => {
+                let properties = copy::waiting(delivery, history.climbed, fault, history);
+                Some(("", hop.queue(&self.queue), properties))
+            }
             Disposition::Wait(hop) => {
                 let not_due = Fault::new("not_due", "it waits for its effectiveAt");
                 let properties = copy::waiting(delivery, history.climbed, &not_due, history);
@@ -77,6 +81,7 @@ async fn answer(acker: &Acker, disposition: &Disposition) -> Result<bool, lapin:
     match disposition {
         Disposition::Ack
         | Disposition::Retry(..)
+        | Disposition::Defer(..)
         | Disposition::Wait(_)
         | Disposition::DeadLetter(..)
         | Disposition::Park(_) => acker.ack(BasicAckOptions::default()).await,

@@ -165,7 +165,7 @@ fn on_vendor(operation: Operation, conclusion: &Conclusion) -> Verdict {
     let subject = format!("vendor {}", operation.label());
     match conclusion {
         // Whatever it thinks of the item: it knows who we are, and lets us call.
-        Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(_) => {
+        Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(..) => {
             Verdict::new(Gravity::Ok, &subject, "reachable, credentials accepted")
         }
         Conclusion::Stuck(stuck) => {

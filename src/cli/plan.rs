@@ -1,7 +1,7 @@
 //! `plan`: what the daemon would do with an event, or why it is none. It asks nobody, so that a producer
 //! can hold its own events to it.
 
-use crate::command::{Call, Command};
+use crate::command::{Call, Command, Intent};
 use crate::event::{Envelope, Event, EventError, EventType};
 use crate::settings::Contract;
 use crate::verdict::{Disposition, Hop};
@@ -93,13 +93,11 @@ impl Plan {
             }
         };
         let event_type = event.data.event_type();
-        let commands = Command::of_event(&event, contract.default_groups(event_type));
+        let intents = Intent::of_event(&event, contract.default_groups(event_type));
         let left = event.left(now);
         Plan {
             waits: left.as_ref().ok().copied().flatten().map(|left| (left, now + left)),
-            comes_to: left
-                .and(commands)
-                .map(|commands| commands.iter().map(Command::call).collect()),
+            comes_to: left.and(intents).map(|intents| intents.iter().flat_map(calls).collect()),
             id: event.id,
             event_type: Some(event_type),
         }
@@ -163,6 +161,22 @@ impl fmt::Display for Plan {
                 let reason = disposition.reason().map_or("", |reason| reason.label());
                 write!(formatter, "dead letter, {reason}: {error}")
             }
+        }
+    }
+}
+
+/// The calls that an intent comes to; what has to be looked up stands in brackets.
+fn calls(intent: &Intent) -> Vec<Call> {
+    match intent {
+        Intent::Command(command) => vec![command.call()],
+        Intent::Leave { name, member, .. } => {
+            let (group_id, member) = (format!("(id of the group {name:?})"), member.clone());
+            let remove = Command::RemoveGroupMember { group_id, member };
+            vec![Call::find_groups(name, None), remove.call()]
+        }
+        Intent::Unblock(url) => {
+            let delete = Command::DeleteManagedUrl { id: format!("(each id that blocks {url})") };
+            vec![Call::get_all_managed_urls(None), delete.call()]
         }
     }
 }

@@ -1,12 +1,16 @@
-//! What the vendor shall do: the [`Command`]s of an event, and the unsigned [`Call`] of each.
+//! What the vendor shall do: the [`Intent`]s of an event, the [`Command`]s that they come to, and the
+//! unsigned [`Call`] of each.
 //!
-//! In comes an event. Out go one or more commands, one item each, and paths and bodies as the vendor's
-//! pages have them. It knows nothing of signatures, tokens and replies.
+//! In comes an event. Out go one or more intents: commands, one item each, or what comes to commands once
+//! the vendor was asked what is called so. Paths and bodies are as the vendor's pages have them. It knows
+//! nothing of signatures, tokens and replies.
 
 mod call;
 mod command;
+mod intent;
 mod operation;
 
 pub use call::Call;
 pub use command::Command;
+pub use intent::Intent;
 pub use operation::Operation;

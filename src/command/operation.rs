@@ -9,11 +9,23 @@ pub enum Operation {
     RemoveGroupMember,
     /// Delete a managed URL entry.
     DeleteManagedUrl,
+    /// Find groups; changes nothing.
+    FindGroups,
+    /// List the managed URL entries; changes nothing.
+    GetAllManagedUrls,
 }
 
 impl Operation {
     /// Every operation, in the order in which they are shown.
-    pub const ALL: [Operation; 2] = [Operation::RemoveGroupMember, Operation::DeleteManagedUrl];
+    pub const ALL: [Operation; 4] = [
+        Operation::RemoveGroupMember,
+        Operation::DeleteManagedUrl,
+        Operation::FindGroups,
+        Operation::GetAllManagedUrls,
+    ];
+
+    /// Those that change something: what a command comes to.
+    pub const CHANGES: [Operation; 2] = [Operation::RemoveGroupMember, Operation::DeleteManagedUrl];
 
     /// The operation that events of a type come to.
     pub fn of(event_type: EventType) -> Operation {
@@ -23,20 +35,37 @@ impl Operation {
         }
     }
 
+    /// Whether it changes something.
+    pub fn is_change(self) -> bool {
+        Operation::CHANGES.contains(&self)
+    }
+
+    /// The type of the events that it is for.
+    pub fn event_type(self) -> EventType {
+        match self {
+            Operation::RemoveGroupMember | Operation::FindGroups => EventType::UserOffboarded,
+            Operation::DeleteManagedUrl | Operation::GetAllManagedUrls => EventType::UrlUnblock,
+        }
+    }
+
     /// The name in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Operation::RemoveGroupMember => "remove_group_member",
             Operation::DeleteManagedUrl => "delete_managed_url",
+            Operation::FindGroups => "find_groups",
+            Operation::GetAllManagedUrls => "get_all_managed_urls",
         }
     }
 
-    /// The path of the call, which is also what gets signed (vendor pages "Remove Group Member" and
-    /// "Delete Managed URL", section URI).
+    /// The path of the call, which is also what gets signed (vendor pages "Remove Group Member",
+    /// "Delete Managed URL", "Find Groups" and "Get Managed URL", section URI).
     pub fn path(self) -> &'static str {
         match self {
             Operation::RemoveGroupMember => "/api/directory/remove-group-member",
             Operation::DeleteManagedUrl => "/api/ttp/url/delete-managed-url",
+            Operation::FindGroups => "/api/directory/find-groups",
+            Operation::GetAllManagedUrls => "/api/ttp/url/get-all-managed-urls",
         }
     }
 }

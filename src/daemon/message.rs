@@ -1,6 +1,7 @@
 //! A message in work, and one that is held because nothing can be done for it now.
 
 use crate::broker::{BrokerError, Delivery};
+use crate::command::Operation;
 use crate::telemetry::{InFlight, Report};
 use crate::verdict::{Mark, Stuck};
 use std::time::Duration;
@@ -18,8 +19,10 @@ pub(super) struct Message {
     pub delivery: Delivery,
     /// When it did.
     pub since: Instant,
-    /// For the suspect of a pause: the moment of its first failure when it was last tried.
-    pub suspect: Option<Mark>,
+    /// The moment when it came, among the changes that its lane makes.
+    pub came: Mark,
+    /// For the suspect of a pause: the moment of its first failure when it was last tried, and in what.
+    pub suspect: Option<(Operation, Mark)>,
     _in_flight: InFlight,
 }
 
@@ -34,8 +37,8 @@ pub(super) enum Held {
 
 impl Message {
     /// A delivery that just came.
-    pub(super) fn new(delivery: Delivery, in_flight: InFlight) -> Message {
-        Message { delivery, since: Instant::now(), suspect: None, _in_flight: in_flight }
+    pub(super) fn new(delivery: Delivery, came: Mark, in_flight: InFlight) -> Message {
+        Message { delivery, since: Instant::now(), came, suspect: None, _in_flight: in_flight }
     }
 
     /// Until when it may be ours.

@@ -8,7 +8,7 @@ use crate::broker::{BrokerError, Consumer};
 use crate::command::Operation;
 use crate::settings::Breaker;
 use crate::telemetry::{LaneState, Report};
-use crate::verdict::{Disposition, Evidence, Fault, Probing, Stuck, Turn};
+use crate::verdict::{Disposition, Fault, Probing, Stuck, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -36,7 +36,9 @@ impl<'a> Pause<'a> {
     /// Pauses the lane because of the message that is `held`.
     pub(super) fn begin(worker: &'a Arc<Worker>, held: Held) -> Pause<'a> {
         let Breaker { initial_probe_delay, max_probe_delay } = worker.breaker;
-        let began = evidence(worker).mark();
+        let lane = worker.lane.event_type;
+        let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane);
+        let began = operations.map(|it| (it, worker.vendor.evidence(it).mark())).collect();
         let mut pause = Pause {
             worker,
             probing: Probing::begin(began, initial_probe_delay, max_probe_delay),
@@ -186,7 +188,8 @@ impl<'a> Pause<'a> {
             Held::Stuck(mut message, stuck) => {
                 self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
                 // Not an earlier one: an answer between two outages is no evidence in the second.
-                message.suspect = Some(stuck.mark);
+                message.suspect = Some((stuck.operation, stuck.mark));
+                self.probing.is_for(&stuck);
                 self.until_answered = true;
                 match &self.suspect {
                     None => self.suspect = Some((message, stuck)),
@@ -207,7 +210,7 @@ impl<'a> Pause<'a> {
     }
 
     fn is_over(&self) -> bool {
-        let answered = self.probing.is_over(evidence(self.worker));
+        let answered = self.probing.is_over(|operation| self.worker.vendor.evidence(operation));
         let may_go_on = answered || !self.until_answered;
         may_go_on && self.waiting.iter().all(|(_, report)| is_to_be_parked(report))
     }
@@ -251,9 +254,4 @@ impl<'a> Pause<'a> {
 
 fn is_to_be_parked(report: &Report) -> bool {
     matches!(report.disposition, Disposition::Park(_))
-}
-
-/// What is known about the operation of the worker's lane.
-fn evidence(worker: &Worker) -> Evidence {
-    worker.vendor.evidence(Operation::of(worker.lane.event_type))
 }

@@ -2,12 +2,14 @@
 
 use super::message::{Held, Message};
 use crate::broker::{BrokerError, Delivery, Settler};
-use crate::command::{Command, Operation};
+use crate::command::{Intent, Operation};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, Contract, LaneSettings};
 use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
-use crate::verdict::{Conclusion, Disposition, Fault, History, Hop, Ladder, Stuck, retry};
+use crate::verdict::{
+    Conclusion, Disposition, Evidence, Fault, History, Hop, Ladder, Stuck, retry,
+};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -63,7 +65,7 @@ impl Worker {
             Ok(handled) => handled,
             Err(_) => self.after_panic(&message, &ended).await,
         };
-        match decided.or_else(|stuck| self.judge(&message, stuck, report.history.climbed)) {
+        match decided.or_else(|stuck| self.judge(&message, stuck, &report.history)) {
             Ok(disposition) => {
                 report.disposition = disposition;
                 self.settle_or_hold(message, report).await
@@ -85,13 +87,13 @@ impl Worker {
     ) -> (Report, Result<Disposition, Stuck>) {
         let mut report = Report::of(&message.delivery.history, Disposition::Return);
         let decided = match self.understand(&message.delivery.envelope, &mut report) {
-            Ok(commands) => self.carry_out(&commands, &mut report.history, effort, ended).await,
+            Ok(intents) => self.fulfil(&intents, &mut report.history, effort, ended).await,
             Err(disposition) => Ok(disposition),
         };
         (report, decided)
     }
 
-    /// What the vendor shall do now. A mistake is told at once, however far away the time is.
+    /// What the vendor is to be asked for now. A mistake is told at once, however far away the time is.
     ///
     /// # Errors
     ///
@@ -100,30 +102,30 @@ impl Worker {
         &self,
         envelope: &Envelope,
         report: &mut Report,
-    ) -> Result<Vec<Command>, Disposition> {
+    ) -> Result<Vec<Intent>, Disposition> {
         let lane = self.lane.event_type;
         let refuse = |error: EventError| Disposition::of_event_error(&error);
         let event = Event::parse(envelope, lane, &self.contract.reading).map_err(refuse)?;
         report.tell(&event);
-        let commands =
-            Command::of_event(&event, self.contract.default_groups(lane)).map_err(refuse)?;
+        let intents =
+            Intent::of_event(&event, self.contract.default_groups(lane)).map_err(refuse)?;
         match event.left((self.fresh)().at).map_err(refuse)? {
             Some(left) => Err(Disposition::Wait(Hop::towards(left))),
-            None => Ok(commands),
+            None => Ok(intents),
         }
     }
 
-    /// Each command in turn, whatever became of the others.
-    async fn carry_out(
+    /// Each intent in turn, whatever became of the others.
+    async fn fulfil(
         &self,
-        commands: &[Command],
+        intents: &[Intent],
         history: &mut History,
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
-        history.done = std::mem::take(&mut history.done).of(Command::digest(commands));
-        let mut conclusions = Vec::with_capacity(commands.len());
-        for (place, command) in commands.iter().enumerate() {
+        history.done = std::mem::take(&mut history.done).of(Intent::digest(intents));
+        let mut conclusions = Vec::with_capacity(intents.len());
+        for (place, intent) in intents.iter().enumerate() {
             if history.done.has(place) {
                 continue;
             }
@@ -131,7 +133,7 @@ impl Worker {
                 conclusions.push(Conclusion::OutOfTime);
                 continue;
             }
-            let conclusion = self.vendor.execute(command, history, effort, ended).await;
+            let conclusion = self.vendor.fulfil(intent, history, effort, ended).await;
             if matches!(conclusion, Conclusion::Applied | Conclusion::AlreadyGone) {
                 history.done.add(place);
             }
@@ -155,9 +157,29 @@ impl Worker {
         (Report::of(history, requeue.clone()), Ok(requeue))
     }
 
-    fn judge(&self, message: &Message, stuck: Stuck, climbed: u32) -> Result<Disposition, Stuck> {
-        let evidence = self.vendor.evidence(Operation::of(self.lane.event_type));
-        Disposition::of_stuck(stuck, evidence, message.suspect, &self.ladder, climbed)
+    /// Whose fault it is that a message is stuck, and what becomes of it.
+    fn judge(
+        &self,
+        message: &Message,
+        stuck: Stuck,
+        history: &History,
+    ) -> Result<Disposition, Stuck> {
+        let suspect = message.suspect.filter(|(operation, _)| *operation == stuck.operation);
+        let (evidence, suspect) =
+            (self.vendor.evidence(stuck.operation), suspect.map(|(_, mark)| mark));
+        Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history.climbed).or_else(
+            |stuck| {
+                let changed = self.changes().answered_since(message.came);
+                let failing = history.first_failed_at.map(|since| (self.fresh)().at - since);
+                let failing = failing.and_then(|failing| failing.to_std().ok());
+                Disposition::of_unanswered(stuck, changed, failing.unwrap_or_default())
+            },
+        )
+    }
+
+    /// What is known of the changes that the lane makes.
+    fn changes(&self) -> Evidence {
+        self.vendor.evidence(Operation::of(self.lane.event_type))
     }
 
     /// Settles a message as its report says; one whose copy the broker does not take is held.
@@ -191,7 +213,7 @@ impl Worker {
 
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Message {
-        Message::new(delivery, self.metrics.received(self.lane.event_type))
+        Message::new(delivery, self.changes().mark(), self.metrics.received(self.lane.event_type))
     }
 
     async fn settle_and_record(

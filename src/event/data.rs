@@ -3,7 +3,8 @@
 use super::address::{address, domain};
 use super::error::EventError;
 use super::event_type::EventType;
-use super::field::Fields;
+use super::field::{Fields, MOST_ENTRIES};
+use super::managed_url::ManagedUrl;
 
 /// Who leaves the groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,32 @@ pub enum Data {
     UserOffboarded {
         /// Who leaves.
         member: Member,
-        /// The ids of the groups; `None` means the configured default groups.
-        group_ids: Option<Vec<String>>,
+        /// The groups; `None` means the configured default groups.
+        groups: Option<Vec<Group>>,
     },
     /// `url.unblock`.
     UrlUnblock {
-        /// The ids of the managed URL entries.
-        ids: Vec<String>,
+        /// The managed URL entries.
+        entries: Entries,
     },
+}
+
+/// A group, by what the event calls it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// By its id.
+    Id(String),
+    /// By its name, which stands at this place of `groups`.
+    Name(String, usize),
+}
+
+/// Entries of managed URLs, by what the event calls them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// By their ids.
+    Ids(Vec<String>),
+    /// All that block this URL.
+    Url(ManagedUrl),
 }
 
 impl Data {
@@ -55,24 +74,28 @@ fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
         [] => return Err(data.malformed("neither emailAddress nor domain is given")),
         _ => return Err(data.malformed("both emailAddress and domain are given")),
     };
-    let groups = data.given(["groupIds", "groups"]);
-    if groups.contains(&"groups") {
-        let instead = "groups by name are not supported, give their ids in groupIds";
-        return Err(data.unsupported("groups", instead));
+    let named = data.given(["groupIds", "groups"]);
+    let mut groups = Vec::new();
+    if named.contains(&"groupIds") {
+        groups.extend(data.required_items("groupIds")?.into_iter().map(Group::Id));
     }
-    let group_ids = groups.first().map(|name| data.required_items(name)).transpose()?;
-    Ok(Data::UserOffboarded { member, group_ids })
+    if named.contains(&"groups") {
+        let names = data.required_items("groups")?;
+        groups.extend(names.into_iter().zip(0..).map(|(name, place)| Group::Name(name, place)));
+    }
+    if groups.len() > MOST_ENTRIES {
+        let detail = format!("groupIds and groups have more than {MOST_ENTRIES} entries together");
+        return Err(data.malformed(&detail));
+    }
+    Ok(Data::UserOffboarded { member, groups: Some(groups).filter(|groups| !groups.is_empty()) })
 }
 
 fn unblocking(data: Fields<'_>) -> Result<Data, EventError> {
-    let ids = match data.given(["id", "ids", "url"]).as_slice() {
-        ["id"] => vec![data.required_item("id")?],
-        ["ids"] => data.required_items("ids")?,
-        ["url"] => {
-            let instead = "unblocking by url is not supported, give the id of the entry";
-            return Err(data.unsupported("url", instead));
-        }
+    let entries = match data.given(["id", "ids", "url"]).as_slice() {
+        ["id"] => Entries::Ids(vec![data.required_item("id")?]),
+        ["ids"] => Entries::Ids(data.required_items("ids")?),
+        ["url"] => Entries::Url(data.required_url("url")?),
         _ => return Err(data.malformed("exactly one of id, ids and url must be given")),
     };
-    Ok(Data::UrlUnblock { ids })
+    Ok(Data::UrlUnblock { entries })
 }

@@ -50,10 +50,6 @@ impl EventError {
     pub fn unsupported(detail: impl Into<String>) -> EventError {
         EventError::Unsupported { detail: detail.into(), pointer: None }
     }
-
-    pub(super) fn unsupported_at(pointer: String, detail: impl Into<String>) -> EventError {
-        EventError::Unsupported { detail: detail.into(), pointer: Some(pointer) }
-    }
 }
 
 fn at(pointer: Option<&str>) -> String {

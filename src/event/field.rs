@@ -2,15 +2,19 @@
 //! with the place as a JSON Pointer.
 
 use super::error::EventError;
+use super::managed_url::ManagedUrl;
 use super::pointer::Pointers;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Entries of one list: an event that asks for more is no event of a person or an entry.
-const MOST_ENTRIES: usize = 1_000;
+pub(super) const MOST_ENTRIES: usize = 1_000;
 
 /// Bytes of an address or an id.
 const LONGEST_ITEM: usize = 512;
+
+/// Bytes of a URL: more than browsers and proxies let through.
+const LONGEST_URL: usize = 8 * 1024;
 
 /// One object, the JSON Pointer to it, and where in it fields stand that are not where they are called.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +86,15 @@ impl<'a> Fields<'a> {
         read(&item).map_err(|problem| self.wrong(name, problem))
     }
 
+    /// A URL, which may be longer than an address.
+    pub(super) fn required_url(&self, name: &str) -> Result<ManagedUrl, EventError> {
+        let text = self.required_text(name)?;
+        if text.len() > LONGEST_URL {
+            return Err(self.wrong(name, &format!("is longer than {LONGEST_URL} bytes")));
+        }
+        ManagedUrl::parse(&text).map_err(|problem| self.wrong(name, problem))
+    }
+
     /// A list of texts without repetitions, in the order given. An empty list is refused: it would
     /// turn the event into a success that did nothing.
     pub(super) fn required_items(&self, name: &str) -> Result<Vec<String>, EventError> {
@@ -127,11 +140,6 @@ impl<'a> Fields<'a> {
             "" => EventError::malformed(detail),
             at => EventError::malformed_at(at.to_owned(), detail),
         }
-    }
-
-    /// A field asks for what is not handled.
-    pub(super) fn unsupported(&self, name: &str, detail: &str) -> EventError {
-        EventError::unsupported_at(self.pointer(name), detail)
     }
 
     fn wrong(&self, name: &str, what: &str) -> EventError {

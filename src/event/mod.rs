@@ -14,14 +14,16 @@ mod event;
 mod event_type;
 mod field;
 mod json;
+mod managed_url;
 mod pointer;
 mod reading;
 
-pub use data::{Data, Member};
+pub use data::{Data, Entries, Group, Member};
 pub use due::Due;
 pub use envelope::{Envelope, MAX_BODY};
 pub use error::EventError;
 pub use event::Event;
 pub use event_type::{EventType, Names};
+pub use managed_url::ManagedUrl;
 pub use pointer::{Pointer, Pointers};
 pub use reading::Reading;

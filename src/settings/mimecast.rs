@@ -37,6 +37,8 @@ pub struct Mimecast {
     pub timeout: Duration,
     /// The longest wait for a connection.
     pub connect_timeout: Duration,
+    /// How long the id of a group is remembered by its name.
+    pub group_cache: Duration,
     /// How calls are authenticated.
     pub credentials: Credentials,
 }
@@ -84,6 +86,8 @@ impl Mimecast {
         let (least, most) = (Duration::from_millis(1), Duration::from_mins(4));
         let timeout = reader.duration("mimecast.timeout", least, most);
         let connect_timeout = reader.duration("mimecast.connect_timeout", least, most);
+        let group_cache =
+            reader.duration("mimecast.group_cache", Duration::ZERO, Duration::from_hours(24));
         let own_url = reader.optional("mimecast.base_url", |text| {
             let url = private_url(text)?;
             if url.path() == "/" { Ok(url) } else { Err("must not have a path") }
@@ -110,7 +114,7 @@ impl Mimecast {
                 token_url: token_url.or_else(|| base_url.as_ref()?.join("/oauth/token").ok())?,
             })
         };
-        Some(Mimecast { base_url: base_url?, timeout, connect_timeout, credentials })
+        Some(Mimecast { base_url: base_url?, timeout, connect_timeout, group_cache, credentials })
     }
 }
 

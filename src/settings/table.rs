@@ -130,6 +130,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("mimecast.timeout", "30s", "Longest wait for one reply; up to 4m"),
     plain("mimecast.connect_timeout", "5s", "Longest wait for a connection to the API; up to 4m"),
+    plain(
+        "mimecast.group_cache",
+        "10m",
+        "How long the id of a group is remembered by its name; up to 24h",
+    ),
     secret("mimecast.access_key", "Required with hmac"),
     secret("mimecast.secret_key", "Required with hmac; base64, as the vendor issues it"),
     secret("mimecast.app_id", "Required with hmac"),

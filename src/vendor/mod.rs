@@ -2,9 +2,17 @@
 //!
 //! In come commands. Out comes what carrying them out came to. A [`Vendor`] makes attempt after attempt:
 //! let through by [`quota`], signed by [`sign`] or with a token of `token` by the `caller`, sent by `transport`. What
-//! a reply means, and when to stop trying, is decided in the verdict's room.
+//! a reply means, and when to stop trying, is decided in the verdict's room. What an event calls by name
+//! is looked up, page by page of a `list`: a `group`, remembered by the `directory`, or each `managed_url`
+//! of the `inventory`.
 
 mod caller;
+mod directory;
+mod group;
+mod intent;
+mod inventory;
+mod list;
+mod managed_url;
 pub mod quota;
 pub mod sign;
 mod token;

@@ -11,8 +11,9 @@ use reqwest::{Client, RequestBuilder, Response};
 use std::error::Error;
 use url::Url;
 
-/// No reply of the vendor's is larger than this, in bytes; what is larger is not the vendor's.
-const MAX_REPLY: usize = 1024 * 1024;
+/// No reply of the vendor's is larger than this, in bytes; what is larger is not the vendor's. A page of
+/// a list has up to 500 entries, and a URL can be long.
+const MAX_REPLY: usize = 4 * 1024 * 1024;
 
 /// Posts to the vendor.
 #[derive(Debug)]
@@ -121,7 +122,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
         if body.len() + chunk.len() > MAX_REPLY {
-            return Err(Fault::new("reply_too_large", "the reply is larger than 1 MiB"));
+            return Err(Fault::new("reply_too_large", "the reply is larger than 4 MiB"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -1,6 +1,8 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
 use super::caller::{Answer, Caller};
+use super::directory::Directory;
+use super::inventory::Inventory;
 use super::quota::{Priority, Quota};
 use super::sign::Stamp;
 use super::transport::TransportError;
@@ -16,19 +18,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A call that changes nothing, by which the vendor's voice is heard (vendor page "Find Groups").
-const READING: &str = "/api/directory/find-groups";
-
 /// The vendor, ready for calls.
 #[derive(Debug)]
 pub struct Vendor {
     caller: Caller,
     policy: Policy,
     fresh: fn() -> Stamp,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
     clock_ahead: Mutex<Option<TimeDelta>>,
+    pub(super) directory: Directory,
+    pub(super) inventory: Inventory,
 }
 
 /// How much to do for a command, and how long.
@@ -60,6 +61,8 @@ impl Vendor {
             quota: Mutex::default(),
             evidence: Mutex::default(),
             clock_ahead: Mutex::default(),
+            directory: Directory::new(settings.group_cache),
+            inventory: Inventory::default(),
         })
     }
 
@@ -82,19 +85,29 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Conclusion {
-        let call = command.call();
+        self.conclude(&command.call(), history, effort, ended).await.0
+    }
+
+    /// What a call comes to, with as many attempts as `effort` allows, and the body of the last reply.
+    pub(super) async fn conclude(
+        &self,
+        call: &Call,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> (Conclusion, Vec<u8>) {
         let operation = call.operation;
         let mut attempts = if effort.probe { Attempts::one() } else { Attempts::of(self.policy) };
         loop {
             if let Err(not_sent) = self.admit(operation, effort.deadline, ended).await {
-                return not_sent;
+                return (not_sent, Vec::new());
             }
-            let outcome = self.attempt(&call, history, effort.deadline).await;
+            let (outcome, body) = self.attempt(call, history, effort.deadline).await;
             let evidence = self.evidence(operation);
             let left = effort.deadline.saturating_duration_since(Instant::now());
             let Some(wait) = attempts.next(&outcome, evidence, left) else {
                 self.metrics.concluded(operation, &outcome);
-                return attempts.conclude(outcome, evidence);
+                return (attempts.conclude(operation, outcome, evidence), body);
             };
             self.metrics.retried(operation, &outcome);
             tracing::debug!(
@@ -105,6 +118,11 @@ impl Vendor {
             );
             let _either = ended.run_until_cancelled(tokio::time::sleep(wait)).await;
         }
+    }
+
+    /// How often a list is read that does not come out right.
+    pub(super) fn readings(&self, effort: Effort) -> u32 {
+        if effort.probe { 1 } else { self.policy.attempts }
     }
 
     /// Waits until the quota has a call left.
@@ -132,12 +150,21 @@ impl Vendor {
     }
 
     /// One attempt, with a fresh stamp.
-    async fn attempt(&self, call: &Call, history: &mut History, deadline: Instant) -> Outcome {
+    async fn attempt(
+        &self,
+        call: &Call,
+        history: &mut History,
+        deadline: Instant,
+    ) -> (Outcome, Vec<u8>) {
         let stamp = (self.fresh)();
         let started = Instant::now();
         let sent = self.with_evidence(call.operation, Evidence::send);
-        let outcome = self.ask(call, &stamp, deadline).await;
-        let outcome = self.with_evidence(call.operation, |evidence| evidence.weigh(outcome));
+        let (outcome, body) = self.ask(call, &stamp, deadline).await;
+        // That a question may not be asked is never the item's fault.
+        let outcome = match call.operation.is_change() {
+            true => self.with_evidence(call.operation, |evidence| evidence.weigh(outcome)),
+            false => outcome,
+        };
         match &outcome {
             Outcome::Applied | Outcome::AlreadyGone => {
                 self.with_evidence(call.operation, |evidence| {
@@ -157,15 +184,15 @@ impl Vendor {
         }
         history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
-        outcome
+        (outcome, body)
     }
 
     /// Asks for the call, and reads the answer.
-    async fn ask(&self, call: &Call, stamp: &Stamp, deadline: Instant) -> Outcome {
+    async fn ask(&self, call: &Call, stamp: &Stamp, deadline: Instant) -> (Outcome, Vec<u8>) {
         let path = call.operation.path();
         let answer = match self.caller.post(path, call.body.clone(), stamp, deadline).await {
             Ok(answer) => answer,
-            Err(outcome) => return outcome,
+            Err(outcome) => return (outcome, Vec::new()),
         };
         self.learn(&answer, stamp);
         let request_id = answer.request_id(stamp);
@@ -176,17 +203,17 @@ impl Vendor {
         }
         // Anybody can have said nothing: it counts only if the vendor is heard right after it.
         if reply.is_mute() && !self.is_heard(deadline).await {
-            return outcome.into_weather();
+            return (outcome.into_weather(), Vec::new());
         }
-        outcome
+        (outcome, answer.received.body)
     }
 
     /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,
     /// be it a refusal.
     async fn is_heard(&self, deadline: Instant) -> bool {
-        let stamp = (self.fresh)();
+        let (stamp, path) = ((self.fresh)(), Operation::FindGroups.path());
         let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
-        match self.caller.post(READING, body, &stamp, deadline).await {
+        match self.caller.post(path, body, &stamp, deadline).await {
             Ok(answer) => {
                 self.learn(&answer, &stamp);
                 answer.reply(None).is_voice()
@@ -225,8 +252,8 @@ fn now() -> std::time::Instant {
 /// Access that somebody still has comes before URLs that nobody can open.
 fn priority(operation: Operation) -> Priority {
     match operation {
-        Operation::RemoveGroupMember => Priority::High,
-        Operation::DeleteManagedUrl => Priority::Low,
+        Operation::RemoveGroupMember | Operation::FindGroups => Priority::High,
+        Operation::DeleteManagedUrl | Operation::GetAllManagedUrls => Priority::Low,
     }
 }
 

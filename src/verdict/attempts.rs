@@ -4,7 +4,9 @@ use super::conclusion::Conclusion;
 use super::evidence::{Cause, Evidence, Mark, Stuck};
 use super::fault::Fault;
 use super::outcome::Outcome;
+use super::reason::Reason;
 use super::retry::{Delays, Policy};
+use crate::command::Operation;
 use std::time::Duration;
 
 /// The attempts at one command. A 429 is waited out and never counts; a refusal of the caller gets one
@@ -59,16 +61,21 @@ impl Attempts {
         wait.filter(|wait| *wait < left)
     }
 
-    /// What they came to, the last one to `outcome`.
-    pub fn conclude(self, outcome: Outcome, evidence: Evidence) -> Conclusion {
+    /// What they came to at `operation`, the last one to `outcome`.
+    pub fn conclude(
+        self,
+        operation: Operation,
+        outcome: Outcome,
+        evidence: Evidence,
+    ) -> Conclusion {
         let stuck = |cause, fault: Fault| {
             let mark = self.first_failure.unwrap_or_else(|| evidence.mark());
-            Conclusion::Stuck(Stuck { cause, mark, own: self.own, fault })
+            Conclusion::Stuck(Stuck { operation, cause, mark, own: self.own, fault })
         };
         match outcome {
             Outcome::Applied => Conclusion::Applied,
             Outcome::AlreadyGone => Conclusion::AlreadyGone,
-            Outcome::Rejected(fault) => Conclusion::Refused(fault),
+            Outcome::Rejected(fault) => Conclusion::Refused(Reason::Rejected, fault),
             Outcome::Forbidden(fault) => stuck(Cause::Forbidden, fault),
             Outcome::Unauthorised(fault) => stuck(Cause::Refused, fault),
             Outcome::Unavailable(fault) => stuck(Cause::Passing, fault),
@@ -137,18 +144,22 @@ mod tests {
             marks.push(evidence.mark());
             attempts.next(&outcome, evidence, LONG);
         }
-        let stuck = Stuck { cause: Cause::Passing, mark: marks[1], own: 2, fault: fault() };
-        let conclusion = attempts.conclude(Outcome::Unavailable(fault()), evidence);
+        let operation = Operation::DeleteManagedUrl;
+        let cause = Cause::Passing;
+        let stuck = Stuck { operation, cause, mark: marks[1], own: 2, fault: fault() };
+        let conclusion = attempts.conclude(operation, Outcome::Unavailable(fault()), evidence);
         assert_eq!(conclusion, Conclusion::Stuck(stuck));
     }
 
     #[test]
     fn a_refused_caller_is_told_from_a_passing_fault() {
-        let cause = |outcome| match Attempts::one().conclude(outcome, Evidence::default()) {
+        let conclude =
+            |outcome| Attempts::one().conclude(Operation::FindGroups, outcome, Evidence::default());
+        let cause = |outcome| match conclude(outcome) {
             Conclusion::Stuck(stuck) => Some(stuck.cause),
             Conclusion::Applied
             | Conclusion::AlreadyGone
-            | Conclusion::Refused(_)
+            | Conclusion::Refused(..)
             | Conclusion::OutOfTime
             | Conclusion::Stopped => None,
         };

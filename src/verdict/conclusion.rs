@@ -2,6 +2,7 @@
 
 use super::evidence::Stuck;
 use super::fault::Fault;
+use super::reason::Reason;
 
 /// What carrying out one command came to in the end, after as many attempts as it was worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +11,9 @@ pub enum Conclusion {
     Applied,
     /// It held already.
     AlreadyGone,
-    /// The vendor refuses the item for good.
-    Refused(Fault),
+    /// It can never be done: the vendor refuses the item for good, or there is no one thing that is
+    /// called so.
+    Refused(Reason, Fault),
     /// The attempts are used up.
     Stuck(Stuck),
     /// The vendor's quota, or the other commands of the message, left no time for it.

@@ -5,36 +5,9 @@ use super::evidence::{Evidence, Mark, Stuck};
 use super::fault::Fault;
 use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
+use super::reason::Reason;
 use crate::event::EventError;
-
-/// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Not an event, or a field is wrong or missing.
-    Malformed,
-    /// An event of a type or kind that the daemon does not handle.
-    Unsupported,
-    /// The vendor refuses the item for good.
-    Rejected,
-    /// Every attempt on every rung of the delay ladder failed.
-    RetriesExhausted,
-}
-
-impl Reason {
-    /// Every reason, in the order in which they are shown.
-    pub const ALL: [Reason; 4] =
-        [Reason::Malformed, Reason::Unsupported, Reason::Rejected, Reason::RetriesExhausted];
-
-    /// The name in headers, metrics and logs.
-    pub fn label(self) -> &'static str {
-        match self {
-            Reason::Malformed => "malformed",
-            Reason::Unsupported => "unsupported",
-            Reason::Rejected => "rejected",
-            Reason::RetriesExhausted => "retries_exhausted",
-        }
-    }
-}
+use std::time::Duration;
 
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +16,9 @@ pub enum Disposition {
     Ack,
     /// Its fault may pass: a copy waits on a rung of the delay ladder, then the ack.
     Retry(Rung, Fault),
+    /// What it asks for cannot be looked up now, while others are served: a copy waits in a delay queue,
+    /// then the ack. That spends no rung.
+    Defer(Hop, Fault),
     /// Its time has not come: a copy waits in a delay queue, then the ack.
     Wait(Hop),
     /// It can never succeed: a copy with the reason goes to the dead-letter exchange, then the ack.
@@ -68,7 +44,7 @@ impl Disposition {
         match self {
             Disposition::Ack => "ack",
             Disposition::DeadLetter(..) | Disposition::PassOver(_) => "dead_letter",
-            Disposition::Retry(..) => "retry",
+            Disposition::Retry(..) | Disposition::Defer(..) => "retry",
             Disposition::Wait(_) => "wait",
             Disposition::Park(_) | Disposition::Requeue(_) | Disposition::Return => "requeue",
         }
@@ -79,6 +55,7 @@ impl Disposition {
         match self {
             Disposition::Ack | Disposition::Wait(_) | Disposition::Return => None,
             Disposition::Retry(_, fault)
+            | Disposition::Defer(_, fault)
             | Disposition::DeadLetter(_, fault)
             | Disposition::PassOver(fault)
             | Disposition::Park(fault)
@@ -93,6 +70,7 @@ impl Disposition {
             Disposition::PassOver(_) => Some(Reason::Malformed),
             Disposition::Ack
             | Disposition::Retry(..)
+            | Disposition::Defer(..)
             | Disposition::Wait(_)
             | Disposition::Park(_)
             | Disposition::Requeue(_)
@@ -124,7 +102,7 @@ impl Disposition {
         for conclusion in conclusions {
             match conclusion {
                 Conclusion::Applied | Conclusion::AlreadyGone => {}
-                Conclusion::Refused(fault) => refused = refused.or(Some(fault)),
+                Conclusion::Refused(reason, fault) => refused = refused.or(Some((reason, fault))),
                 Conclusion::Stuck(new) => {
                     stuck = match stuck {
                         Some(known) if known.cause >= new.cause => Some(known),
@@ -142,8 +120,8 @@ impl Disposition {
                 let detail = "quota or commands left no time for all of it";
                 Ok(Disposition::Park(Fault::new("out_of_time", detail)))
             }
-            (false, None, false, Some(fault)) => {
-                Ok(Disposition::DeadLetter(Reason::Rejected, fault))
+            (false, None, false, Some((reason, fault))) => {
+                Ok(Disposition::DeadLetter(reason, fault))
             }
             (false, None, false, None) => Ok(Disposition::Ack),
         }
@@ -170,12 +148,32 @@ impl Disposition {
             None => Disposition::DeadLetter(Reason::RetriesExhausted, stuck.fault),
         })
     }
+
+    /// What becomes of a message that is stuck through no fault of its own, in something that can only
+    /// be looked up: if the vendor has carried out a change for its lane since it came, `changed`, the
+    /// others need not wait for it. It waits as long again as it has been `failing` for.
+    ///
+    /// # Errors
+    ///
+    /// [`Stuck`] when the lane is to pause.
+    pub fn of_unanswered(
+        stuck: Stuck,
+        changed: bool,
+        failing: Duration,
+    ) -> Result<Disposition, Stuck> {
+        if stuck.operation.is_change() || !changed {
+            return Err(stuck);
+        }
+        let [.., longest, _] = Hop::ALL;
+        Ok(Disposition::Defer(Hop::towards(failing.min(longest.delay)), stuck.fault))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::evidence::Cause;
     use super::*;
+    use crate::command::Operation;
     use crate::event::{Envelope, Event, Reading};
 
     fn fault(code: &str) -> Fault {
@@ -183,12 +181,13 @@ mod tests {
     }
 
     fn stuck(cause: Cause, code: &str) -> Stuck {
-        Stuck { cause, mark: Evidence::default().mark(), own: 0, fault: fault(code) }
+        let (operation, mark) = (Operation::RemoveGroupMember, Evidence::default().mark());
+        Stuck { operation, cause, mark, own: 0, fault: fault(code) }
     }
 
     #[test]
     fn a_passing_fault_decides_before_a_refusal_and_a_stop_before_both() {
-        let refused = Conclusion::Refused(fault("refused"));
+        let refused = Conclusion::Refused(Reason::Rejected, fault("refused"));
         let passing = Conclusion::Stuck(stuck(Cause::Passing, "passing"));
         let ours = Conclusion::Stuck(stuck(Cause::Refused, "ours"));
         let decide = |conclusions: &[&Conclusion]| {
@@ -212,13 +211,14 @@ mod tests {
     fn every_reason_and_every_disposition_has_the_name_that_alerts_depend_on() {
         assert_eq!(
             Reason::ALL.map(Reason::label),
-            ["malformed", "unsupported", "rejected", "retries_exhausted"]
+            ["malformed", "unsupported", "ambiguous", "rejected", "retries_exhausted"]
         );
         let fault = || fault("code");
         let rung = Rung { number: 1, delay: std::time::Duration::ZERO };
         for (disposition, label, told) in [
             (Disposition::Ack, "ack", None),
             (Disposition::Retry(rung, fault()), "retry", Some(fault())),
+            (Disposition::Defer(Hop::ALL[0], fault()), "retry", Some(fault())),
             (Disposition::Wait(Hop::ALL[0]), "wait", None),
             (Disposition::DeadLetter(Reason::Rejected, fault()), "dead_letter", Some(fault())),
             (Disposition::PassOver(fault()), "dead_letter", Some(fault())),
@@ -259,6 +259,21 @@ mod tests {
         let too_large = Disposition::of_event_error(&EventError::TooLarge(300_000));
         assert_eq!(too_large.reason(), Some(Reason::Malformed));
         assert!(matches!(too_large, Disposition::PassOver(_)), "it is in no memory to be copied");
+    }
+
+    #[test]
+    fn what_cannot_be_looked_up_waits_aside_only_while_others_are_served() {
+        let of = |operation, changed, seconds| {
+            let stuck = Stuck { operation, ..stuck(Cause::Refused, "app_forbidden") };
+            Disposition::of_unanswered(stuck, changed, Duration::from_secs(seconds))
+        };
+        let look_up = Operation::FindGroups;
+        let deferred = |delay| Ok(Disposition::Defer(Hop { delay }, fault("app_forbidden")));
+        assert_eq!(of(look_up, true, 0), deferred(Duration::from_secs(10)));
+        assert_eq!(of(look_up, true, 700), deferred(Duration::from_mins(10)));
+        assert_eq!(of(look_up, true, 1_000_000), deferred(Duration::from_mins(10)));
+        assert!(of(look_up, false, 700).is_err(), "nobody is served");
+        assert!(of(Operation::RemoveGroupMember, true, 700).is_err(), "it is the change itself");
     }
 
     #[test]

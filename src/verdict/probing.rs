@@ -1,12 +1,15 @@
 //! When a paused lane probes, with which message, and when its pause is over.
 
-use super::evidence::{Evidence, Mark};
+use super::evidence::{Evidence, Mark, Stuck};
+use crate::command::Operation;
 use std::time::Duration;
 
 /// The probes of one pause.
 #[derive(Clone, Debug)]
 pub struct Probing {
-    began: Mark,
+    /// The moment before which an answer counts for nothing, by operation: of those whose answer ends
+    /// the pause.
+    began: Vec<(Operation, Mark)>,
     probes: u32,
     initial_delay: Duration,
     max_delay: Duration,
@@ -22,14 +25,26 @@ pub enum Turn {
 }
 
 impl Probing {
-    /// The probes of a pause that begins at `began`.
-    pub fn begin(began: Mark, initial_delay: Duration, max_delay: Duration) -> Probing {
+    /// The probes of a pause that begins at `began`, of each operation of the lane.
+    pub fn begin(
+        began: Vec<(Operation, Mark)>,
+        initial_delay: Duration,
+        max_delay: Duration,
+    ) -> Probing {
         Probing { began, probes: 0, initial_delay, max_delay }
     }
 
-    /// Whether the vendor has answered a call that was sent during the pause.
-    pub fn is_over(&self, evidence: Evidence) -> bool {
-        evidence.answered_since(self.began)
+    /// The pause is for this too. If that is a change, to be told what is called so ends it no more.
+    pub fn is_for(&mut self, stuck: &Stuck) {
+        if stuck.operation.is_change() {
+            self.began.retain(|(operation, _)| operation.is_change());
+        }
+    }
+
+    /// Whether the vendor has answered a call that was sent during the pause, by what is known of each
+    /// operation.
+    pub fn is_over(&self, evidence: impl Fn(Operation) -> Evidence) -> bool {
+        self.began.iter().any(|(operation, began)| evidence(*operation).answered_since(*began))
     }
 
     /// How long to wait before the next probe: twice as long each time, up to the longest.
@@ -46,15 +61,13 @@ impl Probing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Cause, Fault};
     use super::*;
 
     #[test]
     fn probes_come_in_turn_at_growing_intervals() {
-        let mut probing = Probing::begin(
-            Evidence::default().mark(),
-            Duration::from_secs(5),
-            Duration::from_secs(60),
-        );
+        let mut probing =
+            Probing::begin(Vec::new(), Duration::from_secs(5), Duration::from_secs(60));
         let mut waits = Vec::new();
         let mut turns = Vec::new();
         for _ in 0..6 {
@@ -63,5 +76,32 @@ mod tests {
         }
         assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
         assert_eq!(turns[..4], [Turn::Suspect, Turn::Queue, Turn::Suspect, Turn::Queue]);
+    }
+
+    #[test]
+    fn a_pause_ends_with_an_answer_and_for_a_change_with_an_answer_to_a_change() {
+        let (change, question) = (Operation::RemoveGroupMember, Operation::FindGroups);
+        let before = Evidence::default().mark();
+        let probing = Probing::begin(
+            vec![(change, before), (question, before)],
+            Duration::ZERO,
+            Duration::ZERO,
+        );
+        let mut answered = Evidence::default();
+        let sent = answered.send();
+        answered.answer(sent);
+        let by = |answered_one| {
+            move |one| if one == answered_one { answered } else { Evidence::default() }
+        };
+        assert!(!probing.is_over(|_| Evidence::default()));
+        assert!(probing.is_over(by(change)) && probing.is_over(by(question)));
+        let mut for_a_change = probing.clone();
+        let fault = Fault::new("http_503", "");
+        let stuck =
+            |operation| Stuck { operation, cause: Cause::Passing, mark: before, own: 0, fault };
+        for_a_change.is_for(&stuck(change));
+        assert!(for_a_change.is_over(by(change)) && !for_a_change.is_over(by(question)));
+        let since = Probing::begin(vec![(change, answered.mark())], Duration::ZERO, Duration::ZERO);
+        assert!(!since.is_over(by(change)), "that was before");
     }
 }

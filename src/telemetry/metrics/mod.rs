@@ -1,16 +1,17 @@
 //! What Prometheus sees: names and labels of metrics, and what counts as what.
 
 mod family;
+mod in_flight;
 
 use super::state::LaneState;
 use crate::command::Operation;
 use crate::event::EventType;
 use crate::verdict::{Disposition, Outcome, Reason};
 use family::Families;
+pub use in_flight::InFlight;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry,
-    TextEncoder,
+    Counter, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
 };
 use std::time::Duration;
 
@@ -167,9 +168,7 @@ impl Metrics {
     /// The broker delivered a message; it is in flight until the guard is dropped.
     pub fn received(&self, event: EventType) -> InFlight {
         self.received.with_label_values(&[event.name()]).inc();
-        let gauge = self.in_flight.with_label_values(&[event.name()]);
-        gauge.inc();
-        InFlight(gauge)
+        InFlight::of(self.in_flight.with_label_values(&[event.name()]))
     }
 
     /// The broker took the settlement of a message that was in work for `took`.
@@ -202,8 +201,11 @@ impl Metrics {
         self.api_retries.with_label_values(&[operation.label(), outcome.label()]).inc();
     }
 
-    /// A command came to its end with `outcome`.
+    /// A command came to its end with `outcome`; a question is none.
     pub fn concluded(&self, operation: Operation, outcome: &Outcome) {
+        if !operation.is_change() {
+            return;
+        }
         self.commands.with_label_values(&[operation.label(), command_result(outcome)]).inc();
     }
 
@@ -269,20 +271,12 @@ impl Metrics {
                 self.api_request_time.with_label_values(&labels);
                 self.api_retries.with_label_values(&labels);
             }
+        }
+        for operation in Operation::CHANGES {
             for result in ["applied", "already_gone", "rejected", "unauthorised", "unavailable"] {
                 self.commands.with_label_values(&[operation.label(), result]);
             }
         }
-    }
-}
-
-/// Counts a message as in flight for as long as it lives.
-#[derive(Debug)]
-pub struct InFlight(IntGauge);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

@@ -14,21 +14,33 @@ pub enum Operation {
     RemoveGroupMember,
     /// `POST /api/ttp/url/delete-managed-url`
     DeleteManagedUrl,
-    /// `POST /api/directory/find-groups`: it changes nothing, and finds no groups.
+    /// `POST /api/directory/find-groups`
     FindGroups,
+    /// `POST /api/directory/get-group-members`
+    GetGroupMembers,
+    /// `POST /api/ttp/url/get-all-managed-urls`
+    GetAllManagedUrls,
     /// `POST /oauth/token`
     Token,
 }
 
 impl Operation {
-    const ALL: [Self; 4] =
-        [Self::RemoveGroupMember, Self::DeleteManagedUrl, Self::FindGroups, Self::Token];
+    const ALL: [Self; 6] = [
+        Self::RemoveGroupMember,
+        Self::DeleteManagedUrl,
+        Self::FindGroups,
+        Self::GetGroupMembers,
+        Self::GetAllManagedUrls,
+        Self::Token,
+    ];
 
     /// Whether it is meant to change the tenant.
     pub fn is_change(self) -> bool {
         match self {
             Self::RemoveGroupMember | Self::DeleteManagedUrl => true,
-            Self::FindGroups | Self::Token => false,
+            Self::FindGroups | Self::GetGroupMembers | Self::GetAllManagedUrls | Self::Token => {
+                false
+            }
         }
     }
 
@@ -38,6 +50,8 @@ impl Operation {
             Self::RemoveGroupMember => "/api/directory/remove-group-member",
             Self::DeleteManagedUrl => "/api/ttp/url/delete-managed-url",
             Self::FindGroups => "/api/directory/find-groups",
+            Self::GetGroupMembers => "/api/directory/get-group-members",
+            Self::GetAllManagedUrls => "/api/ttp/url/get-all-managed-urls",
             Self::Token => "/oauth/token",
         }
     }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::call::Operation;
+use crate::entry::Entry;
 use crate::fault::Fault;
 use crate::reply::Reply;
 use crate::state::State;
@@ -20,6 +21,8 @@ pub(crate) const PREFIX: &str = "/_fake/";
 #[serde(deny_unknown_fields)]
 struct Group {
     id: String,
+    /// None stands for the id.
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +36,8 @@ struct Member {
 #[serde(deny_unknown_fields)]
 struct ManagedUrl {
     id: String,
+    /// A URL that is blocked; none stands for any.
+    url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,16 +96,22 @@ pub(crate) fn answer(vendor: &Vendor, request: &Request<Bytes>) -> Reply {
 fn order(vendor: &Vendor, path: &str, request: &Request<Bytes>) -> Result<Option<Reply>, String> {
     match path {
         "groups" => {
-            let Group { id } = read(request)?;
-            vendor.state().tenant.add_group(&id);
+            let Group { id, name } = read(request)?;
+            vendor.state().tenant.name_group(&id, name.as_ref().unwrap_or(&id));
         }
         "members" => {
             let Member { group, member } = read(request)?;
             vendor.state().tenant.add_member(&group, &member);
         }
         "urls" => {
-            let ManagedUrl { id } = read(request)?;
-            vendor.state().tenant.add_url(&id);
+            let ManagedUrl { id, url } = read(request)?;
+            match url {
+                Some(url) => {
+                    let entry = Entry::new(&url, "block", "explicit");
+                    vendor.state().tenant.add_entry(&id, entry);
+                }
+                None => vendor.state().tenant.add_url(&id),
+            }
         }
         "faults" => {
             let fault: Fault = read(request)?;
@@ -133,7 +144,7 @@ fn order(vendor: &Vendor, path: &str, request: &Request<Bytes>) -> Result<Option
 fn show(state: &State, path: &str) -> Option<Reply> {
     let found = match path {
         "members" => json!(state.tenant.groups()),
-        "urls" => json!(state.tenant.urls()),
+        "urls" => json!(state.tenant.urls().collect::<Vec<_>>()),
         "calls" => json!(state.calls),
         "violations" => json!(state.violations),
         "credentials" => json!(state.gate.credentials),

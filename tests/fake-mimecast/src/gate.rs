@@ -83,7 +83,8 @@ impl Gate {
         }
         // Finding groups and changing them are of one product.
         let product = match operation {
-            Operation::FindGroups => Operation::RemoveGroupMember,
+            Operation::FindGroups | Operation::GetGroupMembers => Operation::RemoveGroupMember,
+            Operation::GetAllManagedUrls => Operation::DeleteManagedUrl,
             Operation::RemoveGroupMember | Operation::DeleteManagedUrl | Operation::Token => {
                 operation
             }

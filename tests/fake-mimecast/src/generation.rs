@@ -20,6 +20,8 @@ impl Generation {
             operation @ (Operation::RemoveGroupMember
             | Operation::DeleteManagedUrl
             | Operation::FindGroups
+            | Operation::GetGroupMembers
+            | Operation::GetAllManagedUrls
             | Operation::Token) => Some(operation),
         }
     }

@@ -7,12 +7,23 @@ use tokio::time::Instant;
 
 use crate::FakeMimecast;
 use crate::call::{Call, Operation};
+use crate::entry::Entry;
 use crate::fault::Fault;
 
 impl FakeMimecast {
     /// Adds a group without members, unless there is a group of this id.
     pub fn add_group(&self, group_id: &str) {
         self.vendor.state().tenant.add_group(group_id);
+    }
+
+    /// Gives a group another name than its id; it is added if there is none.
+    pub fn name_group(&self, group_id: &str, name: &str) {
+        self.vendor.state().tenant.name_group(group_id, name);
+    }
+
+    /// Takes a group away: its id is unknown from now on.
+    pub fn remove_group(&self, group_id: &str) {
+        self.vendor.state().tenant.remove_group(group_id);
     }
 
     /// Makes an address or a domain a member of a group, which is added if there is none.
@@ -30,6 +41,12 @@ impl FakeMimecast {
     /// Adds a managed URL.
     pub fn add_url(&self, id: &str) {
         self.vendor.state().tenant.add_url(id);
+    }
+
+    /// Adds a managed URL, or replaces it: `action` is block or permit, `match_type` explicit or domain.
+    pub fn add_managed_url(&self, id: &str, url: &str, action: &str, match_type: &str) {
+        let entry = Entry::new(url, action, match_type);
+        self.vendor.state().tenant.add_entry(id, entry);
     }
 
     /// Gives a managed URL, which is added if there is none, a second id: the vendor may tell another

@@ -29,7 +29,8 @@
 //! - `server` carries connections, `vendor` answers requests, `state` decides what becomes of them;
 //! - `generation` says what is served where, `protocol` reads requests and finds what `violation`
 //!   describes, `reply` knows the shapes of replies;
-//! - `gate` lets calls in by `credentials` or `token`, `tenant` is what they change;
+//! - `gate` lets calls in by `credentials` or `token`, `tenant` is what they change, a managed URL is an
+//!   `entry` of it; lists are shown by the `page`;
 //! - `quota` limits them, with `bucket`s;
 //! - `fault` holds what is ordered, `kind` what it does, `call` what is remembered;
 //! - `lever` is what a test does to a running fake and asks of it;
@@ -39,11 +40,13 @@ mod bucket;
 mod call;
 mod control;
 mod credentials;
+mod entry;
 mod fault;
 mod gate;
 mod generation;
 mod kind;
 mod lever;
+mod page;
 mod protocol;
 mod quota;
 mod reply;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::call::{AuthorizationKind, Operation};
 use crate::generation::Generation;
+use crate::page;
 use crate::violation::Violation;
 
 const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S UTC";
@@ -20,6 +21,7 @@ pub(crate) struct Asked {
     pub(crate) generation: Generation,
     pub(crate) operation: Operation,
     pub(crate) item: Value,
+    pub(crate) page: page::Asked,
     pub(crate) authorization: Authorization,
     pub(crate) app_id: Option<String>,
     pub(crate) request_id: Option<String>,
@@ -49,6 +51,7 @@ impl Asked {
             generation,
             operation,
             item,
+            page: page::Asked::read(body.as_ref()),
             authorization: Authorization::of(request),
             app_id: header(request, "x-mc-app-id"),
             // API 2.0 asks for none; clients send theirs under either name.
@@ -58,7 +61,9 @@ impl Asked {
                 Operation::Token => form_urlencoded::parse(request.body()).into_owned().collect(),
                 Operation::RemoveGroupMember
                 | Operation::DeleteManagedUrl
-                | Operation::FindGroups => Vec::new(),
+                | Operation::FindGroups
+                | Operation::GetGroupMembers
+                | Operation::GetAllManagedUrls => Vec::new(),
             },
         };
         let violation = asked.check(request, body.as_ref()).err();
@@ -86,10 +91,15 @@ impl Asked {
                 check_content_type(request, "application/x-www-form-urlencoded")?;
                 self.check_form()
             }
-            Operation::RemoveGroupMember | Operation::DeleteManagedUrl | Operation::FindGroups => {
+            Operation::RemoveGroupMember
+            | Operation::DeleteManagedUrl
+            | Operation::FindGroups
+            | Operation::GetGroupMembers
+            | Operation::GetAllManagedUrls => {
                 check_content_type(request, "application/json")?;
-                check_envelope(body)?;
-                check_item(self.operation, &self.item)?;
+                if check_envelope(self.operation, body)? == 1 {
+                    check_item(self.operation, &self.item)?;
+                }
                 self.check_stamp()
             }
         }
@@ -172,7 +182,9 @@ fn check_content_type(request: &Request<Bytes>, expected: &str) -> Result<(), Vi
     }
 }
 
-fn check_envelope(body: Option<&Value>) -> Result<(), Violation> {
+/// How many items there are. One is the most, because a reply to several could be half a success; all
+/// of the managed URLs are asked for with none.
+fn check_envelope(operation: Operation, body: Option<&Value>) -> Result<usize, Violation> {
     let body = body.ok_or_else(|| Violation::undeserialisable("the body is not JSON"))?;
     let object = body
         .as_object()
@@ -181,7 +193,8 @@ fn check_envelope(body: Option<&Value>) -> Result<(), Violation> {
         return Err(Violation::new(format!("the body has a field {name:?}")));
     }
     match object.get("data").and_then(Value::as_array).map(Vec::len) {
-        Some(1) => Ok(()),
+        Some(1) => Ok(1),
+        Some(0) if operation == Operation::GetAllManagedUrls => Ok(0),
         Some(items) => Err(Violation::new(format!("data has {items} items, not one"))),
         None => Err(Violation::undeserialisable("data is not a list")),
     }
@@ -194,6 +207,8 @@ fn check_item(operation: Operation, item: &Value) -> Result<(), Violation> {
         Operation::RemoveGroupMember => &["id", "emailAddress", "domain"],
         Operation::DeleteManagedUrl => &["id"],
         Operation::FindGroups => &["query", "source"],
+        Operation::GetGroupMembers => &["id"],
+        Operation::GetAllManagedUrls => &["domainOrUrl"],
         Operation::Token => &[],
     };
     for (name, value) in item {
@@ -204,7 +219,8 @@ fn check_item(operation: Operation, item: &Value) -> Result<(), Violation> {
             return Err(Violation::undeserialisable(format!("{name} is not text")));
         }
     }
-    if operation.is_change() && !item.contains_key("id") {
+    let needs_id = operation.is_change() || operation == Operation::GetGroupMembers;
+    if needs_id && !item.contains_key("id") {
         return Err(Violation::null("id"));
     }
     if operation == Operation::RemoveGroupMember {

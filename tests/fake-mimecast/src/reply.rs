@@ -66,9 +66,10 @@ impl Reply {
         Self::json(200, &json!({ "meta": { "status": 200 }, "data": data, "fail": [] }))
     }
 
-    /// What finding no groups looks like.
-    pub(crate) fn no_groups() -> Self {
-        Self::done(&json!([{ "source": "cloud", "folders": [] }]))
+    /// A page of a list.
+    pub(crate) fn page(data: &Value, pagination: &Value) -> Self {
+        let meta = json!({ "status": 200, "pagination": pagination });
+        Self::json(200, &json!({ "meta": meta, "data": data, "fail": [] }))
     }
 
     /// The function's own failure, `{"meta","data","fail":[{"key","errors"}]}`.

@@ -142,7 +142,11 @@ impl State {
                 self.tenant.remove_group_member(asked.generation, &asked.item)
             }
             Operation::DeleteManagedUrl => self.tenant.delete_managed_url(&asked.item),
-            Operation::FindGroups => Outcome { reply: Reply::no_groups(), applied: false },
+            Operation::FindGroups => self.tenant.find_groups(&asked.item, &asked.page),
+            Operation::GetGroupMembers => {
+                self.tenant.get_group_members(asked.generation, &asked.item, &asked.page)
+            }
+            Operation::GetAllManagedUrls => self.tenant.get_all_managed_urls(&asked.page),
             Operation::Token => {
                 Outcome { reply: self.gate.tokens.issue(Instant::now()), applied: true }
             }

@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use serde_json::{Value, json};
 
+use crate::entry::Entry;
 use crate::generation::Generation;
+use crate::page::{self, Page};
 use crate::reply::{Problem, Reply};
 
 /// The outcome of one call.
@@ -19,8 +21,10 @@ pub(crate) struct Outcome {
 pub(crate) struct Tenant {
     /// Members are kept in lower case: the comparison ignores case.
     groups: BTreeMap<String, BTreeSet<String>>,
+    /// The names of groups that are not called by their ids.
+    names: BTreeMap<String, String>,
     /// Each by the id that it was added with.
-    urls: BTreeSet<String>,
+    urls: BTreeMap<String, Entry>,
     /// From further ids to the one in `urls`, for URLs that exist.
     url_aliases: BTreeMap<String, String>,
 }
@@ -28,6 +32,16 @@ pub(crate) struct Tenant {
 impl Tenant {
     pub(crate) fn add_group(&mut self, group: &str) {
         self.groups.entry(group.to_owned()).or_default();
+    }
+
+    pub(crate) fn name_group(&mut self, group: &str, name: &str) {
+        self.add_group(group);
+        self.names.insert(group.to_owned(), name.to_owned());
+    }
+
+    pub(crate) fn remove_group(&mut self, group: &str) {
+        self.groups.remove(group);
+        self.names.remove(group);
     }
 
     pub(crate) fn add_member(&mut self, group: &str, member: &str) {
@@ -43,9 +57,15 @@ impl Tenant {
     }
 
     pub(crate) fn add_url(&mut self, id: &str) {
-        if !self.url_aliases.contains_key(id) {
-            self.urls.insert(id.to_owned());
+        if !self.has_url(id) {
+            // Not even the name of a real host: nobody asks for it.
+            let url = format!("https://{}.example/", id.to_lowercase());
+            self.add_entry(id, Entry::new(&url, "block", "explicit"));
         }
+    }
+
+    pub(crate) fn add_entry(&mut self, id: &str, entry: Entry) {
+        self.urls.insert(id.to_owned(), entry);
     }
 
     /// The caller has made sure that `other_id` names nothing yet.
@@ -56,11 +76,62 @@ impl Tenant {
     }
 
     pub(crate) fn has_url(&self, id: &str) -> bool {
-        self.urls.contains(self.first_id(id))
+        self.urls.contains_key(self.first_id(id))
     }
 
-    pub(crate) fn urls(&self) -> &BTreeSet<String> {
-        &self.urls
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &String> {
+        self.urls.keys()
+    }
+
+    /// Finds what contains the text, as a search does. What is listed has no order that means anything.
+    pub(crate) fn find_groups(&self, item: &Value, page: &page::Asked) -> Outcome {
+        let query = item.get("query").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        let name = |id: &String| self.names.get(id).unwrap_or(id).clone();
+        let is_found = |id: &&String| name(id).to_lowercase().contains(&query);
+        let found: Vec<&String> = self.groups.keys().filter(is_found).collect();
+        let folder = |id: &&String| {
+            json!({
+                "id": id, "description": name(id), "source": "cloud", "parentId": "root",
+                "userCount": self.groups[*id].len(), "folderCount": 0,
+            })
+        };
+        listed(
+            page.of(found.len(), found.iter().map(folder)),
+            |folders| json!([{ "source": "cloud", "query": query, "folders": folders }]),
+        )
+    }
+
+    pub(crate) fn get_group_members(
+        &self,
+        generation: Generation,
+        item: &Value,
+        page: &page::Asked,
+    ) -> Outcome {
+        let Some(members) = self.groups.get(text(item, "id")) else {
+            return refused(no_such_group(generation, item));
+        };
+        let member = |member: &String| match member.split_once('@') {
+            Some((name, domain)) => json!({
+                "name": name, "emailAddress": member, "domain": domain, "internal": true,
+                "type": "created_manually",
+            }),
+            None => json!({
+                "name": member, "emailAddress": "", "domain": member, "internal": true,
+                "type": "created_manually",
+            }),
+        };
+        listed(
+            page.of(members.len(), members.iter().map(member)),
+            |members| json!([{ "groupMembers": members }]),
+        )
+    }
+
+    /// Each under the id that was given to it last: the vendor may tell another one at each reading.
+    pub(crate) fn get_all_managed_urls(&self, page: &page::Asked) -> Outcome {
+        let told: BTreeMap<&String, &String> =
+            self.url_aliases.iter().map(|(alias, first)| (first, alias)).collect();
+        let shown = |(id, entry): (&String, &Entry)| entry.shown(told.get(id).unwrap_or(&id));
+        listed(page.of(self.urls.len(), self.urls.iter().map(shown)), Value::from)
     }
 
     pub(crate) fn remove_group_member(&mut self, generation: Generation, item: &Value) -> Outcome {
@@ -100,7 +171,7 @@ impl Tenant {
 
     pub(crate) fn delete_managed_url(&mut self, item: &Value) -> Outcome {
         let id = self.first_id(text(item, "id")).to_owned();
-        if self.urls.remove(&id) {
+        if self.urls.remove(&id).is_some() {
             self.url_aliases.retain(|_, first| *first != id);
             applied(Reply::done(&json!([])))
         } else {
@@ -131,6 +202,17 @@ fn no_such_group(generation: Generation, item: &Value) -> Reply {
         // taken to be answered alike.
         Generation::Two => Reply::empty(400),
     }
+}
+
+fn listed(page: Option<Page>, data: impl FnOnce(Vec<Value>) -> Value) -> Outcome {
+    refused(match page {
+        Some(Page { entries, pagination }) => Reply::page(&data(entries), &pagination),
+        None => Reply::fail(
+            200,
+            None,
+            Problem::new("err_validation_page_token", "Invalid page token").in_field("pageToken"),
+        ),
+    })
 }
 
 fn applied(reply: Reply) -> Outcome {

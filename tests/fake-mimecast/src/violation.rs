@@ -64,7 +64,11 @@ impl Violation {
         match operation {
             Some(Operation::Token) => Reply::oauth(400, "invalid_request", &self.text),
             Some(
-                Operation::RemoveGroupMember | Operation::DeleteManagedUrl | Operation::FindGroups,
+                Operation::RemoveGroupMember
+                | Operation::DeleteManagedUrl
+                | Operation::FindGroups
+                | Operation::GetGroupMembers
+                | Operation::GetAllManagedUrls,
             )
             | None => {
                 let problem = Problem::new(code, &self.text);

@@ -118,6 +118,16 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
     assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 1));
     let (code, plans) = planned(&arguments, r#"{"who":7}"#);
     assert_eq!((code, &plans[0]["pointer"]), (Some(2), &json!("/who")));
+    let named = OFFBOARDING.replace(r#""groupIds":["a","b"]"#, r#""groups":["VIP"]"#);
+    let (code, plans) = planned(&[], &named);
+    assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 2));
+    assert_eq!(plans[0]["calls"][0]["path"], "/api/directory/find-groups");
+    assert_eq!(plans[0]["calls"][0]["body"]["data"], json!([{"query": "VIP"}]));
+    assert_eq!(plans[0]["calls"][1]["body"]["data"][0]["id"], r#"(id of the group "VIP")"#);
+    let by_url = ["--routing-key", "url.unblock"];
+    let (code, plans) = planned(&by_url, r#"{"url":"https://example.com/a"}"#);
+    assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 2));
+    assert_eq!(plans[0]["calls"][0]["path"], "/api/ttp/url/get-all-managed-urls");
     let later = OFFBOARDING.replace("\"groupIds\"", "\"effectiveAt\":\"LATER\",\"groupIds\"");
     let at = (chrono::Utc::now() + chrono::TimeDelta::days(30)).format("%Y-%m-%dT00:00:00Z");
     let (code, plans) = planned(&[], &later.replace("LATER", &at.to_string()));

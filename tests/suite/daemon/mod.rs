@@ -3,6 +3,7 @@
 mod due;
 mod held;
 mod innocents;
+mod lookups;
 mod messages;
 mod outage;
 mod permissions;

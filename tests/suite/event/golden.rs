@@ -2,7 +2,7 @@
 //! commands or the refusal that must follow. A new case is two files and no code.
 
 use chrono::{DateTime, Utc};
-use mimecast_eventd::command::Command;
+use mimecast_eventd::command::Intent;
 use mimecast_eventd::event::{
     Envelope, Event, EventError, EventType, Names, Pointer, Pointers, Reading,
 };
@@ -73,7 +73,7 @@ fn interpret(case: &Value) -> Value {
     let lane = Names::default().event_type(lane).unwrap();
     let event = Event::parse(&envelope(&case["envelope"]), lane, &reading(case, lane));
     let commands = event.and_then(|event| {
-        let commands = Command::of_event(&event, &default_groups)?;
+        let commands = Intent::of_event(&event, &default_groups)?;
         Ok((event, commands))
     });
     match commands {
@@ -157,11 +157,19 @@ fn attributes(list: &Value) -> Vec<(String, Option<String>)> {
     list.as_array().unwrap().iter().map(pair).collect()
 }
 
-fn shown(command: &Command) -> Value {
-    let call = command.call();
-    assert_eq!(call.operation, command.operation());
-    let body: Value = serde_json::from_str(&call.body).expect("a call's body is strict JSON");
-    json!({"operation": call.operation.label(), "path": call.operation.path(), "body": body})
+fn shown(intent: &Intent) -> Value {
+    match intent {
+        Intent::Command(command) => {
+            let call = command.call();
+            assert_eq!(call.operation, command.operation());
+            let body: Value = serde_json::from_str(&call.body).expect("strict JSON");
+            json!({"operation": call.operation.label(), "path": call.operation.path(), "body": body})
+        }
+        Intent::Leave { name, place, member } => {
+            json!({"leave": name, "place": place, "member": format!("{member:?}")})
+        }
+        Intent::Unblock(url) => json!({"unblock": url.to_string()}),
+    }
 }
 
 /// A mistyped key would quietly take its case's point away.

@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 const EVENTS: [&str; 2] = ["user.offboarded", "url.unblock"];
-const OPERATIONS: [&str; 2] = ["remove_group_member", "delete_managed_url"];
+const COMMANDS: [&str; 2] = ["remove_group_member", "delete_managed_url"];
+const OPERATIONS: [&str; 4] =
+    ["remove_group_member", "delete_managed_url", "find_groups", "get_all_managed_urls"];
 const DISPOSITIONS: [&str; 5] = ["ack", "retry", "wait", "dead_letter", "requeue"];
-const REASONS: [&str; 4] = ["malformed", "unsupported", "rejected", "retries_exhausted"];
+const REASONS: [&str; 5] =
+    ["malformed", "unsupported", "ambiguous", "rejected", "retries_exhausted"];
 const OUTCOMES: [&str; 6] =
     ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
 const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorised", "unavailable"];
@@ -37,7 +40,7 @@ fn series() -> BTreeSet<String> {
         one("messages_in_flight", "event", &EVENTS),
         two("message_processing_seconds_count", disposition, event),
         one("event_to_effect_seconds_count", "event", &EVENTS),
-        two("commands_total", by_operation, ("result", &RESULTS)),
+        two("commands_total", ("operation", &COMMANDS), ("result", &RESULTS)),
         two("api_requests_total", by_operation, by_outcome),
         two("api_request_seconds_count", by_operation, by_outcome),
         two("api_retries_total", by_operation, by_outcome),

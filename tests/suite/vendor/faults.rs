@@ -198,7 +198,7 @@ async fn a_redirect_is_not_followed() {
 async fn a_reply_is_read_up_to_a_mebibyte_and_no_further() {
     let success = r#"{"meta":{"status":200},"data":[],"fail":[]}"#;
     for (size, expected) in
-        [(1024 * 1024, "applied"), (1024 * 1024 + 1, "unavailable reply_too_large")]
+        [(4 * 1024 * 1024, "applied"), (4 * 1024 * 1024 + 1, "unavailable reply_too_large")]
     {
         let pair = Pair::new(BOTH[0]).await;
         let reply = FaultKind::Status {

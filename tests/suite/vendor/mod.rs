@@ -3,6 +3,8 @@
 
 mod calls;
 mod faults;
+mod groups;
+mod inventory;
 mod quota;
 mod signing;
 mod tls;
@@ -13,7 +15,7 @@ use crate::support::settings::{self, Variables, named};
 use crate::support::{DEADLINE, install_crypto_provider};
 use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast};
-use mimecast_eventd::command::Command;
+use mimecast_eventd::command::{Command, Intent};
 use mimecast_eventd::event::Member;
 use mimecast_eventd::telemetry::Metrics;
 use mimecast_eventd::vendor::{Effort, Stamp, Vendor};
@@ -81,6 +83,26 @@ impl Pair {
         (conclusion, history)
     }
 
+    /// Fulfils `intent`; the words are those of [`shown`].
+    async fn fulfil(&self, intent: &Intent) -> (String, History) {
+        self.fulfil_until(intent, Instant::now() + DEADLINE).await
+    }
+
+    async fn fulfil_until(&self, intent: &Intent, deadline: Instant) -> (String, History) {
+        let mut history = History::default();
+        let effort = Effort { probe: false, deadline };
+        let conclusion = self.vendor.fulfil(intent, &mut history, effort, &self.stop).await;
+        (shown(&conclusion), history)
+    }
+
+    /// The same in full.
+    async fn fulfilled(&self, intent: &Intent) -> (Conclusion, History) {
+        let mut history = History::default();
+        let effort = Effort { probe: false, deadline: Instant::now() + DEADLINE };
+        let conclusion = self.vendor.fulfil(intent, &mut history, effort, &self.stop).await;
+        (conclusion, history)
+    }
+
     /// How many calls of the operations, not of the token endpoint, have come.
     fn operation_calls(&self) -> usize {
         self.fake.calls().iter().filter(|call| call.operation.is_change()).count()
@@ -98,7 +120,7 @@ fn shown(conclusion: &Conclusion) -> String {
     match conclusion {
         Conclusion::Applied => "applied".to_owned(),
         Conclusion::AlreadyGone => "already_gone".to_owned(),
-        Conclusion::Refused(fault) => format!("rejected {}", fault.code),
+        Conclusion::Refused(reason, fault) => format!("{} {}", reason.label(), fault.code),
         Conclusion::Stuck(stuck) => match stuck.cause {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
             Cause::Forbidden => format!("forbidden {}", stuck.fault.code),

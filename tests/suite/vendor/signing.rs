@@ -77,6 +77,8 @@ fn the_paths_that_are_signed_are_those_of_the_vendors_pages() {
     let known = [
         fake_mimecast::Operation::RemoveGroupMember.path(),
         fake_mimecast::Operation::DeleteManagedUrl.path(),
+        fake_mimecast::Operation::FindGroups.path(),
+        fake_mimecast::Operation::GetAllManagedUrls.path(),
     ];
     assert_eq!(paths, known);
 }

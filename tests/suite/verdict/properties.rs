@@ -90,11 +90,10 @@ proptest! {
     ) {
         let decided = Disposition::of_conclusions(conclusions.clone());
         if let Ok(Disposition::DeadLetter(reason, fault)) = decided {
-            prop_assert_eq!(reason, Reason::Rejected);
-            prop_assert!(conclusions.contains(&Conclusion::Refused(fault)));
+            prop_assert!(conclusions.contains(&Conclusion::Refused(reason, fault)));
             prop_assert!(conclusions.iter().all(|conclusion| matches!(
                 conclusion,
-                Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(_)
+                Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(..)
             )));
         }
     }
@@ -188,11 +187,13 @@ fn conclusions() -> impl Strategy<Value = Vec<Conclusion>> {
     let conclusion = ("[a-z]{1,6}", 0_usize..9).prop_map(|(code, kind)| {
         let fault = Fault::new(&code, "");
         let stuck = |cause, fault| {
-            Conclusion::Stuck(Stuck { cause, mark: Evidence::default().mark(), own: 0, fault })
+            let (operation, mark) = (Operation::FindGroups, Evidence::default().mark());
+            Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault })
         };
         match kind {
             0 => Conclusion::AlreadyGone,
-            1 => Conclusion::Refused(fault),
+            1 => Conclusion::Refused(Reason::Rejected, fault),
+            6 => Conclusion::Refused(Reason::Ambiguous, fault),
             2 => stuck(Cause::Refused, fault),
             3 => stuck(Cause::Passing, fault),
             4 => Conclusion::OutOfTime,

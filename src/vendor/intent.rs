@@ -1,0 +1,99 @@
+//! Fulfils intents: looks up what is called so, and carries out the commands that it comes to.
+
+use super::vendor::{Effort, Vendor};
+use crate::command::{Command, Intent, Operation};
+use crate::event::{ManagedUrl, Member};
+use crate::verdict::{Cause, Conclusion, Fault, History, Outcome, Reason, Stuck};
+use tokio_util::sync::CancellationToken;
+
+/// How often the inventory is read again after deletions, until none is left.
+const READINGS: u32 = 3;
+
+impl Vendor {
+    /// Fulfils `intent`, with as many attempts at each call as `effort` allows. `ended` ends a wait, but
+    /// never a request under way.
+    pub async fn fulfil(
+        &self,
+        intent: &Intent,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Conclusion {
+        match intent {
+            Intent::Command(command) => self.execute(command, history, effort, ended).await,
+            Intent::Leave { name, place, member } => {
+                self.leave(name, *place, member, (history, effort, ended)).await
+            }
+            Intent::Unblock(url) => self.unblock(url, history, effort, ended).await,
+        }
+    }
+
+    /// Removes the member from the group of this name. An id that was remembered and is refused now is
+    /// looked up once more: the group may have another one by now.
+    async fn leave(
+        &self,
+        name: &str,
+        place: usize,
+        member: &Member,
+        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+    ) -> Conclusion {
+        loop {
+            let group = match self.group(name, place, history, effort, ended).await {
+                Ok(group) => group,
+                Err(conclusion) => return conclusion,
+            };
+            let (group_id, member) = (group.id, member.clone());
+            let command = Command::RemoveGroupMember { group_id, member };
+            match self.execute(&command, history, effort, ended).await {
+                Conclusion::Refused(Reason::Rejected, _) if group.remembered => {
+                    self.directory.forget(name);
+                }
+                conclusion @ (Conclusion::Applied
+                | Conclusion::AlreadyGone
+                | Conclusion::Refused(..)
+                | Conclusion::Stuck(_)
+                | Conclusion::OutOfTime
+                | Conclusion::Stopped) => return conclusion,
+            }
+        }
+    }
+
+    /// Deletes every entry that blocks the URL, under whatever ids it is there, until none is left.
+    async fn unblock(
+        &self,
+        url: &ManagedUrl,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Conclusion {
+        let mark = self.evidence(Operation::GetAllManagedUrls).mark();
+        let mut reached = Conclusion::AlreadyGone;
+        for _ in 0..=READINGS {
+            let ids = match self.blocking(url, history, effort, ended).await {
+                Ok(ids) => ids,
+                Err(conclusion) => return conclusion,
+            };
+            if ids.is_empty() {
+                if reached == Conclusion::AlreadyGone {
+                    self.metrics.concluded(Operation::DeleteManagedUrl, &Outcome::AlreadyGone);
+                }
+                return reached;
+            }
+            for id in ids {
+                let command = Command::DeleteManagedUrl { id };
+                match self.execute(&command, history, effort, ended).await {
+                    Conclusion::Applied | Conclusion::AlreadyGone => reached = Conclusion::Applied,
+                    conclusion @ (Conclusion::Refused(..)
+                    | Conclusion::Stuck(_)
+                    | Conclusion::OutOfTime
+                    | Conclusion::Stopped) => return conclusion,
+                }
+            }
+        }
+        // The vendor has answered since then, so that this is no outage.
+        let detail = "the URL is still blocked after its entries were deleted";
+        let fault = Fault::new("still_listed", detail);
+        let (operation, cause) = (Operation::GetAllManagedUrls, Cause::Passing);
+        Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault })
+    }
+}

@@ -1,0 +1,38 @@
+//! Why a message is dead-lettered.
+
+/// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Not an event, or a field is wrong or missing.
+    Malformed,
+    /// An event of a type or kind that the daemon does not handle.
+    Unsupported,
+    /// Several things are called so.
+    Ambiguous,
+    /// The vendor refuses the item for good, or nothing is called so.
+    Rejected,
+    /// Every attempt on every rung of the delay ladder failed.
+    RetriesExhausted,
+}
+
+impl Reason {
+    /// Every reason, in the order in which they are shown.
+    pub const ALL: [Reason; 5] = [
+        Reason::Malformed,
+        Reason::Unsupported,
+        Reason::Ambiguous,
+        Reason::Rejected,
+        Reason::RetriesExhausted,
+    ];
+
+    /// The name in headers, metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Reason::Malformed => "malformed",
+            Reason::Unsupported => "unsupported",
+            Reason::Ambiguous => "ambiguous",
+            Reason::Rejected => "rejected",
+            Reason::RetriesExhausted => "retries_exhausted",
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Groups by their names: one exact name over all pages, or a refusal that says so, and never a wrong
+//! verdict from pages that do not fit together.
+
+use super::{BOTH, Pair, remove};
+use fake_mimecast::{Fault, FaultKind, Operation};
+use mimecast_eventd::command::Intent;
+use mimecast_eventd::event::Member;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+fn leave(name: &str) -> Intent {
+    let member = Member::EmailAddress("ada@example.com".into());
+    Intent::Leave { name: name.into(), place: 0, member }
+}
+
+fn questions(pair: &Pair) -> usize {
+    pair.fake.calls().iter().filter(|call| call.operation == Operation::FindGroups).count()
+}
+
+/// A reply of status 200 with this body.
+fn reply(body: &serde_json::Value) -> FaultKind {
+    FaultKind::Status {
+        status: 200,
+        headers: BTreeMap::new(),
+        body: body.to_string(),
+        content_type: "application/json".into(),
+    }
+}
+
+/// A page with one group of another name.
+fn page(total: u64, next: Option<&str>) -> FaultKind {
+    let folders = json!([{"id": "other", "description": "VIP mailing list"}]);
+    let pagination = json!({"pageSize": 1, "totalCount": total, "next": next});
+    let meta = json!({"status": 200, "pagination": pagination});
+    reply(&json!({"meta": meta, "data": [{"folders": folders}], "fail": []}))
+}
+
+fn asked(kind: FaultKind) -> Fault {
+    Fault::next(kind).for_operation(Operation::FindGroups)
+}
+
+#[tokio::test]
+async fn a_group_is_found_by_its_exact_name_on_whatever_page_it_is() {
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        // What contains the name is found too, and fills more than two pages.
+        for number in 0..1_100 {
+            pair.fake.name_group(&format!("group-{number:04}"), &format!("VIP mailing {number}"));
+        }
+        pair.fake.name_group("group-0999", "VIP mailing");
+        pair.fake.name_group("group-lower", "vip mailing");
+        pair.fake.add_member("group-0999", "ada@example.com");
+        let (outcome, history) = pair.fulfil(&leave("VIP mailing")).await;
+        assert_eq!((&*outcome, history.attempts, questions(&pair)), ("applied", 4, 3));
+        assert!(!pair.fake.is_member("group-0999", "ada@example.com"));
+        assert_eq!(pair.fake.violations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_no_group_and_one_of_several_are_refused_and_nothing_is_removed() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.name_group("one", "VIP");
+    pair.fake.name_group("two", "VIP");
+    let (conclusion, _) = pair.fulfilled(&leave("VIP")).await;
+    let shown = format!("{conclusion:?}");
+    assert!(shown.contains("Ambiguous") && shown.contains("2 groups (one, two)"), "{shown}");
+    let (outcome, _) = pair.fulfil(&leave("VI")).await;
+    assert_eq!(outcome, "rejected group_not_found");
+    assert_eq!(pair.operation_calls(), 0);
+}
+
+#[tokio::test]
+async fn an_id_is_remembered_and_looked_up_once_more_when_it_is_not_taken_any_longer() {
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        pair.fake.name_group("old", "VIP");
+        for _ in 0..3 {
+            assert_eq!(pair.fulfil(&leave("VIP")).await.0, "already_gone");
+        }
+        assert_eq!(questions(&pair), 1, "it is remembered");
+        pair.fake.remove_group("old");
+        pair.fake.name_group("new", "VIP");
+        pair.fake.add_member("new", "ada@example.com");
+        assert_eq!(pair.fulfil(&leave("VIP")).await.0, "applied");
+        assert!(!pair.fake.is_member("new", "ada@example.com"));
+        pair.fake.remove_group("new");
+        assert_eq!(pair.fulfil(&leave("VIP")).await.0, "rejected group_not_found");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_was_just_told_and_is_refused_is_not_asked_for_again() {
+    let own = [("MIMECAST__GROUP_CACHE", "0s")];
+    let pair = Pair::with(BOTH[0], &own).await;
+    pair.fake.name_group("one", "VIP");
+    let refusal = FaultKind::fail("err_validation_id");
+    pair.fake.inject(Fault::always(refusal).for_operation(Operation::RemoveGroupMember));
+    for asked in 1..=2 {
+        assert_eq!(pair.fulfil(&leave("VIP")).await.0, "rejected err_validation_id");
+        assert_eq!((questions(&pair), pair.operation_calls()), (asked, asked));
+    }
+}
+
+#[tokio::test]
+async fn pages_that_do_not_fit_together_are_read_again_and_never_a_verdict() {
+    let circle = || page(9, Some("again"));
+    let no_list = || reply(&json!({"meta": {"status": 200}, "data": {}, "fail": []}));
+    let no_groups = || reply(&json!({"meta": {"status": 200}, "data": [{}], "fail": []}));
+    let of_nothing = || FaultKind::fail("err_validation_page_token");
+    for faults in [
+        vec![circle(), circle()],
+        // It became shorter: something may have moved to a page that was read already.
+        vec![page(9, Some("next")), page(8, None)],
+        // It ends before it should.
+        vec![page(3, None)],
+        vec![page(9, Some("next")), of_nothing()],
+        vec![no_list()],
+        vec![no_groups()],
+    ] {
+        let shown = format!("{faults:?}");
+        let pair = Pair::new(BOTH[0]).await;
+        pair.fake.name_group("one", "VIP");
+        pair.fake.add_member("one", "ada@example.com");
+        faults.into_iter().for_each(|fault| pair.fake.inject(asked(fault)));
+        assert_eq!(pair.fulfil(&leave("VIP")).await.0, "applied", "{shown}");
+    }
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.name_group("one", "VIP");
+    pair.fake.inject(Fault::always(circle()).for_operation(Operation::FindGroups));
+    let (outcome, _) = pair.fulfil(&leave("VIP")).await;
+    assert_eq!(outcome, "unavailable inconsistent_list");
+    assert_eq!(questions(&pair), 6, "three readings of two pages");
+}
+
+#[tokio::test]
+async fn a_fault_in_the_middle_of_a_list_is_tried_again_where_it_was() {
+    let pair = Pair::new(BOTH[1]).await;
+    for number in 0..1_100 {
+        pair.fake.name_group(&format!("group-{number:04}"), &format!("VIP {number}"));
+    }
+    pair.fake.name_group("group-1099", "VIP");
+    let hold = Fault::next(FaultKind::Delay { milliseconds: 0 });
+    pair.fake.inject(hold.for_operation(Operation::FindGroups));
+    pair.fake.inject(asked(FaultKind::status(503)));
+    pair.fake.inject(asked(FaultKind::Truncated));
+    assert_eq!(pair.fulfil(&leave("VIP")).await.0, "already_gone");
+    assert_eq!(questions(&pair), 5, "three pages, and two attempts that failed");
+}
+
+#[tokio::test]
+async fn that_a_question_may_not_be_asked_is_never_the_groups_fault() {
+    let pair = Pair::new(BOTH[1]).await;
+    pair.fake.name_group("one", "VIP");
+    // A change that was done shows that the caller may change, not that it may ask.
+    assert_eq!(pair.fulfil(&leave("VIP")).await.0, "already_gone");
+    for kind in [
+        FaultKind::FlatFail { status: 403, code: "app_forbidden".into() },
+        FaultKind::FlatFail { status: 403, code: "some_permission".into() },
+        FaultKind::fail("err_xdk_operation_forbidden_for_address"),
+    ] {
+        pair.fake
+            .inject_instead([Fault::always(kind.clone()).for_operation(Operation::FindGroups)]);
+        let (outcome, _) = pair.fulfil(&leave("another")).await;
+        let is_ours = outcome.starts_with("unauthorised ") || outcome.starts_with("forbidden ");
+        assert!(is_ours, "{kind:?}: {outcome}");
+    }
+    assert_eq!(pair.execute(&remove("one", "ada@example.com")).await.0, "already_gone");
+}

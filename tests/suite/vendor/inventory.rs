@@ -1,0 +1,161 @@
+//! Managed URLs by what they block: every entry that is exactly this URL, and no other.
+
+use super::{BOTH, Pair};
+use crate::support::DEADLINE;
+use fake_mimecast::{Fault, FaultKind, Operation};
+use futures_util::future::join;
+use mimecast_eventd::command::Intent;
+use mimecast_eventd::event::ManagedUrl;
+use std::collections::BTreeMap;
+
+fn unblock(url: &str) -> Intent {
+    Intent::Unblock(ManagedUrl::parse(url).unwrap())
+}
+
+fn readings(pair: &Pair) -> usize {
+    pair.fake.calls().iter().filter(|call| call.operation == Operation::GetAllManagedUrls).count()
+}
+
+/// What a deletion is answered with that is none.
+fn success() -> FaultKind {
+    FaultKind::Status {
+        status: 200,
+        headers: BTreeMap::new(),
+        body: r#"{"meta":{"status":200},"data":[],"fail":[]}"#.into(),
+        content_type: "application/json".into(),
+    }
+}
+
+#[tokio::test]
+async fn every_entry_that_blocks_the_url_is_deleted_and_no_other_is_touched() {
+    for generation in BOTH {
+        let pair = Pair::new(generation).await;
+        let page = "https://example.com/page?a=b";
+        for (id, url, action, match_type) in [
+            ("first", page, "block", "explicit"),
+            ("once-more", "HTTPS://EXAMPLE.com:443/page?a=b", "Block", "Explicit"),
+            ("permitted", page, "permit", "explicit"),
+            ("domain", page, "block", "domain"),
+            ("http", "http://example.com/page?a=b", "block", "explicit"),
+            ("port", "https://example.com:8443/page?a=b", "block", "explicit"),
+            ("other-query", "https://example.com/page?a=c", "block", "explicit"),
+            ("no-query", "https://example.com/page", "block", "explicit"),
+            ("case", "https://example.com/Page?a=b", "block", "explicit"),
+            ("www", "https://www.example.com/page?a=b", "block", "explicit"),
+        ] {
+            pair.fake.add_managed_url(id, url, action, match_type);
+        }
+        // They are on more than one page.
+        (0..1_200).for_each(|number| pair.fake.add_url(&format!("filler-{number}")));
+        let (outcome, _) = pair.fulfil(&unblock("https://example.com/page?a=b#top")).await;
+        assert_eq!(outcome, "applied");
+        let left = ["first", "once-more"].map(|id| pair.fake.has_url(id));
+        assert_eq!(left, [false, false]);
+        for id in ["permitted", "domain", "http", "port", "other-query", "no-query", "case", "www"]
+        {
+            assert!(pair.fake.has_url(id), "{id} is gone");
+        }
+        assert_eq!(readings(&pair), 6, "three pages, before and after");
+        assert_eq!(pair.fake.violations(), [""; 0]);
+        let commands = |result: &str| {
+            pair.metric(&format!(
+                "eventd_commands_total{{operation=\"delete_managed_url\",result=\"{result}\"}}"
+            ))
+        };
+        assert_eq!((commands("applied"), commands("already_gone")), (2.0, 0.0));
+        assert_eq!(pair.fulfil(&unblock(page)).await.0, "already_gone");
+        assert_eq!((commands("applied"), commands("already_gone")), (2.0, 1.0));
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_is_told_under_another_id_is_deleted_by_that() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.add_managed_url("one", "https://example.com", "block", "explicit");
+    pair.fake.add_url_alias("one", "another");
+    assert_eq!(pair.fulfil(&unblock("https://example.com/")).await.0, "applied");
+    assert!(!pair.fake.has_url("one"));
+}
+
+#[tokio::test]
+async fn a_url_that_stays_blocked_is_no_success_and_not_tried_for_ever() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.add_managed_url("one", "https://example.com", "block", "explicit");
+    pair.fake.inject(Fault::always(success()).for_operation(Operation::DeleteManagedUrl));
+    let (outcome, _) = pair.fulfil(&unblock("https://example.com")).await;
+    assert_eq!(outcome, "unavailable still_listed");
+    assert_eq!((readings(&pair), pair.operation_calls()), (4, 4));
+}
+
+#[tokio::test]
+async fn one_reading_serves_all_that_wait_and_who_comes_midway_waits_for_the_next() {
+    let pair = Pair::new(BOTH[0]).await;
+    let hold = Fault::next(FaultKind::Hold).for_operation(Operation::GetAllManagedUrls);
+    pair.fake.inject(hold);
+    let urls: Vec<Intent> =
+        (0..5).map(|number| unblock(&format!("https://example.com/{number}"))).collect();
+    let later = async {
+        // The first reading has begun, and has not seen what is blocked now.
+        crate::support::eventually("the inventory is asked for", async || {
+            (readings(&pair) == 1).then_some(())
+        })
+        .await;
+        pair.fake.add_managed_url("late", "https://example.com/4", "block", "explicit");
+        let others = futures_util::future::join_all(urls[1..].iter().map(|url| pair.fulfil(url)));
+        let released = async { pair.fake.release() };
+        join(others, released).await.0
+    };
+    let (first, others) = join(pair.fulfil(&urls[0]), later).await;
+    assert_eq!(first.0, "already_gone");
+    let others: Vec<&str> = others.iter().map(|(outcome, _)| &**outcome).collect();
+    assert_eq!(others, ["already_gone", "already_gone", "already_gone", "applied"]);
+    assert_eq!(readings(&pair), 3, "the first, one for four, and one after the deletion");
+}
+
+#[tokio::test]
+async fn a_reading_that_is_given_up_is_no_harm_to_those_that_wait_for_it() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.add_managed_url("one", "https://example.com/one", "block", "explicit");
+    let hang = Fault::next(FaultKind::Hang).for_operation(Operation::GetAllManagedUrls);
+    pair.fake.inject(hang);
+    let (url, other) = (unblock("https://example.com/one"), unblock("https://example.com/two"));
+    let soon = tokio::time::Instant::now() + std::time::Duration::from_millis(300);
+    let (given_up, served) = join(pair.fulfil_until(&other, soon), pair.fulfil(&url)).await;
+    assert_eq!((&*given_up.0, &*served.0), ("throttled", "applied"));
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_inventory_condemns_no_url() {
+    for kind in [
+        FaultKind::fail("err_validation_null"),
+        FaultKind::fail("err_new"),
+        FaultKind::FlatFail { status: 403, code: "app_forbidden".into() },
+        FaultKind::EmptyBody { status: 400 },
+    ] {
+        let pair = Pair::new(BOTH[1]).await;
+        let always = Fault::always(kind.clone()).for_operation(Operation::GetAllManagedUrls);
+        pair.fake.inject(always);
+        let (outcome, _) = pair.fulfil(&unblock("https://example.com")).await;
+        let is_stuck = ["unavailable ", "unauthorised "].iter().any(|it| outcome.starts_with(it));
+        assert!(is_stuck, "{kind:?}: {outcome}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_for_the_inventory() {
+    let pair = Pair::new(BOTH[0]).await;
+    let throttled = FaultKind::Throttle { reset_milliseconds: Some(200_000), retry_after: None };
+    pair.fake.inject(Fault::next(throttled).for_operation(Operation::GetAllManagedUrls));
+    let (one, other) = (unblock("https://example.com/one"), unblock("https://example.com/two"));
+    let stop = async {
+        crate::support::eventually("the inventory is asked for", async || {
+            (readings(&pair) == 1).then_some(())
+        })
+        .await;
+        pair.stop.cancel();
+    };
+    let far = tokio::time::Instant::now() + DEADLINE * 20;
+    let both = join(pair.fulfil_until(&one, far), pair.fulfil_until(&other, far));
+    let ((one, other), ()) = join(both, stop).await;
+    assert_eq!((&*one.0, &*other.0), ("stopped", "stopped"));
+}
