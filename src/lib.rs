@@ -48,7 +48,7 @@
 //! | `event` | what arrives; pure | |
 //! | `command` | what the vendor shall do; pure | `secrecy` `event` |
 //! | `verdict` | what an answer means and what becomes of the message; pure | `secrecy` `event` `command` |
-//! | `settings` | what can be set | `secrecy` `event` `verdict` |
+//! | `settings` | what can be set | `secrecy` `event` `command` `verdict` |
 //! | `telemetry` | what it shows | `secrecy` `event` `command` `verdict` `settings` |
 //! | `vendor` | the vendor's edge | `secrecy` `event` `command` `verdict` `settings` `telemetry` |
 //! | `broker` | the broker's edge | `event` `verdict` `settings` |

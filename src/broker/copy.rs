@@ -44,6 +44,9 @@ fn common_headers(delivery: &Delivery, fault: &Fault, history: &History) -> Fiel
     insert(&mut headers, "x-eventd-detail", &fault.detail);
     insert(&mut headers, "x-eventd-exchange", &delivery.envelope.exchange);
     insert(&mut headers, "x-eventd-routing-key", &delivery.envelope.routing_key);
+    if let Some(user_id) = &delivery.envelope.user_id {
+        insert(&mut headers, "x-eventd-user-id", user_id);
+    }
     if let Some(altered) = &history.altered {
         insert(&mut headers, "x-eventd-altered", altered);
     }

@@ -3,7 +3,7 @@
 use super::sieve;
 use crate::event::Envelope;
 use crate::verdict::{Done, History};
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use lapin::message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Acker, BasicProperties};
@@ -44,6 +44,14 @@ impl Delivery {
             attributes: attributes(headers),
             message_type: plain(properties.kind()),
             message_id: plain(properties.message_id()),
+            // The broker would refuse a copy of ours with the user of the original, so that a header
+            // keeps it.
+            user_id: if is_copy {
+                short(headers, "x-eventd-user-id")
+            } else {
+                plain(properties.user_id())
+            },
+            timestamp: properties.timestamp().and_then(timestamp),
             // A copy of ours comes from a delay queue, and says in headers where it was published.
             exchange: short(ours, "x-eventd-exchange").unwrap_or(exchange.to_string()),
             routing_key: short(ours, "x-eventd-routing-key").unwrap_or(routing_key.to_string()),
@@ -96,10 +104,7 @@ fn spelled(value: &AMQPValue) -> Option<String> {
         AMQPValue::LongInt(number) => Some(number.to_string()),
         AMQPValue::LongUInt(number) => Some(number.to_string()),
         AMQPValue::LongLongInt(number) => Some(number.to_string()),
-        AMQPValue::Timestamp(seconds) => {
-            let seconds = i64::try_from(*seconds).ok()?;
-            DateTime::from_timestamp(seconds, 0).map(|time| time.to_rfc3339())
-        }
+        AMQPValue::Timestamp(seconds) => timestamp(*seconds).map(|time| time.to_rfc3339()),
         AMQPValue::Float(_)
         | AMQPValue::Double(_)
         | AMQPValue::DecimalValue(_)
@@ -108,6 +113,11 @@ fn spelled(value: &AMQPValue) -> Option<String> {
         | AMQPValue::ByteArray(_)
         | AMQPValue::Void => None,
     }
+}
+
+/// In seconds, as AMQP has it.
+fn timestamp(seconds: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
 }
 
 fn plain(text: &Option<ShortString>) -> Option<String> {

@@ -81,6 +81,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
             let published = Properties {
                 routing_key: text("routing-key").unwrap_or_default(),
                 content_type: text("content-type"),
+                user_id: text("user-id"),
             };
             let events = matches.get_many("events").into_iter().flatten().cloned().collect();
             Ok(Request::Plan { flags, file, events, published, json: matches.get_flag("json") })
@@ -134,6 +135,10 @@ fn command() -> Command {
             .long("content-type")
             .value_name("TYPE")
             .help("As it would be published"),
+        Arg::new("user-id")
+            .long("user-id")
+            .value_name("NAME")
+            .help("The user of the broker that would publish it"),
         Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object an event"),
     ]);
     Command::new("mimecast-eventd")

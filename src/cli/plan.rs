@@ -1,7 +1,7 @@
 //! `plan`: what the daemon would do with an event, or why it is none. It asks nobody, so that a producer
 //! can hold its own events to it.
 
-use crate::command::{Call, Command, Intent};
+use crate::command::{Breach, Call, Command, Intent};
 use crate::event::{Envelope, Event, EventError, EventType};
 use crate::settings::Contract;
 use crate::verdict::{Disposition, Hop};
@@ -29,6 +29,8 @@ pub struct Properties {
     pub routing_key: String,
     /// The content type.
     pub content_type: Option<String>,
+    /// The user of the broker.
+    pub user_id: Option<String>,
 }
 
 /// What the daemon would do with one event.
@@ -38,7 +40,16 @@ pub struct Plan {
     event_type: Option<EventType>,
     /// How long it would wait, and until when.
     waits: Option<(Duration, DateTime<Utc>)>,
-    comes_to: Result<Vec<Call>, EventError>,
+    comes_to: Result<Vec<Call>, Refusal>,
+}
+
+/// Why an event would not be carried out.
+#[derive(Debug)]
+enum Refusal {
+    /// It is none to act on.
+    Event(EventError),
+    /// A rule of the policy is against it.
+    Policy(Breach),
 }
 
 /// The events in a file, `-` being standard input: one, or one on each line.
@@ -77,8 +88,8 @@ impl Plan {
         contract: &Contract,
         now: DateTime<Utc>,
     ) -> Plan {
-        let Properties { routing_key, content_type } = published.clone();
-        let envelope = Envelope { body, content_type, routing_key, ..Envelope::default() };
+        let Properties { routing_key, content_type, user_id } = published.clone();
+        let envelope = Envelope { body, content_type, user_id, routing_key, ..Envelope::default() };
         // Who names the routing key of a lane sees what a wrong one does.
         let lane = contract.reading.names.by_routing_key(&envelope.routing_key, None);
         let read = match lane {
@@ -89,15 +100,27 @@ impl Plan {
             Ok(event) => event,
             Err(error) => {
                 let id = id(&envelope.body);
-                return Plan { id, event_type: None, waits: None, comes_to: Err(error) };
+                return Plan {
+                    id,
+                    event_type: None,
+                    waits: None,
+                    comes_to: Err(Refusal::Event(error)),
+                };
             }
         };
         let event_type = event.data.event_type();
         let intents = Intent::of_event(&event, contract.default_groups(event_type));
         let left = event.left(now);
+        let waits = left.as_ref().ok().copied().flatten().map(|left| (left, now + left));
+        let user_id = envelope.user_id.as_deref();
+        let admitted = contract.guards.admit(&event, user_id, None, now).map_err(Refusal::Policy);
+        let intents = left.and(intents).map_err(Refusal::Event);
         Plan {
-            waits: left.as_ref().ok().copied().flatten().map(|left| (left, now + left)),
-            comes_to: left.and(intents).map(|intents| intents.iter().flat_map(calls).collect()),
+            waits,
+            comes_to: intents.and_then(|intents| {
+                admitted?;
+                Ok(intents.iter().flat_map(calls).collect())
+            }),
             id: event.id,
             event_type: Some(event_type),
         }
@@ -124,7 +147,7 @@ impl Plan {
             "disposition": disposition.label(),
             "reason": disposition.reason().map(|reason| reason.label()),
             "detail": refused.map(ToString::to_string).or(not_before),
-            "pointer": refused.and_then(EventError::pointer),
+            "pointer": refused.and_then(Refusal::pointer),
             "calls": calls.iter().map(call).collect::<Vec<_>>(),
         })
         .to_string()
@@ -132,9 +155,30 @@ impl Plan {
 
     fn disposition(&self) -> Disposition {
         match (&self.comes_to, self.waits) {
-            (Err(error), _) => Disposition::of_event_error(error),
+            (Err(Refusal::Event(error)), _) => Disposition::of_event_error(error),
+            (Err(Refusal::Policy(breach)), _) => Disposition::of_breach(breach),
             (Ok(_), Some((left, _))) => Disposition::Wait(Hop::towards(left)),
             (Ok(_), None) => Disposition::Ack,
+        }
+    }
+}
+
+impl Refusal {
+    fn pointer(&self) -> Option<&str> {
+        match self {
+            Refusal::Event(error) => error.pointer(),
+            Refusal::Policy(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Event(error) => error.fmt(formatter),
+            Refusal::Policy(Breach { rule, detail }) => {
+                write!(formatter, "{detail} (policy.{})", rule.label())
+            }
         }
     }
 }

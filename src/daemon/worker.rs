@@ -109,7 +109,15 @@ impl Worker {
         report.tell(&event);
         let intents =
             Intent::of_event(&event, self.contract.default_groups(lane)).map_err(refuse)?;
-        match event.left((self.fresh)().at).map_err(refuse)? {
+        let now = (self.fresh)().at;
+        let admitted = self.contract.guards.admit(
+            &event,
+            envelope.user_id.as_deref(),
+            envelope.timestamp,
+            now,
+        );
+        admitted.map_err(|breach| Disposition::of_breach(&breach))?;
+        match event.left(now).map_err(refuse)? {
             Some(left) => Err(Disposition::Wait(Hop::towards(left))),
             None => Ok(intents),
         }

@@ -1,5 +1,7 @@
 //! The part of a delivery that an event is read from.
 
+use chrono::{DateTime, Utc};
+
 /// A body larger than this, in bytes, is not taken into memory: real events have a few hundred bytes.
 pub const MAX_BODY: usize = 256 * 1024;
 
@@ -22,6 +24,10 @@ pub struct Envelope {
     pub message_type: Option<String>,
     /// The AMQP property `message-id`; the id of a bare body.
     pub message_id: Option<String>,
+    /// The AMQP property `user-id`, which the broker has checked.
+    pub user_id: Option<String>,
+    /// The AMQP property `timestamp`.
+    pub timestamp: Option<DateTime<Utc>>,
     /// The exchange that the message was published to.
     pub exchange: String,
     /// The routing key that it was published with; names the type where nothing else does.

@@ -18,6 +18,8 @@ use std::time::Duration;
 pub struct Event {
     /// The event's own id; a bare body takes it from the AMQP `message-id`.
     pub id: Option<String>,
+    /// Who says so; a bare body does not tell.
+    pub source: Option<String>,
     /// When it happened. Only the lag is measured by it, so a time that cannot be read is left out
     /// rather than keeping somebody's access alive.
     pub time: Option<DateTime<Utc>>,
@@ -127,13 +129,14 @@ fn structured(body: &Map<String, Value>, reading: &Reading) -> Result<Event, Eve
     let fields = Fields::new(body, "");
     expect_version(&fields.required_text("specversion")?, Some("/specversion"))?;
     let id = fields.required_text("id")?;
-    fields.required_text("source")?;
+    let source = fields.required_text("source")?;
     let named = reading.names.event_type(&fields.required_text("type")?);
     let event_type = known(named, Some("/type"))?;
     let data = Fields::new(fields.required_object("data")?, "/data");
     let data = data.pointed(reading.pointers(event_type));
     Ok(Event {
         id: Some(id),
+        source: Some(source),
         time: body.get("time").and_then(Value::as_str).and_then(time),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
@@ -147,11 +150,12 @@ fn binary(
 ) -> Result<Event, EventError> {
     expect_version(&attributes.required_text("specversion")?, None)?;
     let id = attributes.required_text("id")?;
-    attributes.required_text("source")?;
+    let source = attributes.required_text("source")?;
     let event_type = known(reading.names.event_type(&attributes.required_text("type")?), None)?;
     let data = Fields::new(body, "").pointed(reading.pointers(event_type));
     Ok(Event {
         id: Some(id),
+        source: Some(source),
         time: attributes.optional_text("time").ok().flatten().as_deref().and_then(time),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
@@ -178,6 +182,7 @@ fn bare(
     };
     Ok(Event {
         id: pointed("event_id")?.or_else(|| envelope.message_id.clone()),
+        source: None,
         time: pointed("time")?.as_deref().and_then(time),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,

@@ -1,7 +1,9 @@
 //! What events mean, as far as it can be set. Neither broker nor vendor nor a secret is needed for it.
 
+use super::policy;
 use super::reader::Reader;
 use super::source::{Mistake, Sources};
+use crate::command::Guards;
 use crate::event::{EventType, Names, Pointer, Pointers, Reading};
 use std::collections::BTreeMap;
 
@@ -10,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Contract {
     /// How they are read.
     pub reading: Reading,
+    /// What they have to keep to.
+    pub guards: Guards,
     default_groups: BTreeMap<EventType, Vec<String>>,
 }
 
@@ -39,7 +43,7 @@ impl Contract {
         for event_type in EventType::ALL {
             reading.point(event_type, pointers(reader, event_type));
         }
-        Contract { reading, default_groups }
+        Contract { reading, guards: policy::guards(reader), default_groups }
     }
 }
 

@@ -7,6 +7,7 @@
 mod amqp;
 mod contract;
 mod mimecast;
+mod policy;
 mod reader;
 mod settings;
 mod source;

@@ -122,6 +122,27 @@ pub const SETTINGS: &[Setting] = &[
         "[]",
         "Without effect: an unblocking has no groups",
     ),
+    plain(
+        "policy.allowed_sources",
+        "[]",
+        "Sources whose events are carried out, with * and ?; all if empty",
+    ),
+    plain(
+        "policy.allowed_users",
+        "[]",
+        "Users of the broker whose events are carried out, by the property user_id; all if empty",
+    ),
+    plain(
+        "policy.protected_addresses",
+        "[]",
+        "Addresses and domains that are removed from nothing, with * and ?",
+    ),
+    optional("policy.max_event_age", "An event that is older is not carried out any more"),
+    plain(
+        "policy.allow_undated",
+        "false",
+        "Whether an event that does not say when it happened is, all the same",
+    ),
     optional("mimecast.auth", "Required: hmac (API 1.0) or oauth2 (API 2.0)"),
     optional("mimecast.base_url", "Base URL of the API; overrides the region"),
     optional(

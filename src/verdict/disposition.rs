@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
 use super::reason::Reason;
+use crate::command::{Breach, Rule};
 use crate::event::EventError;
 use std::time::Duration;
 
@@ -78,6 +79,14 @@ impl Disposition {
         }
     }
 
+    /// The rule of the policy that it is dead-lettered by, if it is.
+    pub fn rule(&self) -> Option<Rule> {
+        let (reason, fault) = (self.reason()?, self.fault()?);
+        Rule::ALL
+            .into_iter()
+            .find(|rule| Reason::of_rule(*rule) == reason && rule.label() == fault.code)
+    }
+
     /// What becomes of a message that is not an event to act on.
     pub fn of_event_error(error: &EventError) -> Disposition {
         let fault = |reason: Reason| Fault::new(reason.label(), &error.to_string());
@@ -87,6 +96,12 @@ impl Disposition {
             EventError::TooLarge(_) => return Disposition::PassOver(fault(Reason::Malformed)),
         };
         Disposition::DeadLetter(reason, fault(reason))
+    }
+
+    /// What becomes of a message that is against a rule of the policy.
+    pub fn of_breach(breach: &Breach) -> Disposition {
+        let fault = Fault::new(breach.rule.label(), breach.detail);
+        Disposition::DeadLetter(Reason::of_rule(breach.rule), fault)
     }
 
     /// What becomes of a message whose commands came to `conclusions`. A stop decides before a fault
@@ -211,7 +226,15 @@ mod tests {
     fn every_reason_and_every_disposition_has_the_name_that_alerts_depend_on() {
         assert_eq!(
             Reason::ALL.map(Reason::label),
-            ["malformed", "unsupported", "ambiguous", "rejected", "retries_exhausted"]
+            [
+                "malformed",
+                "unsupported",
+                "denied",
+                "expired",
+                "ambiguous",
+                "rejected",
+                "retries_exhausted"
+            ]
         );
         let fault = || fault("code");
         let rung = Rung { number: 1, delay: std::time::Duration::ZERO };

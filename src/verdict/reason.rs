@@ -1,5 +1,7 @@
 //! Why a message is dead-lettered.
 
+use crate::command::Rule;
+
 /// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -7,6 +9,10 @@ pub enum Reason {
     Malformed,
     /// An event of a type or kind that the daemon does not handle.
     Unsupported,
+    /// A rule of the policy is against it.
+    Denied,
+    /// It is older than the policy allows.
+    Expired,
     /// Several things are called so.
     Ambiguous,
     /// The vendor refuses the item for good, or nothing is called so.
@@ -17,9 +23,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Reason; 5] = [
+    pub const ALL: [Reason; 7] = [
         Reason::Malformed,
         Reason::Unsupported,
+        Reason::Denied,
+        Reason::Expired,
         Reason::Ambiguous,
         Reason::Rejected,
         Reason::RetriesExhausted,
@@ -30,9 +38,19 @@ impl Reason {
         match self {
             Reason::Malformed => "malformed",
             Reason::Unsupported => "unsupported",
+            Reason::Denied => "denied",
+            Reason::Expired => "expired",
             Reason::Ambiguous => "ambiguous",
             Reason::Rejected => "rejected",
             Reason::RetriesExhausted => "retries_exhausted",
+        }
+    }
+
+    /// Why a message is dead-lettered that is against a rule.
+    pub fn of_rule(rule: Rule) -> Reason {
+        match rule {
+            Rule::MaxEventAge => Reason::Expired,
+            Rule::AllowedSources | Rule::AllowedUsers | Rule::ProtectedAddresses => Reason::Denied,
         }
     }
 }

@@ -2,11 +2,12 @@
 
 mod family;
 mod in_flight;
+mod series;
 
 use super::state::LaneState;
 use crate::command::Operation;
 use crate::event::EventType;
-use crate::verdict::{Disposition, Outcome, Reason};
+use crate::verdict::{Disposition, Outcome};
 use family::Families;
 pub use in_flight::InFlight;
 use prometheus::process_collector::ProcessCollector;
@@ -35,6 +36,7 @@ pub struct Metrics {
     received: IntCounterVec,
     settled: IntCounterVec,
     dead_lettered: IntCounterVec,
+    policy_decisions: IntCounterVec,
     in_flight: IntGaugeVec,
     processing: HistogramVec,
     event_to_effect: HistogramVec,
@@ -71,6 +73,11 @@ impl Metrics {
                 "eventd_messages_dead_lettered_total",
                 "Messages dead-lettered, by reason.",
                 &["event", "reason"],
+            ),
+            policy_decisions: families.counters(
+                "eventd_policy_decisions_total",
+                "Events that a rule of the policy kept from being carried out.",
+                &["rule"],
             ),
             in_flight: families.gauges(
                 "eventd_messages_in_flight",
@@ -179,6 +186,9 @@ impl Metrics {
         if let Some(reason) = disposition.reason() {
             self.dead_lettered.with_label_values(&[event.name(), reason.label()]).inc();
         }
+        if let Some(rule) = disposition.rule() {
+            self.policy_decisions.with_label_values(&[rule.label()]).inc();
+        }
     }
 
     /// The effect of an event was confirmed at `at` (Unix time in seconds), `lag` after it happened.
@@ -241,42 +251,6 @@ impl Metrics {
     /// A settlement of its messages did not reach the broker.
     pub fn settle_lost(&self, event: EventType) {
         self.settle_lost.with_label_values(&[event.name()]).inc();
-    }
-
-    fn touch_all(&self) {
-        for event in EventType::ALL {
-            let name = event.name();
-            self.received.with_label_values(&[name]);
-            self.in_flight.with_label_values(&[name]);
-            self.event_to_effect.with_label_values(&[name]);
-            self.last_success.with_label_values(&[name]);
-            self.amqp_connected.with_label_values(&[name]);
-            self.amqp_connections.with_label_values(&[name]);
-            self.settle_lost.with_label_values(&[name]);
-            for disposition in Disposition::LABELS {
-                self.settled.with_label_values(&[name, disposition]);
-                self.processing.with_label_values(&[name, disposition]);
-            }
-            for reason in Reason::ALL {
-                self.dead_lettered.with_label_values(&[name, reason.label()]);
-            }
-            for state in LaneState::ALL {
-                self.lane_state.with_label_values(&[name, state.label()]);
-            }
-        }
-        for operation in Operation::ALL {
-            for outcome in Outcome::LABELS {
-                let labels = [operation.label(), outcome];
-                self.api_requests.with_label_values(&labels);
-                self.api_request_time.with_label_values(&labels);
-                self.api_retries.with_label_values(&labels);
-            }
-        }
-        for operation in Operation::CHANGES {
-            for result in ["applied", "already_gone", "rejected", "unauthorised", "unavailable"] {
-                self.commands.with_label_values(&[operation.label(), result]);
-            }
-        }
     }
 }
 

@@ -118,6 +118,21 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
     assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 1));
     let (code, plans) = planned(&arguments, r#"{"who":7}"#);
     assert_eq!((code, &plans[0]["pointer"]), (Some(2), &json!("/who")));
+    for (rule, value, reason) in [
+        ("allowed-sources", r#"["/other"]"#, "denied"),
+        ("allowed-users", r#"["hr"]"#, "denied"),
+        ("protected-addresses", r#"["ada@*"]"#, "denied"),
+        ("max-event-age", "1day", "expired"),
+    ] {
+        let flag = format!("--policy-{rule}");
+        let (code, plans) = planned(&[&flag, value], OFFBOARDING);
+        assert_eq!((code, &plans[0]["reason"]), (Some(2), &json!(reason)), "{rule}");
+        let detail = plans[0]["detail"].as_str().unwrap();
+        assert!(detail.ends_with(&format!("(policy.{})", rule.replace('-', "_"))), "{detail}");
+        assert_eq!(plans[0]["calls"], json!([]));
+    }
+    let users = ["--policy-allowed-users", r#"["hr"]"#, "--user-id", "hr"];
+    assert_eq!(planned(&users, OFFBOARDING).0, Some(0));
     let named = OFFBOARDING.replace(r#""groupIds":["a","b"]"#, r#""groups":["VIP"]"#);
     let (code, plans) = planned(&[], &named);
     assert_eq!((code, plans[0]["calls"].as_array().unwrap().len()), (Some(0), 2));

@@ -1,6 +1,7 @@
 //! The story from outside: messages, outages, pauses, sessions and the life of the process.
 
 mod due;
+mod guards;
 mod held;
 mod innocents;
 mod lookups;

@@ -216,6 +216,23 @@ fn a_further_name_of_a_type_is_one_that_a_routing_key_can_be_and_nothing_else_is
 }
 
 #[test]
+fn a_policy_that_says_nothing_is_a_mistake() {
+    for (name, value, problem) in [
+        ("ALLOWED_SOURCES", r#"["/hr", " "]"#, "has a blank entry"),
+        ("ALLOWED_USERS", r#"[""]"#, "has a blank entry"),
+        ("PROTECTED_ADDRESSES", r#"[""]"#, "has a blank entry"),
+        ("MAX_EVENT_AGE", "0s", "must be at least 1s"),
+        ("MAX_EVENT_AGE", "old", "must be a duration such as 200ms, 30s or 5m"),
+        ("ALLOW_UNDATED", "maybe", "must be one of true, false"),
+    ] {
+        let variable = format!("POLICY__{name}");
+        let key = format!("policy.{}", name.to_lowercase());
+        let mistakes = refused(&with(&[(&variable, value)]));
+        assert_eq!(mistakes, [format!("{key} (variable EVENTD_{variable}): {problem}")]);
+    }
+}
+
+#[test]
 fn a_binding_key_is_one_that_amqp_has_room_for() {
     let key = "events.\"user.offboarded\".binding_keys (variable EVENTD_EVENTS__USER_OFFBOARDED__BINDING_KEYS)";
     for (keys, problem) in [

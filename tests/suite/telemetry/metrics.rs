@@ -13,8 +13,10 @@ const COMMANDS: [&str; 2] = ["remove_group_member", "delete_managed_url"];
 const OPERATIONS: [&str; 4] =
     ["remove_group_member", "delete_managed_url", "find_groups", "get_all_managed_urls"];
 const DISPOSITIONS: [&str; 5] = ["ack", "retry", "wait", "dead_letter", "requeue"];
-const REASONS: [&str; 5] =
-    ["malformed", "unsupported", "ambiguous", "rejected", "retries_exhausted"];
+const REASONS: [&str; 7] =
+    ["malformed", "unsupported", "denied", "expired", "ambiguous", "rejected", "retries_exhausted"];
+const RULES: [&str; 4] =
+    ["allowed_sources", "allowed_users", "protected_addresses", "max_event_age"];
 const OUTCOMES: [&str; 6] =
     ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
 const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorised", "unavailable"];
@@ -37,6 +39,7 @@ fn series() -> BTreeSet<String> {
         one("messages_received_total", "event", &EVENTS),
         two("messages_settled_total", disposition, event),
         two("messages_dead_lettered_total", event, ("reason", &REASONS)),
+        one("policy_decisions_total", "rule", &RULES),
         one("messages_in_flight", "event", &EVENTS),
         two("message_processing_seconds_count", disposition, event),
         one("event_to_effect_seconds_count", "event", &EVENTS),

@@ -1,0 +1,200 @@
+//! What an event has to keep to before anything is done for it: an event from a broken pipeline shall not
+//! empty a tenant's groups.
+
+use super::pattern::{AddressPattern, Pattern};
+use super::rule::Rule;
+use crate::event::{Data, Event, Member};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// The rules, as far as they are set; without any, everything is allowed.
+#[derive(Clone, Debug, Default)]
+pub struct Guards {
+    /// The sources whose events are carried out; all if there are none.
+    pub allowed_sources: Vec<Pattern>,
+    /// The users of the broker whose events are carried out; all if there are none.
+    pub allowed_users: Vec<String>,
+    /// Addresses and domains that are removed from nothing.
+    pub protected_addresses: Vec<AddressPattern>,
+    /// An older event is not carried out any more.
+    pub max_event_age: Option<Duration>,
+    /// Whether an event of unknown age is, where the age counts.
+    pub allow_undated: bool,
+}
+
+/// Against which rule an event is, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    /// The rule.
+    pub rule: Rule,
+    /// How, without a word of the event.
+    pub detail: &'static str,
+}
+
+impl Guards {
+    /// Whether `event` may be carried out at `now`, as far as nobody has to be asked for that.
+    /// `user_id` and `timestamp` are what the broker's properties say: it has checked the first.
+    ///
+    /// # Errors
+    ///
+    /// The first rule that it is against.
+    pub fn admit(
+        &self,
+        event: &Event,
+        user_id: Option<&str>,
+        timestamp: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Breach> {
+        // Who does not say who it is, is nobody of those who may.
+        let is_allowed = |source: &str| self.allowed_sources.iter().any(|it| it.matches(source));
+        if !self.allowed_sources.is_empty() && !event.source.as_deref().is_some_and(is_allowed) {
+            return breach(Rule::AllowedSources, "the source is not among those that are allowed");
+        }
+        let is_allowed = |user: &str| self.allowed_users.iter().any(|it| it == user);
+        if !self.allowed_users.is_empty() && !user_id.is_some_and(is_allowed) {
+            return breach(Rule::AllowedUsers, "the user_id is not among those that are allowed");
+        }
+        if let Data::UserOffboarded { member, .. } = &event.data
+            && self.protected_addresses.iter().any(|it| protects(it, member))
+        {
+            return breach(Rule::ProtectedAddresses, "the address or domain is protected");
+        }
+        self.admit_age(event, timestamp, now)
+    }
+
+    fn admit_age(
+        &self,
+        event: &Event,
+        timestamp: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Breach> {
+        let Some(most) = self.max_event_age else { return Ok(()) };
+        match event.time.or(timestamp).max(event.due.as_ref().map(|due| due.at)) {
+            None if self.allow_undated => Ok(()),
+            None => breach(Rule::MaxEventAge, "the event does not say when it happened"),
+            Some(since) if (now - since).to_std().is_ok_and(|age| age > most) => {
+                breach(Rule::MaxEventAge, "the event is older than is allowed")
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+fn breach(rule: Rule, detail: &'static str) -> Result<(), Breach> {
+    Err(Breach { rule, detail })
+}
+
+fn protects(pattern: &AddressPattern, member: &Member) -> bool {
+    match member {
+        Member::EmailAddress(address) => pattern.matches_address(address),
+        Member::Domain(domain) => pattern.matches_domain(domain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Envelope, EventType, Reading};
+
+    const NOW: &str = "2026-11-25T12:00:00Z";
+
+    fn event(data: &str, time: Option<&str>) -> Event {
+        let time = time.map(|time| format!(r#""time":"{time}","#)).unwrap_or_default();
+        let body = format!(
+            r#"{{"specversion":"1.0","id":"e","source":"/hr/de","type":"user.offboarded",{time}"data":{data}}}"#
+        );
+        let envelope = Envelope { body: body.into(), ..Envelope::default() };
+        Event::parse(&envelope, EventType::UserOffboarded, &Reading::default()).unwrap()
+    }
+
+    fn ada(time: Option<&str>) -> Event {
+        event(r#"{"emailAddress":"ada@example.com"}"#, time)
+    }
+
+    fn broken(
+        guards: &Guards,
+        event: &Event,
+        user: Option<&str>,
+        at: Option<&str>,
+    ) -> Option<Rule> {
+        let timestamp = at.map(|at| at.parse().unwrap());
+        guards.admit(event, user, timestamp, NOW.parse().unwrap()).err().map(|breach| breach.rule)
+    }
+
+    #[test]
+    fn without_rules_everything_is_allowed() {
+        assert_eq!(broken(&Guards::default(), &ada(None), None, None), None);
+    }
+
+    #[test]
+    fn who_is_not_among_the_allowed_and_who_says_nothing_is_refused() {
+        let sources = |text| Guards {
+            allowed_sources: vec![Pattern::new("/other"), Pattern::new(text)],
+            ..Guards::default()
+        };
+        assert_eq!(broken(&sources("/hr/*"), &ada(None), None, None), None);
+        assert_eq!(broken(&sources("/hr"), &ada(None), None, None), Some(Rule::AllowedSources));
+        let nameless = Event { source: None, ..ada(None) };
+        assert_eq!(broken(&sources("*"), &nameless, None, None), Some(Rule::AllowedSources));
+        let users = Guards { allowed_users: vec!["hr".into()], ..Guards::default() };
+        assert_eq!(broken(&users, &ada(None), Some("hr"), None), None);
+        for user in [None, Some("HR"), Some(""), Some("soc")] {
+            assert_eq!(broken(&users, &ada(None), user, None), Some(Rule::AllowedUsers));
+        }
+    }
+
+    #[test]
+    fn a_protected_address_is_protected_however_it_is_written_and_with_its_domain() {
+        let guards = |text: &str| Guards {
+            protected_addresses: vec![AddressPattern::new(text)],
+            ..Guards::default()
+        };
+        for (pattern, data, is_protected) in [
+            ("ada@example.com", r#"{"emailAddress":" ADA@Example.COM "}"#, true),
+            ("ada@example.com", r#"{"emailAddress":"bob@example.com"}"#, false),
+            ("*@board.example.com", r#"{"emailAddress":"x@board.example.com"}"#, true),
+            ("*@board.example.com", r#"{"emailAddress":"x@example.com"}"#, false),
+            ("*@bücher.example", r#"{"emailAddress":"x@xn--bcher-kva.example"}"#, true),
+            ("*@xn--bcher-kva.example", r#"{"emailAddress":"x@BÜCHER.example"}"#, true),
+            ("example.com", r#"{"domain":"EXAMPLE.com."}"#, true),
+            ("*.example.com", r#"{"domain":"hr.example.com"}"#, true),
+            ("*.example.com", r#"{"domain":"example.com"}"#, false),
+            // With the domain its members would go.
+            ("ada@example.com", r#"{"domain":"example.com"}"#, true),
+            ("ada@example.com", r#"{"domain":"example.org"}"#, false),
+            ("*", r#"{"domain":"example.org"}"#, true),
+            ("*", r#"{"emailAddress":"x@example.org"}"#, true),
+        ] {
+            let expected = is_protected.then_some(Rule::ProtectedAddresses);
+            assert_eq!(
+                broken(&guards(pattern), &event(data, None), None, None),
+                expected,
+                "{pattern} {data}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_that_is_too_old_or_of_unknown_age_is_refused_where_its_age_counts() {
+        let hour = Some(Duration::from_hours(1));
+        let guards = Guards { max_event_age: hour, ..Guards::default() };
+        let (old, young) = ("2026-11-25T10:59:59Z", "2026-11-25T11:00:00Z");
+        let expired = Some(Rule::MaxEventAge);
+        assert_eq!(broken(&guards, &ada(Some(old)), None, None), expired);
+        assert_eq!(broken(&guards, &ada(Some(young)), None, None), None);
+        assert_eq!(broken(&guards, &ada(Some("2027-01-01T00:00:00Z")), None, None), None);
+        assert_eq!(broken(&guards, &ada(Some(old)), None, Some(young)), expired, "its own counts");
+        assert_eq!(broken(&guards, &ada(None), None, Some(young)), None);
+        assert_eq!(broken(&guards, &ada(None), None, Some(old)), expired);
+        assert_eq!(broken(&guards, &ada(None), None, None), expired);
+        let undated = Guards { allow_undated: true, ..guards.clone() };
+        assert_eq!(broken(&undated, &ada(None), None, None), None);
+        assert_eq!(broken(&undated, &ada(Some(old)), None, None), expired);
+        let due = r#"{"emailAddress":"ada@example.com","effectiveAt":"2026-11-25T11:30:00Z"}"#;
+        assert_eq!(
+            broken(&guards, &event(due, Some(old)), None, None),
+            None,
+            "it counts from then"
+        );
+    }
+}

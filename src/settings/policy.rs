@@ -1,0 +1,34 @@
+//! The settings under `policy`: what an event has to keep to before anything is done for it.
+
+use super::reader::{self, Reader};
+use crate::command::{AddressPattern, Guards, Pattern};
+use std::time::Duration;
+
+/// Reads the settings under `policy`.
+pub(super) fn guards(reader: &mut Reader) -> Guards {
+    let max_event_age = reader.optional("policy.max_event_age", reader::duration);
+    if max_event_age.is_some_and(|age| age < Duration::from_secs(1)) {
+        reader.mistake("policy.max_event_age", "must be at least 1s");
+    }
+    let patterns = |texts: Vec<String>| texts.iter().map(|text| Pattern::new(text)).collect();
+    let addresses = entries(reader, "policy.protected_addresses");
+    Guards {
+        allowed_sources: patterns(entries(reader, "policy.allowed_sources")),
+        allowed_users: entries(reader, "policy.allowed_users"),
+        protected_addresses: addresses.iter().map(|text| AddressPattern::new(text)).collect(),
+        max_event_age,
+        allow_undated: flag(reader, "policy.allow_undated"),
+    }
+}
+
+fn entries(reader: &mut Reader, key: &str) -> Vec<String> {
+    let entries = reader.list(key);
+    if entries.iter().any(|entry| entry.trim().is_empty()) {
+        reader.mistake(key, "has a blank entry");
+    }
+    entries
+}
+
+fn flag(reader: &mut Reader, key: &str) -> bool {
+    reader.one_of(key, &[("true", true), ("false", false)]).unwrap_or_default()
+}
