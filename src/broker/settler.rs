@@ -4,7 +4,7 @@ use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
 use super::publisher::{Publication, Publisher};
-use crate::verdict::{Disposition, Fault, History};
+use crate::verdict::{Disposition, History};
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 
@@ -43,13 +43,8 @@ impl Settler {
                 let properties = copy::waiting(delivery, rung.number, fault, history);
                 Some(("", rung.queue(&self.queue), properties))
             }
-            Disposition::Defer(hop, fault) => {
+            Disposition::Defer(hop, fault) | Disposition::Wait(hop, fault) => {
                 let properties = copy::waiting(delivery, history.climbed, fault, history);
-                Some(("", hop.queue(&self.queue), properties))
-            }
-            Disposition::Wait(hop) => {
-                let not_due = Fault::new("not_due", "it waits for its effectiveAt");
-                let properties = copy::waiting(delivery, history.climbed, &not_due, history);
                 Some(("", hop.queue(&self.queue), properties))
             }
             Disposition::Park(fault) => {
@@ -82,7 +77,7 @@ async fn answer(acker: &Acker, disposition: &Disposition) -> Result<bool, lapin:
         Disposition::Ack
         | Disposition::Retry(..)
         | Disposition::Defer(..)
-        | Disposition::Wait(_)
+        | Disposition::Wait(..)
         | Disposition::DeadLetter(..)
         | Disposition::Park(_) => acker.ack(BasicAckOptions::default()).await,
         Disposition::PassOver(_) => acker.reject(BasicRejectOptions { requeue: false }).await,

@@ -1,7 +1,7 @@
 //! Checks what a daemon with these settings would meet, and changes nothing.
 
 use crate::broker::{Broker, Problem, topology};
-use crate::command::{Command, Operation};
+use crate::command::{Command, Guards, Operation};
 use crate::event::{EventType, Member};
 use crate::settings::{Settings, TopologyMode};
 use crate::telemetry::Metrics;
@@ -132,7 +132,7 @@ fn on_topology(problem: &Problem, topology: TopologyMode) -> Verdict {
 
 async fn vendor(settings: &Settings, fresh: fn() -> Stamp, metrics: Arc<Metrics>) -> Vec<Verdict> {
     let policy = Policy { attempts: 1, ..settings.retry };
-    let vendor = match Vendor::new(&settings.mimecast, policy, fresh, metrics) {
+    let vendor = match Vendor::new(&settings.mimecast, policy, Guards::default(), fresh, metrics) {
         Ok(vendor) => vendor,
         Err(error) => return vec![Verdict::new(Gravity::Failure, "vendor", error.to_string())],
     };
@@ -175,7 +175,7 @@ fn on_vendor(operation: Operation, conclusion: &Conclusion) -> Verdict {
             );
             Verdict::new(Gravity::Failure, &subject, text)
         }
-        Conclusion::OutOfTime | Conclusion::Stopped => {
+        Conclusion::Limited(_) | Conclusion::OutOfTime | Conclusion::Stopped => {
             let text = "reachable, but its quota is used up; try again later";
             Verdict::new(Gravity::Warning, &subject, text)
         }

@@ -4,7 +4,7 @@
 use crate::command::{Breach, Call, Command, Intent};
 use crate::event::{Envelope, Event, EventError, EventType};
 use crate::settings::Contract;
-use crate::verdict::{Disposition, Hop};
+use crate::verdict::Disposition;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -157,7 +157,7 @@ impl Plan {
         match (&self.comes_to, self.waits) {
             (Err(Refusal::Event(error)), _) => Disposition::of_event_error(error),
             (Err(Refusal::Policy(breach)), _) => Disposition::of_breach(breach),
-            (Ok(_), Some((left, _))) => Disposition::Wait(Hop::towards(left)),
+            (Ok(_), Some((left, _))) => Disposition::of_time_left(left),
             (Ok(_), None) => Disposition::Ack,
         }
     }

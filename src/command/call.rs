@@ -22,6 +22,11 @@ impl Call {
         Call::page(Operation::FindGroups, json!([{"query": name}]), page)
     }
 
+    /// The call that asks for the members of a group.
+    pub fn get_group_members(group_id: &str, page: Option<&str>) -> Call {
+        Call::page(Operation::GetGroupMembers, json!([{"id": group_id}]), page)
+    }
+
     /// The call that asks for all managed URL entries: the vendor's filter is known to leave out some,
     /// so that none is asked for (reported by users of its API).
     pub fn get_all_managed_urls(page: Option<&str>) -> Call {

@@ -14,12 +14,20 @@ pub struct Guards {
     pub allowed_sources: Vec<Pattern>,
     /// The users of the broker whose events are carried out; all if there are none.
     pub allowed_users: Vec<String>,
+    /// The groups, by id or name, that may be left; all if there are none.
+    pub allowed_groups: Vec<String>,
+    /// The groups, by id or name, that nobody is removed from.
+    pub protected_groups: Vec<String>,
     /// Addresses and domains that are removed from nothing.
     pub protected_addresses: Vec<AddressPattern>,
     /// An older event is not carried out any more.
     pub max_event_age: Option<Duration>,
     /// Whether an event of unknown age is, where the age counts.
     pub allow_undated: bool,
+    /// Whether an entry that is named by its id has to be one that blocks.
+    pub only_blocked: bool,
+    /// Whether a removal counts only when the member is not seen in the group any more.
+    pub verify_effect: bool,
 }
 
 /// Against which rule an event is, and how.

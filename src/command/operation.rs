@@ -11,16 +11,19 @@ pub enum Operation {
     DeleteManagedUrl,
     /// Find groups; changes nothing.
     FindGroups,
+    /// List the members of a group; changes nothing.
+    GetGroupMembers,
     /// List the managed URL entries; changes nothing.
     GetAllManagedUrls,
 }
 
 impl Operation {
     /// Every operation, in the order in which they are shown.
-    pub const ALL: [Operation; 4] = [
+    pub const ALL: [Operation; 5] = [
         Operation::RemoveGroupMember,
         Operation::DeleteManagedUrl,
         Operation::FindGroups,
+        Operation::GetGroupMembers,
         Operation::GetAllManagedUrls,
     ];
 
@@ -43,7 +46,9 @@ impl Operation {
     /// The type of the events that it is for.
     pub fn event_type(self) -> EventType {
         match self {
-            Operation::RemoveGroupMember | Operation::FindGroups => EventType::UserOffboarded,
+            Operation::RemoveGroupMember | Operation::FindGroups | Operation::GetGroupMembers => {
+                EventType::UserOffboarded
+            }
             Operation::DeleteManagedUrl | Operation::GetAllManagedUrls => EventType::UrlUnblock,
         }
     }
@@ -54,17 +59,20 @@ impl Operation {
             Operation::RemoveGroupMember => "remove_group_member",
             Operation::DeleteManagedUrl => "delete_managed_url",
             Operation::FindGroups => "find_groups",
+            Operation::GetGroupMembers => "get_group_members",
             Operation::GetAllManagedUrls => "get_all_managed_urls",
         }
     }
 
     /// The path of the call, which is also what gets signed (vendor pages "Remove Group Member",
-    /// "Delete Managed URL", "Find Groups" and "Get Managed URL", section URI).
+    /// "Delete Managed URL", "Find Groups", "Get Group Members" and "Get Managed URL", section
+    /// URI).
     pub fn path(self) -> &'static str {
         match self {
             Operation::RemoveGroupMember => "/api/directory/remove-group-member",
             Operation::DeleteManagedUrl => "/api/ttp/url/delete-managed-url",
             Operation::FindGroups => "/api/directory/find-groups",
+            Operation::GetGroupMembers => "/api/directory/get-group-members",
             Operation::GetAllManagedUrls => "/api/ttp/url/get-all-managed-urls",
         }
     }

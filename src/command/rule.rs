@@ -7,16 +7,35 @@ pub enum Rule {
     AllowedSources,
     /// `policy.allowed_users`.
     AllowedUsers,
+    /// `policy.allowed_groups`.
+    AllowedGroups,
+    /// `policy.protected_groups`.
+    ProtectedGroups,
     /// `policy.protected_addresses`.
     ProtectedAddresses,
     /// `policy.max_event_age`.
     MaxEventAge,
+    /// `policy.only_blocked`.
+    OnlyBlocked,
+    /// `policy.verify_effect`.
+    VerifyEffect,
+    /// `policy.max_commands`.
+    MaxCommands,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are shown.
-    pub const ALL: [Rule; 4] =
-        [Rule::AllowedSources, Rule::AllowedUsers, Rule::ProtectedAddresses, Rule::MaxEventAge];
+    pub const ALL: [Rule; 9] = [
+        Rule::AllowedSources,
+        Rule::AllowedUsers,
+        Rule::AllowedGroups,
+        Rule::ProtectedGroups,
+        Rule::ProtectedAddresses,
+        Rule::MaxEventAge,
+        Rule::OnlyBlocked,
+        Rule::VerifyEffect,
+        Rule::MaxCommands,
+    ];
 
     /// The name in headers, metrics and logs: that of its setting.
     pub fn label(self) -> &'static str {
@@ -24,7 +43,12 @@ impl Rule {
             Rule::AllowedSources => "allowed_sources",
             Rule::AllowedUsers => "allowed_users",
             Rule::ProtectedAddresses => "protected_addresses",
+            Rule::AllowedGroups => "allowed_groups",
+            Rule::ProtectedGroups => "protected_groups",
             Rule::MaxEventAge => "max_event_age",
+            Rule::OnlyBlocked => "only_blocked",
+            Rule::VerifyEffect => "verify_effect",
+            Rule::MaxCommands => "max_commands",
         }
     }
 }

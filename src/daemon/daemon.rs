@@ -1,5 +1,6 @@
 //! The life of the process: what the lanes share, and each lane with its sessions until a stop.
 
+use super::budget::Budget;
 use super::session::Sessions;
 use crate::settings::Settings;
 use crate::telemetry::{Admin, Metrics, Readiness};
@@ -49,8 +50,13 @@ pub async fn run(
         admin = %admin.address().unwrap_or(address),
         "started"
     );
-    let vendor = Vendor::new(&settings.mimecast, settings.retry, fresh, Arc::clone(&metrics))
-        .map(Arc::new)?;
+    let vendor = Arc::new(Vendor::new(
+        &settings.mimecast,
+        settings.retry,
+        settings.contract.guards.clone(),
+        fresh,
+        Arc::clone(&metrics),
+    )?);
     tokio::spawn(admin.serve(Arc::clone(&metrics), Arc::clone(&readiness)));
     let settings = Arc::new(settings);
     let mut lanes = JoinSet::new();
@@ -58,6 +64,7 @@ pub async fn run(
         let sessions = Sessions {
             settings: Arc::clone(&settings),
             lane: lane.clone(),
+            budget: Arc::new(Budget::new(settings.most_commands)),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),

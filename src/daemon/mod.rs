@@ -4,6 +4,7 @@
 //! each lane its sessions until a stop; a lane consumes and pauses, a worker carries each message from its delivery
 //! to its settlement. The rooms below decide and act; here stands in which order.
 
+mod budget;
 mod daemon;
 mod in_work;
 mod lane;

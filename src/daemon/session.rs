@@ -1,6 +1,7 @@
 //! The sessions of one lane with the broker, one after the other, until a stop. A lane has its own, so
 //! that whatever breaks a connection costs this lane alone.
 
+use super::budget::Budget;
 use super::lane;
 use super::worker::Worker;
 use crate::broker::{Broker, BrokerError, Consumer, Publisher, Settler, topology};
@@ -24,6 +25,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Sessions {
     pub settings: Arc<Settings>,
     pub lane: LaneSettings,
+    pub budget: Arc<Budget>,
     pub vendor: Arc<Vendor>,
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
@@ -107,6 +109,7 @@ impl Sessions {
                 publisher,
             },
             settled,
+            budget: Arc::clone(&self.budget),
             vendor: Arc::clone(&self.vendor),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),

@@ -1,15 +1,14 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
+use super::budget::Budget;
 use super::message::{Held, Message};
 use crate::broker::{BrokerError, Delivery, Settler};
-use crate::command::{Intent, Operation};
+use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, Contract, LaneSettings};
 use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
-use crate::verdict::{
-    Conclusion, Disposition, Evidence, Fault, History, Hop, Ladder, Stuck, retry,
-};
+use crate::verdict::{Conclusion, Disposition, Evidence, Fault, History, Ladder, Stuck, retry};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,6 +31,8 @@ pub(super) struct Worker {
     pub breaker: Breaker,
     /// Where messages wait whose fault is their own and may pass.
     pub ladder: Ladder,
+    /// How many commands it may carry out.
+    pub budget: Arc<Budget>,
     /// Who carries out commands.
     pub vendor: Arc<Vendor>,
     /// Who tells the broker what becomes of messages.
@@ -118,12 +119,12 @@ impl Worker {
         );
         admitted.map_err(|breach| Disposition::of_breach(&breach))?;
         match event.left(now).map_err(refuse)? {
-            Some(left) => Err(Disposition::Wait(Hop::towards(left))),
+            Some(left) => Err(Disposition::of_time_left(left)),
             None => Ok(intents),
         }
     }
 
-    /// Each intent in turn, whatever became of the others.
+    /// Each intent in turn, whatever became of the others; but none if one of them is denied.
     async fn fulfil(
         &self,
         intents: &[Intent],
@@ -132,13 +133,20 @@ impl Worker {
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
         history.done = std::mem::take(&mut history.done).of(Intent::digest(intents));
-        let mut conclusions = Vec::with_capacity(intents.len());
-        for (place, intent) in intents.iter().enumerate() {
-            if history.done.has(place) {
-                continue;
-            }
+        let open = intents.iter().enumerate().filter(|(place, _)| !history.done.has(*place));
+        let open: Vec<(usize, &Intent)> = open.collect();
+        let asked: Vec<&Intent> = open.iter().map(|(_, intent)| *intent).collect();
+        if let Err(conclusion) = self.vendor.admit(&asked, history, effort, ended).await {
+            return Disposition::of_conclusions(vec![conclusion]);
+        }
+        let mut conclusions = Vec::with_capacity(open.len());
+        for (place, intent) in open {
             if !conclusions.is_empty() && Instant::now() >= effort.deadline {
                 conclusions.push(Conclusion::OutOfTime);
+                continue;
+            }
+            if let Err(wait) = self.take_from_budget() {
+                conclusions.push(Conclusion::Limited(wait));
                 continue;
             }
             let conclusion = self.vendor.fulfil(intent, history, effort, ended).await;
@@ -148,6 +156,16 @@ impl Worker {
             conclusions.push(conclusion);
         }
         Disposition::of_conclusions(conclusions)
+    }
+
+    /// Takes a command out of what the policy allows, or says how long to wait for one.
+    fn take_from_budget(&self) -> Result<(), Duration> {
+        let taken = self.budget.take(Instant::now());
+        self.metrics.limited(self.lane.event_type, taken.is_err());
+        if taken.is_err() {
+            self.metrics.decided(Rule::MaxCommands);
+        }
+        taken
     }
 
     /// Holds a message that we failed over, so that it cannot go round in a hot loop.

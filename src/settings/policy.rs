@@ -18,7 +18,22 @@ pub(super) fn guards(reader: &mut Reader) -> Guards {
         protected_addresses: addresses.iter().map(|text| AddressPattern::new(text)).collect(),
         max_event_age,
         allow_undated: flag(reader, "policy.allow_undated"),
+        allowed_groups: entries(reader, "policy.allowed_groups"),
+        protected_groups: entries(reader, "policy.protected_groups"),
+        only_blocked: flag(reader, "policy.only_blocked"),
+        verify_effect: flag(reader, "policy.verify_effect"),
     }
+}
+
+/// Reads how many commands a lane may carry out in a window of which length; `None` is any number.
+pub(super) fn most_commands(reader: &mut Reader) -> Option<(usize, Duration)> {
+    let most = reader.optional("policy.max_commands", |text| {
+        let most = text.trim().parse().map_err(|_| "must be a whole number")?;
+        if (1..=100_000).contains(&most) { Ok(most) } else { Err("must be between 1 and 100000") }
+    });
+    let (least, longest) = (Duration::from_secs(1), Duration::from_hours(24));
+    let window = reader.duration("policy.window", least, longest);
+    most.map(|most| (most, window))
 }
 
 fn entries(reader: &mut Reader, key: &str) -> Vec<String> {

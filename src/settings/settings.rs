@@ -3,6 +3,7 @@
 use super::amqp::Amqp;
 use super::contract::Contract;
 use super::mimecast::Mimecast;
+use super::policy;
 use super::reader::{self, Reader};
 use super::source::{Mistake, Sources};
 use crate::event::EventType;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub lanes: Vec<LaneSettings>,
     /// What events mean.
     pub contract: Contract,
+    /// How many commands a lane may carry out in a window of which length, if not any number.
+    pub most_commands: Option<(usize, Duration)>,
     /// The vendor.
     pub mimecast: Mimecast,
     /// Attempts in process.
@@ -113,6 +116,7 @@ impl Settings {
         let amqp = Amqp::read(&mut reader);
         let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
         let contract = Contract::of(&mut reader);
+        let most_commands = policy::most_commands(&mut reader);
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);
         let ladder = ladder(&mut reader);
@@ -127,6 +131,7 @@ impl Settings {
             amqp,
             lanes,
             contract,
+            most_commands,
             mimecast,
             retry,
             ladder,

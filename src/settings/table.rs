@@ -133,6 +133,12 @@ pub const SETTINGS: &[Setting] = &[
         "Users of the broker whose events are carried out, by the property user_id; all if empty",
     ),
     plain(
+        "policy.allowed_groups",
+        "[]",
+        "Groups, by id or name, that anybody is removed from; all if empty",
+    ),
+    plain("policy.protected_groups", "[]", "Groups, by id or name, that nobody is removed from"),
+    plain(
         "policy.protected_addresses",
         "[]",
         "Addresses and domains that are removed from nothing, with * and ?",
@@ -143,6 +149,21 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "Whether an event that does not say when it happened is, all the same",
     ),
+    plain(
+        "policy.only_blocked",
+        "false",
+        "Whether an entry that is named by its id has to be one that blocks",
+    ),
+    plain(
+        "policy.verify_effect",
+        "false",
+        "Whether a removal counts only when the member is not seen in the group any more",
+    ),
+    optional(
+        "policy.max_commands",
+        "Most commands of a lane in the window; above that it slows down; 1 to 100000",
+    ),
+    plain("policy.window", "1h", "The window of max_commands; 1s to 24h"),
     optional("mimecast.auth", "Required: hmac (API 1.0) or oauth2 (API 2.0)"),
     optional("mimecast.base_url", "Base URL of the API; overrides the region"),
     optional(

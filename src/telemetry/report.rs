@@ -48,7 +48,7 @@ impl Report {
         let disposition = self.disposition.label();
         let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
         let fault = self.disposition.fault();
-        if matches!(self.disposition, Disposition::Wait(_)) {
+        if matches!(self.disposition, Disposition::Wait(..)) {
             // It may do this a hundred times, and nothing has happened.
             tracing::debug!(event, event_id, subject, disposition, duration_ms, "settled");
             return;

@@ -32,23 +32,7 @@ impl Vendor {
         if let Some(id) = self.directory.recall(name) {
             return Ok(Found { id, remembered: true });
         }
-        let ids = self
-            .read_list(
-                Operation::FindGroups,
-                |page| Call::find_groups(name, page),
-                BTreeSet::new,
-                |ids, data| {
-                    let folders = folders(data)?;
-                    let called_so =
-                        folders.iter().filter(|folder| text(folder, "description") == Some(name));
-                    ids.extend(
-                        called_so.filter_map(|folder| text(folder, "id")).map(str::to_owned),
-                    );
-                    Some(folders.len() as u64)
-                },
-                (history, effort, ended),
-            )
-            .await?;
+        let ids = self.groups_called(name, history, effort, ended).await?;
         let refused = |reason, code, what: &str| {
             let detail = format!("{what} the name in groups[{place}]");
             Err(Conclusion::Refused(reason, Fault::new(code, &detail)))
@@ -66,6 +50,34 @@ impl Vendor {
                 refused(Reason::Ambiguous, "ambiguous", &what)
             }
         }
+    }
+
+    /// The ids of all groups of exactly this name.
+    ///
+    /// # Errors
+    ///
+    /// What the look-up came to otherwise.
+    pub(super) async fn groups_called(
+        &self,
+        name: &str,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<BTreeSet<String>, Conclusion> {
+        self.read_list(
+            Operation::FindGroups,
+            |page| Call::find_groups(name, page),
+            BTreeSet::new,
+            |ids, data| {
+                let folders = folders(data)?;
+                let called_so =
+                    folders.iter().filter(|folder| text(folder, "description") == Some(name));
+                ids.extend(called_so.filter_map(|folder| text(folder, "id")).map(str::to_owned));
+                Some(folders.len() as u64)
+            },
+            (history, effort, ended),
+        )
+        .await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fulfils intents: looks up what is called so, and carries out the commands that it comes to.
 
+use super::inventory::{Found, Sought};
 use super::vendor::{Effort, Vendor};
 use crate::command::{Command, Intent, Operation};
 use crate::event::{ManagedUrl, Member};
@@ -20,7 +21,15 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Conclusion {
         match intent {
-            Intent::Command(command) => self.execute(command, history, effort, ended).await,
+            Intent::Command(command) => {
+                let said = self.execute(command, history, effort, ended).await;
+                match command {
+                    Command::RemoveGroupMember { group_id, member } => {
+                        self.verify(group_id, member, said, (history, effort, ended)).await
+                    }
+                    Command::DeleteManagedUrl { .. } => said,
+                }
+            }
             Intent::Leave { name, place, member } => {
                 self.leave(name, *place, member, (history, effort, ended)).await
             }
@@ -42,16 +51,21 @@ impl Vendor {
                 Ok(group) => group,
                 Err(conclusion) => return conclusion,
             };
-            let (group_id, member) = (group.id, member.clone());
-            let command = Command::RemoveGroupMember { group_id, member };
+            if let Err(conclusion) = self.admit_group(&group.id, history, effort, ended).await {
+                return conclusion;
+            }
+            let (group_id, leaver) = (group.id.clone(), member.clone());
+            let command = Command::RemoveGroupMember { group_id, member: leaver };
             match self.execute(&command, history, effort, ended).await {
                 Conclusion::Refused(Reason::Rejected, _) if group.remembered => {
                     self.directory.forget(name);
                 }
-                conclusion @ (Conclusion::Applied
-                | Conclusion::AlreadyGone
-                | Conclusion::Refused(..)
+                said @ (Conclusion::Applied | Conclusion::AlreadyGone) => {
+                    return self.verify(&group.id, member, said, (history, effort, ended)).await;
+                }
+                conclusion @ (Conclusion::Refused(..)
                 | Conclusion::Stuck(_)
+                | Conclusion::Limited(_)
                 | Conclusion::OutOfTime
                 | Conclusion::Stopped) => return conclusion,
             }
@@ -69,22 +83,24 @@ impl Vendor {
         let mark = self.evidence(Operation::GetAllManagedUrls).mark();
         let mut reached = Conclusion::AlreadyGone;
         for _ in 0..=READINGS {
-            let ids = match self.blocking(url, history, effort, ended).await {
-                Ok(ids) => ids,
+            let found = match self.entries(&Sought::Url(url.clone()), history, effort, ended).await
+            {
+                Ok(found) => found,
                 Err(conclusion) => return conclusion,
             };
-            if ids.is_empty() {
+            if found.is_empty() {
                 if reached == Conclusion::AlreadyGone {
                     self.metrics.concluded(Operation::DeleteManagedUrl, &Outcome::AlreadyGone);
                 }
                 return reached;
             }
-            for id in ids {
+            for Found { id, .. } in found {
                 let command = Command::DeleteManagedUrl { id };
                 match self.execute(&command, history, effort, ended).await {
                     Conclusion::Applied | Conclusion::AlreadyGone => reached = Conclusion::Applied,
                     conclusion @ (Conclusion::Refused(..)
                     | Conclusion::Stuck(_)
+                    | Conclusion::Limited(_)
                     | Conclusion::OutOfTime
                     | Conclusion::Stopped) => return conclusion,
                 }

@@ -6,8 +6,26 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Mutex as Turns, oneshot};
 
-/// The ids of the entries that were found.
-pub(super) type Ids = BTreeSet<String>;
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub(super) enum Sought {
+    /// Every entry that blocks this one page.
+    Url(ManagedUrl),
+    /// The entries with these ids, whatever they do.
+    Ids(BTreeSet<String>),
+}
+
+/// An entry that was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Found {
+    /// Its id.
+    pub id: String,
+    /// Whether it blocks; else it permits.
+    pub blocks: bool,
+}
+
+/// What came of a reading for one who waited.
+pub(super) type Answer = Result<BTreeSet<Found>, Conclusion>;
 
 /// Who waits for a reading of the inventory. One reading serves all that wait when it begins; who comes
 /// while it is under way waits for the next, since it may have passed the entry already.
@@ -21,17 +39,17 @@ pub(super) struct Inventory {
 /// One who waits.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// For the entries that block this.
-    pub(super) url: ManagedUrl,
+    /// For what.
+    pub(super) sought: Sought,
     /// Where the answer goes.
-    pub(super) answer: oneshot::Sender<Result<Ids, Conclusion>>,
+    pub(super) answer: oneshot::Sender<Answer>,
 }
 
 impl Inventory {
     /// Waits for the next reading.
-    pub(super) fn wait(&self, url: &ManagedUrl) -> oneshot::Receiver<Result<Ids, Conclusion>> {
+    pub(super) fn wait(&self, sought: &Sought) -> oneshot::Receiver<Answer> {
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { url: url.clone(), answer };
+        let waiting = Waiting { sought: sought.clone(), answer };
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
         answered
     }

@@ -80,6 +80,7 @@ impl Vendor {
                 conclusion @ (Conclusion::AlreadyGone
                 | Conclusion::Refused(..)
                 | Conclusion::Stuck(_)
+                | Conclusion::Limited(_)
                 | Conclusion::OutOfTime
                 | Conclusion::Stopped) => return Err(Broken::Off(conclusion)),
             }

@@ -1,29 +1,30 @@
-//! The entries that block a URL.
+//! Entries of managed URLs: those that block a URL, and those that have an id.
 
-use super::inventory::Ids;
+use super::inventory::{Answer, Found, Sought, Waiting};
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation};
 use crate::event::ManagedUrl;
 use crate::verdict::{Cause, Conclusion, Fault, History, Stuck};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
 impl Vendor {
-    /// The ids of all entries that block exactly this URL, as they are after this was asked for.
+    /// All entries that are sought, as they are after this was asked for.
     ///
     /// # Errors
     ///
     /// What the look-up came to otherwise.
-    pub(super) async fn blocking(
+    pub(super) async fn entries(
         &self,
-        url: &ManagedUrl,
+        sought: &Sought,
         history: &mut History,
         effort: Effort,
         ended: &CancellationToken,
-    ) -> Result<Ids, Conclusion> {
+    ) -> Answer {
         let found = async {
             loop {
-                let mut answered = self.inventory.wait(url);
+                let mut answered = self.inventory.wait(sought);
                 let turn = tokio::select! {
                     biased;
                     answer = &mut answered => Err(answer),
@@ -58,13 +59,11 @@ impl Vendor {
             .read_list(
                 Operation::GetAllManagedUrls,
                 Call::get_all_managed_urls,
-                || vec![Ids::new(); waiting.len()],
+                || vec![BTreeSet::new(); waiting.len()],
                 |found, data| {
-                    for (id, url) in data.iter().filter_map(blocked) {
-                        for (one, ids) in waiting.iter().zip(&mut *found) {
-                            if one.url == url {
-                                ids.insert(id.to_owned());
-                            }
+                    for entry in data.iter().filter_map(Entry::read) {
+                        for (one, found) in waiting.iter().zip(&mut *found) {
+                            found.extend(entry.is_sought(one));
                         }
                     }
                     Some(data.len() as u64)
@@ -89,6 +88,7 @@ impl Vendor {
             Conclusion::Applied
             | Conclusion::AlreadyGone
             | Conclusion::Stuck(_)
+            | Conclusion::Limited(_)
             | Conclusion::OutOfTime
             | Conclusion::Stopped => conclusion,
         }
@@ -101,20 +101,39 @@ impl Vendor {
     }
 }
 
-/// Id and URL of an entry that blocks one page: one that permits it, or stands for a whole domain, is
-/// not to go with it.
-fn blocked(entry: &Value) -> Option<(&str, ManagedUrl)> {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let is = |name: &str, word: &str| text(name).is_some_and(|it| it.eq_ignore_ascii_case(word));
-    if !is("action", "block") || !is("matchType", "explicit") {
-        return None;
+/// One entry of the inventory.
+struct Entry<'a> {
+    id: &'a str,
+    blocks: bool,
+    /// What it blocks, if that is one page: one that stands for a whole domain is not to go with it.
+    blocked: Option<ManagedUrl>,
+}
+
+impl Entry<'_> {
+    fn read(entry: &Value) -> Option<Entry<'_>> {
+        let text = |name: &str| entry.get(name).and_then(Value::as_str);
+        let is =
+            |name: &str, word: &str| text(name).is_some_and(|it| it.eq_ignore_ascii_case(word));
+        let blocks = is("action", "block");
+        let blocked = if blocks && is("matchType", "explicit") {
+            ManagedUrl::of_parts(
+                text("scheme").unwrap_or_default(),
+                text("domain").unwrap_or_default(),
+                entry.get("port").and_then(Value::as_i64),
+                text("path").unwrap_or_default(),
+                text("queryString").unwrap_or_default(),
+            )
+        } else {
+            None
+        };
+        Some(Entry { id: text("id")?, blocks, blocked })
     }
-    let url = ManagedUrl::of_parts(
-        text("scheme")?,
-        text("domain")?,
-        entry.get("port").and_then(Value::as_i64),
-        text("path").unwrap_or_default(),
-        text("queryString").unwrap_or_default(),
-    )?;
-    Some((text("id")?, url))
+
+    fn is_sought(&self, waiting: &Waiting) -> Option<Found> {
+        let is_sought = match &waiting.sought {
+            Sought::Url(url) => self.blocked.as_ref() == Some(url),
+            Sought::Ids(ids) => ids.contains(self.id),
+        };
+        is_sought.then(|| Found { id: self.id.to_owned(), blocks: self.blocks })
+    }
 }

@@ -4,15 +4,18 @@
 //! let through by [`quota`], signed by [`sign`] or with a token of `token` by the `caller`, sent by `transport`. What
 //! a reply means, and when to stop trying, is decided in the verdict's room. What an event calls by name
 //! is looked up, page by page of a `list`: a `group`, remembered by the `directory`, or each `managed_url`
-//! of the `inventory`.
+//! of the `inventory`. What the `policy` is against is not carried out, and for that too the vendor is asked:
+//! a `fence` says which groups may be left.
 
 mod caller;
 mod directory;
+mod fence;
 mod group;
 mod intent;
 mod inventory;
 mod list;
 mod managed_url;
+mod policy;
 pub mod quota;
 pub mod sign;
 mod token;

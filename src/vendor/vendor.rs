@@ -2,11 +2,12 @@
 
 use super::caller::{Answer, Caller};
 use super::directory::Directory;
+use super::fence::Fences;
 use super::inventory::Inventory;
 use super::quota::{Priority, Quota};
 use super::sign::Stamp;
 use super::transport::TransportError;
-use crate::command::{Call, Command, Operation};
+use crate::command::{Call, Command, Guards, Operation};
 use crate::secrecy::Secret;
 use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
@@ -30,6 +31,8 @@ pub struct Vendor {
     clock_ahead: Mutex<Option<TimeDelta>>,
     pub(super) directory: Directory,
     pub(super) inventory: Inventory,
+    pub(super) guards: Guards,
+    pub(super) fences: Fences,
 }
 
 /// How much to do for a command, and how long.
@@ -42,7 +45,8 @@ pub struct Effort {
 }
 
 impl Vendor {
-    /// Sets everything up; nothing is sent yet. `fresh` makes the stamp of each attempt.
+    /// Sets everything up; nothing is sent yet. `guards` are kept as far as the vendor has to be asked for
+    /// that; `fresh` makes the stamp of each attempt.
     ///
     /// # Errors
     ///
@@ -50,6 +54,7 @@ impl Vendor {
     pub fn new(
         settings: &Mimecast,
         policy: Policy,
+        guards: Guards,
         fresh: fn() -> Stamp,
         metrics: Arc<Metrics>,
     ) -> Result<Vendor, TransportError> {
@@ -63,6 +68,8 @@ impl Vendor {
             clock_ahead: Mutex::default(),
             directory: Directory::new(settings.group_cache),
             inventory: Inventory::default(),
+            guards,
+            fences: Fences::new(settings.group_cache),
         })
     }
 
@@ -99,7 +106,7 @@ impl Vendor {
         let operation = call.operation;
         let mut attempts = if effort.probe { Attempts::one() } else { Attempts::of(self.policy) };
         loop {
-            if let Err(not_sent) = self.admit(operation, effort.deadline, ended).await {
+            if let Err(not_sent) = self.wait_for_quota(operation, effort.deadline, ended).await {
                 return (not_sent, Vec::new());
             }
             let (outcome, body) = self.attempt(call, history, effort.deadline).await;
@@ -126,7 +133,7 @@ impl Vendor {
     }
 
     /// Waits until the quota has a call left.
-    async fn admit(
+    async fn wait_for_quota(
         &self,
         operation: Operation,
         deadline: Instant,
@@ -252,7 +259,9 @@ fn now() -> std::time::Instant {
 /// Access that somebody still has comes before URLs that nobody can open.
 fn priority(operation: Operation) -> Priority {
     match operation {
-        Operation::RemoveGroupMember | Operation::FindGroups => Priority::High,
+        Operation::RemoveGroupMember | Operation::FindGroups | Operation::GetGroupMembers => {
+            Priority::High
+        }
         Operation::DeleteManagedUrl | Operation::GetAllManagedUrls => Priority::Low,
     }
 }

@@ -160,6 +160,7 @@ mod tests {
             Conclusion::Applied
             | Conclusion::AlreadyGone
             | Conclusion::Refused(..)
+            | Conclusion::Limited(_)
             | Conclusion::OutOfTime
             | Conclusion::Stopped => None,
         };

@@ -3,6 +3,7 @@
 use super::evidence::Stuck;
 use super::fault::Fault;
 use super::reason::Reason;
+use std::time::Duration;
 
 /// What carrying out one command came to in the end, after as many attempts as it was worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Conclusion {
     Refused(Reason, Fault),
     /// The attempts are used up.
     Stuck(Stuck),
+    /// The policy allows no more commands for so long.
+    Limited(Duration),
     /// The vendor's quota, or the other commands of the message, left no time for it.
     OutOfTime,
     /// A stop came before there was an outcome.

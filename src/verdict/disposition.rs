@@ -1,7 +1,7 @@
 //! What becomes of a message: one [`Disposition`], decided here and carried out by `settle`.
 
 use super::conclusion::Conclusion;
-use super::evidence::{Evidence, Mark, Stuck};
+use super::evidence::{Cause, Evidence, Mark, Stuck};
 use super::fault::Fault;
 use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
@@ -21,7 +21,7 @@ pub enum Disposition {
     /// then the ack. That spends no rung.
     Defer(Hop, Fault),
     /// Its time has not come: a copy waits in a delay queue, then the ack.
-    Wait(Hop),
+    Wait(Hop, Fault),
     /// It can never succeed: a copy with the reason goes to the dead-letter exchange, then the ack.
     DeadLetter(Reason, Fault),
     /// It is too large to be read, so that it can not be copied either: `reject` without requeue, and
@@ -46,7 +46,7 @@ impl Disposition {
             Disposition::Ack => "ack",
             Disposition::DeadLetter(..) | Disposition::PassOver(_) => "dead_letter",
             Disposition::Retry(..) | Disposition::Defer(..) => "retry",
-            Disposition::Wait(_) => "wait",
+            Disposition::Wait(..) => "wait",
             Disposition::Park(_) | Disposition::Requeue(_) | Disposition::Return => "requeue",
         }
     }
@@ -54,9 +54,10 @@ impl Disposition {
     /// The fault that it tells of, if any.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Disposition::Ack | Disposition::Wait(_) | Disposition::Return => None,
+            Disposition::Ack | Disposition::Return => None,
             Disposition::Retry(_, fault)
             | Disposition::Defer(_, fault)
+            | Disposition::Wait(_, fault)
             | Disposition::DeadLetter(_, fault)
             | Disposition::PassOver(fault)
             | Disposition::Park(fault)
@@ -72,19 +73,26 @@ impl Disposition {
             Disposition::Ack
             | Disposition::Retry(..)
             | Disposition::Defer(..)
-            | Disposition::Wait(_)
+            | Disposition::Wait(..)
             | Disposition::Park(_)
             | Disposition::Requeue(_)
             | Disposition::Return => None,
         }
     }
 
-    /// The rule of the policy that it is dead-lettered by, if it is.
+    /// The rule of the policy that it is dead-lettered by, if it is: its code is the name of the rule.
     pub fn rule(&self) -> Option<Rule> {
-        let (reason, fault) = (self.reason()?, self.fault()?);
-        Rule::ALL
-            .into_iter()
-            .find(|rule| Reason::of_rule(*rule) == reason && rule.label() == fault.code)
+        let fault = self.fault()?;
+        match self.reason()? {
+            Reason::Denied | Reason::Expired => {
+                Rule::ALL.into_iter().find(|rule| rule.label() == fault.code)
+            }
+            Reason::Malformed
+            | Reason::Unsupported
+            | Reason::Ambiguous
+            | Reason::Rejected
+            | Reason::RetriesExhausted => None,
+        }
     }
 
     /// What becomes of a message that is not an event to act on.
@@ -98,10 +106,16 @@ impl Disposition {
         Disposition::DeadLetter(reason, fault(reason))
     }
 
+    /// What becomes of a message that is not due for as long as is `left`.
+    pub fn of_time_left(left: Duration) -> Disposition {
+        Disposition::Wait(Hop::towards(left), Fault::new("not_due", "it waits for its effectiveAt"))
+    }
+
     /// What becomes of a message that is against a rule of the policy.
     pub fn of_breach(breach: &Breach) -> Disposition {
-        let fault = Fault::new(breach.rule.label(), breach.detail);
-        Disposition::DeadLetter(Reason::of_rule(breach.rule), fault)
+        let reason =
+            if breach.rule == Rule::MaxEventAge { Reason::Expired } else { Reason::Denied };
+        Disposition::DeadLetter(reason, Fault::new(breach.rule.label(), breach.detail))
     }
 
     /// What becomes of a message whose commands came to `conclusions`. A stop decides before a fault
@@ -113,6 +127,7 @@ impl Disposition {
     /// [`Stuck`] when whose fault it is must be judged first, by [`Disposition::of_stuck`].
     pub fn of_conclusions(conclusions: Vec<Conclusion>) -> Result<Disposition, Stuck> {
         let (mut stopped, mut out_of_time, mut refused) = (false, false, None);
+        let mut limited = None;
         let mut stuck: Option<Stuck> = None;
         for conclusion in conclusions {
             match conclusion {
@@ -124,9 +139,17 @@ impl Disposition {
                         Some(_) | None => Some(new),
                     }
                 }
+                Conclusion::Limited(wait) => limited = limited.max(Some(wait)),
                 Conclusion::OutOfTime => out_of_time = true,
                 Conclusion::Stopped => stopped = true,
             }
+        }
+        if let (false, None, Some(wait)) = (stopped, &stuck, limited) {
+            let detail = "the lane has carried out as many commands as policy.max_commands allows";
+            return Ok(Disposition::Wait(
+                Hop::towards(wait),
+                Fault::new(Rule::MaxCommands.label(), detail),
+            ));
         }
         match (stopped, stuck, out_of_time, refused) {
             (true, ..) => Ok(Disposition::Return),
@@ -160,6 +183,9 @@ impl Disposition {
         }
         Ok(match ladder.next(climbed) {
             Some(rung) => Disposition::Retry(rung, stuck.fault),
+            None if stuck.cause == Cause::Contradicted => {
+                Disposition::DeadLetter(Reason::Rejected, stuck.fault)
+            }
             None => Disposition::DeadLetter(Reason::RetriesExhausted, stuck.fault),
         })
     }
@@ -176,7 +202,7 @@ impl Disposition {
         changed: bool,
         failing: Duration,
     ) -> Result<Disposition, Stuck> {
-        if stuck.operation.is_change() || !changed {
+        if stuck.operation.is_change() || stuck.cause == Cause::Guarded || !changed {
             return Err(stuck);
         }
         let [.., longest, _] = Hop::ALL;
@@ -186,7 +212,6 @@ impl Disposition {
 
 #[cfg(test)]
 mod tests {
-    use super::super::evidence::Cause;
     use super::*;
     use crate::command::Operation;
     use crate::event::{Envelope, Event, Reading};
@@ -242,7 +267,7 @@ mod tests {
             (Disposition::Ack, "ack", None),
             (Disposition::Retry(rung, fault()), "retry", Some(fault())),
             (Disposition::Defer(Hop::ALL[0], fault()), "retry", Some(fault())),
-            (Disposition::Wait(Hop::ALL[0]), "wait", None),
+            (Disposition::Wait(Hop::ALL[0], fault()), "wait", Some(fault())),
             (Disposition::DeadLetter(Reason::Rejected, fault()), "dead_letter", Some(fault())),
             (Disposition::PassOver(fault()), "dead_letter", Some(fault())),
             (Disposition::Park(fault()), "requeue", Some(fault())),

@@ -39,8 +39,12 @@ pub struct Mark(u64);
 pub enum Cause {
     /// A passing fault.
     Passing,
+    /// The vendor said that it was done, and shows that it was not.
+    Contradicted,
     /// Refused, and nothing tells yet whether for the item or for a permission that is missing.
     Forbidden,
+    /// What the policy protects is not known: nothing of the lane may be carried out.
+    Guarded,
     /// The caller is refused: nobody's call would be accepted.
     Refused,
 }
@@ -109,6 +113,9 @@ impl Evidence {
         match (suspect, stuck.cause) {
             // Undecided: it is neither an answer nor a fault that passes.
             (_, Cause::Forbidden) => false,
+            // The vendor has answered, and speaks against itself.
+            (_, Cause::Contradicted) => true,
+            (_, Cause::Guarded) => false,
             (None, Cause::Passing) => others_are_answered,
             // Nobody's call would be accepted, whatever was answered before.
             (None, Cause::Refused) => false,

@@ -1,6 +1,6 @@
 //! When a paused lane probes, with which message, and when its pause is over.
 
-use super::evidence::{Evidence, Mark, Stuck};
+use super::evidence::{Cause, Evidence, Mark, Stuck};
 use crate::command::Operation;
 use std::time::Duration;
 
@@ -34,9 +34,10 @@ impl Probing {
         Probing { began, probes: 0, initial_delay, max_delay }
     }
 
-    /// The pause is for this too. If that is a change, to be told what is called so ends it no more.
+    /// The pause is for this too. If that is a change, or what keeps all changes back, to be told what is
+    /// called so ends it no more.
     pub fn is_for(&mut self, stuck: &Stuck) {
-        if stuck.operation.is_change() {
+        if stuck.operation.is_change() || stuck.cause == Cause::Guarded {
             self.began.retain(|(operation, _)| operation.is_change());
         }
     }
@@ -61,7 +62,7 @@ impl Probing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Cause, Fault};
+    use super::super::Fault;
     use super::*;
 
     #[test]

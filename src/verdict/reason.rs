@@ -1,7 +1,5 @@
 //! Why a message is dead-lettered.
 
-use crate::command::Rule;
-
 /// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -43,14 +41,6 @@ impl Reason {
             Reason::Ambiguous => "ambiguous",
             Reason::Rejected => "rejected",
             Reason::RetriesExhausted => "retries_exhausted",
-        }
-    }
-
-    /// Why a message is dead-lettered that is against a rule.
-    pub fn of_rule(rule: Rule) -> Reason {
-        match rule {
-            Rule::MaxEventAge => Reason::Expired,
-            Rule::AllowedSources | Rule::AllowedUsers | Rule::ProtectedAddresses => Reason::Denied,
         }
     }
 }

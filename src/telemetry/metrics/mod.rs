@@ -5,7 +5,7 @@ mod in_flight;
 mod series;
 
 use super::state::LaneState;
-use crate::command::Operation;
+use crate::command::{Operation, Rule};
 use crate::event::EventType;
 use crate::verdict::{Disposition, Outcome};
 use family::Families;
@@ -37,6 +37,7 @@ pub struct Metrics {
     settled: IntCounterVec,
     dead_lettered: IntCounterVec,
     policy_decisions: IntCounterVec,
+    guard_active: IntGaugeVec,
     in_flight: IntGaugeVec,
     processing: HistogramVec,
     event_to_effect: HistogramVec,
@@ -76,8 +77,13 @@ impl Metrics {
             ),
             policy_decisions: families.counters(
                 "eventd_policy_decisions_total",
-                "Events that a rule of the policy kept from being carried out.",
+                "What a rule of the policy kept from being carried out, or believed.",
                 &["rule"],
+            ),
+            guard_active: families.gauges(
+                "eventd_guard_active",
+                "1 while the lane is slowed down to policy.max_commands.",
+                &["event"],
             ),
             in_flight: families.gauges(
                 "eventd_messages_in_flight",
@@ -187,8 +193,18 @@ impl Metrics {
             self.dead_lettered.with_label_values(&[event.name(), reason.label()]).inc();
         }
         if let Some(rule) = disposition.rule() {
-            self.policy_decisions.with_label_values(&[rule.label()]).inc();
+            self.decided(rule);
         }
+    }
+
+    /// A rule of the policy kept something from being carried out, or from being believed.
+    pub fn decided(&self, rule: Rule) {
+        self.policy_decisions.with_label_values(&[rule.label()]).inc();
+    }
+
+    /// Whether the lane of `event` is slowed down to what the policy allows.
+    pub fn limited(&self, event: EventType, limited: bool) {
+        self.guard_active.with_label_values(&[event.name()]).set(limited.into());
     }
 
     /// The effect of an event was confirmed at `at` (Unix time in seconds), `lag` after it happened.

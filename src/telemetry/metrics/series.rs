@@ -11,6 +11,7 @@ impl Metrics {
         for event in EventType::ALL {
             let name = event.name();
             self.received.with_label_values(&[name]);
+            self.guard_active.with_label_values(&[name]);
             self.in_flight.with_label_values(&[name]);
             self.event_to_effect.with_label_values(&[name]);
             self.last_success.with_label_values(&[name]);

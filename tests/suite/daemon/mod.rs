@@ -8,6 +8,7 @@ mod lookups;
 mod messages;
 mod outage;
 mod permissions;
+mod policy;
 mod probing;
 mod process;
 mod session;

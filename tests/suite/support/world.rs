@@ -38,6 +38,17 @@ impl World {
         World::start(Vhost::new().await, credentials, own).await
     }
 
+    /// Either API, with a tenant that the test has prepared.
+    pub async fn new_with(
+        credentials: fn(&FakeMimecast) -> Variables,
+        own: &[(&str, &str)],
+        prepare: impl FnOnce(&FakeMimecast),
+    ) -> World {
+        let world = World::new(credentials, own).await;
+        prepare(&world.fake);
+        world
+    }
+
     /// On a virtual host that the test has prepared.
     pub async fn start(
         vhost: Vhost,

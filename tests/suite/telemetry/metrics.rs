@@ -10,13 +10,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const EVENTS: [&str; 2] = ["user.offboarded", "url.unblock"];
 const COMMANDS: [&str; 2] = ["remove_group_member", "delete_managed_url"];
-const OPERATIONS: [&str; 4] =
-    ["remove_group_member", "delete_managed_url", "find_groups", "get_all_managed_urls"];
+const OPERATIONS: [&str; 5] = [
+    "remove_group_member",
+    "delete_managed_url",
+    "find_groups",
+    "get_group_members",
+    "get_all_managed_urls",
+];
 const DISPOSITIONS: [&str; 5] = ["ack", "retry", "wait", "dead_letter", "requeue"];
 const REASONS: [&str; 7] =
     ["malformed", "unsupported", "denied", "expired", "ambiguous", "rejected", "retries_exhausted"];
-const RULES: [&str; 4] =
-    ["allowed_sources", "allowed_users", "protected_addresses", "max_event_age"];
+const RULES: [&str; 9] = [
+    "allowed_sources",
+    "allowed_users",
+    "allowed_groups",
+    "protected_groups",
+    "protected_addresses",
+    "max_event_age",
+    "only_blocked",
+    "verify_effect",
+    "max_commands",
+];
 const OUTCOMES: [&str; 6] =
     ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
 const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorised", "unavailable"];
@@ -40,6 +54,7 @@ fn series() -> BTreeSet<String> {
         two("messages_settled_total", disposition, event),
         two("messages_dead_lettered_total", event, ("reason", &REASONS)),
         one("policy_decisions_total", "rule", &RULES),
+        one("guard_active", "event", &EVENTS),
         one("messages_in_flight", "event", &EVENTS),
         two("message_processing_seconds_count", disposition, event),
         one("event_to_effect_seconds_count", "event", &EVENTS),

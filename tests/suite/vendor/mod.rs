@@ -61,8 +61,9 @@ impl Pair {
         variables.extend(own.iter().map(|(name, value)| named(name, value)));
         let settings = settings::read(&variables).unwrap();
         let metrics = Arc::new(Metrics::new("test"));
-        let vendor =
-            Vendor::new(&settings.mimecast, settings.retry, fresh, Arc::clone(&metrics)).unwrap();
+        let guards = settings.contract.guards;
+        let (mimecast, retry) = (&settings.mimecast, settings.retry);
+        let vendor = Vendor::new(mimecast, retry, guards, fresh, Arc::clone(&metrics)).unwrap();
         Pair { fake, vendor, metrics, stop: CancellationToken::new() }
     }
 
@@ -125,7 +126,10 @@ fn shown(conclusion: &Conclusion) -> String {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
             Cause::Forbidden => format!("forbidden {}", stuck.fault.code),
             Cause::Refused => format!("unauthorised {}", stuck.fault.code),
+            Cause::Contradicted => format!("contradicted {}", stuck.fault.code),
+            Cause::Guarded => format!("guarded {}", stuck.fault.code),
         },
+        Conclusion::Limited(_) => "limited".to_owned(),
         Conclusion::OutOfTime => "throttled".to_owned(),
         Conclusion::Stopped => "stopped".to_owned(),
     }

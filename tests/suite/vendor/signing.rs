@@ -78,6 +78,7 @@ fn the_paths_that_are_signed_are_those_of_the_vendors_pages() {
         fake_mimecast::Operation::RemoveGroupMember.path(),
         fake_mimecast::Operation::DeleteManagedUrl.path(),
         fake_mimecast::Operation::FindGroups.path(),
+        fake_mimecast::Operation::GetGroupMembers.path(),
         fake_mimecast::Operation::GetAllManagedUrls.path(),
     ];
     assert_eq!(paths, known);
