@@ -2,8 +2,8 @@
 
 use chrono::Utc;
 use mimecast_eventd::cli::check::{self, Gravity};
-use mimecast_eventd::cli::plan::{self, Plan, Properties};
-use mimecast_eventd::cli::{Request, arguments, healthcheck};
+use mimecast_eventd::cli::plan::{self, Plan, PlanError, Properties};
+use mimecast_eventd::cli::{Request, arguments, healthcheck, look_up};
 use mimecast_eventd::daemon;
 use mimecast_eventd::settings::{Contract, Mistake, Settings};
 use mimecast_eventd::telemetry::log;
@@ -40,9 +40,21 @@ fn main() -> ExitCode {
                 Err(error) => fail(&error.to_string()),
             }
         }
-        Ok(Request::Plan { flags, file, events, published, json }) => {
+        Ok(Request::Plan { flags, file, events, published, json, look_up: false }) => {
             match Settings::contract_of_process(flags, file) {
-                Ok(contract) => plan(&contract, &events, &published, json),
+                Ok(contract) => match plan(&contract, &events, &published) {
+                    Ok(plans) => show(&plans, json),
+                    Err(error) => fail(&error.to_string()),
+                },
+                Err(mistakes) => refuse(&mistakes),
+            }
+        }
+        Ok(Request::Plan { flags, file, events, published, json, look_up: true }) => {
+            match Settings::of_process(flags, file) {
+                Ok(settings) => match plan(&settings.contract, &events, &published) {
+                    Ok(plans) => look_up(plans, &settings, json),
+                    Err(error) => fail(&error.to_string()),
+                },
                 Err(mistakes) => refuse(&mistakes),
             }
         }
@@ -94,31 +106,46 @@ fn check(settings: &Settings, offline: bool) -> ExitCode {
     print(&text)
 }
 
-fn plan(contract: &Contract, files: &[PathBuf], published: &Properties, json: bool) -> ExitCode {
+/// A plan for each event, with its number in a file of several.
+fn plan(
+    contract: &Contract,
+    files: &[PathBuf],
+    published: &Properties,
+) -> Result<Vec<(Option<usize>, Plan)>, PlanError> {
     let mut plans = Vec::new();
-    let mut text = String::new();
     for file in files {
-        let bodies = match plan::bodies(file) {
-            Ok(bodies) => bodies,
-            Err(error) => return fail(&error.to_string()),
-        };
+        let bodies = plan::bodies(file)?;
         let several = bodies.len() > 1;
         for (body, number) in bodies.into_iter().zip(1..) {
             let plan = Plan::of(body, published, contract, fresh_stamp().at);
-            let place = if several { format!("{number}: ") } else { String::new() };
-            let shown = if json { plan.json() } else { format!("{place}{plan}") };
-            text.push_str(&shown);
-            text.push('\n');
-            plans.push(plan);
+            plans.push((several.then_some(number), plan));
         }
     }
-    match plans.iter().all(Plan::is_carried_out) {
-        true => print(&text),
-        false => {
-            print(&text);
-            REFUSED.into()
-        }
+    Ok(plans)
+}
+
+fn look_up(numbered: Vec<(Option<usize>, Plan)>, settings: &Settings, json: bool) -> ExitCode {
+    let (numbers, mut plans): (Vec<_>, Vec<_>) = numbered.into_iter().unzip();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string()),
+    };
+    match runtime.block_on(look_up::look_up(&mut plans, settings, fresh_stamp)) {
+        Ok(()) => show(&numbers.into_iter().zip(plans).collect::<Vec<_>>(), json),
+        Err(error) => fail(&error.to_string()),
     }
+}
+
+fn show(plans: &[(Option<usize>, Plan)], json: bool) -> ExitCode {
+    let mut text = String::new();
+    for (number, plan) in plans {
+        let number = number.map(|number| format!("{number}: ")).unwrap_or_default();
+        let shown = if json { plan.json() } else { format!("{number}{plan}") };
+        text.push_str(&shown);
+        text.push('\n');
+    }
+    let printed = print(&text);
+    if plans.iter().all(|(_, plan)| plan.is_carried_out()) { printed } else { REFUSED.into() }
 }
 
 fn fail(error: &str) -> ExitCode {

@@ -50,6 +50,8 @@ pub enum Request {
         published: Properties,
         /// One JSON object an event.
         json: bool,
+        /// Whether the vendor is asked for what is called by names.
+        look_up: bool,
     },
     /// Print the code table.
     Codes,
@@ -84,7 +86,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
                 user_id: text("user-id"),
             };
             let events = matches.get_many("events").into_iter().flatten().cloned().collect();
-            Ok(Request::Plan { flags, file, events, published, json: matches.get_flag("json") })
+            let (json, look_up) = (matches.get_flag("json"), matches.get_flag("look-up"));
+            Ok(Request::Plan { flags, file, events, published, json, look_up })
         }
         Some(("codes", _)) => Ok(Request::Codes),
         _ => {
@@ -114,7 +117,7 @@ fn command() -> Command {
         Command::new("healthcheck").about("Ask the daemon on this machine whether it works"),
     );
     let plan = with_settings(
-        Command::new("plan").about("Show what events would come to; asks nobody and needs no keys"),
+        Command::new("plan").about("Show what events would come to; without --look-up it asks nobody"),
     )
     .after_help(
         "A file holds one event, or one on each line. Exit codes: 0 all would be carried out, 2 one \
@@ -139,6 +142,10 @@ fn command() -> Command {
             .long("user-id")
             .value_name("NAME")
             .help("The user of the broker that would publish it"),
+        Arg::new("look-up")
+            .long("look-up")
+            .action(ArgAction::SetTrue)
+            .help("Ask the vendor for groups and URLs; reads only, and needs its keys"),
         Arg::new("json").long("json").action(ArgAction::SetTrue).help("One JSON object an event"),
     ]);
     Command::new("mimecast-eventd")

@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod check;
 pub mod healthcheck;
+pub mod look_up;
 pub mod plan;
 
 pub use arguments::Request;

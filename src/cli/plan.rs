@@ -40,16 +40,21 @@ pub struct Plan {
     event_type: Option<EventType>,
     /// How long it would wait, and until when.
     waits: Option<(Duration, DateTime<Utc>)>,
-    comes_to: Result<Vec<Call>, Refusal>,
+    /// What it asks for.
+    pub(super) comes_to: Result<Vec<Intent>, Refusal>,
+    /// The calls for that, where the vendor was asked for what is called by a name.
+    pub(super) looked_up: Option<Vec<Call>>,
 }
 
 /// Why an event would not be carried out.
 #[derive(Debug)]
-enum Refusal {
+pub(super) enum Refusal {
     /// It is none to act on.
     Event(EventError),
     /// A rule of the policy is against it.
     Policy(Breach),
+    /// What the vendor says to it now.
+    Vendor(Disposition),
 }
 
 /// The events in a file, `-` being standard input: one, or one on each line.
@@ -105,6 +110,7 @@ impl Plan {
                     event_type: None,
                     waits: None,
                     comes_to: Err(Refusal::Event(error)),
+                    looked_up: None,
                 };
             }
         };
@@ -117,10 +123,8 @@ impl Plan {
         let intents = left.and(intents).map_err(Refusal::Event);
         Plan {
             waits,
-            comes_to: intents.and_then(|intents| {
-                admitted?;
-                Ok(intents.iter().flat_map(calls).collect())
-            }),
+            comes_to: intents.and_then(|intents| admitted.map(|()| intents)),
+            looked_up: None,
             id: event.id,
             event_type: Some(event_type),
         }
@@ -134,7 +138,7 @@ impl Plan {
     /// One JSON object, on one line.
     pub fn json(&self) -> String {
         let refused = self.comes_to.as_ref().err();
-        let calls = self.comes_to.as_deref().unwrap_or_default();
+        let calls = self.calls();
         let disposition = self.disposition();
         let not_before = self.waits.map(|(_, until)| format!("not before {}", shown(until)));
         let call = |call: &Call| {
@@ -153,10 +157,16 @@ impl Plan {
         .to_string()
     }
 
+    fn calls(&self) -> Vec<Call> {
+        let intents = self.comes_to.as_deref().unwrap_or_default();
+        self.looked_up.clone().unwrap_or_else(|| intents.iter().flat_map(calls).collect())
+    }
+
     fn disposition(&self) -> Disposition {
         match (&self.comes_to, self.waits) {
             (Err(Refusal::Event(error)), _) => Disposition::of_event_error(error),
             (Err(Refusal::Policy(breach)), _) => Disposition::of_breach(breach),
+            (Err(Refusal::Vendor(disposition)), _) => disposition.clone(),
             (Ok(_), Some((left, _))) => Disposition::of_time_left(left),
             (Ok(_), None) => Disposition::Ack,
         }
@@ -167,7 +177,7 @@ impl Refusal {
     fn pointer(&self) -> Option<&str> {
         match self {
             Refusal::Event(error) => error.pointer(),
-            Refusal::Policy(_) => None,
+            Refusal::Policy(_) | Refusal::Vendor(_) => None,
         }
     }
 }
@@ -179,6 +189,10 @@ impl fmt::Display for Refusal {
             Refusal::Policy(Breach { rule, detail }) => {
                 write!(formatter, "{detail} (policy.{})", rule.label())
             }
+            Refusal::Vendor(disposition) => match disposition.fault() {
+                Some(fault) => write!(formatter, "{} ({})", fault.detail, fault.code),
+                None => formatter.write_str(disposition.label()),
+            },
         }
     }
 }
@@ -188,7 +202,8 @@ impl fmt::Display for Plan {
         let name = self.event_type.map_or("an event", EventType::name);
         write!(formatter, "{name} {}: ", self.id.as_deref().unwrap_or("without an id"))?;
         match &self.comes_to {
-            Ok(calls) => {
+            Ok(_) => {
+                let calls = self.calls();
                 let noun = if calls.len() == 1 { "call" } else { "calls" };
                 write!(formatter, "{} {noun}", calls.len())?;
                 if let Some((_, until)) = self.waits {
@@ -202,8 +217,12 @@ impl fmt::Display for Plan {
             }
             Err(error) => {
                 let disposition = self.disposition();
-                let reason = disposition.reason().map_or("", |reason| reason.label());
-                write!(formatter, "dead letter, {reason}: {error}")
+                match disposition.reason() {
+                    Some(reason) => {
+                        write!(formatter, "dead letter, {}: {error}", reason.label())
+                    }
+                    None => write!(formatter, "{}: {error}", disposition.label()),
+                }
             }
         }
     }

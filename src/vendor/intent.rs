@@ -37,6 +37,33 @@ impl Vendor {
         }
     }
 
+    /// The commands that `intent` comes to now; nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// What the look-up came to otherwise.
+    pub async fn look_up(
+        &self,
+        intent: &Intent,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<Vec<Command>, Conclusion> {
+        match intent {
+            Intent::Command(command) => Ok(vec![command.clone()]),
+            Intent::Leave { name, place, member } => {
+                let group = self.group(name, *place, history, effort, ended).await?;
+                let (group_id, member) = (group.id, member.clone());
+                Ok(vec![Command::RemoveGroupMember { group_id, member }])
+            }
+            Intent::Unblock(url) => {
+                let sought = Sought::Url(url.clone());
+                let found = self.entries(&sought, history, effort, ended).await?;
+                Ok(found.into_iter().map(|it| Command::DeleteManagedUrl { id: it.id }).collect())
+            }
+        }
+    }
+
     /// Removes the member from the group of this name. An id that was remembered and is refused now is
     /// looked up once more: the group may have another one by now.
     async fn leave(

@@ -1,5 +1,7 @@
 //! `plan`, as a producer runs it: without a broker, a vendor or a key.
 
+use crate::support::settings::{self, named};
+use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -153,4 +155,48 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
     assert_eq!((code, &plans[0]["pointer"]), (Some(2), &json!("/data/effectiveAt")));
     let wrong = plan(&["--events-url-unblock-types", r#"["user.offboarded"]"#], bare);
     assert_eq!(wrong.status.code(), Some(64));
+}
+
+#[tokio::test]
+async fn with_a_look_up_the_vendor_says_what_is_called_so_and_nothing_is_changed() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    fake.name_group("id-of-vip", "VIP");
+    fake.name_group("id-of-board", "Board");
+    fake.add_member("id-of-vip", "ada@example.com");
+    fake.add_managed_url("one", "https://example.com/a", "block", "explicit");
+    fake.add_managed_url("two", "https://example.com/a", "block", "explicit");
+    let event = |groups: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"e","source":"/hr","type":"user.offboarded","data":{{"emailAddress":"ada@example.com","groups":{groups}}}}}"#
+        )
+    };
+    let url = r#"{"specversion":"1.0","id":"u","source":"/soc","type":"url.unblock","data":{"url":"https://example.com/a"}}"#;
+    let events =
+        [event(r#"["VIP"]"#), event(r#"["None"]"#), event(r#"["VIP","Board"]"#), url.into()];
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("POLICY__PROTECTED_GROUPS", r#"["Board"]"#)]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), events.join("\n")).unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+    command.args(["plan", "--json", "--look-up"]).arg(file.path()).env_clear().envs(&variables);
+    let output = command.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let plans: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let call = json!({"path": "/api/directory/remove-group-member",
+        "body": {"data": [{"id": "id-of-vip", "emailAddress": "ada@example.com"}]}});
+    assert_eq!(plans[0]["calls"], json!([call]));
+    let (none, board) = (&plans[1], &plans[2]);
+    assert_eq!((&none["reason"], &none["calls"]), (&json!("rejected"), &json!([])));
+    assert_eq!(none["detail"], "no group has the name in groups[0] (group_not_found)");
+    assert_eq!((&board["reason"], &board["calls"]), (&json!("denied"), &json!([])));
+    let ids: Vec<&Value> = (0..2).map(|n| &plans[3]["calls"][n]["body"]["data"][0]["id"]).collect();
+    assert_eq!(ids, ["one", "two"]);
+    assert!(fake.calls().iter().all(|call| !call.operation.is_change()));
+    // A vendor that does not answer is no verdict on the event.
+    fake.inject(Fault::always(FaultKind::status(503)));
+    let output = command.output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!((output.status.code(), &first["disposition"]), (Some(2), &json!("retry")));
 }

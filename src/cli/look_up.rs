@@ -1,0 +1,61 @@
+//! `plan --look-up`: asks the vendor what events call by names. It reads, and changes nothing.
+
+use super::plan::{Plan, Refusal};
+use crate::command::{Call, Command, Intent};
+use crate::settings::Settings;
+use crate::telemetry::Metrics;
+use crate::vendor::{Effort, Stamp, TransportError, Vendor};
+use crate::verdict::{Conclusion, Disposition, History, Hop, Policy};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How long a person waits for one event.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Looks up what the events of `plans` call by names, and holds them to the rules of the policy.
+///
+/// # Errors
+///
+/// When the HTTP client cannot be made.
+pub async fn look_up(
+    plans: &mut [Plan],
+    settings: &Settings,
+    fresh: fn() -> Stamp,
+) -> Result<(), TransportError> {
+    let policy = Policy { attempts: 1, ..settings.retry };
+    let (guards, metrics) = (settings.contract.guards.clone(), Arc::new(Metrics::new("")));
+    let vendor = Vendor::new(&settings.mimecast, policy, guards, fresh, metrics)?;
+    for plan in plans {
+        let found = match &plan.comes_to {
+            Ok(intents) => calls(intents, &vendor).await,
+            Err(_) => continue,
+        };
+        match found {
+            Ok(calls) => plan.looked_up = Some(calls),
+            Err(conclusion) => plan.comes_to = Err(Refusal::Vendor(disposition(conclusion))),
+        }
+    }
+    Ok(())
+}
+
+async fn calls(intents: &[Intent], vendor: &Vendor) -> Result<Vec<Call>, Conclusion> {
+    let (mut history, never) = (History::default(), CancellationToken::new());
+    let effort = Effort { probe: false, deadline: Instant::now() + PATIENCE };
+    let all: Vec<&Intent> = intents.iter().collect();
+    vendor.admit(&all, &mut history, effort, &never).await?;
+    let mut calls = Vec::new();
+    for intent in intents {
+        let commands = vendor.look_up(intent, &mut history, effort, &never).await?;
+        calls.extend(commands.iter().map(Command::call));
+    }
+    Ok(calls)
+}
+
+/// What would become of the message now.
+fn disposition(conclusion: Conclusion) -> Disposition {
+    let [soon, ..] = Hop::ALL;
+    Disposition::of_conclusions(vec![conclusion])
+        .unwrap_or_else(|stuck| Disposition::Defer(soon, stuck.fault))
+}
