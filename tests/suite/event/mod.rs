@@ -1,3 +1,4 @@
 //! What arrives, by golden files.
 
 mod golden;
+mod schema;
