@@ -73,7 +73,7 @@ clean_up() {
     stop "$daemon_pid" || true
     stop "$fake_pid" || true
     if [[ -n $prefix && -n $declared ]]; then
-        if ! { "$probe" delete-queue "$offboarded"{,.retry.1s} "$unblock"{,.retry.1s} "$dead_letters" &&
+        if ! { "$probe" delete-queue "$offboarded"{,.retry.1s,.due.{10s,10m,1day}} "$unblock"{,.retry.1s,.due.{10s,10m,1day}} "$dead_letters" &&
             "$probe" delete-exchange "$exchange" "$dead_letters"; }; then
             say "what begins with $prefix may be left on the broker"
         fi

@@ -83,5 +83,6 @@ if [[ -n $LATER ]]; then
         cargo test --locked --test suite -- broker:: daemon:: faults::
 fi
 step 'demo' scripts/demo.sh
+step 'producers' scripts/producers.sh
 step 'chart' scripts/chart/chart.sh
 printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"

