@@ -15,6 +15,8 @@ pub struct Settler {
     pub queue: String,
     /// Where dead letters go.
     pub dead_letter_exchange: String,
+    /// Whether what it settles are copies of messages that others work on: none is kept or sent on.
+    pub dry_run: bool,
     /// Who sends copies.
     pub publisher: Publisher,
 }
@@ -33,6 +35,8 @@ impl Settler {
         disposition: &Disposition,
         history: &History,
     ) -> Result<(), BrokerError> {
+        let is_kept = !self.dry_run || *disposition == Disposition::Return;
+        let disposition = if is_kept { disposition } else { &Disposition::Ack };
         let copy = match disposition {
             Disposition::Ack
             | Disposition::PassOver(_)

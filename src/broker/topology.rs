@@ -22,6 +22,10 @@ pub async fn prepare(
     lane: &LaneSettings,
 ) -> Result<(), BrokerError> {
     let problems = match settings.amqp.topology {
+        TopologyMode::Declare if settings.contract.guards.dry_run => {
+            declare_aside(broker, settings, lane).await?;
+            Vec::new()
+        }
         TopologyMode::Declare => {
             declare(broker, settings, lane).await?;
             permissions::missing_for_copies(&settings.amqp).await?
@@ -37,6 +41,33 @@ pub async fn prepare(
     }
     let grave: Vec<String> = grave.iter().map(ToString::to_string).collect();
     Err(BrokerError::Topology(grave.join("; ")))
+}
+
+/// What a dry run has beside the queues of those at work: a queue that takes copies of the same events.
+async fn declare_aside(
+    broker: &Broker,
+    settings: &Settings,
+    lane: &LaneSettings,
+) -> Result<(), BrokerError> {
+    let channel = broker.channel().await?;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    exchange_declare(&channel, &settings.amqp.exchange, durable).await.map_err(differs)?;
+    queue(&channel, &lane.queue, aside_arguments()).await?;
+    for name in settings.contract.reading.names.bindings(lane.event_type) {
+        bind(&channel, &lane.queue, &settings.amqp.exchange, name).await?;
+    }
+    Ok(())
+}
+
+/// A queue that is forgotten must neither fill nor refuse what producers publish: the oldest goes for the
+/// newest, and the queue goes when nobody has used it for a week.
+fn aside_arguments() -> FieldTable {
+    arguments([
+        ("x-queue-type", text("quorum")),
+        ("x-max-length", AMQPValue::LongInt(10_000)),
+        ("x-overflow", text("drop-head")),
+        ("x-expires", AMQPValue::LongLongInt(7 * 24 * 3600 * 1000)),
+    ])
 }
 
 async fn declare(
@@ -111,6 +142,12 @@ pub async fn verify(
     lane: &LaneSettings,
 ) -> Result<Vec<Problem>, BrokerError> {
     let Settings { amqp, ladder, .. } = settings;
+    if settings.contract.guards.dry_run {
+        return Ok(verify_queue(broker, &lane.queue, aside_arguments())
+            .await?
+            .into_iter()
+            .collect());
+    }
     let mut problems = Vec::new();
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {

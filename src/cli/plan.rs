@@ -1,7 +1,7 @@
 //! `plan`: what the daemon would do with an event, or why it is none. It asks nobody, so that a producer
 //! can hold its own events to it.
 
-use crate::command::{Breach, Call, Command, Intent};
+use crate::command::{Breach, Call, Command, Guards, Intent};
 use crate::event::{Envelope, Event, EventError, EventType};
 use crate::settings::Contract;
 use crate::verdict::Disposition;
@@ -13,6 +13,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// What is said of every event in a dry run.
+const DRY_RUN: &str = "nothing is changed (policy.dry_run)";
 
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,8 @@ pub struct Plan {
     waits: Option<(Duration, DateTime<Utc>)>,
     /// What it asks for.
     pub(super) comes_to: Result<Vec<Intent>, Refusal>,
+    /// The rules that it is held to.
+    guards: Guards,
     /// The calls for that, where the vendor was asked for what is called by a name.
     pub(super) looked_up: Option<Vec<Call>>,
 }
@@ -110,6 +115,7 @@ impl Plan {
                     event_type: None,
                     waits: None,
                     comes_to: Err(Refusal::Event(error)),
+                    guards: Guards::default(),
                     looked_up: None,
                 };
             }
@@ -124,6 +130,7 @@ impl Plan {
         Plan {
             waits,
             comes_to: intents.and_then(|intents| admitted.map(|()| intents)),
+            guards: contract.guards.clone(),
             looked_up: None,
             id: event.id,
             event_type: Some(event_type),
@@ -141,6 +148,7 @@ impl Plan {
         let calls = self.calls();
         let disposition = self.disposition();
         let not_before = self.waits.map(|(_, until)| format!("not before {}", shown(until)));
+        let dry_run = self.guards.dry_run.then(|| DRY_RUN.to_owned());
         let call = |call: &Call| {
             let body: Value = serde_json::from_str(&call.body).expect("a call's body is JSON");
             json!({"path": call.operation.path(), "body": body})
@@ -150,7 +158,7 @@ impl Plan {
             "type": self.event_type.map(EventType::name),
             "disposition": disposition.label(),
             "reason": disposition.reason().map(|reason| reason.label()),
-            "detail": refused.map(ToString::to_string).or(not_before),
+            "detail": refused.map(ToString::to_string).or(not_before).or(dry_run),
             "pointer": refused.and_then(Refusal::pointer),
             "calls": calls.iter().map(call).collect::<Vec<_>>(),
         })
@@ -159,7 +167,9 @@ impl Plan {
 
     fn calls(&self) -> Vec<Call> {
         let intents = self.comes_to.as_deref().unwrap_or_default();
-        self.looked_up.clone().unwrap_or_else(|| intents.iter().flat_map(calls).collect())
+        self.looked_up.clone().unwrap_or_else(|| {
+            intents.iter().flat_map(|intent| calls(intent, &self.guards)).collect()
+        })
     }
 
     fn disposition(&self) -> Disposition {
@@ -206,6 +216,9 @@ impl fmt::Display for Plan {
                 let calls = self.calls();
                 let noun = if calls.len() == 1 { "call" } else { "calls" };
                 write!(formatter, "{} {noun}", calls.len())?;
+                if self.guards.dry_run {
+                    write!(formatter, ", {DRY_RUN}")?;
+                }
                 if let Some((_, until)) = self.waits {
                     write!(formatter, ", not before {}", shown(until))?;
                 }
@@ -229,9 +242,18 @@ impl fmt::Display for Plan {
 }
 
 /// The calls that an intent comes to; what has to be looked up stands in brackets.
-fn calls(intent: &Intent) -> Vec<Call> {
+fn calls(intent: &Intent, guards: &Guards) -> Vec<Call> {
     match intent {
-        Intent::Command(command) => vec![command.call()],
+        Intent::Command(command) => match command {
+            Command::RemoveGroupMember { group_id, .. } => {
+                let verify = guards.verify_effect.then(|| Call::get_group_members(group_id, None));
+                [command.call()].into_iter().chain(verify).collect()
+            }
+            Command::DeleteManagedUrl { .. } => {
+                let look = guards.only_blocked.then(|| Call::get_all_managed_urls(None));
+                look.into_iter().chain([command.call()]).collect()
+            }
+        },
         Intent::Leave { name, member, .. } => {
             let (group_id, member) = (format!("(id of the group {name:?})"), member.clone());
             let remove = Command::RemoveGroupMember { group_id, member };

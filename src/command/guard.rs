@@ -28,6 +28,8 @@ pub struct Guards {
     pub only_blocked: bool,
     /// Whether a removal counts only when the member is not seen in the group any more.
     pub verify_effect: bool,
+    /// Whether nothing is changed at all.
+    pub dry_run: bool,
 }
 
 /// Against which rule an event is, and how.

@@ -21,11 +21,13 @@ pub enum Rule {
     VerifyEffect,
     /// `policy.max_commands`.
     MaxCommands,
+    /// `policy.dry_run`.
+    DryRun,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are shown.
-    pub const ALL: [Rule; 9] = [
+    pub const ALL: [Rule; 10] = [
         Rule::AllowedSources,
         Rule::AllowedUsers,
         Rule::AllowedGroups,
@@ -35,6 +37,7 @@ impl Rule {
         Rule::OnlyBlocked,
         Rule::VerifyEffect,
         Rule::MaxCommands,
+        Rule::DryRun,
     ];
 
     /// The name in headers, metrics and logs: that of its setting.
@@ -49,6 +52,7 @@ impl Rule {
             Rule::OnlyBlocked => "only_blocked",
             Rule::VerifyEffect => "verify_effect",
             Rule::MaxCommands => "max_commands",
+            Rule::DryRun => "dry_run",
         }
     }
 }

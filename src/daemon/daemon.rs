@@ -50,6 +50,9 @@ pub async fn run(
         admin = %admin.address().unwrap_or(address),
         "started"
     );
+    if settings.contract.guards.dry_run {
+        tracing::warn!("a dry run: nothing is changed, and no message is dead-lettered");
+    }
     let vendor = Arc::new(Vendor::new(
         &settings.mimecast,
         settings.retry,

@@ -106,6 +106,7 @@ impl Sessions {
             settler: Settler {
                 queue: self.lane.queue.clone(),
                 dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
+                dry_run: self.settings.contract.guards.dry_run,
                 publisher,
             },
             settled,

@@ -22,6 +22,7 @@ pub(super) fn guards(reader: &mut Reader) -> Guards {
         protected_groups: entries(reader, "policy.protected_groups"),
         only_blocked: flag(reader, "policy.only_blocked"),
         verify_effect: flag(reader, "policy.verify_effect"),
+        dry_run: flag(reader, "policy.dry_run"),
     }
 }
 

@@ -114,8 +114,11 @@ impl Settings {
     pub fn read(sources: Sources) -> Result<Settings, Vec<Mistake>> {
         let mut reader = Reader::new(sources);
         let amqp = Amqp::read(&mut reader);
-        let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
+        let mut lanes = lanes(&mut reader, &amqp.dead_letter_queue);
         let contract = Contract::of(&mut reader);
+        if contract.guards.dry_run {
+            lanes.iter_mut().for_each(|lane| lane.queue.push_str(".dry-run"));
+        }
         let most_commands = policy::most_commands(&mut reader);
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);

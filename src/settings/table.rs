@@ -123,6 +123,11 @@ pub const SETTINGS: &[Setting] = &[
         "Without effect: an unblocking has no groups",
     ),
     plain(
+        "policy.dry_run",
+        "false",
+        "Whether nothing is changed, and copies of all events come through queues of its own",
+    ),
+    plain(
         "policy.allowed_sources",
         "[]",
         "Sources whose events are carried out, with * and ?; all if empty",

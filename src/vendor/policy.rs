@@ -172,7 +172,7 @@ impl Vendor {
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Conclusion {
         let is_said = matches!(said, Conclusion::Applied | Conclusion::AlreadyGone);
-        if !self.guards.verify_effect || !is_said {
+        if !self.guards.verify_effect || self.guards.dry_run || !is_said {
             return said;
         }
         let operation = Operation::GetGroupMembers;
@@ -218,7 +218,8 @@ fn denied(rule: Rule) -> Conclusion {
         | Rule::ProtectedAddresses
         | Rule::MaxEventAge
         | Rule::VerifyEffect
-        | Rule::MaxCommands => "a group of the event is protected",
+        | Rule::MaxCommands
+        | Rule::DryRun => "a group of the event is protected",
     };
     Conclusion::Refused(Reason::Denied, Fault::new(rule.label(), detail))
 }

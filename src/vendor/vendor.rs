@@ -7,7 +7,7 @@ use super::inventory::Inventory;
 use super::quota::{Priority, Quota};
 use super::sign::Stamp;
 use super::transport::TransportError;
-use crate::command::{Call, Command, Guards, Operation};
+use crate::command::{Call, Command, Guards, Operation, Rule};
 use crate::secrecy::Secret;
 use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
@@ -92,6 +92,11 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Conclusion {
+        if self.guards.dry_run {
+            self.metrics.decided(Rule::DryRun);
+            tracing::info!(operation = command.operation().label(), "not done, in a dry run");
+            return Conclusion::Applied;
+        }
         self.conclude(&command.call(), history, effort, ended).await.0
     }
 

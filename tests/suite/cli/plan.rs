@@ -133,6 +133,23 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
         assert!(detail.ends_with(&format!("(policy.{})", rule.replace('-', "_"))), "{detail}");
         assert_eq!(plans[0]["calls"], json!([]));
     }
+    let (code, plans) = planned(&["--policy-dry-run", "true"], OFFBOARDING);
+    assert_eq!(
+        (code, &plans[0]["detail"]),
+        (Some(0), &json!("nothing is changed (policy.dry_run)"))
+    );
+    let verified = planned(&["--policy-verify-effect", "true"], OFFBOARDING).1;
+    let paths = |plan: &Value| -> Vec<String> {
+        let calls = plan["calls"].as_array().unwrap().iter();
+        calls
+            .map(|call| call["path"].as_str().unwrap().rsplit('/').next().unwrap().into())
+            .collect()
+    };
+    let (remove, look) = ("remove-group-member", "get-group-members");
+    assert_eq!(paths(&verified[0]), [remove, look, remove, look]);
+    let blocked = ["--policy-only-blocked", "true", "--routing-key", "url.unblock"];
+    let blocked = planned(&blocked, r#"{"id":"x"}"#).1;
+    assert_eq!(paths(&blocked[0]), ["get-all-managed-urls", "delete-managed-url"]);
     let users = ["--policy-allowed-users", r#"["hr"]"#, "--user-id", "hr"];
     assert_eq!(planned(&users, OFFBOARDING).0, Some(0));
     let named = OFFBOARDING.replace(r#""groupIds":["a","b"]"#, r#""groups":["VIP"]"#);

@@ -1,6 +1,7 @@
 //! The rules of the policy that the vendor is asked for, and the one that slows a lane down.
 
-use crate::support::broker::{DEAD_LETTERS, OFFBOARDED};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
+use crate::support::daemon::Daemon;
 use crate::support::eventually;
 use crate::support::settings;
 use crate::support::world::World;
@@ -202,4 +203,66 @@ async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
     let waited = removals[3].at.duration_since(removals[0].at).unwrap();
     assert!(waited >= std::time::Duration::from_secs(5), "{waited:?}");
     assert_eq!(world.vhost.depth(DEAD_LETTERS).await.unwrap().0, 0);
+}
+
+#[tokio::test]
+async fn a_dry_run_beside_the_one_at_work_changes_nothing_and_takes_nothing_from_it() {
+    let at_work = World::with(&[]).await;
+    at_work.fake.name_group("id-of-open", "Open");
+    at_work.fake.add_managed_url("one", "https://example.com/a", "block", "explicit");
+    let dry_fake = fake_mimecast::FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+    dry_fake.name_group("id-of-open", "Open");
+    dry_fake.add_managed_url("one", "https://example.com/a", "block", "explicit");
+    dry_fake.add_member("id-of-open", "ada@example.com");
+    let mut variables = settings::hmac(&dry_fake);
+    variables.extend([
+        settings::named("AMQP__URL", &at_work.vhost.url),
+        settings::named("POLICY__DRY_RUN", "true"),
+        settings::named("POLICY__VERIFY_EFFECT", "true"),
+        settings::named("POLICY__PROTECTED_ADDRESSES", r#"["eve@*"]"#),
+    ]);
+    let dry = Daemon::start(&variables).await;
+    dry.wait_until_ready().await;
+
+    join(&at_work, "ada", &["id-of-open"]);
+    offboard(&at_work, "ada", json!({"groups": ["Open"]})).await;
+    offboard(&at_work, "eve", json!({"groups": ["Open"]})).await;
+    at_work.publish("user.offboarded", "nonsense").await;
+    let url = json!({"url": "https://example.com/a"}).to_string();
+    at_work.publish_bare("url.unblock", &url).await;
+
+    let would_be = dry.settled(4).await;
+    let mut told: Vec<(&str, Option<&str>)> = would_be
+        .iter()
+        .map(|line| (line["disposition"].as_str().unwrap(), line["reason"].as_str()))
+        .collect();
+    told.sort_unstable();
+    let expected = [
+        ("ack", None),
+        ("ack", None),
+        ("dead_letter", Some("denied")),
+        ("dead_letter", Some("malformed")),
+    ];
+    assert_eq!(told, expected);
+    dry.wait_for_metric(r#"eventd_policy_decisions_total{rule="dry_run"}"#, 2.0).await;
+    // It asked, and changed nothing.
+    assert!(dry_fake.calls().iter().all(|call| !call.operation.is_change()));
+    assert!(dry_fake.is_member("id-of-open", "ada@example.com") && dry_fake.has_url("one"));
+    // The one at work did all of it, and has the only dead letter.
+    at_work.daemon.settled(4).await;
+    assert!(!is_in(&at_work, "ada", "id-of-open") && !at_work.fake.has_url("one"));
+    assert_eq!(letter(&at_work).await, pair("malformed", "malformed"));
+    assert_eq!(at_work.vhost.depth(DEAD_LETTERS).await.unwrap().0, 0);
+    for queue in [OFFBOARDED, UNBLOCK] {
+        let aside = format!("{queue}.dry-run");
+        at_work.vhost.wait_for_depth(&aside, 0).await;
+        let queues = at_work.vhost.described("queues").await;
+        let found = queues.iter().find(|it| it["name"] == aside.as_str()).unwrap();
+        let expected = json!({
+            "x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head",
+            "x-expires": 604_800_000,
+        });
+        assert_eq!(found["arguments"], expected);
+        assert!(!queues.iter().any(|it| it["name"] == format!("{aside}.retry.10s").as_str()));
+    }
 }

@@ -20,7 +20,7 @@ const OPERATIONS: [&str; 5] = [
 const DISPOSITIONS: [&str; 5] = ["ack", "retry", "wait", "dead_letter", "requeue"];
 const REASONS: [&str; 7] =
     ["malformed", "unsupported", "denied", "expired", "ambiguous", "rejected", "retries_exhausted"];
-const RULES: [&str; 9] = [
+const RULES: [&str; 10] = [
     "allowed_sources",
     "allowed_users",
     "allowed_groups",
@@ -30,6 +30,7 @@ const RULES: [&str; 9] = [
     "only_blocked",
     "verify_effect",
     "max_commands",
+    "dry_run",
 ];
 const OUTCOMES: [&str; 6] =
     ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
