@@ -3,7 +3,7 @@
 
 use super::pattern::{AddressPattern, Pattern};
 use super::rule::Rule;
-use crate::event::{Data, Event, Member};
+use crate::event::{Data, Event, Group, Member};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
@@ -69,6 +69,12 @@ impl Guards {
         {
             return breach(Rule::ProtectedAddresses, "the address or domain is protected");
         }
+        // By other names they are found by whoever can ask the vendor.
+        if let Data::UserOffboarded { groups: Some(groups), .. } = &event.data
+            && groups.iter().any(|group| self.protected_groups.iter().any(|it| it == called(group)))
+        {
+            return breach(Rule::ProtectedGroups, "a group of the event is protected");
+        }
         self.admit_age(event, timestamp, now)
     }
 
@@ -92,6 +98,13 @@ impl Guards {
 
 fn breach(rule: Rule, detail: &'static str) -> Result<(), Breach> {
     Err(Breach { rule, detail })
+}
+
+fn called(group: &Group) -> &str {
+    match group {
+        Group::Id(id) => id,
+        Group::Name(name, _) => name,
+    }
 }
 
 fn protects(pattern: &AddressPattern, member: &Member) -> bool {
@@ -181,6 +194,20 @@ mod tests {
                 expected,
                 "{pattern} {data}"
             );
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_protected_by_what_the_event_calls_it_is_refused_without_a_question() {
+        let guards = Guards { protected_groups: vec!["Board".into()], ..Guards::default() };
+        for (groups, is_protected) in [
+            (r#""groups":["Open","Board"]"#, true),
+            (r#""groupIds":["Board"]"#, true),
+            (r#""groups":["board"],"groupIds":["Open"]"#, false),
+        ] {
+            let data = format!(r#"{{"emailAddress":"ada@example.com",{groups}}}"#);
+            let expected = is_protected.then_some(Rule::ProtectedGroups);
+            assert_eq!(broken(&guards, &event(&data, None), None, None), expected, "{groups}");
         }
     }
 

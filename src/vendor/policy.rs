@@ -30,9 +30,6 @@ impl Vendor {
             let id = match intent {
                 Intent::Command(Command::RemoveGroupMember { group_id, .. }) => group_id.clone(),
                 Intent::Leave { name, place, .. } => {
-                    if self.guards.protected_groups.contains(name) {
-                        return Err(denied(Rule::ProtectedGroups));
-                    }
                     if self.fence(history, effort, ended).await?.is_open() {
                         continue;
                     }

@@ -124,6 +124,7 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
         ("allowed-sources", r#"["/other"]"#, "denied"),
         ("allowed-users", r#"["hr"]"#, "denied"),
         ("protected-addresses", r#"["ada@*"]"#, "denied"),
+        ("protected-groups", r#"["b"]"#, "denied"),
         ("max-event-age", "1day", "expired"),
     ] {
         let flag = format!("--policy-{rule}");

@@ -63,6 +63,13 @@ async fn the_user_that_the_broker_checked_counts_and_is_not_forgotten_in_a_copy(
     forged.insert("x-eventd-user-id".into(), guest);
     publish(&world, &event("forged", "forged@example.com"), plain().with_headers(forged)).await;
     is_refused(&world, "denied", "allowed_users", "forged@example.com").await;
+    // A dead letter says who it was.
+    let mut malformed = event("mistaken", "mistaken@example.com");
+    malformed["data"]["groupIds"] = json!([]);
+    publish(&world, &malformed, plain().with_user_id("guest".into())).await;
+    let letter = world.vhost.take(DEAD_LETTERS).await;
+    let told = (letter.header("x-eventd-reason"), letter.header("x-eventd-user-id"));
+    assert_eq!(told, ("malformed", "guest"));
     // It waits as a copy, which the broker would not take with the user of the original.
     let mut later = event("ada", "ada@example.com");
     later["data"]["effectiveAt"] = json!((Utc::now() + TimeDelta::seconds(1)).to_rfc3339());
