@@ -12,9 +12,10 @@
 //! 2. [`daemon`]: a worker carries it; its `carry` is the whole story, and every other room is asked
 //!    from there.
 //! 3. [`event`]: the envelope is read: what happened, or why it is not an event.
-//! 4. [`command`]: what the vendor shall do, and the unsigned call for each command.
-//! 5. [`vendor`]: the commands are carried out, attempt by attempt: let through by the quota, signed,
-//!    sent, and tried again after a wait.
+//! 4. [`command`]: what it asks for, and whether a rule of the policy is against it. What is not due
+//!    yet, goes back to wait.
+//! 5. [`vendor`]: names are looked up, and the commands that it comes to are carried out, attempt by
+//!    attempt: let through by the quota, signed, sent, and tried again after a wait.
 //! 6. [`verdict`]: each reply is read as an outcome, by the one table of codes, and in the end it is
 //!    decided what becomes of the message. When its attempts are used up, the evidence of other calls
 //!    judges whose fault that is: the message's, which then climbs the delay ladder, or not, and then
@@ -29,13 +30,14 @@
 //!
 //! # Words
 //!
-//! An *event* is what happened, a *command* what the vendor shall do, a *call* its unsigned HTTP form,
-//! an *attempt* one signed request, an *outcome* what one attempt came to, read from the vendor's own
-//! *voice* and from nobody else's, a *fault* what went wrong in it, a *conclusion* what one command came to after its attempts. A command whose attempts are used up
+//! An *event* is what happened, an *intent* what it asks for by whatever names, a *command* what the
+//! vendor shall do, a *call* its unsigned HTTP form, an *attempt* one signed request, an *outcome* what
+//! one attempt came to, read from the vendor's own *voice* and from nobody else's, a *fault* what went
+//! wrong in it, a *conclusion* what one intent came to in the end. A command whose attempts are used up
 //! leaves its message *stuck*: *evidence* of other calls says whether the message is at fault. A
-//! *disposition* is what becomes of a message; to *settle* is to tell the broker. What cannot be settled
-//! is *held*: its *lane*, which is one event type's queue and consumer, makes a *pause*, and *probes*
-//! the vendor with the *suspect* and with the queue in turn.
+//! *disposition* is what becomes of a message; to *settle* is to tell the broker. What cannot be
+//! settled is *held*: its *lane*, which is one event type's queue and consumer, makes a *pause*, and
+//! *probes* the vendor with the *suspect* and with the queue in turn.
 //!
 //! # The rooms
 //!
