@@ -50,8 +50,15 @@ publish_for_1_0() {
     offboard gone 'user already gone' "$remove 200 $not_in_group" ack
     in_group staff old.example.com
     offboard old 'whole domain' "$remove 200" ack '"domain":"old.example.com","groupIds":["staff"]'
+    fake POST groups '{"id":"id-of-named","name":"named.mailing"}'
+    in_group id-of-named named@example.com
+    offboard named 'group by its name' "find_groups 200; $remove 200" ack \
+        '"emailAddress":"named@example.com","groups":["named.mailing"]'
     in_urls blocked
     unblock blocked 'blocked URL' "$delete 200" ack
+    fake POST urls '{"id":"listed","url":"https://listed.example/page"}'
+    cloud_event listed 'blocked URL by its address' "$delete 200" ack url.unblock \
+        '"url":"https://listed.example/page"'
     unblock unknown 'URL already gone' "$delete 200 err_managed_url_not_found" ack
 
     publish no-json 'not JSON' '' 'dead_letter malformed' user.offboarded '{"emailAddress":'
@@ -167,7 +174,7 @@ check_the_rest() {
     left=$(fake GET violations)
     [[ $left == '[]' ]] || problem "the API was not called as its protocol demands: $left"
     left="$(fake GET members) $(fake GET urls)"
-    [[ $left == '{"sales":[],"staff":[]} []' ]] || problem "not all is gone from the tenant: $left"
+    [[ $left == '{"id-of-named":[],"sales":[],"staff":[]} []' ]] || problem "not all is gone from the tenant: $left"
     for queue in "$offboarded" "$unblock"; do
         left=$("$probe" depth "$queue")
         [[ $left == 0 ]] || problem "messages wait in $queue: $left"

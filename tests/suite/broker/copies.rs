@@ -233,11 +233,13 @@ async fn a_dead_letter_keeps_every_property_that_it_may_keep() {
         "x-eventd-queue",
         "x-eventd-reason",
         "x-eventd-routing-key",
+        "x-eventd-user-id",
         "x-eventd-version",
     ];
     // The broker counts deliveries in a header of its own.
     let names: Vec<_> = found.headers.keys().filter(|name| *name != "x-delivery-count").collect();
     assert_eq!(names, known);
     assert_eq!(found.headers["x-eventd-reason"], "malformed");
+    assert_eq!(found.headers["x-eventd-user-id"], "guest");
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;
 }
