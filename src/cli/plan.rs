@@ -14,9 +14,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What is said of every event in a dry run.
-const DRY_RUN: &str = "nothing is changed (policy.dry_run)";
-
 /// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {cause}", file.display())]
@@ -148,7 +145,6 @@ impl Plan {
         let calls = self.calls();
         let disposition = self.disposition();
         let not_before = self.waits.map(|(_, until)| format!("not before {}", shown(until)));
-        let dry_run = self.guards.dry_run.then(|| DRY_RUN.to_owned());
         let call = |call: &Call| {
             let body: Value = serde_json::from_str(&call.body).expect("a call's body is JSON");
             json!({"path": call.operation.path(), "body": body})
@@ -158,7 +154,7 @@ impl Plan {
             "type": self.event_type.map(EventType::name),
             "disposition": disposition.label(),
             "reason": disposition.reason().map(|reason| reason.label()),
-            "detail": refused.map(ToString::to_string).or(not_before).or(dry_run),
+            "detail": refused.map(ToString::to_string).or(not_before).or(self.remark()),
             "pointer": refused.and_then(Refusal::pointer),
             "calls": calls.iter().map(call).collect::<Vec<_>>(),
         })
@@ -170,6 +166,21 @@ impl Plan {
         self.looked_up.clone().unwrap_or_else(|| {
             intents.iter().flat_map(|intent| calls(intent, &self.guards)).collect()
         })
+    }
+
+    /// What the policy does to an event that would be carried out.
+    fn remark(&self) -> Option<String> {
+        let commands = self.comes_to.as_ref().map_or(0, Vec::len);
+        match self.guards.max_commands {
+            _ if self.guards.dry_run => Some("nothing is changed (policy.dry_run)".into()),
+            Some((most, window)) if commands > most => {
+                let window = humantime::format_duration(window);
+                Some(format!(
+                    "{most} of {commands} in {window}, then the rest (policy.max_commands)"
+                ))
+            }
+            Some(_) | None => None,
+        }
     }
 
     fn disposition(&self) -> Disposition {
@@ -216,8 +227,8 @@ impl fmt::Display for Plan {
                 let calls = self.calls();
                 let noun = if calls.len() == 1 { "call" } else { "calls" };
                 write!(formatter, "{} {noun}", calls.len())?;
-                if self.guards.dry_run {
-                    write!(formatter, ", {DRY_RUN}")?;
+                if let Some(remark) = self.remark() {
+                    write!(formatter, ", {remark}")?;
                 }
                 if let Some((_, until)) = self.waits {
                     write!(formatter, ", not before {}", shown(until))?;

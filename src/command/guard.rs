@@ -28,6 +28,8 @@ pub struct Guards {
     pub only_blocked: bool,
     /// Whether a removal counts only when the member is not seen in the group any more.
     pub verify_effect: bool,
+    /// How many commands a lane may carry out in a window of which length, if not any number.
+    pub max_commands: Option<(usize, Duration)>,
     /// Whether nothing is changed at all.
     pub dry_run: bool,
 }

@@ -67,7 +67,7 @@ pub async fn run(
         let sessions = Sessions {
             settings: Arc::clone(&settings),
             lane: lane.clone(),
-            budget: Arc::new(Budget::new(settings.most_commands)),
+            budget: Arc::new(Budget::new(settings.contract.guards.max_commands)),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),

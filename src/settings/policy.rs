@@ -22,12 +22,12 @@ pub(super) fn guards(reader: &mut Reader) -> Guards {
         protected_groups: entries(reader, "policy.protected_groups"),
         only_blocked: flag(reader, "policy.only_blocked"),
         verify_effect: flag(reader, "policy.verify_effect"),
+        max_commands: max_commands(reader),
         dry_run: flag(reader, "policy.dry_run"),
     }
 }
 
-/// Reads how many commands a lane may carry out in a window of which length; `None` is any number.
-pub(super) fn most_commands(reader: &mut Reader) -> Option<(usize, Duration)> {
+fn max_commands(reader: &mut Reader) -> Option<(usize, Duration)> {
     let most = reader.optional("policy.max_commands", |text| {
         let most = text.trim().parse().map_err(|_| "must be a whole number")?;
         if (1..=100_000).contains(&most) { Ok(most) } else { Err("must be between 1 and 100000") }

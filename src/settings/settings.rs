@@ -3,7 +3,6 @@
 use super::amqp::Amqp;
 use super::contract::Contract;
 use super::mimecast::Mimecast;
-use super::policy;
 use super::reader::{self, Reader};
 use super::source::{Mistake, Sources};
 use crate::event::EventType;
@@ -23,8 +22,6 @@ pub struct Settings {
     pub lanes: Vec<LaneSettings>,
     /// What events mean.
     pub contract: Contract,
-    /// How many commands a lane may carry out in a window of which length, if not any number.
-    pub most_commands: Option<(usize, Duration)>,
     /// The vendor.
     pub mimecast: Mimecast,
     /// Attempts in process.
@@ -119,7 +116,6 @@ impl Settings {
         if contract.guards.dry_run {
             lanes.iter_mut().for_each(|lane| lane.queue.push_str(".dry-run"));
         }
-        let most_commands = policy::most_commands(&mut reader);
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);
         let ladder = ladder(&mut reader);
@@ -134,7 +130,6 @@ impl Settings {
             amqp,
             lanes,
             contract,
-            most_commands,
             mimecast,
             retry,
             ladder,

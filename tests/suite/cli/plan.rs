@@ -139,6 +139,12 @@ fn what_would_be_published_beside_the_body_and_what_is_set_count() {
         (code, &plans[0]["detail"]),
         (Some(0), &json!("nothing is changed (policy.dry_run)"))
     );
+    let most = ["--policy-max-commands", "1", "--policy-window", "10m"];
+    let (code, plans) = planned(&most, OFFBOARDING);
+    assert_eq!(code, Some(0));
+    assert_eq!(plans[0]["detail"], "1 of 2 in 10m, then the rest (policy.max_commands)");
+    let enough = ["--policy-max-commands", "2"];
+    assert_eq!(planned(&enough, OFFBOARDING).1[0]["detail"], Value::Null);
     let verified = planned(&["--policy-verify-effect", "true"], OFFBOARDING).1;
     let paths = |plan: &Value| -> Vec<String> {
         let calls = plan["calls"].as_array().unwrap().iter();
