@@ -128,6 +128,26 @@ mod tests {
     }
 
     #[test]
+    fn a_type_has_its_own_names_and_keys_and_no_name_means_two() {
+        let (left, harmless) = (EventType::UserOffboarded, EventType::UrlUnblock);
+        let mut names = Names::default();
+        assert!(names.add("com.example.left".into(), left));
+        assert!(!names.add("com.example.left".into(), harmless));
+        assert!(!names.add("url.unblock".into(), left));
+        names.bind("hr.#".into(), left);
+        names.bind("soc.#".into(), harmless);
+        assert_eq!(names.event_type("com.example.left"), Some(left));
+        assert_eq!(names.event_type("url.unblock"), Some(harmless));
+        assert_eq!(names.event_type("user.hired"), None);
+        let of = |event_type| names.of(event_type).collect::<Vec<_>>();
+        assert_eq!(of(left), ["user.offboarded", "com.example.left"]);
+        assert_eq!(of(harmless), ["url.unblock"]);
+        let bindings = |event_type| names.bindings(event_type).collect::<Vec<_>>();
+        assert_eq!(bindings(left), ["user.offboarded", "com.example.left", "hr.#"]);
+        assert_eq!(bindings(harmless), ["url.unblock", "soc.#"]);
+    }
+
+    #[test]
     fn what_comes_by_two_lanes_keys_is_of_the_lane_that_it_came_through() {
         let mut names = Names::default();
         names.bind("#".into(), EventType::UserOffboarded);
