@@ -5,6 +5,7 @@ use super::vendor::{Effort, Vendor};
 use crate::command::{Command, Intent, Operation};
 use crate::event::{ManagedUrl, Member};
 use crate::verdict::{Cause, Conclusion, Fault, History, Outcome, Reason, Stuck};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How often the inventory is read again after deletions, until none is left.
@@ -73,6 +74,7 @@ impl Vendor {
         member: &Member,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Conclusion {
+        let mut is_first = true;
         loop {
             let group = match self.group(name, place, history, effort, ended).await {
                 Ok(group) => group,
@@ -84,8 +86,10 @@ impl Vendor {
             let (group_id, leaver) = (group.id.clone(), member.clone());
             let command = Command::RemoveGroupMember { group_id, member: leaver };
             match self.execute(&command, history, effort, ended).await {
-                Conclusion::Refused(Reason::Rejected, _) if group.remembered => {
+                // Once: whoever looks it up beside us would have it remembered again.
+                Conclusion::Refused(Reason::Rejected, _) if group.remembered && is_first => {
                     self.directory.forget(name);
+                    is_first = false;
                 }
                 said @ (Conclusion::Applied | Conclusion::AlreadyGone) => {
                     return self.verify(&group.id, member, said, (history, effort, ended)).await;
@@ -124,6 +128,10 @@ impl Vendor {
                 return reached;
             }
             for Found { id, .. } in found {
+                // There may be any number of them, and what is gone is not listed the next time.
+                if reached == Conclusion::Applied && Instant::now() >= effort.deadline {
+                    return Conclusion::OutOfTime;
+                }
                 let command = Command::DeleteManagedUrl { id };
                 match self.execute(&command, history, effort, ended).await {
                     Conclusion::Applied | Conclusion::AlreadyGone => reached = Conclusion::Applied,

@@ -66,7 +66,8 @@ impl Vendor {
         let (mut next, mut known) = (None::<String>, HashSet::new());
         let (mut entries, mut total) = (0, None);
         loop {
-            if next.is_some() && Instant::now() >= effort.deadline {
+            // Unlike a change, which is tried once whatever the time, so that a message gets on.
+            if Instant::now() >= effort.deadline {
                 return Err(Broken::Off(Conclusion::OutOfTime));
             }
             let asked = call(next.as_deref());

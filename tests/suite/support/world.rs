@@ -38,7 +38,7 @@ impl World {
         World::start(Vhost::new().await, credentials, own).await
     }
 
-    /// Either API, with a tenant that the test has prepared.
+    /// Either API, with a tenant that the test prepares before it publishes anything.
     pub async fn new_with(
         credentials: fn(&FakeMimecast) -> Variables,
         own: &[(&str, &str)],

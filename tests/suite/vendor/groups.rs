@@ -7,6 +7,7 @@ use mimecast_eventd::command::Intent;
 use mimecast_eventd::event::Member;
 use serde_json::json;
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 fn leave(name: &str) -> Intent {
     let member = Member::EmailAddress("ada@example.com".into());
@@ -166,4 +167,13 @@ async fn that_a_question_may_not_be_asked_is_never_the_groups_fault() {
         assert!(is_ours, "{kind:?}: {outcome}");
     }
     assert_eq!(pair.execute(&remove("one", "ada@example.com")).await.0, "already_gone");
+}
+
+#[tokio::test]
+async fn no_list_is_begun_after_the_deadline() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.name_group("one", "VIP");
+    let (outcome, history) = pair.fulfil_until(&leave("VIP"), Instant::now()).await;
+    assert_eq!((&*outcome, history.attempts), ("throttled", 0));
+    assert_eq!(pair.fake.calls(), []);
 }

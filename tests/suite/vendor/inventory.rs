@@ -159,3 +159,21 @@ async fn a_stop_ends_the_wait_for_the_inventory() {
     let ((one, other), ()) = join(both, stop).await;
     assert_eq!((&*one.0, &*other.0), ("stopped", "stopped"));
 }
+
+#[tokio::test]
+async fn however_many_entries_block_a_url_none_is_deleted_after_the_deadline() {
+    let pair = Pair::new(BOTH[0]).await;
+    for number in 0..50 {
+        let id = format!("entry-{number}");
+        pair.fake.add_managed_url(&id, "https://example.com/a", "block", "explicit");
+    }
+    let slow = Fault::always(FaultKind::Delay { milliseconds: 300 });
+    pair.fake.inject(slow.for_operation(Operation::DeleteManagedUrl));
+    let soon = tokio::time::Instant::now() + std::time::Duration::from_secs(2);
+    let (outcome, _) = pair.fulfil_until(&unblock("https://example.com/a"), soon).await;
+    assert_eq!(outcome, "throttled");
+    // Each takes 300 ms, so that there is no time for ten.
+    assert!(pair.operation_calls() < 10, "{} deletions", pair.operation_calls());
+    pair.fake.heal();
+    assert_eq!(pair.fulfil(&unblock("https://example.com/a")).await.0, "applied", "it goes on");
+}
