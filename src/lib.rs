@@ -55,7 +55,7 @@
 //! | `vendor` | the vendor's edge | `secrecy` `event` `command` `verdict` `settings` `telemetry` |
 //! | `broker` | the broker's edge | `event` `verdict` `settings` |
 //! | `daemon` | the story | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
-//! | `cli` | the commands for people | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
+//! | `cli` | the commands for people | `secrecy` `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
 
 pub mod broker;
 pub mod cli;

@@ -1,14 +1,15 @@
-//! The program: arguments and settings first, then the daemon, then the exit code.
+//! The program: arguments and settings first, then what was asked for, then the exit code.
 
 use chrono::Utc;
 use mimecast_eventd::cli::check::{self, Gravity};
+use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
 use mimecast_eventd::cli::plan::{self, Plan, PlanError, Properties};
-use mimecast_eventd::cli::{Request, arguments, healthcheck, look_up};
+use mimecast_eventd::cli::send::{self, Send, Sent};
+use mimecast_eventd::cli::{Request, arguments, codes, healthcheck, look_up};
 use mimecast_eventd::daemon;
-use mimecast_eventd::settings::{Contract, Mistake, Settings};
+use mimecast_eventd::settings::{Contract, Mistake, Queues, Settings};
 use mimecast_eventd::telemetry::log;
 use mimecast_eventd::vendor::Stamp;
-use mimecast_eventd::verdict::code;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 /// Bad usage or settings (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
 
-/// An event that was planned would not be carried out.
+/// Something that was asked for is not as it was asked for, and it was said what.
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
@@ -25,45 +26,38 @@ fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing else installs a provider");
-    match arguments::parse(std::env::args_os()) {
-        Ok(Request::Run { flags, file }) => match Settings::of_process(flags, file) {
-            Ok(settings) => run(settings),
-            Err(mistakes) => refuse(&mistakes),
-        },
-        Ok(Request::Check { flags, file, offline }) => match Settings::of_process(flags, file) {
-            Ok(settings) => check(&settings, offline),
-            Err(mistakes) => refuse(&mistakes),
-        },
-        Ok(Request::Healthcheck { flags, file }) => {
-            match healthcheck::ask(Settings::admin_of_process(flags, file)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(&error.to_string()),
-            }
-        }
-        Ok(Request::Plan { flags, file, events, published, json, look_up: false }) => {
-            match Settings::contract_of_process(flags, file) {
-                Ok(contract) => match plan(&contract, &events, &published) {
-                    Ok(plans) => show(&plans, json),
-                    Err(error) => fail(&error.to_string()),
-                },
-                Err(mistakes) => refuse(&mistakes),
-            }
-        }
-        Ok(Request::Plan { flags, file, events, published, json, look_up: true }) => {
-            match Settings::of_process(flags, file) {
-                Ok(settings) => match plan(&settings.contract, &events, &published) {
-                    Ok(plans) => look_up(plans, &settings, json),
-                    Err(error) => fail(&error.to_string()),
-                },
-                Err(mistakes) => refuse(&mistakes),
-            }
-        }
-        Ok(Request::Codes) => print(&code::table()),
+    let request = match arguments::parse(std::env::args_os()) {
+        Ok(request) => request,
         Err(error) => {
             let shown = error.print();
-            if shown.is_ok() && !error.use_stderr() { ExitCode::SUCCESS } else { USAGE.into() }
+            let is_help = shown.is_ok() && !error.use_stderr();
+            return if is_help { ExitCode::SUCCESS } else { USAGE.into() };
         }
-    }
+    };
+    carry_out(request).unwrap_or_else(|mistakes| refuse(&mistakes))
+}
+
+fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
+    Ok(match request {
+        Request::Run(given) => run(Settings::of_process(given)?),
+        Request::Check { given, offline } => check(&Settings::of_process(given)?, offline),
+        Request::Healthcheck(given) => {
+            ended(healthcheck::ask(Settings::admin_of_process(given)), |()| ExitCode::SUCCESS)
+        }
+        Request::Plan { given, events, published, json, look_up: false } => {
+            let contract = Settings::contract_of_process(given)?;
+            ended(plan(&contract, &events, &published), |plans| show(&plans, json))
+        }
+        Request::Plan { given, events, published, json, look_up: true } => {
+            let settings = Settings::of_process(given)?;
+            ended(plan(&settings.contract, &events, &published), |plans| {
+                look_up(plans, &settings, json)
+            })
+        }
+        Request::Send(given, events) => send(&events, &Queues::of_process(given)?),
+        Request::Dlq(given, asked) => dlq(&asked, &Queues::of_process(given)?),
+        Request::Codes { json } => ended(codes::show(json), |()| ExitCode::SUCCESS),
+    })
 }
 
 fn run(settings: Settings) -> ExitCode {
@@ -90,12 +84,10 @@ fn run(settings: Settings) -> ExitCode {
 fn check(settings: &Settings, offline: bool) -> ExitCode {
     let mut verdicts = vec![check::settings(settings)];
     if !offline {
-        let runtime = match tokio::runtime::Runtime::new() {
-            Ok(runtime) => runtime,
+        match in_runtime(check::connections(settings, fresh_stamp)) {
+            Ok(found) => verdicts.extend(found),
             Err(error) => return fail(&error.to_string()),
-        };
-        verdicts.extend(runtime.block_on(check::connections(settings, fresh_stamp)));
-        runtime.shutdown_background();
+        }
     }
     let worst = verdicts.iter().map(|verdict| verdict.gravity).max();
     let text: String = verdicts.iter().map(|verdict| format!("{verdict}\n")).collect();
@@ -117,7 +109,7 @@ fn plan(
         let bodies = plan::bodies(file)?;
         let several = bodies.len() > 1;
         for (body, number) in bodies.into_iter().zip(1..) {
-            let plan = Plan::of(body, published, contract, fresh_stamp().at);
+            let plan = Plan::of(&published.envelope(body), contract, fresh_stamp().at);
             plans.push((several.then_some(number), plan));
         }
     }
@@ -126,12 +118,10 @@ fn plan(
 
 fn look_up(numbered: Vec<(Option<usize>, Plan)>, settings: &Settings, json: bool) -> ExitCode {
     let (numbers, mut plans): (Vec<_>, Vec<_>) = numbered.into_iter().unzip();
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error.to_string()),
-    };
-    match runtime.block_on(look_up::look_up(&mut plans, settings, fresh_stamp)) {
-        Ok(()) => show(&numbers.into_iter().zip(plans).collect::<Vec<_>>(), json),
+    let looked_up = in_runtime(look_up::look_up(&mut plans, settings, fresh_stamp));
+    match looked_up {
+        Ok(Ok(())) => show(&numbers.into_iter().zip(plans).collect::<Vec<_>>(), json),
+        Ok(Err(error)) => fail(&error.to_string()),
         Err(error) => fail(&error.to_string()),
     }
 }
@@ -146,6 +136,49 @@ fn show(plans: &[(Option<usize>, Plan)], json: bool) -> ExitCode {
     }
     let printed = print(&text);
     if plans.iter().all(|(_, plan)| plan.is_carried_out()) { printed } else { REFUSED.into() }
+}
+
+fn send(events: &Send, settings: &Queues) -> ExitCode {
+    let Stamp { at, request_id } = fresh_stamp();
+    match in_runtime(send::run(events, settings, at, request_id)) {
+        Ok(sent) => ended(sent, |sent| match sent {
+            Sent::All => ExitCode::SUCCESS,
+            Sent::None => REFUSED.into(),
+        }),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn dlq(asked: &Dlq, settings: &Queues) -> ExitCode {
+    match in_runtime(dlq::run(asked, settings, fresh_stamp().at)) {
+        Ok(Ok(dlq::Ended::Done)) => ExitCode::SUCCESS,
+        Ok(Ok(dlq::Ended::Left)) => REFUSED.into(),
+        // Whoever reads the output has seen enough of it.
+        Ok(Err(DlqError::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Ok(Err(error @ DlqError::NotConfirmed { .. })) => {
+            fail(&error.to_string());
+            REFUSED.into()
+        }
+        Ok(Err(error)) => fail(&error.to_string()),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+/// Runs something that waits. What it leaves behind is not waited for.
+fn in_runtime<T>(something: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(something);
+    runtime.shutdown_background();
+    Ok(ended)
+}
+
+fn ended<T, E: std::error::Error>(
+    result: Result<T, E>,
+    then: impl FnOnce(T) -> ExitCode,
+) -> ExitCode {
+    result.map_or_else(|error| fail(&error.to_string()), then)
 }
 
 fn fail(error: &str) -> ExitCode {

@@ -1,7 +1,8 @@
 //! The connection to RabbitMQ: made, watched and closed here, never recovered behind our back.
 
-use super::sieve::FRAME_MAX;
+use super::sieve::{FRAME_MAX, Sieve};
 use super::stream;
+use crate::event::MAX_BODY;
 use crate::settings::{Address, Amqp, Node};
 use futures_util::{Stream, StreamExt};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
@@ -76,13 +77,30 @@ impl Broker {
         settings: &Amqp,
         on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
     ) -> Result<Broker, BrokerError> {
+        Broker::connect_for(settings, MAX_BODY as u64, on_blocked).await
+    }
+
+    /// Connects for people, who are shown bodies of any size.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Connect`].
+    pub async fn connect_for_people(settings: &Amqp) -> Result<Broker, BrokerError> {
+        Broker::connect_for(settings, u64::MAX, |_| {}).await
+    }
+
+    async fn connect_for(
+        settings: &Amqp,
+        max_body: u64,
+        on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
+    ) -> Result<Broker, BrokerError> {
         let nodes = &settings.address.nodes;
         let first = RandomState::new().build_hasher().finish() as usize % nodes.len().max(1);
         let mut causes = Vec::new();
         for node in nodes.iter().cycle().skip(first).take(nodes.len()) {
             // A node that says nothing keeps nobody from the next one for long.
             let limit = if nodes.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT / 3 };
-            match tokio::time::timeout(limit, open(settings, node)).await {
+            match tokio::time::timeout(limit, open(settings, node, max_body)).await {
                 Ok(Ok(connection)) => return Ok(Broker::watched(connection, on_blocked)),
                 Ok(Err(error)) => causes.push(format!("{node}: {}", cause(&error))),
                 Err(_) => causes.push(format!("{node}: no answer in time")),
@@ -214,10 +232,11 @@ pub(super) fn cause(error: &lapin::Error) -> String {
 
 /// A connection to `node`. lapin's own recovery stays off: with it, a broker that stays away leaves
 /// streams pending for ever without an error.
-async fn open(settings: &Amqp, node: &Node) -> Result<Connection, lapin::Error> {
+async fn open(settings: &Amqp, node: &Node, max_body: u64) -> Result<Connection, lapin::Error> {
     let properties = ConnectionProperties::default().with_connection_name("mimecast-eventd".into());
     let tls = tls(settings);
-    let sieved = async move |uri: AMQPUri, _| Ok(stream::connect(&uri, &tls).await?);
+    let sieved =
+        async move |uri: AMQPUri, _| Ok(stream::connect(&uri, &tls, Sieve::up_to(max_body)).await?);
     Connection::connector(uri(settings, node), stream::runtime(), sieved, properties).await
 }
 

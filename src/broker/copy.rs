@@ -1,9 +1,15 @@
 //! The copies of a message that the daemon publishes: properties and headers.
 
+use super::dead_letter::DeadLetter;
 use super::delivery::Delivery;
+use crate::event::Envelope;
 use crate::verdict::{Fault, History, Reason};
+use chrono::{DateTime, SecondsFormat, Utc};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+/// Sets one property.
+type With = fn(BasicProperties, ShortString) -> BasicProperties;
 
 /// The properties of the dead letter: those of the original, and headers that say why it is there.
 /// Where it stood on the delay ladder is not among them: whoever sends it in again starts anew.
@@ -12,9 +18,11 @@ pub(super) fn dead_letter(
     reason: Reason,
     fault: &Fault,
     history: &History,
-    queue: &str,
+    (queue, at): (&str, DateTime<Utc>),
 ) -> BasicProperties {
     let mut headers = common_headers(delivery, fault, history);
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    insert(&mut headers, "x-eventd-dead-lettered-at", &at);
     insert(&mut headers, "x-eventd-reason", reason.label());
     insert(&mut headers, "x-eventd-queue", queue);
     insert(&mut headers, "x-eventd-version", env!("CARGO_PKG_VERSION"));
@@ -37,16 +45,46 @@ pub(super) fn waiting(
     lasting(&delivery.properties).with_headers(headers)
 }
 
+/// The properties of a message that is new; `None` if one does not fit into AMQP.
+pub(super) fn new(envelope: &Envelope) -> Option<BasicProperties> {
+    let texts: [(&Option<String>, With); 5] = [
+        (&envelope.content_type, BasicProperties::with_content_type),
+        (&envelope.content_encoding, BasicProperties::with_content_encoding),
+        (&envelope.message_id, BasicProperties::with_message_id),
+        (&envelope.message_type, BasicProperties::with_type),
+        (&envelope.user_id, BasicProperties::with_user_id),
+    ];
+    let mut properties = BasicProperties::default().with_delivery_mode(2);
+    for (value, with) in texts {
+        if let Some(value) = value {
+            properties = with(properties, ShortString::try_new(value.as_str()).ok()?);
+        }
+    }
+    if let Some(seconds) = envelope.timestamp.and_then(|at| u64::try_from(at.timestamp()).ok()) {
+        properties = properties.with_timestamp(seconds);
+    }
+    let mut headers = FieldTable::default();
+    for (name, value) in &envelope.attributes {
+        ShortString::try_new(format!("cloudEvents:{name}")).ok()?;
+        insert(&mut headers, &format!("cloudEvents:{name}"), value.as_deref().unwrap_or_default());
+    }
+    Some(properties.with_headers(headers))
+}
+
+/// The properties of a dead letter that people send back to its lane, which begins anew there: nothing of
+/// what happened to it is kept but how often they did.
+pub(super) fn replayed(letter: &DeadLetter) -> BasicProperties {
+    let mut headers = foreign_headers(letter.properties.headers().as_ref());
+    origin(&mut headers, &letter.envelope, letter.replays.saturating_add(1));
+    lasting(&letter.properties).with_headers(headers)
+}
+
 /// The headers that every copy has: its own, where it was published, what happened to it so far.
 fn common_headers(delivery: &Delivery, fault: &Fault, history: &History) -> FieldTable {
     let mut headers = foreign_headers(delivery.properties.headers().as_ref());
     insert(&mut headers, "x-eventd-code", &fault.code);
     insert(&mut headers, "x-eventd-detail", &fault.detail);
-    insert(&mut headers, "x-eventd-exchange", &delivery.envelope.exchange);
-    insert(&mut headers, "x-eventd-routing-key", &delivery.envelope.routing_key);
-    if let Some(user_id) = &delivery.envelope.user_id {
-        insert(&mut headers, "x-eventd-user-id", user_id);
-    }
+    origin(&mut headers, &delivery.envelope, history.replays);
     if let Some(altered) = &history.altered {
         insert(&mut headers, "x-eventd-altered", altered);
     }
@@ -57,6 +95,18 @@ fn common_headers(delivery: &Delivery, fault: &Fault, history: &History) -> Fiel
     headers
 }
 
+/// Where and by whom it was published, and how often it was sent in again.
+fn origin(headers: &mut FieldTable, envelope: &Envelope, replays: u32) {
+    insert(headers, "x-eventd-exchange", &envelope.exchange);
+    insert(headers, "x-eventd-routing-key", &envelope.routing_key);
+    if let Some(user_id) = &envelope.user_id {
+        insert(headers, "x-eventd-user-id", user_id);
+    }
+    if replays > 0 {
+        headers.insert("x-eventd-replays".into(), AMQPValue::LongLongInt(replays.into()));
+    }
+}
+
 fn insert(headers: &mut FieldTable, name: &str, value: &str) {
     headers.insert(name.into(), AMQPValue::LongString(value.into()));
 }
@@ -65,7 +115,6 @@ fn insert(headers: &mut FieldTable, name: &str, value: &str) {
 /// vanish; and not its user id, because the broker refuses one that is not ours (RabbitMQ,
 /// "Validated User-ID"). The copy is persistent whatever the original was.
 fn lasting(original: &BasicProperties) -> BasicProperties {
-    type With = fn(BasicProperties, ShortString) -> BasicProperties;
     let texts: [(&Option<ShortString>, With); 8] = [
         (original.content_type(), BasicProperties::with_content_type),
         (original.content_encoding(), BasicProperties::with_content_encoding),

@@ -36,30 +36,46 @@ impl Delivery {
         let headers = properties.headers().as_ref().unwrap_or(&empty);
         let is_copy = exchange.as_str().is_empty() && routing_key.as_str() == queue;
         let ours = if is_copy { headers } else { &empty };
-        let envelope = Envelope {
-            body: data,
-            passed_over: number(headers, sieve::BODY_SIZE),
-            content_type: plain(properties.content_type()),
-            content_encoding: plain(properties.content_encoding()),
-            attributes: attributes(headers),
-            message_type: plain(properties.kind()),
-            message_id: plain(properties.message_id()),
-            // The broker would refuse a copy of ours with the user of the original, so that a header
-            // keeps it.
-            user_id: if is_copy {
-                short(headers, "x-eventd-user-id")
-            } else {
-                plain(properties.user_id())
-            },
-            timestamp: properties.timestamp().and_then(timestamp),
-            // A copy of ours comes from a delay queue, and says in headers where it was published.
-            exchange: short(ours, "x-eventd-exchange").unwrap_or(exchange.to_string()),
-            routing_key: short(ours, "x-eventd-routing-key").unwrap_or(routing_key.to_string()),
+        // The broker would refuse a copy of ours with the user of the original, so that a header keeps it.
+        let user_id = match is_copy {
+            true => short(headers, "x-eventd-user-id"),
+            false => plain(properties.user_id()),
         };
+        // A copy of ours comes from a delay queue, and says in headers where it was published.
+        let exchange = short(ours, "x-eventd-exchange").unwrap_or(exchange.to_string());
+        let routing_key = short(ours, "x-eventd-routing-key").unwrap_or(routing_key.to_string());
+        let envelope = envelope(&properties, data, user_id, exchange, routing_key);
         let mut history = history(ours);
+        // Whoever forges this one has nothing from it.
+        history.replays = number(headers, "x-eventd-replays").unwrap_or_default();
         history.altered = text(headers, sieve::ALTERED).or(history.altered);
         let deliveries = number(headers, "x-delivery-count").unwrap_or_default();
         Delivery { envelope, history, deliveries, redelivered, tag, properties, acker }
+    }
+}
+
+/// The envelope of a message that was published so.
+pub(super) fn envelope(
+    properties: &BasicProperties,
+    body: Vec<u8>,
+    user_id: Option<String>,
+    exchange: String,
+    routing_key: String,
+) -> Envelope {
+    let empty = FieldTable::default();
+    let headers = properties.headers().as_ref().unwrap_or(&empty);
+    Envelope {
+        body,
+        passed_over: number(headers, sieve::BODY_SIZE),
+        content_type: plain(properties.content_type()),
+        content_encoding: plain(properties.content_encoding()),
+        attributes: attributes(headers),
+        message_type: plain(properties.kind()),
+        message_id: plain(properties.message_id()),
+        user_id,
+        timestamp: properties.timestamp().and_then(timestamp),
+        exchange,
+        routing_key,
     }
 }
 
@@ -75,6 +91,7 @@ fn history(headers: &FieldTable) -> History {
         climbed: number(headers, "x-eventd-rung").unwrap_or_default(),
         done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
         altered: text(headers, "x-eventd-altered"),
+        replays: 0,
     }
 }
 
@@ -92,7 +109,7 @@ fn attributes(headers: &FieldTable) -> Vec<(String, Option<String>)> {
 }
 
 /// A value as CloudEvents spells it, if it is of a type that an attribute can have.
-fn spelled(value: &AMQPValue) -> Option<String> {
+pub(super) fn spelled(value: &AMQPValue) -> Option<String> {
     match value {
         AMQPValue::LongString(text) => Some(text.to_string()),
         AMQPValue::ShortString(text) => Some(text.to_string()),
@@ -116,26 +133,26 @@ fn spelled(value: &AMQPValue) -> Option<String> {
 }
 
 /// In seconds, as AMQP has it.
-fn timestamp(seconds: u64) -> Option<DateTime<Utc>> {
+pub(super) fn timestamp(seconds: u64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(i64::try_from(seconds).ok()?, 0)
 }
 
-fn plain(text: &Option<ShortString>) -> Option<String> {
+pub(super) fn plain(text: &Option<ShortString>) -> Option<String> {
     text.as_ref().map(ShortString::to_string)
 }
 
-fn text(headers: &FieldTable, name: &str) -> Option<String> {
+pub(super) fn text(headers: &FieldTable, name: &str) -> Option<String> {
     let value = headers.inner().get(name)?;
     if let AMQPValue::LongString(text) = value { Some(text.to_string()) } else { None }
 }
 
 /// A text that fits where AMQP has short ones.
-fn short(headers: &FieldTable, name: &str) -> Option<String> {
+pub(super) fn short(headers: &FieldTable, name: &str) -> Option<String> {
     text(headers, name).filter(|text| ShortString::try_new(text.as_str()).is_ok())
 }
 
 /// A number that is there and fits. RabbitMQ leaves `x-delivery-count` out at the first delivery.
-fn number<T: TryFrom<i64>>(headers: &FieldTable, name: &str) -> Option<T> {
+pub(super) fn number<T: TryFrom<i64>>(headers: &FieldTable, name: &str) -> Option<T> {
     let number = match headers.inner().get(name) {
         Some(AMQPValue::LongLongInt(number)) => Some(*number),
         Some(AMQPValue::LongInt(number)) => Some(i64::from(*number)),

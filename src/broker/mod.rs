@@ -8,6 +8,8 @@
 mod connection;
 mod consumer;
 mod copy;
+mod dead_letter;
+mod dead_letters;
 mod delivery;
 mod permissions;
 mod problem;
@@ -19,6 +21,8 @@ pub mod topology;
 
 pub use connection::{Broker, BrokerError};
 pub use consumer::Consumer;
+pub use dead_letter::DeadLetter;
+pub use dead_letters::DeadLetters;
 pub use delivery::Delivery;
 pub use problem::Problem;
 pub use publisher::Publisher;

@@ -21,14 +21,27 @@ pub enum Problem {
     /// The user may not see whether it is as it should be.
     #[error("{0}")]
     Unknown(String),
+    /// It works, and could be better.
+    #[error("{0}")]
+    Risky(String),
 }
 
 impl Problem {
+    /// What is wrong with a queue whose declaration with the arguments that it should have was refused.
+    /// Nothing can be said where the user may not declare, which is usual: the chart recommends it.
+    pub(super) fn of_refusal(queue: &str, says: String) -> Option<Problem> {
+        if says.starts_with(REFUSED) {
+            tracing::debug!(queue, says, "its arguments cannot be checked");
+            return None;
+        }
+        Some(Problem::Differs(says))
+    }
+
     /// Whether a daemon had better not consume.
     pub fn is_grave(&self) -> bool {
         match self {
             Problem::Missing(_) | Problem::Differs(_) | Problem::NoRoute(_) => true,
-            Problem::Forbidden(_) | Problem::Unknown(_) => false,
+            Problem::Forbidden(_) | Problem::Unknown(_) | Problem::Risky(_) => false,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Publishes copies so that they are either safe in a queue or known not to be.
 
 use super::connection::{Broker, BrokerError, cause, lost};
+use super::copy;
+use crate::event::Envelope;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
@@ -114,6 +116,28 @@ impl Publisher {
             Confirmation::Nack(_) => Err(not_taken("a queue refused it".into())),
             Confirmation::NotRequested => Err(not_taken("confirms are off".into())),
         }
+    }
+
+    /// Publishes a new message to `exchange`, as safely as a copy: its envelope says everything but where
+    /// to.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn send(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        envelope: &Envelope,
+    ) -> Result<(), BrokerError> {
+        let not_taken = |cause: &str| BrokerError::NotTaken {
+            exchange: exchange.to_owned(),
+            cause: cause.to_owned(),
+        };
+        let properties = copy::new(envelope)
+            .ok_or_else(|| not_taken("a property is longer than the 255 bytes that AMQP allows"))?;
+        let publication = Publication { of: None, exchange, routing_key, body: &envelope.body };
+        self.publish(publication, properties).await
     }
 
     /// What the broker answers to a copy; otherwise why it is not waited for any longer.

@@ -1,10 +1,11 @@
-//! Carries out one [`Disposition`]: the only place that acks, rejects or returns a message.
+//! Carries out one [`Disposition`]: the only place that acks, rejects or returns a message of a lane.
 
 use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
 use super::publisher::{Publication, Publisher};
 use crate::verdict::{Disposition, History};
+use chrono::{DateTime, Utc};
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 
@@ -23,7 +24,8 @@ pub struct Settler {
 
 impl Settler {
     /// Tells the broker what becomes of `delivery`. A copy is safe in its queue before the original is
-    /// acked: a crash in between makes a duplicate, never a loss.
+    /// acked: a crash in between makes a duplicate, never a loss. `now` is asked
+    /// for the time when something becomes a dead letter.
     ///
     /// # Errors
     ///
@@ -34,6 +36,7 @@ impl Settler {
         delivery: &Delivery,
         disposition: &Disposition,
         history: &History,
+        now: impl Fn() -> DateTime<Utc>,
     ) -> Result<(), BrokerError> {
         let is_kept = !self.dry_run || *disposition == Disposition::Return;
         let disposition = if is_kept { disposition } else { &Disposition::Ack };
@@ -56,7 +59,8 @@ impl Settler {
                 Some(("", self.queue.clone(), properties))
             }
             Disposition::DeadLetter(reason, fault) => {
-                let properties = copy::dead_letter(delivery, *reason, fault, history, &self.queue);
+                let properties =
+                    copy::dead_letter(delivery, *reason, fault, history, (&self.queue, now()));
                 let routing_key = delivery.envelope.routing_key.clone();
                 Some((self.dead_letter_exchange.as_str(), routing_key, properties))
             }

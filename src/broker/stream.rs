@@ -34,13 +34,14 @@ pub(super) fn runtime() -> Runtime<Sieving> {
     Runtime::new(RuntimeParts::new(tokio.clone(), SievingReactor(tokio)))
 }
 
-/// Connects, encrypted if `uri` says so, and puts the sieve into what is read.
+/// Connects, encrypted if `uri` says so, and puts `sieve` into what is read.
 pub(super) async fn connect(
     uri: &AMQPUri,
     tls: &OwnedTLSConfig,
+    sieve: Sieve,
 ) -> io::Result<AsyncTcpStream<Sieved>> {
     let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::tokio_current()).await?;
-    Ok(AsyncTcpStream::Plain(Sieved::new(stream)))
+    Ok(AsyncTcpStream::Plain(Sieved::new(stream, sieve)))
 }
 
 /// A stream that is sifted as it is read.
@@ -54,9 +55,8 @@ pub(super) struct Sieved {
 }
 
 impl Sieved {
-    fn new(stream: Bare) -> Sieved {
-        let (sieve, sifted) = (Sieve::default(), Vec::new());
-        Sieved { stream, sieve, chunk: vec![0; CHUNK], sifted, read: 0 }
+    fn new(stream: Bare, sieve: Sieve) -> Sieved {
+        Sieved { stream, sieve, chunk: vec![0; CHUNK], sifted: Vec::new(), read: 0 }
     }
 }
 
@@ -138,6 +138,6 @@ impl Reactor for SievingReactor {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Sieved>> + Send + 'static {
         let connecting = self.0.tcp_connect_addr(address);
-        async move { Ok(Sieved::new(AsyncTcpStream::Plain(connecting.await?))) }
+        async move { Ok(Sieved::new(AsyncTcpStream::Plain(connecting.await?), Sieve::default())) }
     }
 }

@@ -116,7 +116,7 @@ fn on_topology(problem: &Problem, topology: TopologyMode) -> Verdict {
             let text = format!("{what}; the daemon declares it when it starts");
             Verdict::new(Gravity::Warning, "topology", text)
         }
-        (Problem::Unknown(_), TopologyMode::Declare | TopologyMode::Verify) => {
+        (Problem::Unknown(_) | Problem::Risky(_), TopologyMode::Declare | TopologyMode::Verify) => {
             Verdict::new(Gravity::Warning, "topology", problem.to_string())
         }
         (Problem::Forbidden(_), TopologyMode::Declare | TopologyMode::Verify) => {

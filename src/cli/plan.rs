@@ -33,6 +33,14 @@ pub struct Properties {
     pub user_id: Option<String>,
 }
 
+impl Properties {
+    /// The envelope of `body` that is published with these.
+    pub fn envelope(&self, body: Vec<u8>) -> Envelope {
+        let Properties { routing_key, content_type, user_id } = self.clone();
+        Envelope { body, content_type, user_id, routing_key, ..Envelope::default() }
+    }
+}
+
 /// What the daemon would do with one event.
 #[derive(Debug)]
 pub struct Plan {
@@ -88,20 +96,13 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
 }
 
 impl Plan {
-    /// What would become of `body`, published with these properties at `now`.
-    pub fn of(
-        body: Vec<u8>,
-        published: &Properties,
-        contract: &Contract,
-        now: DateTime<Utc>,
-    ) -> Plan {
-        let Properties { routing_key, content_type, user_id } = published.clone();
-        let envelope = Envelope { body, content_type, user_id, routing_key, ..Envelope::default() };
+    /// What would become of what is published so at `now`.
+    pub fn of(envelope: &Envelope, contract: &Contract, now: DateTime<Utc>) -> Plan {
         // Who names the routing key of a lane sees what a wrong one does.
         let lane = contract.reading.names.by_routing_key(&envelope.routing_key, None);
         let read = match lane {
-            Some(lane) => Event::parse(&envelope, lane, &contract.reading),
-            None => Event::read(&envelope, &contract.reading),
+            Some(lane) => Event::parse(envelope, lane, &contract.reading),
+            None => Event::read(envelope, &contract.reading),
         };
         let event = match read {
             Ok(event) => event,
@@ -132,6 +133,16 @@ impl Plan {
             id: event.id,
             event_type: Some(event_type),
         }
+    }
+
+    /// The type of its event, where that was read.
+    pub fn event_type(&self) -> Option<EventType> {
+        self.event_type
+    }
+
+    /// What its event is called.
+    pub fn named(&self) -> &str {
+        self.id.as_deref().unwrap_or("without an id")
     }
 
     /// Whether all would be carried out.
@@ -221,7 +232,7 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.event_type.map_or("an event", EventType::name);
-        write!(formatter, "{name} {}: ", self.id.as_deref().unwrap_or("without an id"))?;
+        write!(formatter, "{name} {}: ", self.named())?;
         match &self.comes_to {
             Ok(_) => {
                 let calls = self.calls();

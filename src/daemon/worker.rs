@@ -248,7 +248,8 @@ impl Worker {
         report: &Report,
     ) -> Result<(), BrokerError> {
         let Report { disposition, history, .. } = report;
-        let settled = self.settler.settle(&message.delivery, disposition, history).await;
+        let now = || (self.fresh)().at;
+        let settled = self.settler.settle(&message.delivery, disposition, history, now).await;
         match &settled {
             Ok(()) => {
                 self.settled.store(true, Ordering::Relaxed);

@@ -32,6 +32,12 @@ pub fn digest(text: &str) -> String {
     Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What names a message that has no id: the first twelve hexadecimal digits of the SHA-1 of its body.
+pub fn digest_of_body(body: &[u8]) -> String {
+    let digits: String = Sha1::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha1:{}", &digits[..12])
+}
+
 fn is_boundary(character: char) -> bool {
     character.is_whitespace()
         || character.is_control()

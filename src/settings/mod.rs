@@ -16,6 +16,6 @@ mod table;
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
 pub use contract::Contract;
 pub use mimecast::{Client, Credentials, Keys, Mimecast, SigningKey, is_loopback};
-pub use settings::{Breaker, LaneSettings, Log, Settings};
-pub use source::{Mistake, Origin, Sources};
+pub use settings::{Breaker, LaneSettings, Log, Queues, Settings};
+pub use source::{Given, Mistake, Origin, Sources};
 pub use table::{SETTINGS, Setting};

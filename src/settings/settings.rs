@@ -4,7 +4,7 @@ use super::amqp::Amqp;
 use super::contract::Contract;
 use super::mimecast::Mimecast;
 use super::reader::{self, Reader};
-use super::source::{Mistake, Sources};
+use super::source::{Given, Mistake, Sources};
 use crate::event::EventType;
 use crate::verdict::{Hop, Ladder, Policy};
 use std::ffi::OsString;
@@ -43,12 +43,25 @@ pub struct Settings {
 pub struct LaneSettings {
     /// The event type.
     pub event_type: EventType,
+    /// Whether it is worked on.
+    pub enabled: bool,
     /// Its queue.
     pub queue: String,
     /// Messages in work at the same time.
     pub prefetch: u16,
     /// Deliveries after which the broker dead-letters a message.
     pub delivery_limit: u16,
+}
+
+/// What is needed to work on queues and events by hand: nothing of it is the vendor's.
+#[derive(Clone, Debug)]
+pub struct Queues {
+    /// The broker.
+    pub amqp: Amqp,
+    /// Every lane.
+    pub lanes: Vec<LaneSettings>,
+    /// What events mean.
+    pub contract: Contract,
 }
 
 /// Waits of what cannot go on.
@@ -70,17 +83,14 @@ pub struct Log {
 }
 
 impl Settings {
-    /// Reads the settings of this process: `flags` by key, its environment, and the file that
+    /// Reads the settings of this process: what its command line says, its environment, and the file that
     /// `--config` or else `EVENTD_CONFIG` names.
     ///
     /// # Errors
     ///
     /// All mistakes at once.
-    pub fn of_process(
-        flags: Vec<(&'static str, String)>,
-        file: Option<PathBuf>,
-    ) -> Result<Settings, Vec<Mistake>> {
-        Settings::read(sources(flags, file))
+    pub fn of_process(given: Given) -> Result<Settings, Vec<Mistake>> {
+        Settings::read(sources(given))
     }
 
     /// Only what events mean to this process.
@@ -88,19 +98,13 @@ impl Settings {
     /// # Errors
     ///
     /// All mistakes in it at once.
-    pub fn contract_of_process(
-        flags: Vec<(&'static str, String)>,
-        file: Option<PathBuf>,
-    ) -> Result<Contract, Vec<Mistake>> {
-        Contract::read(sources(flags, file))
+    pub fn contract_of_process(given: Given) -> Result<Contract, Vec<Mistake>> {
+        Contract::read(sources(given))
     }
 
     /// Only where the admin endpoints of this process's settings are.
-    pub fn admin_of_process(
-        flags: Vec<(&'static str, String)>,
-        file: Option<PathBuf>,
-    ) -> SocketAddr {
-        admin_listen(&mut Reader::new(sources(flags, file)))
+    pub fn admin_of_process(given: Given) -> SocketAddr {
+        admin_listen(&mut Reader::new(sources(given)))
     }
 
     /// Reads the settings from `sources`.
@@ -112,6 +116,7 @@ impl Settings {
         let mut reader = Reader::new(sources);
         let amqp = Amqp::read(&mut reader);
         let mut lanes = lanes(&mut reader, &amqp.dead_letter_queue);
+        lanes.retain(|lane| lane.enabled);
         let contract = Contract::of(&mut reader);
         if contract.guards.dry_run {
             lanes.iter_mut().for_each(|lane| lane.queue.push_str(".dry-run"));
@@ -141,7 +146,22 @@ impl Settings {
     }
 }
 
-fn sources(flags: Vec<(&'static str, String)>, file: Option<PathBuf>) -> Sources {
+impl Queues {
+    /// Reads what this process's settings say of queues, whatever else is missing there.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes that concern it, and keys that there are not.
+    pub fn of_process(given: Given) -> Result<Queues, Vec<Mistake>> {
+        let mut reader = Reader::new(sources(given));
+        let amqp = Amqp::read(&mut reader);
+        let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
+        let contract = Contract::of(&mut reader);
+        reader.finish(Queues { amqp, lanes, contract })
+    }
+}
+
+fn sources(Given { flags, file }: Given) -> Sources {
     let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
     let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     Sources::gather(flags, environment, file.as_deref())
@@ -154,13 +174,16 @@ fn admin_listen(reader: &mut Reader) -> SocketAddr {
     address.unwrap_or((Ipv4Addr::LOCALHOST, 0).into())
 }
 
+/// Every lane, enabled or not.
 fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
     let mut lanes = Vec::new();
     let mut queues = vec![dead_letter_queue.to_owned()];
     for event_type in EventType::ALL {
         let key = |name: &str| format!("events.\"{}\".{name}", event_type.name());
+        let switch = [("true", true), ("false", false)];
         let lane = LaneSettings {
             event_type,
+            enabled: reader.one_of(&key("enabled"), &switch).unwrap_or(true),
             queue: reader.name(&key("queue")),
             prefetch: reader.number(&key("prefetch"), 1, 1000),
             delivery_limit: reader.number(&key("delivery_limit"), 1, 1000),
@@ -170,11 +193,9 @@ fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
             reader.mistake(&key("queue"), "is the queue of something else already");
         }
         queues.push(lane.queue.clone());
-        if reader.one_of(&key("enabled"), &[("true", true), ("false", false)]).unwrap_or(true) {
-            lanes.push(lane);
-        }
+        lanes.push(lane);
     }
-    if lanes.is_empty() {
+    if !lanes.iter().any(|lane| lane.enabled) {
         let key = format!("events.\"{}\".enabled", EventType::UserOffboarded.name());
         reader.mistake(&key, "no lane is enabled, so there is nothing to do");
     }

@@ -5,7 +5,7 @@ use crate::secrecy::Secret;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where a value was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub enum Origin {
     Default,
     /// Nowhere.
     Missing,
+}
+
+/// What the command line says of the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Settings given as flags, by key.
+    pub flags: Vec<(&'static str, String)>,
+    /// The settings file.
+    pub file: Option<PathBuf>,
 }
 
 /// Something wrong with the settings, told without any value that could be a secret.

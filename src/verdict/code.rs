@@ -1,7 +1,6 @@
 //! The vendor's error codes and what each means for a message: the one code table.
 
 use crate::command::Operation;
-use std::fmt::Write as _;
 
 /// What a code says about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +29,9 @@ impl Class {
     }
 }
 
-/// One row of the table. A code that ends in `*` stands for every code that begins so.
-struct Row(&'static str, Class, &'static str);
+/// One row of the table: a code, its class, what it means and what to do. A code that ends in `*` stands
+/// for every code that begins so.
+struct Row(&'static str, Class, &'static str, &'static str);
 
 /// Codes that are not in it are decided by the status of the reply; with a status of success they
 /// are refusals, because an unknown word must never count as success.
@@ -40,41 +40,92 @@ const TABLE: &[Row] = &[
         "err_folder_email_address_not_found",
         Class::AlreadyGone(Operation::RemoveGroupMember),
         "the address or domain is not in the group",
+        "nothing: it is as it should be",
     ),
     Row(
         "err_managed_url_not_found",
         Class::AlreadyGone(Operation::DeleteManagedUrl),
         "there is no such managed URL entry",
+        "nothing: it is as it should be",
     ),
-    Row("err_validation_*", Class::Rejected, "a field of the item is not valid"),
-    Row("err_deserialise", Class::Rejected, "the body could not be read"),
+    Row(
+        "err_validation_*",
+        Class::Rejected,
+        "a field of the item is not valid",
+        "compare the item with the tenant, and have its producer corrected",
+    ),
+    Row(
+        "err_deserialise",
+        Class::Rejected,
+        "the body could not be read",
+        "report it: the daemon has sent what the vendor cannot read",
+    ),
     Row(
         "err_xdk_operation_forbidden_for_address",
         Class::Forbidden,
         "this address or group may not be changed, or the role lacks the permission",
+        "see whether the group comes from a directory, then give the service user's role the permission",
     ),
     Row(
         "err_xdk_invalid_signature",
         Class::Unauthorised,
         "wrong access, secret or application key",
+        "set the keys that belong together, and see that the clock is right",
     ),
     Row(
         "err_developer_key",
         Class::Unauthorised,
         "wrong application id; known to pass now and then",
+        "wait a little; if it stays, set the application id that belongs to the keys",
     ),
     Row(
         "err_xdk_binding_expired",
         Class::Unauthorised,
         "the keys are past their time, make new ones",
+        "make new keys for the service user, and let its authentication cache never end",
     ),
-    Row("err_audit_log_incorrect_region", Class::Unauthorised, "the base URL is of another region"),
-    Row("token_expired", Class::Unauthorised, "the access token is past its time"),
-    Row("token_verification_failed", Class::Unauthorised, "the access token is not accepted"),
-    Row("unauthorized*", Class::Unauthorised, "the access token is not accepted, in any spelling"),
-    Row("app_forbidden", Class::Unauthorised, "the application lacks the API product"),
-    Row("invalid_client", Class::Unauthorised, "wrong client id or client secret"),
-    Row("GatewayTimeout", Class::Unavailable, "the vendor's gateway got no answer"),
+    Row(
+        "err_audit_log_incorrect_region",
+        Class::Unauthorised,
+        "the base URL is of another region",
+        "set mimecast.region to that of the tenant",
+    ),
+    Row(
+        "token_expired",
+        Class::Unauthorised,
+        "the access token is past its time",
+        "nothing: it is renewed; if it stays, see that the clock is right",
+    ),
+    Row(
+        "token_verification_failed",
+        Class::Unauthorised,
+        "the access token is not accepted",
+        "see mimecast.token_url and the region: the token must be of the same place",
+    ),
+    Row(
+        "unauthorized*",
+        Class::Unauthorised,
+        "the access token is not accepted, in any spelling",
+        "see mimecast.token_url and the region: the token must be of the same place",
+    ),
+    Row(
+        "app_forbidden",
+        Class::Unauthorised,
+        "the application lacks the API product",
+        "add the product of this operation to the API 2.0 application",
+    ),
+    Row(
+        "invalid_client",
+        Class::Unauthorised,
+        "wrong client id or client secret",
+        "set the client id and secret of the API 2.0 application; make a new secret if it is lost",
+    ),
+    Row(
+        "GatewayTimeout",
+        Class::Unavailable,
+        "the vendor's gateway got no answer",
+        "wait: it is tried again",
+    ),
 ];
 
 /// What `code` says, when the table has it. The vendor spells this one in several ways, one of them
@@ -85,23 +136,23 @@ pub fn class(code: &str) -> Option<Class> {
     row.or_else(|| spelled.starts_with("unauthorized").then_some(Class::Unauthorised))
 }
 
-/// The table as text, for people.
-pub fn table() -> String {
-    let mut text = format!("{:<42} {:<13} {}\n", "CODE", "OUTCOME", "MEANING");
-    for Row(code, class, meaning) in TABLE {
-        writeln!(text, "{code:<42} {:<13} {meaning}", class.label())
-            .expect("writing to a string cannot fail");
-    }
-    text.push_str(
-        "\nforbidden: the item's fault once another item of the operation was done; until then \
-         the lane pauses.\n\
-         Any other code: refused with the message when the reply says success or 4xx,\n\
-         a passing fault with 404, 405, 408, 410 or 5xx, forbidden with 403, bad credentials with \
-         401 or 418.\n\
-         A reply that is not the vendor's own is a passing fault, whatever its status.\n",
-    );
-    text
+/// What `code` means, and what to do, where the table has it.
+pub fn explained(code: &str) -> Option<(&'static str, &'static str)> {
+    let row = TABLE.iter().find(|row| row.stands_for(code))?;
+    Some((row.2, row.3))
 }
+
+/// The rows of the table: code, outcome, meaning, and what to do.
+pub fn rows() -> impl Iterator<Item = [&'static str; 4]> {
+    TABLE.iter().map(|Row(code, class, meaning, advice)| [*code, class.label(), *meaning, *advice])
+}
+
+/// What codes mean that are not in the table.
+pub const OTHERS: &str = "\
+forbidden: the item's fault once another item of the operation was done; until then the lane pauses.
+Any other code: refused with the message when the reply says success or 4xx,
+a passing fault with 404, 405, 408, 410 or 5xx, forbidden with 403, bad credentials with 401 or 418.
+A reply that is not the vendor's own is a passing fault, whatever its status.";
 
 impl Row {
     fn stands_for(&self, code: &str) -> bool {
@@ -127,17 +178,16 @@ mod tests {
     }
 
     #[test]
-    fn the_printed_table_has_every_code() {
-        let text = table();
-        assert!(TABLE.iter().all(|row| text.contains(row.0) && text.contains(row.2)));
-        let outcome = |code: &str| {
-            let line = text.lines().find(|line| line.starts_with(code)).unwrap();
-            line.split_whitespace().nth(1).unwrap()
-        };
+    fn every_code_has_a_meaning_and_something_to_do() {
+        assert!(rows().all(|row| row.iter().all(|cell| !cell.is_empty())));
+        let outcome = |code: &str| rows().find(|row| row[0] == code).unwrap()[1];
         assert_eq!(outcome("err_managed_url_not_found"), "already_gone");
         assert_eq!(outcome("err_deserialise"), "rejected");
         assert_eq!(outcome("token_expired"), "unauthorised");
         assert_eq!(outcome("GatewayTimeout"), "unavailable");
         assert_eq!(outcome("err_xdk_operation_forbidden_for_address"), "forbidden");
+        let explained_by_its_beginning = explained("err_validation_null");
+        assert_eq!(explained_by_its_beginning, explained("err_validation_*"));
+        assert_eq!(explained("err_of_tomorrow"), None);
     }
 }

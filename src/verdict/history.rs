@@ -19,6 +19,8 @@ pub struct History {
     pub done: Done,
     /// How it was altered before it could be read, if it was.
     pub altered: Option<String>,
+    /// How often people sent it back to its lane after it was a dead letter.
+    pub replays: u32,
 }
 
 impl History {

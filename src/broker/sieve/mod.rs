@@ -9,7 +9,7 @@
 //!   that is not UTF-8 becomes one `?`;
 //! - entries of the header table that the client could not read, or that are nested deeper than
 //!   [`MAX_DEPTH`], are left out, and so are those that do not fit into [`MAX_HEADERS`];
-//! - a body above [`MAX_BODY`] is passed over: its message arrives empty.
+//! - a body above [`MAX_BODY`], or another limit, is passed over: its message arrives empty.
 //!
 //! A message that was altered has the header [`ALTERED`], which says how, and one without its body
 //! also has [`BODY_SIZE`]; nobody else can set them. Whatever is not wrong comes out as it came in.
@@ -58,8 +58,10 @@ const BASIC: [u8; 2] = [0, 60];
 pub struct NotAmqp;
 
 /// What is known between the frames of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sieve {
+    /// Bytes of the largest body that goes on.
+    max_body: u64,
     /// The beginning of a frame that is still to come.
     begun: Vec<u8>,
     /// Channels whose next content header belongs to an altered method.
@@ -68,7 +70,19 @@ pub struct Sieve {
     passing_over: BTreeMap<u16, u64>,
 }
 
+impl Default for Sieve {
+    fn default() -> Sieve {
+        Sieve::up_to(MAX_BODY as u64)
+    }
+}
+
 impl Sieve {
+    /// One that passes over bodies of more than so many bytes.
+    pub fn up_to(max_body: u64) -> Sieve {
+        let (begun, altered) = (Vec::new(), BTreeMap::new());
+        Sieve { max_body, begun, altered, passing_over: BTreeMap::new() }
+    }
+
     /// Takes the next bytes that came from the broker, and adds to `out` what may go on.
     ///
     /// # Errors
@@ -145,7 +159,7 @@ impl Sieve {
         let mut altered = self.altered.remove(&channel).unwrap_or_default();
         let (fixed, properties) = payload.split_at_checked(12).ok_or(NotAmqp)?;
         let size = fixed[4..].try_into().map(u64::from_be_bytes).map_err(|_| NotAmqp)?;
-        if size > MAX_BODY as u64 {
+        if size > self.max_body {
             self.passing_over.insert(channel, size);
             altered.body = Some(size);
         }

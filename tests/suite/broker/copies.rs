@@ -228,6 +228,7 @@ async fn a_dead_letter_keeps_every_property_that_it_may_keep() {
         "team",
         "x-eventd-attempts",
         "x-eventd-code",
+        "x-eventd-dead-lettered-at",
         "x-eventd-detail",
         "x-eventd-exchange",
         "x-eventd-queue",

@@ -145,7 +145,7 @@ async fn what_is_declared_is_what_the_broker_says_there_is() {
         })
     };
     let mut expected: BTreeMap<String, Value> = [
-        ("mimecast-eventd.dead-letter".to_owned(), json!({"x-queue-type": "quorum"})),
+        (DEAD_LETTERS.to_owned(), json!({"x-queue-type": "quorum", "x-delivery-limit": 1_000_000})),
         (OFFBOARDED.to_owned(), lane(20)),
         (UNBLOCK.to_owned(), lane(7)),
         (format!("{OFFBOARDED}.retry.10s"), rung(OFFBOARDED, 10_000)),

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod disturbed;
 pub mod node;
+pub mod program;
 pub mod proxy;
 pub mod relay;
 pub mod settings;

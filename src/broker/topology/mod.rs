@@ -1,15 +1,20 @@
 //! Queues and exchanges: declared or checked at the start of every session.
 
-use super::connection::{Broker, BrokerError, cause, lost};
+mod dead_letter_queue;
+mod thing;
+
+use super::connection::{Broker, BrokerError, lost};
 use super::permissions;
-use super::problem::{Problem, REFUSED};
+use super::problem::Problem;
 use super::publisher::{Publication, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, TopologyMode};
 use crate::verdict::{Hop, Ladder};
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+pub use dead_letter_queue::verify as verify_dead_letter_queue;
+use lapin::BasicProperties;
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, ExchangeKind};
 use std::time::Duration;
+use thing::{absent, arguments, bind, differs, exchange_declare, queue, text, verify_queue};
 
 /// Makes sure that everything a lane needs is there, and names what the user may not do.
 ///
@@ -27,8 +32,9 @@ pub async fn prepare(
             Vec::new()
         }
         TopologyMode::Declare => {
-            declare(broker, settings, lane).await?;
-            permissions::missing_for_copies(&settings.amqp).await?
+            let mut problems: Vec<_> = declare(broker, settings, lane).await?.into_iter().collect();
+            problems.extend(permissions::missing_for_copies(&settings.amqp).await?);
+            problems
         }
         TopologyMode::Verify => verify(broker, settings, lane).await?,
     };
@@ -70,18 +76,19 @@ fn aside_arguments() -> FieldTable {
     ])
 }
 
+/// Declares everything, and gives what is there otherwise and can be lived with.
 async fn declare(
     broker: &Broker,
     settings: &Settings,
     lane: &LaneSettings,
-) -> Result<(), BrokerError> {
+) -> Result<Option<Problem>, BrokerError> {
     let Settings { amqp, ladder, .. } = settings;
     let channel = broker.channel().await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
         exchange_declare(&channel, exchange, durable).await.map_err(differs)?;
     }
-    queue(&channel, &amqp.dead_letter_queue, dead_letter_arguments()).await?;
+    let problem = dead_letter_queue::declare(broker, &amqp.dead_letter_queue).await?;
     bind(&channel, &amqp.dead_letter_queue, &amqp.dead_letter_exchange, "#").await?;
     queue(&channel, &lane.queue, lane_arguments(lane, amqp)).await?;
     for name in settings.contract.reading.names.bindings(lane.event_type) {
@@ -90,11 +97,7 @@ async fn declare(
     for (name, delay) in delay_queues(lane, ladder) {
         queue(&channel, &name, delay_arguments(delay, lane)).await?;
     }
-    Ok(())
-}
-
-fn dead_letter_arguments() -> FieldTable {
-    arguments([("x-queue-type", text("quorum"))])
+    Ok(problem)
 }
 
 /// A lane's queue. At-least-once dead-lettering by the broker needs all of a quorum queue, this
@@ -155,8 +158,8 @@ pub async fn verify(
         let there = exchange_declare(&channel, exchange, passive).await;
         problems.extend(there.err().map(|error| absent(exchange, &error)));
     }
-    let mut queues = vec![(amqp.dead_letter_queue.clone(), dead_letter_arguments())];
-    queues.push((lane.queue.clone(), lane_arguments(lane, amqp)));
+    problems.extend(dead_letter_queue::verify(broker, &amqp.dead_letter_queue).await?);
+    let mut queues = vec![(lane.queue.clone(), lane_arguments(lane, amqp))];
     for (name, delay) in delay_queues(lane, ladder) {
         queues.push((name, delay_arguments(delay, lane)));
     }
@@ -165,34 +168,10 @@ pub async fn verify(
     }
     problems.extend(permissions::missing_for_copies(amqp).await?);
     problems.extend(permissions::missing_to_consume(broker, &lane.queue).await?);
-    if problems.is_empty() {
+    if problems.iter().all(|problem| matches!(problem, Problem::Risky(_))) {
         problems.extend(verify_dead_letter_route(broker, amqp, lane).await?);
     }
     Ok(problems)
-}
-
-/// What is wrong with a queue, if anything. A queue that is there is declared once more with the
-/// arguments that it should have: that changes nothing, and the broker names what differs.
-async fn verify_queue(
-    broker: &Broker,
-    name: &str,
-    arguments: FieldTable,
-) -> Result<Option<Problem>, BrokerError> {
-    let channel = broker.channel().await?;
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
-        return Ok(Some(absent(name, &error)));
-    }
-    match queue(&channel, name, arguments).await {
-        Ok(()) => Ok(None),
-        Err(BrokerError::Topology(problem)) if problem.starts_with(REFUSED) => {
-            // Usual: the chart recommends a user that may not configure.
-            tracing::debug!(queue = name, problem, "its arguments cannot be checked");
-            Ok(None)
-        }
-        Err(BrokerError::Topology(problem)) => Ok(Some(Problem::Differs(problem))),
-        Err(error) => Err(error),
-    }
 }
 
 /// Whether dead letters of a lane would reach a queue. Only a message can tell: one that expires at
@@ -223,74 +202,4 @@ async fn verify_dead_letter_route(
         }
         Some(Err(error)) => Err(error),
     }
-}
-
-async fn exchange_declare(
-    channel: &Channel,
-    name: &str,
-    options: ExchangeDeclareOptions,
-) -> Result<(), lapin::Error> {
-    channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await
-}
-
-async fn queue(channel: &Channel, name: &str, arguments: FieldTable) -> Result<(), BrokerError> {
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    match channel.queue_declare(name.into(), durable, arguments).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(differs(error)),
-    }
-}
-
-async fn bind(
-    channel: &Channel,
-    queue: &str,
-    exchange: &str,
-    routing_key: &str,
-) -> Result<(), BrokerError> {
-    channel
-        .queue_bind(
-            queue.into(),
-            exchange.into(),
-            routing_key.into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
-        .await
-        .map_err(differs)
-}
-
-/// What a passive declaration that was refused says. RabbitMQ 4.3 refuses it for a name on which one
-/// has no permission at all, be it there or not.
-fn absent(name: &str, error: &lapin::Error) -> Problem {
-    let cause = cause(error);
-    if cause.starts_with(REFUSED) {
-        let grant = "grant the user a permission on it, and it can be checked";
-        return Problem::Unknown(format!("whether {name} is there: {cause}; {grant}"));
-    }
-    Problem::Missing(cause)
-}
-
-/// The broker's own message names the argument and both values, or the permission.
-#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
-fn differs(error: lapin::Error) -> BrokerError {
-    let cause = cause(&error);
-    let what_to_do = if cause.starts_with(REFUSED) {
-        "grant it, or set amqp.topology to verify and create everything in another way"
-    } else {
-        "arguments of what exists cannot change: set the daemon to what is there, \
-         or move the messages, delete it and let the daemon declare it again"
-    };
-    BrokerError::Topology(format!("{cause}; {what_to_do}"))
-}
-
-fn arguments<const N: usize>(pairs: [(&str, AMQPValue); N]) -> FieldTable {
-    let mut table = FieldTable::default();
-    for (name, value) in pairs {
-        table.insert(name.into(), value);
-    }
-    table
-}
-
-fn text(text: &str) -> AMQPValue {
-    AMQPValue::LongString(text.into())
 }

@@ -1,0 +1,142 @@
+//! A dead letter: why it is there, and the message that it was.
+
+use super::delivery::{self, number, short, text};
+use crate::event::{Envelope, MAX_BODY};
+use crate::verdict::{Grounds, Reason};
+use chrono::{DateTime, Utc};
+use lapin::message;
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Acker, BasicProperties};
+
+/// A message in the dead-letter queue.
+#[derive(Debug)]
+pub struct DeadLetter {
+    /// The message as it was published, with the exchange and routing key that it had then.
+    pub envelope: Envelope,
+    /// Why it is there.
+    pub grounds: Grounds,
+    /// The code that says more.
+    pub code: Option<String>,
+    /// What was wrong, in one line.
+    pub detail: Option<String>,
+    /// Requests that were sent for it.
+    pub attempts: u32,
+    /// When the first of them failed.
+    pub first_failed_at: Option<DateTime<Utc>>,
+    /// Since when it is there; of what an older daemon sent nothing but the first failure may be known.
+    pub since: Option<DateTime<Utc>>,
+    /// The id of the last request.
+    pub request_id: Option<String>,
+    /// The queue that it came from, as its headers claim.
+    pub queue: Option<String>,
+    /// How often it was sent back to a lane.
+    pub replays: u32,
+    pub(super) properties: BasicProperties,
+    pub(super) acker: Acker,
+}
+
+impl DeadLetter {
+    /// Reads what was delivered from the dead-letter queue.
+    ///
+    /// What the broker itself has dead-lettered came with its headers as somebody published them, so that
+    /// ours are believed only in copies of ours: those had come through the default exchange.
+    pub(super) fn read(delivery: message::Delivery) -> DeadLetter {
+        let message::Delivery { exchange, routing_key, properties, data, acker, .. } = delivery;
+        let empty = FieldTable::default();
+        let headers = properties.headers().as_ref().unwrap_or(&empty);
+        let death = Death::last(headers);
+        let is_ours = death.as_ref().is_none_or(|death| death.exchange.as_deref() == Some(""));
+        let ours = if is_ours { headers } else { &empty };
+        let published = death.as_ref().filter(|_| !is_ours);
+        let grounds = match &death {
+            Some(death) => death.grounds(data.len()),
+            None => text(ours, "x-eventd-reason")
+                .and_then(|reason| Reason::named(&reason))
+                .map_or(Grounds::Unknown, Grounds::Daemon),
+        };
+        let user_id = short(ours, "x-eventd-user-id");
+        let user_id = user_id.or_else(|| delivery::plain(properties.user_id()));
+        let exchange = short(ours, "x-eventd-exchange")
+            .or_else(|| published?.exchange.clone())
+            .unwrap_or(exchange.to_string());
+        let routing_key = short(ours, "x-eventd-routing-key")
+            .or_else(|| published?.routing_key.clone())
+            .unwrap_or(routing_key.to_string());
+        let first_failed_at = time(ours, "x-eventd-first-failed-at");
+        let since = match &death {
+            Some(death) => death.at,
+            None => time(ours, "x-eventd-dead-lettered-at"),
+        };
+        DeadLetter {
+            envelope: delivery::envelope(&properties, data, user_id, exchange, routing_key),
+            grounds,
+            code: text(ours, "x-eventd-code"),
+            detail: text(ours, "x-eventd-detail"),
+            attempts: number(ours, "x-eventd-attempts").unwrap_or_default(),
+            first_failed_at,
+            since: since.or(first_failed_at),
+            request_id: text(ours, "x-eventd-request-id"),
+            queue: match death {
+                Some(death) => death.queue,
+                None => text(ours, "x-eventd-queue"),
+            },
+            replays: number(headers, "x-eventd-replays").unwrap_or_default(),
+            properties,
+            acker,
+        }
+    }
+}
+
+/// What the broker says of the last time that it dead-lettered a message, in the first entry of `x-death`
+/// (RabbitMQ, "Dead Letter Exchanges").
+struct Death {
+    reason: Option<String>,
+    queue: Option<String>,
+    exchange: Option<String>,
+    routing_key: Option<String>,
+    at: Option<DateTime<Utc>>,
+}
+
+impl Death {
+    fn last(headers: &FieldTable) -> Option<Death> {
+        let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
+            return None;
+        };
+        let Some(AMQPValue::FieldTable(last)) = deaths.as_slice().first() else { return None };
+        let routing_key = match last.inner().get("routing-keys") {
+            Some(AMQPValue::FieldArray(keys)) => {
+                keys.as_slice().first().and_then(delivery::spelled)
+            }
+            Some(_) | None => None,
+        };
+        let at = match last.inner().get("time") {
+            Some(AMQPValue::Timestamp(seconds)) => delivery::timestamp(*seconds),
+            Some(_) | None => None,
+        };
+        let said = |name: &str| last.inner().get(name).and_then(delivery::spelled);
+        Some(Death {
+            reason: said("reason"),
+            queue: said("queue"),
+            exchange: said("exchange"),
+            routing_key,
+            at,
+        })
+    }
+
+    /// A lane rejects what is too large, and nothing else, without keeping it.
+    fn grounds(&self, size: usize) -> Grounds {
+        match self.reason.as_deref() {
+            Some("delivery_limit") => Grounds::DeliveryLimit,
+            Some("rejected") if size > MAX_BODY => Grounds::TooLarge,
+            Some("rejected") => Grounds::Rejected,
+            Some("expired") => Grounds::Expired,
+            Some("maxlen") => Grounds::QueueFull,
+            Some(_) | None => Grounds::Unknown,
+        }
+    }
+}
+
+fn time(headers: &FieldTable, name: &str) -> Option<DateTime<Utc>> {
+    let time = DateTime::parse_from_rfc3339(&text(headers, name)?).ok()?;
+    Some(time.to_utc())
+}

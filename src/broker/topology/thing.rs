@@ -1,0 +1,100 @@
+//! One queue, exchange or binding: declared or checked, and what the broker says to it in words for people.
+
+use super::super::connection::{Broker, BrokerError, cause};
+use super::super::problem::{Problem, REFUSED};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
+
+/// What is wrong with a queue, if anything. A queue that is there is declared once more with the
+/// arguments that it should have: that changes nothing, and the broker names what differs.
+pub(super) async fn verify_queue(
+    broker: &Broker,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<Option<Problem>, BrokerError> {
+    let channel = broker.channel().await?;
+    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
+        return Ok(Some(absent(name, &error)));
+    }
+    match queue(&channel, name, arguments).await {
+        Ok(()) => Ok(None),
+        Err(BrokerError::Topology(says)) => Ok(Problem::of_refusal(name, says)),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn exchange_declare(
+    channel: &Channel,
+    name: &str,
+    options: ExchangeDeclareOptions,
+) -> Result<(), lapin::Error> {
+    channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await
+}
+
+pub(super) async fn queue(
+    channel: &Channel,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<(), BrokerError> {
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    match channel.queue_declare(name.into(), durable, arguments).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(differs(error)),
+    }
+}
+
+pub(super) async fn bind(
+    channel: &Channel,
+    queue: &str,
+    exchange: &str,
+    routing_key: &str,
+) -> Result<(), BrokerError> {
+    channel
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            routing_key.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(differs)
+}
+
+/// What a passive declaration that was refused says. RabbitMQ 4.3 refuses it for a name on which one
+/// has no permission at all, be it there or not.
+pub(super) fn absent(name: &str, error: &lapin::Error) -> Problem {
+    let cause = cause(error);
+    if cause.starts_with(REFUSED) {
+        let grant = "grant the user a permission on it, and it can be checked";
+        return Problem::Unknown(format!("whether {name} is there: {cause}; {grant}"));
+    }
+    Problem::Missing(cause)
+}
+
+/// The broker's own message names the argument and both values, or the permission.
+#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
+pub(super) fn differs(error: lapin::Error) -> BrokerError {
+    let cause = cause(&error);
+    let what_to_do = if cause.starts_with(REFUSED) {
+        "grant it, or set amqp.topology to verify and create everything in another way"
+    } else {
+        "arguments of what exists cannot change: set the daemon to what is there, \
+         or move the messages, delete it and let the daemon declare it again"
+    };
+    BrokerError::Topology(format!("{cause}; {what_to_do}"))
+}
+
+pub(super) fn arguments<const N: usize>(pairs: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in pairs {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+pub(super) fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}

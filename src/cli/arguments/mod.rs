@@ -1,0 +1,137 @@
+//! The command line: what can be asked for, its help, and how it is read.
+
+mod dlq;
+mod plan;
+mod send;
+mod settings;
+
+use super::dlq::Dlq;
+use super::plan::Properties;
+use super::send::Send;
+use crate::settings::Given;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use settings::{given, with_settings};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The source revision that the program was built from; whoever builds it says so.
+pub const REVISION: &str = match option_env!("MIMECAST_EVENTD_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Run the daemon.
+    Run(Given),
+    /// Check settings, broker and vendor.
+    Check {
+        /// The settings.
+        given: Given,
+        /// Stop after the settings.
+        offline: bool,
+    },
+    /// Ask the daemon on this machine whether it works.
+    Healthcheck(Given),
+    /// Show what events come to.
+    Plan {
+        /// The settings.
+        given: Given,
+        /// Files with events; `-` is standard input.
+        events: Vec<PathBuf>,
+        /// What would be published beside the bodies.
+        published: Properties,
+        /// One JSON object an event.
+        json: bool,
+        /// Whether the vendor is asked for what is called by names.
+        look_up: bool,
+    },
+    /// Publish events.
+    Send(Given, Send),
+    /// Work on dead letters.
+    Dlq(Given, Dlq),
+    /// Print the code table.
+    Codes {
+        /// One JSON object a code.
+        json: bool,
+    },
+}
+
+/// Reads the command line; every setting that is not a secret has a flag.
+///
+/// # Errors
+///
+/// A usage error, or the text of `--help` or `--version`, ready to be printed.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    match matches.subcommand() {
+        Some(("run", matches)) => Ok(Request::Run(given(matches))),
+        Some(("check", matches)) => {
+            Ok(Request::Check { given: given(matches), offline: matches.get_flag("offline") })
+        }
+        Some(("healthcheck", matches)) => Ok(Request::Healthcheck(given(matches))),
+        Some(("plan", matches)) => Ok(plan::read(matches)),
+        Some(("send", matches)) => Ok(Request::Send(given(matches), send::read(matches)?)),
+        Some(("dlq", matches)) => dlq::read(matches),
+        Some(("codes", matches)) => Ok(Request::Codes { json: matches.get_flag("json") }),
+        _ => Err(missing("a command is missing")),
+    }
+}
+
+/// The whole command line, as help, completions and man pages are made from it.
+pub fn command() -> Command {
+    let run = with_settings(Command::new("run").about("Run the daemon")).after_help(
+        "Each setting can also come from its environment variable or from the file; a flag wins \
+             over the environment, the environment over the file. Secrets have no flag: each comes \
+             from its variable, or from a file named by the same variable with _FILE.\n\n\
+             Exit codes: 0 clean stop, 1 failure, 64 bad usage or settings.",
+    );
+    let check = with_settings(
+        Command::new("check").about("Check settings, broker and vendor; changes nothing"),
+    )
+    .after_help("Exit codes: 0 all is well or only warned of, 1 failure, 64 bad settings.")
+    .arg(switch("offline", "Stop after the settings"));
+    let healthcheck = with_settings(
+        Command::new("healthcheck").about("Ask the daemon on this machine whether it works"),
+    );
+    let codes = Command::new("codes")
+        .about("Print the table of the vendor's error codes, with what to do")
+        .arg(json("code"));
+    Command::new("mimecast-eventd")
+        .about("Makes a Mimecast tenant agree with offboarding and unblock events from RabbitMQ")
+        .version(format!("{} ({REVISION})", env!("CARGO_PKG_VERSION")))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([run, check, healthcheck, plan::command(), send::command(), dlq::command()])
+        .subcommand(codes)
+}
+
+fn missing(what: &str) -> clap::Error {
+    command().error(ErrorKind::MissingSubcommand, what)
+}
+
+fn json(what: &str) -> Arg {
+    switch("json", &format!("One JSON object a {what}, a line each"))
+}
+
+fn switch(name: &'static str, help: &str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help.to_owned())
+}
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.get_one::<String>(name).cloned()
+}
+
+fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
+    matches.get_many(name).into_iter().flatten().cloned().collect()
+}
+
+fn files(matches: &ArgMatches, name: &str) -> Vec<PathBuf> {
+    matches.get_many(name).into_iter().flatten().cloned().collect()
+}

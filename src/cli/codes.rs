@@ -1,0 +1,26 @@
+//! `codes`: the table of the vendor's error codes.
+
+use super::terminal::{say, table};
+use crate::verdict::code;
+use serde_json::json;
+use std::io;
+
+/// Prints the table.
+///
+/// # Errors
+///
+/// When nobody reads it.
+pub fn show(json: bool) -> io::Result<()> {
+    if json {
+        for [code, outcome, meaning, advice] in code::rows() {
+            let row =
+                json!({"code": code, "outcome": outcome, "meaning": meaning, "advice": advice});
+            say(&row.to_string())?;
+        }
+        return Ok(());
+    }
+    let rows = code::rows().map(|row| row.map(str::to_owned).to_vec());
+    say(&table(&["CODE", "OUTCOME", "MEANING", "WHAT TO DO"], rows))?;
+    say("")?;
+    say(code::OTHERS)
+}

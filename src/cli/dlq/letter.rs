@@ -1,0 +1,223 @@
+//! A dead letter as people see it.
+
+use crate::broker::DeadLetter;
+use crate::cli::terminal;
+use crate::event::{Envelope, Event, EventType};
+use crate::secrecy::redact;
+use crate::settings::Contract;
+use crate::verdict::code;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// A body larger than this, in bytes, is not searched for an id: no event has such a body.
+const MOST_SEARCHED: usize = 1024 * 1024;
+
+/// Bytes of a body that are shown.
+const MOST_SHOWN: usize = 64 * 1024;
+
+/// A dead letter, and what it is called.
+#[derive(Debug)]
+pub struct Letter {
+    /// What was found in the queue.
+    pub found: DeadLetter,
+    /// The id of its event, else its message id, else a digest of its body.
+    pub id: String,
+    /// The type of its event, as far as one can tell.
+    pub event_type: Option<EventType>,
+    /// For how long it has been a dead letter, if that is known.
+    pub age: Option<Duration>,
+}
+
+impl Letter {
+    /// Reads a letter with the contract that events keep to, at `now`.
+    pub fn read(found: DeadLetter, contract: &Contract, now: DateTime<Utc>) -> Letter {
+        let (event, names) =
+            (Event::read(&found.envelope, &contract.reading), &contract.reading.names);
+        let (id, event_type) = match event {
+            Ok(event) => (event.id, Some(event.data.event_type())),
+            Err(_) => {
+                let (id, named) = searched(&found.envelope);
+                let by_name = named.and_then(|name| names.event_type(&name));
+                let by_key = || names.by_routing_key(&found.envelope.routing_key, None);
+                (id, by_name.or_else(by_key))
+            }
+        };
+        let id = id.or_else(|| found.envelope.message_id.clone()).filter(|id| !id.is_empty());
+        let id = id.unwrap_or_else(|| redact::digest_of_body(&found.envelope.body));
+        let age = found.since.map(|since| (now - since).to_std().unwrap_or_default());
+        Letter { found, id, event_type, age }
+    }
+
+    /// Whether `id` is its id, as it is or as it is shown.
+    pub fn is_called(&self, id: &str) -> bool {
+        self.id == id || terminal::plain(&self.id, usize::MAX - 1) == id
+    }
+
+    /// Whether `text` stands in its body or detail.
+    pub fn has(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        let detail = self.found.detail.as_deref().unwrap_or_default();
+        let body = String::from_utf8_lossy(&self.found.envelope.body);
+        detail.to_lowercase().contains(&text) || body.to_lowercase().contains(&text)
+    }
+
+    /// One line of a list.
+    pub fn row(&self) -> String {
+        let DeadLetter { grounds, code, attempts, replays, .. } = &self.found;
+        let code = terminal::plain(code.as_deref().unwrap_or("-"), 40);
+        let (id, age) = (terminal::plain(&self.id, 36), self.age.map_or("?".into(), terminal::age));
+        let (event, reason) = (self.event_type.map_or("?", EventType::name), grounds.label());
+        format!(
+            "{id:<36}  {event:<15}  {reason:<20}  {code:<40}  {attempts:>8}  {age:>10}  {replays:>7}"
+        )
+    }
+
+    /// What stands above the list.
+    pub fn header() -> String {
+        format!(
+            "{:<36}  {:<15}  {:<20}  {:<40}  {:>8}  {:>10}  {:>7}",
+            "ID", "TYPE", "REASON", "CODE", "ATTEMPTS", "AGE", "REPLAYS"
+        )
+    }
+
+    /// What programs are told of it.
+    pub fn json(&self) -> Map<String, Value> {
+        let found = &self.found;
+        let told = json!({
+            "id": self.id,
+            "type": self.event_type.map(EventType::name),
+            "reason": found.grounds.label(),
+            "code": found.code,
+            "detail": found.detail,
+            "attempts": found.attempts,
+            "first_failed_at": found.first_failed_at.map(shown),
+            "age_seconds": self.age.map(|age| age.as_secs()),
+            "replays": found.replays,
+            "queue": found.queue,
+            "request_id": found.request_id,
+        });
+        match told {
+            Value::Object(told) => told,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
+                unreachable!("it was written as an object")
+            }
+        }
+    }
+
+    /// The same with the message itself, as `send` takes it back.
+    pub fn exported(&self) -> Map<String, Value> {
+        let envelope = &self.found.envelope;
+        let mut message = json!({
+            "exchange": envelope.exchange,
+            "routing_key": envelope.routing_key,
+            "content_type": envelope.content_type,
+            "content_encoding": envelope.content_encoding,
+            "type": envelope.message_type,
+            "message_id": envelope.message_id,
+            "user_id": envelope.user_id,
+            "timestamp": envelope.timestamp.map(shown),
+            "attributes": envelope.attributes.iter().cloned().collect::<BTreeMap<_, _>>(),
+        });
+        match std::str::from_utf8(&envelope.body) {
+            Ok(body) => message["body"] = body.into(),
+            Err(_) => message["body_base64"] = STANDARD.encode(&envelope.body).into(),
+        }
+        let mut exported = self.json();
+        exported.insert("message".into(), message);
+        exported
+    }
+
+    /// All that there is to say about it, for people.
+    pub fn explained(&self) -> String {
+        let DeadLetter { envelope, grounds, attempts, replays, .. } = &self.found;
+        let (meaning, advice) = grounds.explained();
+        let mut text = String::new();
+        let mut line = |name: &str, said: &str| {
+            writeln!(text, "{name:<12} {said}").expect("writing to a string cannot fail");
+        };
+        let plain = |text: &str| terminal::plain(text, 1024);
+        line("id", &plain(&self.id));
+        line("type", self.event_type.map_or("not known", EventType::name));
+        line("reason", &format!("{}: {meaning}", grounds.label()));
+        line("what to do", advice);
+        if let Some(code) = self.found.code.as_deref() {
+            match code::explained(code) {
+                Some((meaning, advice)) => {
+                    line("code", &format!("{}: {meaning}", plain(code)));
+                    line("what to do", advice);
+                }
+                None => line("code", &plain(code)),
+            }
+        }
+        if let Some(detail) = self.found.detail.as_deref() {
+            line("detail", &plain(detail));
+        }
+        let first =
+            self.found.first_failed_at.map(|at| format!(", the first failed at {}", shown(at)));
+        line("attempts", &format!("{attempts}{}", first.unwrap_or_default()));
+        if let (Some(since), Some(age)) = (self.found.since, self.age) {
+            line("dead since", &format!("{} ({} ago)", shown(since), terminal::age(age)));
+        }
+        line("replays", &replays.to_string());
+        line("queue", &plain(self.found.queue.as_deref().unwrap_or("not known")));
+        let by = envelope.user_id.as_deref().map(|user| format!(" by {}", plain(user)));
+        line(
+            "published",
+            &format!(
+                "to the exchange {:?} with the routing key {:?}{}",
+                plain(&envelope.exchange),
+                plain(&envelope.routing_key),
+                by.unwrap_or_default()
+            ),
+        );
+        if let Some(request_id) = self.found.request_id.as_deref() {
+            line("request id", &plain(request_id));
+        }
+        let kind = plain(envelope.content_type.as_deref().unwrap_or("no content type"));
+        line("body", &format!("{kind}, {} bytes", envelope.body.len()));
+        text.push_str(&body(&envelope.body));
+        text
+    }
+}
+
+/// A body that people can read: JSON over several lines, anything else as it is but for what would move
+/// the cursor.
+fn body(body: &[u8]) -> String {
+    let pretty =
+        serde_json::from_slice(body).and_then(|it: Value| serde_json::to_string_pretty(&it));
+    let text = pretty.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    let end = text.floor_char_boundary(MOST_SHOWN);
+    let lines = text[..end].lines().map(|line| terminal::plain(line, MOST_SHOWN));
+    let mut shown = lines.collect::<Vec<_>>().join("\n");
+    if end < text.len() {
+        shown.push_str("\n… (`dlq export` has all of it)");
+    }
+    shown
+}
+
+/// The id and the type that a body names which is no event.
+fn searched(envelope: &Envelope) -> (Option<String>, Option<String>) {
+    if envelope.body.len() > MOST_SEARCHED {
+        return (None, None);
+    }
+    let body: Value = serde_json::from_slice(&envelope.body).unwrap_or_default();
+    let named = |name: &str| {
+        let attribute = envelope.attributes.iter().find(|(attribute, _)| attribute == name);
+        let attribute = attribute.and_then(|(_, value)| value.clone());
+        let in_body = || Some(body.get("specversion").and(body.get(name))?.as_str()?.to_owned());
+        attribute.or_else(in_body)
+    };
+    (named("id"), named("type").or(envelope.message_type.clone()))
+}
+
+fn shown(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

@@ -1,0 +1,156 @@
+//! `dlq`: dead letters in the hands of people.
+
+mod filter;
+mod letter;
+mod look;
+mod settle;
+
+use super::terminal;
+use crate::broker::{Broker, BrokerError, DeadLetters, topology};
+use crate::settings::Queues;
+use chrono::{DateTime, Utc};
+pub use filter::Filter;
+use letter::Letter;
+use std::io;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dlq {
+    /// Which letters are meant.
+    pub filter: Filter,
+    /// What is done with them.
+    pub act: Act,
+    /// Whether it is told to a program.
+    pub json: bool,
+}
+
+/// What is done with dead letters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A line each.
+    List,
+    /// How many there are by reason and code.
+    Stats,
+    /// All that there is to say of those that are called so.
+    Show(String),
+    /// An object each that `send` takes back.
+    Export,
+    /// Back to their lanes.
+    Replay(Replay),
+    /// Out of the world.
+    Discard(Discard),
+}
+
+/// How dead letters are sent back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Nothing is sent, only said.
+    pub dry_run: bool,
+    /// No more than so many.
+    pub limit: Option<u32>,
+    /// So many a second.
+    pub rate: Option<u32>,
+    /// To this queue, instead of that of its lane.
+    pub to: Option<String>,
+    /// Also what was sent back often already.
+    pub force: bool,
+}
+
+/// How dead letters are thrown away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discard {
+    /// Nothing is thrown away, only said.
+    pub dry_run: bool,
+    /// No more than so many.
+    pub limit: Option<u32>,
+    /// Nobody is asked.
+    pub yes: bool,
+}
+
+/// What it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything that was asked for.
+    Done,
+    /// Something that was asked for was not done, and it was said why.
+    Left,
+}
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DlqError {
+    /// The broker, or the way to it.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// What was found cannot be told.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// Who was asked did not agree.
+    #[error(
+        "nothing was discarded: {typed:?} is not {queue:?}; `--yes` goes on without being asked"
+    )]
+    NotConfirmed {
+        /// What was typed.
+        typed: String,
+        /// What should have been.
+        queue: String,
+    },
+}
+
+/// Does what is asked for, at `now`.
+///
+/// # Errors
+///
+/// [`DlqError`]; what was held then goes back to the queue with the connection.
+pub async fn run(dlq: &Dlq, settings: &Queues, now: DateTime<Utc>) -> Result<Ended, DlqError> {
+    if let Act::Discard(Discard { yes: false, dry_run: false, .. }) = dlq.act {
+        settle::confirm(&settings.amqp.dead_letter_queue)?;
+    }
+    let broker = Broker::connect_for_people(&settings.amqp).await?;
+    let queue = &settings.amqp.dead_letter_queue;
+    if let Some(problem) = topology::verify_dead_letter_queue(&broker, queue).await? {
+        terminal::tell(&format!("warning: {problem}"));
+    }
+    let letters = DeadLetters::open(&broker, queue).await?;
+    let mut desk = Desk { letters, filter: &dlq.filter, settings, now };
+    let ended = match &dlq.act {
+        Act::List => look::list(&mut desk, dlq.json).await,
+        Act::Stats => look::stats(&mut desk, dlq.json).await,
+        Act::Show(id) => look::show(&mut desk, id, dlq.json).await,
+        Act::Export => look::export(&mut desk).await,
+        Act::Replay(replay) => settle::replay(&mut desk, replay, dlq.json).await,
+        Act::Discard(discard) => settle::discard(&mut desk, discard, dlq.json).await,
+    };
+    // Also after a failure: what is still there is to be back at once, not when the connection is missed.
+    let given_back = desk.letters.give_back().await;
+    broker.close().await;
+    let ended = ended?;
+    given_back?;
+    Ok(ended)
+}
+
+/// The queue, laid open.
+struct Desk<'a> {
+    letters: DeadLetters,
+    filter: &'a Filter,
+    settings: &'a Queues,
+    now: DateTime<Utc>,
+}
+
+impl Desk<'_> {
+    /// The next letter that is meant.
+    async fn next(&mut self) -> Result<Option<Letter>, DlqError> {
+        while let Some(letter) = self.any().await? {
+            if self.filter.allows(&letter) {
+                return Ok(Some(letter));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next letter, whether it is meant or not.
+    async fn any(&mut self) -> Result<Option<Letter>, DlqError> {
+        let found = self.letters.next().await?;
+        Ok(found.map(|found| Letter::read(found, &self.settings.contract, self.now)))
+    }
+}

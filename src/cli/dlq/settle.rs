@@ -1,0 +1,135 @@
+//! Sends dead letters back to their lanes, or throws them away.
+
+use super::letter::Letter;
+use super::look::counted;
+use super::{Desk, Discard, DlqError, Ended, Replay};
+use crate::cli::terminal::{self, ask, say, tell};
+use crate::settings::Queues;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::{Interval, interval};
+
+/// What was sent back so often and is a dead letter again will be one the next time too.
+const MOST_REPLAYS: u32 = 3;
+
+/// Sends back those that are meant, one after the other.
+pub(super) async fn replay(
+    desk: &mut Desk<'_>,
+    replay: &Replay,
+    json: bool,
+) -> Result<Ended, DlqError> {
+    let progress = terminal::progress(desk.letters.left().into());
+    let mut pace = replay.rate.map(pace);
+    let (mut sent, mut left) = (0_u32, 0_u32);
+    while replay.limit.is_none_or(|limit| sent < limit) {
+        let Some(letter) = desk.any().await? else { break };
+        progress.inc(1);
+        if !desk.filter.allows(&letter) {
+            continue;
+        }
+        let queue = match destination(&letter, replay, desk.settings) {
+            Ok(queue) => queue.to_owned(),
+            Err(why) => {
+                left += 1;
+                let id = terminal::plain(&letter.id, 64);
+                progress.suspend(|| tell(&format!("left where it is: {id}: {why}")));
+                continue;
+            }
+        };
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
+        if !replay.dry_run {
+            desk.letters.replay(&letter.found, &queue).await?;
+        }
+        sent += 1;
+        progress.suspend(|| said(&letter, json, &[("to", &queue)]))?;
+    }
+    progress.finish_and_clear();
+    let done = if replay.dry_run { "would be sent back" } else { "sent back" };
+    let stayed = if left == 0 { String::new() } else { format!(", {left} left where they are") };
+    tell(&format!("{} {done}{stayed}", counted(sent)));
+    Ok(if left == 0 { Ended::Done } else { Ended::Left })
+}
+
+/// Throws away those that are meant.
+pub(super) async fn discard(
+    desk: &mut Desk<'_>,
+    discard: &Discard,
+    json: bool,
+) -> Result<Ended, DlqError> {
+    let mut gone = 0_u32;
+    while discard.limit.is_none_or(|limit| gone < limit) {
+        let Some(letter) = desk.next().await? else { break };
+        if !discard.dry_run {
+            desk.letters.discard(&letter.found).await?;
+        }
+        gone += 1;
+        said(&letter, json, &[])?;
+    }
+    let done = if discard.dry_run { "would be discarded" } else { "discarded" };
+    tell(&format!("{} {done}", counted(gone)));
+    Ok(Ended::Done)
+}
+
+/// Asks for the queue's name, because what is discarded is gone.
+///
+/// # Errors
+///
+/// When it is not typed.
+pub(super) fn confirm(queue: &str) -> Result<(), DlqError> {
+    let typed =
+        ask(&format!("what is discarded is gone. Type the queue's name ({queue}) to go on:"))?;
+    if typed == queue {
+        return Ok(());
+    }
+    Err(DlqError::NotConfirmed { typed, queue: queue.to_owned() })
+}
+
+/// Where a letter goes: to the queue of its lane, and elsewhere only if a person says so. What its headers
+/// say was written by whoever may publish dead letters.
+fn destination<'a>(
+    letter: &'a Letter,
+    replay: &'a Replay,
+    settings: &'a Queues,
+) -> Result<&'a str, String> {
+    let replays = letter.found.replays;
+    if replays >= MOST_REPLAYS && !replay.force {
+        return Err(format!("it was sent back {replays} times already; `--force` does it again"));
+    }
+    if let Some(to) = &replay.to {
+        return Ok(to);
+    }
+    let lanes = || settings.lanes.iter();
+    let known = |queue: &str| lanes().find(|lane| lane.queue == queue).map(|lane| &*lane.queue);
+    match letter.found.queue.as_deref() {
+        Some(queue) => known(queue).ok_or_else(|| {
+            let queue = terminal::plain(queue, 128);
+            format!(
+                "it came from {queue}, which is no lane of these settings; `--to` names a queue"
+            )
+        }),
+        None => {
+            let lane = lanes().find(|lane| Some(lane.event_type) == letter.event_type);
+            let unknown = || "nothing says what lane it is of; `--to` names a queue".to_owned();
+            lane.map(|lane| &*lane.queue).ok_or_else(unknown)
+        }
+    }
+}
+
+fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> Result<(), DlqError> {
+    if json {
+        let mut told = letter.json();
+        told.extend(more.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        say(&Value::Object(told).to_string())?;
+    } else {
+        let more = more.iter().map(|(name, value)| format!("  {name} {value}"));
+        say(&format!("{}{}", terminal::plain(&letter.id, 64), more.collect::<String>()))?;
+    }
+    Ok(())
+}
+
+/// So many ticks a second, the first at once.
+fn pace(rate: u32) -> Interval {
+    interval(Duration::from_secs(1) / rate.max(1))
+}

@@ -1,0 +1,242 @@
+//! What looks at dead letters, and leaves them where they are.
+
+use super::world_of_dead_letters;
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, Vhost};
+use crate::support::program::{command, most_memory, run};
+use crate::support::settings::{self, named};
+use crate::support::world::World;
+use fake_mimecast::{Credentials, FakeMimecast};
+use lapin::BasicProperties;
+use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+/// The SHA-1 of the body, as OpenSSL has it: printf 'not JSON' | openssl dgst -sha1
+const NOT_JSON: &str = "sha1:3b1ee92e7367";
+
+#[tokio::test]
+async fn a_list_says_of_each_what_it_is_and_why_it_is_there() {
+    let world = world_of_dead_letters().await;
+    let listed = run(&world.variables, &["dlq", "list", "--json"]).await;
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    let letters = listed.objects();
+    assert_eq!(listed.field("id"), ["refused", NOT_JSON, "m-2"]);
+    assert_eq!(listed.field("reason"), ["rejected", "malformed", "malformed"]);
+    assert_eq!(listed.field("type"), ["user.offboarded", "user.offboarded", "url.unblock"]);
+    assert_eq!(listed.field("code"), ["err_validation_blocked", "malformed", "malformed"]);
+    assert_eq!(listed.field("attempts"), [1, 0, 0]);
+    assert_eq!(listed.field("replays"), [0, 0, 0]);
+    assert_eq!(listed.field("queue")[0], OFFBOARDED);
+    assert!(letters[0]["first_failed_at"].is_string() && letters[1]["first_failed_at"].is_null());
+    assert!(letters.iter().all(|it| it["age_seconds"].as_u64().unwrap() < 600), "{letters:?}");
+    assert!(letters[1]["detail"].as_str().unwrap().contains("not JSON"), "{letters:?}");
+
+    let shown = run(&world.variables, &["dlq", "list"]).await;
+    let lines = shown.lines();
+    assert_eq!(lines.len(), 4, "{shown:?}");
+    let place =
+        |line: &str, word: &str| line.find(word).unwrap_or_else(|| panic!("{word} in {line}"));
+    assert_eq!(place(lines[0], "REASON"), place(lines[1], "rejected"), "columns are aligned");
+    assert_eq!(place(lines[0], "REASON"), place(lines[3], "malformed"));
+    assert!(shown.err.contains("3 dead letters") && !shown.out.contains("3 dead letters"));
+
+    let kinds = run(&world.variables, &["dlq", "stats", "--json"]).await;
+    let total: u64 = kinds.field("count").iter().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((kinds.objects().len(), total), (3, 3), "{kinds:?}");
+    let shown = run(&world.variables, &["dlq", "stats", "--reason", "rejected"]).await;
+    assert_eq!(shown.lines().len(), 2, "{shown:?}");
+    assert!(
+        shown.lines()[1].starts_with("1") && shown.lines()[1].contains("err_validation_blocked")
+    );
+
+    // And they are where they were, in their order.
+    for body in ["refused", "not JSON", "7"] {
+        let found = world.vhost.take(DEAD_LETTERS).await;
+        assert!(String::from_utf8_lossy(&found.body).contains(body), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_is_explained_with_what_its_reason_and_code_mean_and_what_to_do() {
+    let world = world_of_dead_letters().await;
+    let shown = run(&world.variables, &["dlq", "show", "refused"]).await;
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    for said in [
+        "rejected: the vendor refuses the item for good",
+        "what to do   correct what it names",
+        "err_validation_blocked: a field of the item is not valid",
+        "what to do   compare the item with the tenant",
+        "attempts     1, the first failed at 20",
+        "to the exchange \"events\" with the routing key \"user.offboarded\"",
+        "    \"emailAddress\": \"ada@example.com\",",
+    ] {
+        assert!(shown.out.contains(said), "{said} is not in: {}", shown.out);
+    }
+    let shown = run(&world.variables, &["dlq", "show", NOT_JSON]).await;
+    assert!(shown.out.ends_with("no content type, 8 bytes\nnot JSON\n"), "{}", shown.out);
+    // What was meant is named.
+    let shown = run(&world.variables, &["dlq", "show", "refusd"]).await;
+    assert_eq!(shown.code, Some(2));
+    assert!(
+        shown.err.contains("no dead letter is called refusd; did you mean refused?"),
+        "{shown:?}"
+    );
+    world.vhost.wait_for_depth(DEAD_LETTERS, 3).await;
+}
+
+#[tokio::test]
+async fn every_filter_leaves_out_what_it_does_not_mean() {
+    let world = world_of_dead_letters().await;
+    for (filter, ids) in [
+        (&["--reason", "malformed"][..], &[NOT_JSON, "m-2"][..]),
+        (&["--reason", "malformed", "--reason", "rejected"], &["refused", NOT_JSON, "m-2"]),
+        (&["--reason", "denied"], &[]),
+        (&["--code", "err_validation_blocked"], &["refused"]),
+        (&["--code", "err_validation"], &[]),
+        (&["--type", "url.unblock"], &["m-2"]),
+        (&["--reason", "malformed", "--type", "user.offboarded"], &[NOT_JSON]),
+        (&["--id", "m-2", "--id", "refused"], &["refused", "m-2"]),
+        (&["--text", "ADA@example"], &["refused"]),
+        (&["--text", "NOT json"], &[NOT_JSON]),
+        (&["--newer-than", "1h"], &["refused", NOT_JSON, "m-2"]),
+        (&["--older-than", "1h"], &[]),
+        (&["--older-than", "0s"], &["refused", NOT_JSON, "m-2"]),
+        (&["--newer-than", "0s"], &[]),
+    ] {
+        let listed = run(&world.variables, &[&["dlq", "list", "--json"], filter].concat()).await;
+        assert_eq!(listed.field("id"), ids, "{filter:?}: {listed:?}");
+    }
+    let mistyped = run(&world.variables, &["dlq", "list", "--reason", "malformd"]).await;
+    assert_eq!(mistyped.code, Some(64));
+    assert!(mistyped.err.contains("'malformed'"), "{}", mistyped.err);
+}
+
+#[tokio::test]
+async fn what_the_broker_dead_lettered_is_listed_with_that_as_its_reason() {
+    let world = World::with(&[("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "1")]).await;
+    world
+        .vhost
+        .publish("user.offboarded", &vec![b'x'; 300 * 1024], BasicProperties::default())
+        .await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    // Somebody who returns what he gets, until the broker has enough of it.
+    drop(world.daemon);
+    let channel = world.vhost.channel().await;
+    let named = BasicProperties::default().with_message_id("looped".into());
+    world.vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, named).await;
+    crate::support::eventually("the broker dead-letters it", async || {
+        let got = channel.basic_get("mimecast-eventd.url.unblock".into(), Default::default()).await;
+        if let Some(got) = got.unwrap() {
+            let options = lapin::options::BasicRejectOptions { requeue: true };
+            assert!(got.acker.reject(options).await.unwrap());
+        }
+        world.vhost.depth(DEAD_LETTERS).await.filter(|(letters, _)| *letters == 2)
+    })
+    .await;
+    let listed = run(&world.variables, &["dlq", "list", "--json"]).await;
+    assert_eq!(listed.field("reason"), ["too_large", "delivery_limit"], "{listed:?}");
+    assert_eq!(listed.field("queue"), [OFFBOARDED, "mimecast-eventd.url.unblock"]);
+    assert_eq!(listed.field("id")[1], "looped");
+    assert!(listed.field("age_seconds").iter().all(|age| age.as_u64().unwrap() < 600));
+    let shown = run(&world.variables, &["dlq", "show", "looped"]).await;
+    assert!(shown.out.contains("delivered as often as the queue allows"), "{shown:?}");
+    assert!(shown.out.contains("the routing key \"url.unblock\""), "{shown:?}");
+}
+
+#[tokio::test]
+async fn reading_costs_no_message_however_often_it_is_done() {
+    let world = world_of_dead_letters().await;
+    for _ in 0..30 {
+        let listed = run(&world.variables, &["dlq", "list", "--json"]).await;
+        assert_eq!(listed.field("id"), ["refused", NOT_JSON, "m-2"], "{listed:?}");
+        assert_eq!(listed.err, "");
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_would_drop_what_is_looked_at_is_warned_of() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    let channel = vhost.channel().await;
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let mut quorum = FieldTable::default();
+    quorum.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    channel.queue_declare(DEAD_LETTERS.into(), durable, quorum).await.unwrap();
+    let warned = |text: &str| {
+        let how = r#"'{"delivery-limit":1000000}'"#;
+        text.contains("has not the x-delivery-limit of 1000000") && text.contains(how)
+    };
+    // A daemon lives with it, whether it declares or verifies.
+    for topology in ["declare", "verify"] {
+        variables.extend([named("AMQP__TOPOLOGY", topology)]);
+        let daemon = crate::support::daemon::Daemon::start(&variables).await;
+        daemon.wait_until_ready().await;
+        let said = daemon.logged("trouble ahead");
+        assert!(said.iter().any(|line| warned(line["problem"].as_str().unwrap())), "{said:?}");
+    }
+    let checked = run(&variables, &["check"]).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let line = checked.lines().into_iter().find(|line| warned(line)).expect("it is said");
+    assert!(line.starts_with("warning "), "{line}");
+    let listed = run(&variables, &["dlq", "list"]).await;
+    assert!(listed.code == Some(0) && warned(&listed.err), "{listed:?}");
+}
+
+#[tokio::test]
+async fn a_long_list_takes_no_memory_and_leaves_the_order_as_it_was() {
+    let world = World::hmac().await;
+    let channel = world.vhost.channel().await;
+    let (letters, size) = (1500, 100 * 1024);
+    for number in 0..letters {
+        let named = BasicProperties::default().with_message_id(format!("m-{number}").into());
+        let body = vec![b'x'; size];
+        let options = BasicPublishOptions::default();
+        let (exchange, key) = ("".into(), DEAD_LETTERS.into());
+        channel.basic_publish(exchange, key, options, &body, named).await.unwrap();
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, letters).await;
+    let expected: Vec<Value> = (0..letters).map(|number| json!(format!("m-{number}"))).collect();
+    for _ in 0..2 {
+        let mut child = command(&world.variables, &["dlq", "list", "--json"]).spawn().unwrap();
+        let (process, mut most) = (child.id().unwrap(), 0);
+        let mut out = child.stdout.take().unwrap();
+        let reading = tokio::spawn(async move {
+            let mut text = String::new();
+            out.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        while child.try_wait().unwrap().is_none() {
+            most = most.max(most_memory(process).unwrap_or_default());
+            tokio::task::yield_now().await;
+        }
+        let out = reading.await.unwrap();
+        let listed: Vec<Value> = out
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+            .collect();
+        let wrong = listed.iter().zip(&expected).position(|(one, other)| one != other);
+        assert_eq!((wrong, listed.len()), (None, expected.len()), "each is there, in its order");
+        let bodies = letters as usize * size / 1024;
+        assert!(most > 0 && most < bodies / 2, "{most} KiB at most, of {bodies} KiB of bodies");
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_is_killed_gives_everything_back() {
+    let world = World::hmac().await;
+    for name in ["m-1", "m-2", "m-3"] {
+        let named = BasicProperties::default().with_message_id(name.into());
+        world.vhost.publish_to("", DEAD_LETTERS, &vec![b'x'; 200 * 1024], named).await;
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 3).await;
+    // Nobody reads what it says, which is more than a pipe takes.
+    let mut child = command(&world.variables, &["dlq", "export"]).spawn().unwrap();
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+    child.kill().await.unwrap();
+    world.vhost.wait_for_depth(DEAD_LETTERS, 3).await;
+    let listed = run(&world.variables, &["dlq", "list", "--json"]).await;
+    assert_eq!(listed.field("id"), ["m-1", "m-2", "m-3"], "{listed:?}");
+}

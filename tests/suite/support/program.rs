@@ -1,0 +1,70 @@
+//! The binary as a command for people: what it says, and how it ends.
+
+use super::settings::Variables;
+use serde_json::Value;
+use std::process::Stdio;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Ran {
+    /// The lines of data.
+    pub fn lines(&self) -> Vec<&str> {
+        self.out.lines().collect()
+    }
+
+    /// The lines of data, each an object.
+    pub fn objects(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// One field of each object.
+    pub fn field(&self, name: &str) -> Vec<Value> {
+        self.objects().iter().map(|object| object[name].clone()).collect()
+    }
+}
+
+/// Runs the binary with nothing in its environment but `variables`.
+pub async fn run(variables: &Variables, arguments: &[&str]) -> Ran {
+    run_with(variables, arguments, b"").await
+}
+
+/// The same, with something to read on standard input.
+pub async fn run_with(variables: &Variables, arguments: &[&str], input: &[u8]) -> Ran {
+    let mut child = command(variables, arguments).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writing = async {
+        // A command that wants none may be over before it was written.
+        let _ended = stdin.write_all(input).await;
+        drop(stdin);
+    };
+    let (output, ()) = tokio::join!(child.wait_with_output(), writing);
+    let output = output.unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The binary, ready to be run.
+pub fn command(variables: &Variables, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+    command.args(arguments).env_clear().envs(variables).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The most memory that a process has had so far, in KiB; `None` once it is over.
+pub fn most_memory(process: u32) -> Option<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
