@@ -54,8 +54,8 @@
 //! | `telemetry` | what it shows | `secrecy` `event` `command` `verdict` `settings` |
 //! | `vendor` | the vendor's edge | `secrecy` `event` `command` `verdict` `settings` `telemetry` |
 //! | `broker` | the broker's edge | `event` `verdict` `settings` |
-//! | `daemon` | the story | `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
-//! | `cli` | the commands for people | `secrecy` `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
+//! | `daemon` | the story | `secrecy` `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
+//! | `cli` | the commands for people | `secrecy` `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` `daemon` |
 
 pub mod broker;
 pub mod cli;

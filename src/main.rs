@@ -5,9 +5,11 @@ use mimecast_eventd::cli::check::{self, Gravity};
 use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
 use mimecast_eventd::cli::plan::{self, Plan, PlanError, Properties};
 use mimecast_eventd::cli::send::{self, Send, Sent};
-use mimecast_eventd::cli::{Request, arguments, codes, healthcheck, look_up};
-use mimecast_eventd::daemon;
-use mimecast_eventd::settings::{Contract, Mistake, Queues, Settings};
+use mimecast_eventd::cli::{
+    Request, arguments, codes, config, control, healthcheck, look_up, manual,
+};
+use mimecast_eventd::daemon::{self, Reload};
+use mimecast_eventd::settings::{Contract, Control, Mistake, Queues, Running, Settings, Sources};
 use mimecast_eventd::telemetry::log;
 use mimecast_eventd::vendor::Stamp;
 use std::io::{self, Write};
@@ -39,8 +41,8 @@ fn main() -> ExitCode {
 
 fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
     Ok(match request {
-        Request::Run(given) => run(Settings::of_process(given)?),
-        Request::Check { given, offline } => check(&Settings::of_process(given)?, offline),
+        Request::Run(given) => run(Running::start(given)?),
+        Request::Check { given, offline, json } => check(&Running::start(given)?, offline, json),
         Request::Healthcheck(given) => {
             ended(healthcheck::ask(Settings::admin_of_process(given)), |()| ExitCode::SUCCESS)
         }
@@ -56,18 +58,33 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         }
         Request::Send(given, events) => send(&events, &Queues::of_process(given)?),
         Request::Dlq(given, asked) => dlq(&asked, &Queues::of_process(given)?),
+        Request::Control { given, order, json } => {
+            let socket = Control::read(Sources::of_process(given))?;
+            ended(control::run(&socket, &order, json), |()| ExitCode::SUCCESS)
+        }
+        Request::ConfigShow { given, json } => {
+            match config::show(&Sources::of_process(given), json) {
+                Ok(good) => good.map(|()| ExitCode::SUCCESS)?,
+                Err(error) => fail(&error.to_string()),
+            }
+        }
+        Request::ConfigSchema => ended(config::show_schema(), |()| ExitCode::SUCCESS),
+        Request::Completions(shell) => ended(manual::completions(shell), |()| ExitCode::SUCCESS),
+        Request::Man(folder) => ended(manual::pages(folder.as_deref()), |()| ExitCode::SUCCESS),
         Request::Codes { json } => ended(codes::show(json), |()| ExitCode::SUCCESS),
     })
 }
 
-fn run(settings: Settings) -> ExitCode {
-    log::start(settings.log);
+fn run(running: Running) -> ExitCode {
+    let settings = running.settings().clone();
+    let level = log::start(settings.log);
     let runtime = tokio::runtime::Runtime::new();
     let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let stop = daemon::on_signals().map_err(|error| error.to_string())?;
-            let running = daemon::run(settings, fresh_stamp, arguments::REVISION, stop);
-            running.await.map_err(|error| error.to_string())
+            let reload = Some(Reload { running, level });
+            let daemon = daemon::run(settings, reload, fresh_stamp, arguments::REVISION, stop);
+            daemon.await.map_err(|error| error.to_string())
         });
         runtime.shutdown_background();
         ended
@@ -81,21 +98,19 @@ fn run(settings: Settings) -> ExitCode {
     }
 }
 
-fn check(settings: &Settings, offline: bool) -> ExitCode {
-    let mut verdicts = vec![check::settings(settings)];
+fn check(running: &Running, offline: bool, json: bool) -> ExitCode {
+    let mut verdicts = check::here(running);
     if !offline {
-        match in_runtime(check::connections(settings, fresh_stamp)) {
+        match in_runtime(check::connections(running.settings(), fresh_stamp)) {
             Ok(found) => verdicts.extend(found),
             Err(error) => return fail(&error.to_string()),
         }
     }
-    let worst = verdicts.iter().map(|verdict| verdict.gravity).max();
-    let text: String = verdicts.iter().map(|verdict| format!("{verdict}\n")).collect();
-    if worst == Some(Gravity::Failure) {
-        print(&text);
-        return ExitCode::FAILURE;
-    }
-    print(&text)
+    let is_failure = verdicts.iter().any(|verdict| verdict.gravity == Gravity::Failure);
+    ended(check::show(&verdicts, json), |()| match is_failure {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
 }
 
 /// A plan for each event, with its number in a file of several.

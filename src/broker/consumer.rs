@@ -18,17 +18,16 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Starts consuming from `queue`, one message at a time: whatever a message does to its session,
-    /// it does it to itself alone as long as there is no other.
+    /// Opens what consumes from `queue`, one message at a time: whatever a message does to its session,
+    /// it does it to itself alone as long as there is no other. It does not begin yet.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
     pub async fn open(broker: &Broker, queue: &str) -> Result<Consumer, BrokerError> {
         let channel = broker.channel().await?;
-        let mut consumer = Consumer { channel, deliveries: None, queue: queue.to_owned() };
+        let consumer = Consumer { channel, deliveries: None, queue: queue.to_owned() };
         consumer.ask_for(1).await?;
-        consumer.consume().await?;
         Ok(consumer)
     }
 
@@ -51,12 +50,15 @@ impl Consumer {
         self.channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost)
     }
 
-    /// Consumes, at first or again.
+    /// Consumes, at first or again, if it does not already.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
     pub async fn consume(&mut self) -> Result<(), BrokerError> {
+        if self.deliveries.is_some() {
+            return Ok(());
+        }
         let (queue, tag) = (self.queue.as_str().into(), "".into());
         let options = BasicConsumeOptions::default();
         let consuming = self.channel.basic_consume(queue, tag, options, FieldTable::default());

@@ -27,16 +27,6 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// What is wrong with a queue whose declaration with the arguments that it should have was refused.
-    /// Nothing can be said where the user may not declare, which is usual: the chart recommends it.
-    pub(super) fn of_refusal(queue: &str, says: String) -> Option<Problem> {
-        if says.starts_with(REFUSED) {
-            tracing::debug!(queue, says, "its arguments cannot be checked");
-            return None;
-        }
-        Some(Problem::Differs(says))
-    }
-
     /// Whether a daemon had better not consume.
     pub fn is_grave(&self) -> bool {
         match self {

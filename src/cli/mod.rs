@@ -7,9 +7,12 @@
 pub mod arguments;
 pub mod check;
 pub mod codes;
+pub mod config;
+pub mod control;
 pub mod dlq;
 pub mod healthcheck;
 pub mod look_up;
+pub mod manual;
 pub mod plan;
 pub mod send;
 mod terminal;

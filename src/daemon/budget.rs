@@ -6,25 +6,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The commands that a lane may carry out, and when it did.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Budget {
-    limit: Option<(usize, Duration)>,
     carried_out: Mutex<VecDeque<Instant>>,
 }
 
 impl Budget {
-    /// So many in a window of this length; any number without a limit.
-    pub(super) fn new(limit: Option<(usize, Duration)>) -> Budget {
-        Budget { limit, carried_out: Mutex::default() }
-    }
-
-    /// Takes one command out of it.
+    /// Takes one command out of it, if there may be so many in a window of this length; any number without
+    /// a limit.
     ///
     /// # Errors
     ///
     /// How long it takes until there is one.
-    pub(super) fn take(&self, now: Instant) -> Result<(), Duration> {
-        let Some((most, window)) = self.limit else { return Ok(()) };
+    pub(super) fn take(
+        &self,
+        limit: Option<(usize, Duration)>,
+        now: Instant,
+    ) -> Result<(), Duration> {
+        let Some((most, window)) = limit else { return Ok(()) };
         let mut carried_out = self.carried_out.lock().unwrap_or_else(PoisonError::into_inner);
         while carried_out.front().is_some_and(|at| now.duration_since(*at) >= window) {
             carried_out.pop_front();
@@ -48,8 +47,9 @@ mod tests {
     #[test]
     fn no_window_has_more_commands_than_are_allowed() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let budget = Budget::new(Some((3, second * 10)));
-        let take = |seconds: u32| budget.take(start + second * seconds);
+        let budget = Budget::default();
+        let limit = Some((3, second * 10));
+        let take = |seconds: u32| budget.take(limit, start + second * seconds);
         assert_eq!([take(0), take(1), take(5)], [Ok(()); 3]);
         assert_eq!(take(5), Err(second * 5));
         assert_eq!(take(9), Err(second));
@@ -57,7 +57,9 @@ mod tests {
         assert_eq!(take(10), Err(second));
         assert_eq!([take(30), take(30), take(30)], [Ok(()); 3]);
         assert_eq!(take(30), Err(second * 10));
-        let unlimited = Budget::new(None);
-        assert!((0..10_000).all(|_| unlimited.take(start).is_ok()));
+        assert!((0..10_000).all(|_| Budget::default().take(None, start).is_ok()));
+        // Another limit counts what was carried out under the one before.
+        assert_eq!(budget.take(Some((4, second * 10)), start + second * 30), Ok(()));
+        assert_eq!(budget.take(Some((4, second * 10)), start + second * 30), Err(second * 10));
     }
 }

@@ -1,12 +1,17 @@
 //! The life of the process: what the lanes share, and each lane with its sessions until a stop.
 
-use super::budget::Budget;
+use super::control::{Socket, SocketFile};
+use super::depths::Watch;
+use super::hand::Hands;
+use super::reload::{Current, Reload};
 use super::session::Sessions;
-use crate::settings::Settings;
+use crate::settings::{Control, Settings};
 use crate::telemetry::{Admin, Metrics, Readiness};
 use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,26 +26,84 @@ pub enum DaemonError {
         /// What the system says.
         cause: std::io::Error,
     },
+    /// The socket for people is not to be had, and somebody has set it.
+    #[error("control.socket: cannot listen on {}: {cause}", path.display())]
+    Control {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The signal for a reload cannot be listened to.
+    #[error("SIGHUP cannot be listened to: {0}")]
+    Signal(std::io::Error),
     /// The HTTP client could not be made.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }
 
-/// Runs until `stop`, then finishes what is in work within the drain timeout. `fresh` makes the
-/// stamp of each attempt; `revision` is the source revision to show.
+/// Runs until `stop`, then finishes what is in work within the drain timeout. `reload` reads the settings
+/// once more where there is a reason to; `fresh` makes the stamp of each attempt; `revision` is the source
+/// revision to show.
 ///
 /// # Errors
 ///
 /// When the start fails. Afterwards nothing ends the daemon but `stop`.
 pub async fn run(
     settings: Settings,
+    reload: Option<Reload>,
     fresh: fn() -> Stamp,
     revision: &str,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
     let metrics = Arc::new(Metrics::new(revision));
-    let lanes = settings.lanes.iter().map(|lane| lane.event_type);
-    let readiness = Arc::new(Readiness::new(lanes, Arc::clone(&metrics)));
+    let lanes = || settings.lanes.iter().map(|lane| lane.event_type);
+    let readiness = Arc::new(Readiness::new(lanes(), Arc::clone(&metrics)));
+    let hands = Arc::new(Hands::new(lanes(), Arc::clone(&metrics)));
+    let admin = admin(&settings, revision).await?;
+    let vendor = Arc::new(Vendor::new(
+        &settings.mimecast,
+        settings.retry,
+        settings.contract.guards.clone(),
+        fresh,
+        Arc::clone(&metrics),
+    )?);
+    tokio::spawn(admin.serve(Arc::clone(&metrics), Arc::clone(&readiness)));
+    let _goes_with_us = control(&settings.control)?.map(|(socket, file)| {
+        tokio::spawn(socket.serve(Arc::clone(&hands), Arc::clone(&readiness), fresh));
+        file
+    });
+    let (in_force, current) = watch::channel(Arc::new(settings));
+    let _until_the_end = match reload {
+        Some(reload) => {
+            let hangup = Reload::listen().map_err(DaemonError::Signal)?;
+            tokio::spawn(reload.run(hangup, in_force, Arc::clone(&vendor), Arc::clone(&metrics)));
+            None
+        }
+        None => Some(in_force),
+    };
+    let settings = Arc::clone(&current.borrow());
+    let mut lanes = JoinSet::new();
+    for lane in &settings.lanes {
+        let sessions = Sessions {
+            settings: current.clone(),
+            hand: hands.of(lane.event_type),
+            watch: Watch::of(lane, &settings),
+            lane: lane.clone(),
+            budget: Arc::default(),
+            vendor: Arc::clone(&vendor),
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            fresh,
+        };
+        lanes.spawn(Arc::new(sessions).run(stop.clone()));
+    }
+    drain(lanes, &current, &stop).await;
+    Ok(())
+}
+
+/// The admin endpoints, and the word that there is a daemon.
+async fn admin(settings: &Settings, revision: &str) -> Result<Admin, DaemonError> {
     let address = settings.admin_listen;
     let admin =
         Admin::bind(address).await.map_err(|cause| DaemonError::Admin { address, cause })?;
@@ -53,36 +116,33 @@ pub async fn run(
     if settings.contract.guards.dry_run {
         tracing::warn!("a dry run: nothing is changed, and no message is dead-lettered");
     }
-    let vendor = Arc::new(Vendor::new(
-        &settings.mimecast,
-        settings.retry,
-        settings.contract.guards.clone(),
-        fresh,
-        Arc::clone(&metrics),
-    )?);
-    tokio::spawn(admin.serve(Arc::clone(&metrics), Arc::clone(&readiness)));
-    let settings = Arc::new(settings);
-    let mut lanes = JoinSet::new();
-    for lane in &settings.lanes {
-        let sessions = Sessions {
-            settings: Arc::clone(&settings),
-            lane: lane.clone(),
-            budget: Arc::new(Budget::new(settings.contract.guards.max_commands)),
-            vendor: Arc::clone(&vendor),
-            metrics: Arc::clone(&metrics),
-            readiness: Arc::clone(&readiness),
-            fresh,
-        };
-        lanes.spawn(Arc::new(sessions).run(stop.clone()));
-    }
+    Ok(admin)
+}
+
+/// Waits for the stop, and then for the lanes, but not for ever.
+async fn drain(lanes: JoinSet<()>, current: &Current, stop: &CancellationToken) {
     let too_late = async {
         stop.cancelled().await;
         tracing::info!("stopping, finishing what is in work");
-        tokio::time::sleep(settings.drain_timeout).await;
+        let drain_timeout = current.borrow().drain_timeout;
+        tokio::time::sleep(drain_timeout).await;
     };
     tokio::select! {
         _ = lanes.join_all() => tracing::info!("stopped"),
         () = too_late => tracing::warn!("stopped before all was finished; the rest stays queued"),
     }
-    Ok(())
+}
+
+/// The socket for people. A default path that cannot be had is no reason not to work.
+fn control(control: &Control) -> Result<Option<(Socket, SocketFile)>, DaemonError> {
+    let path = control.path.clone();
+    match Socket::bind(control) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(cause) if control.is_set => Err(DaemonError::Control { path, cause }),
+        Err(cause) => {
+            let path = path.display();
+            tracing::warn!(%path, %cause, "nobody can pause or resume by hand; control.socket names a path");
+            Ok(None)
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! A lane for one session: consume, pause, consume again, and finish at a stop.
 
+use super::hand::{Hand, moved};
 use super::in_work::InWork;
 use super::message::Held;
 use super::pause::Pause;
@@ -29,16 +30,24 @@ pub(super) async fn run(
     ended: &CancellationToken,
 ) -> Result<(), BrokerError> {
     let mut lane = Lane { worker, consumer, in_work: InWork::default(), start: Start::Slow(None) };
-    loop {
-        worker.readiness.enter(worker.lane.event_type, LaneState::Consuming, "");
-        match lane.consume(ended).await? {
-            Some(held) => {
-                let pause = Pause::begin(worker, held);
-                pause.run(lane.consumer, &mut lane.in_work, ended).await?;
-            }
-            None if stop.is_cancelled() => return lane.finish().await,
-            None => return Err(BrokerError::Lost("the connection ended".into())),
+    let mut hand = worker.hand.clone();
+    let event = worker.lane.event_type;
+    while !ended.is_cancelled() {
+        if hand.borrow_and_update().is_some() {
+            lane.rest(&mut hand, ended).await?;
+            continue;
         }
+        lane.consumer.consume().await?;
+        tracing::info!(event = event.name(), queue = worker.lane.queue, "consuming");
+        worker.readiness.enter(event, LaneState::Consuming, "");
+        if let Some(held) = lane.consume(&mut hand, ended).await? {
+            let pause = Pause::begin(worker, held);
+            pause.run(lane.consumer, &mut lane.in_work, &mut hand, ended).await?;
+        }
+    }
+    match stop.is_cancelled() {
+        true => lane.finish().await,
+        false => Err(BrokerError::Lost("the connection ended".into())),
     }
 }
 
@@ -60,8 +69,13 @@ enum Start {
 }
 
 impl Lane<'_> {
-    /// Consumes until the lane has to pause for a message that is held, or until `ended`.
-    async fn consume(&mut self, ended: &CancellationToken) -> Result<Option<Held>, BrokerError> {
+    /// Consumes until the lane has to pause for a message that is held, or a person says something, or
+    /// until `ended`.
+    async fn consume(
+        &mut self,
+        hand: &mut Hand,
+        ended: &CancellationToken,
+    ) -> Result<Option<Held>, BrokerError> {
         loop {
             let harmless_at = match self.start {
                 Start::Slow(Some(since)) => Some(since + HARMLESS),
@@ -70,6 +84,7 @@ impl Lane<'_> {
             tokio::select! {
                 biased;
                 () = ended.cancelled() => return Ok(None),
+                () = moved(hand) => return Ok(None),
                 Some(carried) = self.in_work.next() => {
                     if let Some(held) = carried? {
                         return Ok(Some(held));
@@ -80,6 +95,33 @@ impl Lane<'_> {
                 }
                 () = until(harmless_at) => self.widen(ended).await?,
                 delivery = self.consumer.next() => self.begin(delivery?, ended),
+            }
+        }
+    }
+
+    /// Consumes nothing until a person sets the lane going again, or until `ended`. What was handed out is
+    /// finished; what cannot be now goes to the end of the queue.
+    async fn rest(
+        &mut self,
+        hand: &mut Hand,
+        ended: &CancellationToken,
+    ) -> Result<(), BrokerError> {
+        for delivery in self.consumer.cancel().await? {
+            self.begin(delivery, ended);
+        }
+        loop {
+            let Some(pause) = hand.borrow_and_update().clone() else { return Ok(()) };
+            let event = self.worker.lane.event_type;
+            self.worker.readiness.enter(event, LaneState::Paused, &pause.said());
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => return Ok(()),
+                () = moved(hand) => {}
+                Some(carried) = self.in_work.next() => {
+                    if let Some(held) = carried? {
+                        self.worker.put_aside(held).await?;
+                    }
+                }
             }
         }
     }

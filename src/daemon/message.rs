@@ -3,7 +3,7 @@
 use crate::broker::{BrokerError, Delivery};
 use crate::command::Operation;
 use crate::telemetry::{InFlight, Report};
-use crate::verdict::{Mark, Stuck};
+use crate::verdict::{Disposition, Mark, Stuck};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -48,6 +48,17 @@ impl Message {
 }
 
 impl Held {
+    /// The message, and what is to become of it for now: what is stuck is parked.
+    pub(super) fn into_parts(self) -> (Message, Report) {
+        match self {
+            Held::Stuck(message, stuck) => {
+                let report = Report::of(&message.delivery.history, Disposition::Park(stuck.fault));
+                (message, report)
+            }
+            Held::NotTaken(message, report, _) => (message, *report),
+        }
+    }
+
     /// The message itself.
     pub(super) fn into_message(self) -> Message {
         match self {

@@ -5,14 +5,20 @@
 //! to its settlement. The rooms below decide and act; here stands in which order.
 
 mod budget;
+mod control;
 mod daemon;
+mod depths;
+mod hand;
 mod in_work;
 mod lane;
 mod message;
 mod pause;
+mod reload;
 mod session;
 mod stop;
 mod worker;
 
+pub use control::{Answer, LaneAnswer, Order};
 pub use daemon::{DaemonError, run};
+pub use reload::Reload;
 pub use stop::on_signals;

@@ -1,6 +1,7 @@
 //! A paused lane: no consumer, so that its queue grows visibly; one message at a time as a probe;
 //! and everything that it still holds, safe. When to probe and to resume is decided by the verdict.
 
+use super::hand::{Hand, moved};
 use super::in_work::InWork;
 use super::message::{Held, Message};
 use super::worker::Worker;
@@ -35,7 +36,7 @@ pub(super) struct Pause<'a> {
 impl<'a> Pause<'a> {
     /// Pauses the lane because of the message that is `held`.
     pub(super) fn begin(worker: &'a Arc<Worker>, held: Held) -> Pause<'a> {
-        let Breaker { initial_probe_delay, max_probe_delay } = worker.breaker;
+        let Breaker { initial_probe_delay, max_probe_delay } = worker.settings().breaker;
         let lane = worker.lane.event_type;
         let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane);
         let began = operations.map(|it| (it, worker.vendor.evidence(it).mark())).collect();
@@ -60,8 +61,11 @@ impl<'a> Pause<'a> {
         mut self,
         consumer: &mut Consumer,
         in_work: &mut InWork,
+        hand: &mut Hand,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
+        let mut settings = self.worker.settings.clone();
+        settings.mark_unchanged();
         for delivery in consumer.cancel().await? {
             // Nobody began with it, and nobody can now.
             let paused = Fault::new("paused", "the lane was paused");
@@ -73,6 +77,18 @@ impl<'a> Pause<'a> {
             tokio::select! {
                 biased;
                 () = ended.cancelled() => return self.give_up().await,
+                () = moved(hand) => {
+                    if hand.borrow_and_update().is_some() {
+                        return self.hand_over().await;
+                    }
+                }
+                // It may be what it waits for: the vendor is asked at once.
+                Ok(()) = settings.changed() => {
+                    let Breaker { initial_probe_delay, max_probe_delay } =
+                        settings.borrow_and_update().breaker;
+                    self.probing.begin_again(initial_probe_delay, max_probe_delay);
+                    probe_at = Instant::now();
+                }
                 Some(carried) = in_work.next() => {
                     if let Some(held) = carried? {
                         self.keep(held);
@@ -231,6 +247,17 @@ impl<'a> Pause<'a> {
         let event = self.worker.lane.event_type.name();
         let paused_ms = self.began.elapsed().as_millis() as u64;
         tracing::info!(event, paused_ms, "the lane goes on");
+        Ok(())
+    }
+
+    /// A person has paused the lane: nothing is held for longer than it takes to let go of it.
+    async fn hand_over(self) -> Result<(), BrokerError> {
+        let suspect = self.suspect.map(|(message, stuck)| Held::Stuck(message, stuck).into_parts());
+        for (message, report) in suspect.into_iter().chain(self.waiting) {
+            if let Some(held) = self.worker.settle_or_hold(message, report).await? {
+                self.worker.give_back(&held.into_message()).await?;
+            }
+        }
         Ok(())
     }
 

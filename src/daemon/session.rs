@@ -2,9 +2,12 @@
 //! that whatever breaks a connection costs this lane alone.
 
 use super::budget::Budget;
+use super::depths::Watch;
+use super::hand::Hand;
 use super::lane;
+use super::reload::Current;
 use super::worker::Worker;
-use crate::broker::{Broker, BrokerError, Consumer, Publisher, Settler, topology};
+use crate::broker::{Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology};
 use crate::settings::{LaneSettings, Settings};
 use crate::telemetry::{LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
@@ -23,7 +26,9 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the sessions of one lane are made of.
 pub(super) struct Sessions {
-    pub settings: Arc<Settings>,
+    pub settings: Current,
+    pub hand: Hand,
+    pub watch: Watch,
     pub lane: LaneSettings,
     pub budget: Arc<Budget>,
     pub vendor: Arc<Vendor>,
@@ -36,6 +41,7 @@ impl Sessions {
     /// One session after the other, until `stop`.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let event = self.lane.event_type;
+        self.watch.begin(&self.metrics);
         let mut delays = Delays::endless(RECONNECT.0, RECONNECT.1);
         while !stop.is_cancelled() {
             let settled = Arc::new(AtomicBool::new(false));
@@ -44,6 +50,7 @@ impl Sessions {
             let result = tokio::spawn(session).await;
             let result = result.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())));
             self.metrics.disconnected(event);
+            self.watch.end(&self.metrics);
             let Err(error) = result else { break };
             self.readiness.enter(event, LaneState::Disconnected, &error.to_string());
             // Not after a mere connection: a message may be what sessions die of.
@@ -65,20 +72,25 @@ impl Sessions {
         settled: Arc<AtomicBool>,
         stop: CancellationToken,
     ) -> Result<(), BrokerError> {
-        let (amqp, event) = (&self.settings.amqp, self.lane.event_type);
-        let readiness = Arc::clone(&self.readiness);
-        let connecting = Broker::connect(amqp, move |reason| readiness.blocked(event, reason));
+        // As they are now: what concerns the connection counts from here on.
+        let settings = Arc::clone(&self.settings.borrow());
+        let (event, readiness) = (self.lane.event_type, Arc::clone(&self.readiness));
+        let connecting =
+            Broker::connect(&settings.amqp, move |reason| readiness.blocked(event, reason));
         let Some(broker) = stop.run_until_cancelled(connecting).await else { return Ok(()) };
         let broker = broker?;
         self.metrics.connected(event);
         tracing::info!(event = event.name(), "connected to the broker");
-        let Some(opened) = stop.run_until_cancelled(self.open(&broker)).await else {
+        let Some(opened) = stop.run_until_cancelled(self.open(&broker, &settings)).await else {
             return Ok(());
         };
         let (publisher, mut consumer) = opened?;
-        tracing::info!(event = event.name(), queue = self.lane.queue, "consuming");
-        let worker = Arc::new(self.worker(publisher, settled));
-        let result = work(&worker, &mut consumer, &broker, &stop).await;
+        let worker = Arc::new(self.worker(publisher, settled, &settings));
+        let mut depths = Depths::default();
+        let result = tokio::select! {
+            result = work(&worker, &mut consumer, &broker, &stop) => result,
+            never = self.watch.run(&broker, &mut depths, &self.metrics) => never,
+        };
         // While its channels are still there: one that is just being closed keeps the connection from
         // ending well, and what the broker was told last from reaching it.
         broker.close().await;
@@ -87,9 +99,13 @@ impl Sessions {
 
     /// Opens everything that a session needs. The broker can fall silent over any of it, as a queue
     /// without a leader does, so that there is a limit to the waiting.
-    async fn open(&self, broker: &Broker) -> Result<(Publisher, Consumer), BrokerError> {
+    async fn open(
+        &self,
+        broker: &Broker,
+        settings: &Settings,
+    ) -> Result<(Publisher, Consumer), BrokerError> {
         let opening = async {
-            topology::prepare(broker, &self.settings, &self.lane).await?;
+            topology::prepare(broker, settings, &self.lane).await?;
             let publisher = Publisher::open(broker).await?;
             Ok((publisher, Consumer::open(broker, &self.lane.queue).await?))
         };
@@ -97,16 +113,21 @@ impl Sessions {
         tokio::time::timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(silent))
     }
 
-    fn worker(&self, publisher: Publisher, settled: Arc<AtomicBool>) -> Worker {
+    fn worker(
+        &self,
+        publisher: Publisher,
+        settled: Arc<AtomicBool>,
+        settings: &Settings,
+    ) -> Worker {
         Worker {
             lane: self.lane.clone(),
-            breaker: self.settings.breaker,
-            ladder: self.settings.ladder.clone(),
-            contract: self.settings.contract.clone(),
+            ladder: settings.ladder.clone(),
+            settings: self.settings.clone(),
+            hand: self.hand.clone(),
             settler: Settler {
                 queue: self.lane.queue.clone(),
-                dead_letter_exchange: self.settings.amqp.dead_letter_exchange.clone(),
-                dry_run: self.settings.contract.guards.dry_run,
+                dead_letter_exchange: settings.amqp.dead_letter_exchange.clone(),
+                dry_run: settings.contract.guards.dry_run,
                 publisher,
             },
             settled,

@@ -1,11 +1,13 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
 use super::budget::Budget;
+use super::hand::Hand;
 use super::message::{Held, Message};
+use super::reload::Current;
 use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
-use crate::settings::{Breaker, Contract, LaneSettings};
+use crate::settings::{Breaker, LaneSettings, Settings};
 use crate::telemetry::{Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, Disposition, Evidence, Fault, History, Ladder, Stuck, retry};
@@ -26,9 +28,10 @@ const WORK_LIMIT: Duration = Duration::from_mins(10);
 pub(super) struct Worker {
     /// The lane.
     pub lane: LaneSettings,
-    pub contract: Contract,
-    /// The waits of a lane that is paused.
-    pub breaker: Breaker,
+    /// What is in force.
+    pub settings: Current,
+    /// Whether somebody has paused the lane.
+    pub hand: Hand,
     /// Where messages wait whose fault is their own and may pass.
     pub ladder: Ladder,
     /// How many commands it may carry out.
@@ -87,7 +90,8 @@ impl Worker {
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Stuck>) {
         let mut report = Report::of(&message.delivery.history, Disposition::Return);
-        let decided = match self.understand(&message.delivery.envelope, &mut report) {
+        let settings = self.settings();
+        let decided = match self.understand(&message.delivery.envelope, &settings, &mut report) {
             Ok(intents) => self.fulfil(&intents, &mut report.history, effort, ended).await,
             Err(disposition) => Ok(disposition),
         };
@@ -102,21 +106,17 @@ impl Worker {
     fn understand(
         &self,
         envelope: &Envelope,
+        Settings { contract, .. }: &Settings,
         report: &mut Report,
     ) -> Result<Vec<Intent>, Disposition> {
         let lane = self.lane.event_type;
         let refuse = |error: EventError| Disposition::of_event_error(&error);
-        let event = Event::parse(envelope, lane, &self.contract.reading).map_err(refuse)?;
+        let event = Event::parse(envelope, lane, &contract.reading).map_err(refuse)?;
         report.tell(&event);
-        let intents =
-            Intent::of_event(&event, self.contract.default_groups(lane)).map_err(refuse)?;
+        let intents = Intent::of_event(&event, contract.default_groups(lane)).map_err(refuse)?;
         let now = (self.fresh)().at;
-        let admitted = self.contract.guards.admit(
-            &event,
-            envelope.user_id.as_deref(),
-            envelope.timestamp,
-            now,
-        );
+        let admitted =
+            contract.guards.admit(&event, envelope.user_id.as_deref(), envelope.timestamp, now);
         admitted.map_err(|breach| Disposition::of_breach(&breach))?;
         match event.left(now).map_err(refuse)? {
             Some(left) => Err(Disposition::of_time_left(left)),
@@ -160,7 +160,8 @@ impl Worker {
 
     /// Takes a command out of what the policy allows, or says how long to wait for one.
     fn take_from_budget(&self) -> Result<(), Duration> {
-        let taken = self.budget.take(Instant::now());
+        let limit = self.settings().contract.guards.max_commands;
+        let taken = self.budget.take(limit, Instant::now());
         self.metrics.limited(self.lane.event_type, taken.is_err());
         if taken.is_err() {
             self.metrics.decided(Rule::MaxCommands);
@@ -175,7 +176,7 @@ impl Worker {
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Stuck>) {
         let Delivery { history, deliveries, .. } = &message.delivery;
-        let Breaker { initial_probe_delay, max_probe_delay } = self.breaker;
+        let Breaker { initial_probe_delay, max_probe_delay } = self.settings().breaker;
         let hold = retry::hold(initial_probe_delay, max_probe_delay, *deliveries);
         let _either = ended.run_until_cancelled(tokio::time::sleep(hold)).await;
         let requeue =
@@ -201,6 +202,11 @@ impl Worker {
                 Disposition::of_unanswered(stuck, changed, failing.unwrap_or_default())
             },
         )
+    }
+
+    /// What is in force now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
     }
 
     /// What is known of the changes that the lane makes.
@@ -235,6 +241,20 @@ impl Worker {
     pub(super) async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
         let report = Report::of(&message.delivery.history, Disposition::Return);
         self.settle_and_record(message, &report).await
+    }
+
+    /// Lets go of a message for which nothing can be done for now, because the lane is to rest: a copy goes
+    /// to the end of its queue, or else the message itself to its head.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub(super) async fn put_aside(&self, held: Held) -> Result<(), BrokerError> {
+        let (message, report) = held.into_parts();
+        match self.settle_or_hold(message, report).await? {
+            None => Ok(()),
+            Some(held) => self.give_back(&held.into_message()).await,
+        }
     }
 
     /// Takes a delivery into work.

@@ -38,7 +38,7 @@ pub enum TopologyMode {
 }
 
 /// A client certificate and its key, both in PEM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The certificate, with those that lead to the CA.
     pub certificate: String,

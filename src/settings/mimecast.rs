@@ -29,7 +29,7 @@ const OAUTH2_REGIONS: &[(&str, &str)] = &[
 ];
 
 /// How to reach the vendor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mimecast {
     /// Scheme, host and port, no path.
     pub base_url: Url,
@@ -44,7 +44,7 @@ pub struct Mimecast {
 }
 
 /// The two ways to authenticate.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// API 1.0: signed requests.
     Hmac(Keys),
@@ -53,7 +53,7 @@ pub enum Credentials {
 }
 
 /// What API 1.0 wants.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
     /// Names the key pair.
     pub access_key: Secret,
@@ -66,7 +66,7 @@ pub struct Keys {
 }
 
 /// What API 2.0 wants.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Names the application.
     pub client_id: Secret,

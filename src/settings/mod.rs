@@ -2,20 +2,26 @@
 //!
 //! In come flags, the environment and a file. Out go [`Settings`], or every [`Mistake`] at once, each
 //! with its key and its source. [`SETTINGS`] is the one table of keys, defaults and help. Only this
-//! room reads the environment.
+//! room reads the environment. [`Running`] reads everything once more when its files change.
 
 mod amqp;
+mod change;
 mod contract;
+mod control;
 mod mimecast;
 mod policy;
 mod reader;
+mod running;
 mod settings;
 mod source;
 mod table;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
+pub use change::Change;
 pub use contract::Contract;
+pub use control::Control;
 pub use mimecast::{Client, Credentials, Keys, Mimecast, SigningKey, is_loopback};
+pub use running::{Reloaded, Running};
 pub use settings::{Breaker, LaneSettings, Log, Queues, Settings};
-pub use source::{Given, Mistake, Origin, Sources};
+pub use source::{Given, Mistake, Origin, SourceFile, Sources};
 pub use table::{SETTINGS, Setting};

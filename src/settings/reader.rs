@@ -3,6 +3,7 @@
 use super::source::{Mistake, Sources};
 use crate::secrecy::Secret;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads settings. Where one is wrong it notes the mistake and goes on with a placeholder, which
@@ -27,6 +28,11 @@ impl Reader {
     /// All mistakes, in the order in which they were found.
     pub fn finish<T>(self, settings: T) -> Result<T, Vec<Mistake>> {
         if self.mistakes.is_empty() { Ok(settings) } else { Err(self.mistakes) }
+    }
+
+    /// The folder for what lives as long as the process, if the environment names one.
+    pub fn runtime_folder(&self) -> Option<&Path> {
+        self.sources.runtime_folder()
     }
 
     /// A setting that may be left out.

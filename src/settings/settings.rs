@@ -2,6 +2,7 @@
 
 use super::amqp::Amqp;
 use super::contract::Contract;
+use super::control::Control;
 use super::mimecast::Mimecast;
 use super::reader::{self, Reader};
 use super::source::{Given, Mistake, Sources};
@@ -32,6 +33,8 @@ pub struct Settings {
     pub breaker: Breaker,
     /// Where `/metrics`, `/livez` and `/readyz` are served.
     pub admin_listen: SocketAddr,
+    /// Where people pause and resume lanes.
+    pub control: Control,
     /// How long a stop waits for messages in work.
     pub drain_timeout: Duration,
     /// What the logs look like.
@@ -82,6 +85,14 @@ pub struct Log {
     pub level: Level,
 }
 
+impl LaneSettings {
+    /// Its delay queues and their delays: of the ladder, and of what is not due yet.
+    pub fn delay_queues(&self, ladder: &Ladder) -> impl Iterator<Item = (String, Duration)> {
+        let rungs = ladder.rungs().map(|rung| (rung.queue(&self.queue), rung.delay));
+        rungs.chain(Hop::ALL.map(|hop| (hop.queue(&self.queue), hop.delay)))
+    }
+}
+
 impl Settings {
     /// Reads the settings of this process: what its command line says, its environment, and the file that
     /// `--config` or else `EVENTD_CONFIG` names.
@@ -90,7 +101,7 @@ impl Settings {
     ///
     /// All mistakes at once.
     pub fn of_process(given: Given) -> Result<Settings, Vec<Mistake>> {
-        Settings::read(sources(given))
+        Settings::read(Sources::of_process(given))
     }
 
     /// Only what events mean to this process.
@@ -99,12 +110,12 @@ impl Settings {
     ///
     /// All mistakes in it at once.
     pub fn contract_of_process(given: Given) -> Result<Contract, Vec<Mistake>> {
-        Contract::read(sources(given))
+        Contract::read(Sources::of_process(given))
     }
 
     /// Only where the admin endpoints of this process's settings are.
     pub fn admin_of_process(given: Given) -> SocketAddr {
-        admin_listen(&mut Reader::new(sources(given)))
+        admin_listen(&mut Reader::new(Sources::of_process(given)))
     }
 
     /// Reads the settings from `sources`.
@@ -127,6 +138,7 @@ impl Settings {
         delay_queues_have_names(&mut reader, &lanes, &ladder);
         let breaker = breaker(&mut reader);
         let admin_listen = admin_listen(&mut reader);
+        let control = Control::of(&mut reader);
         let drain_timeout =
             reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
         let log = log(&mut reader);
@@ -140,6 +152,7 @@ impl Settings {
             ladder,
             breaker,
             admin_listen,
+            control,
             drain_timeout,
             log,
         })
@@ -153,7 +166,7 @@ impl Queues {
     ///
     /// All mistakes that concern it, and keys that there are not.
     pub fn of_process(given: Given) -> Result<Queues, Vec<Mistake>> {
-        let mut reader = Reader::new(sources(given));
+        let mut reader = Reader::new(Sources::of_process(given));
         let amqp = Amqp::read(&mut reader);
         let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
         let contract = Contract::of(&mut reader);
@@ -161,10 +174,14 @@ impl Queues {
     }
 }
 
-fn sources(Given { flags, file }: Given) -> Sources {
-    let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
-    let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    Sources::gather(flags, environment, file.as_deref())
+impl Sources {
+    /// The sources of this process: what its command line says, its environment, and the file that
+    /// `--config` or else `EVENTD_CONFIG` names.
+    pub fn of_process(Given { flags, file }: Given) -> Sources {
+        let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
+        let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        Sources::gather(flags, environment, file.as_deref())
+    }
 }
 
 fn admin_listen(reader: &mut Reader) -> SocketAddr {
@@ -233,8 +250,7 @@ fn ladder(reader: &mut Reader) -> Ladder {
 /// The name of a delay queue is that of its lane's queue and more, and must fit into AMQP too.
 fn delay_queues_have_names(reader: &mut Reader, lanes: &[LaneSettings], ladder: &Ladder) {
     for lane in lanes {
-        let rungs = ladder.rungs().map(|rung| rung.queue(&lane.queue));
-        if rungs.chain(Hop::ALL.map(|hop| hop.queue(&lane.queue))).any(|name| name.len() > 255) {
+        if lane.delay_queues(ladder).any(|(name, _)| name.len() > 255) {
             let key = format!("events.\"{}\".queue", lane.event_type.name());
             reader.mistake(&key, "is too long: the names of its delay queues exceed 255 bytes");
         }

@@ -46,10 +46,23 @@ pub struct Mistake {
 }
 
 /// All that the settings are read from, and the mistakes already found in gathering it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sources {
     values: BTreeMap<&'static str, (Secret, Origin)>,
     mistakes: Vec<Mistake>,
+    files: Vec<SourceFile>,
+    runtime_folder: Option<PathBuf>,
+}
+
+/// A file that settings are read from.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// What it is for: the key of a setting, or `--config`.
+    pub key: &'static str,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether there is a secret in it.
+    pub secret: bool,
 }
 
 impl Sources {
@@ -60,7 +73,9 @@ impl Sources {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         file: Option<&Path>,
     ) -> Sources {
-        let mut sources = Sources::default();
+        let environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+        let mut sources =
+            Sources { runtime_folder: runtime_folder(&environment), ..Sources::default() };
         // Weakest first: each layer overwrites the one before.
         for setting in SETTINGS {
             if let Some(default) = setting.default {
@@ -70,12 +85,34 @@ impl Sources {
         if let Some(path) = file {
             sources.add_file(path);
         }
-        sources.add_environment(environment.into_iter().collect());
+        sources.add_environment(environment);
         for (key, value) in flags {
             let flag = setting(key).and_then(Setting::flag).unwrap_or_default();
             sources.values.insert(key, (Secret::new(value), Origin::Flag(format!("--{flag}"))));
         }
+        sources.add_files_of_values();
         sources
+    }
+
+    /// The files that the values were read from, and those that values name.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// The folder for what lives as long as a process: that of the service, else that of the user.
+    pub fn runtime_folder(&self) -> Option<&Path> {
+        self.runtime_folder.as_deref()
+    }
+
+    /// The same, but as in `others` for these keys.
+    pub(super) fn where_not(mut self, others: &Sources, keys: &[&'static str]) -> Sources {
+        for key in keys {
+            match others.values.get(key) {
+                Some(value) => self.values.insert(key, value.clone()),
+                None => self.values.remove(key),
+            };
+        }
+        self
     }
 
     /// The value of `key` as text, and where it came from.
@@ -91,7 +128,17 @@ impl Sources {
         std::mem::take(&mut self.mistakes)
     }
 
+    fn add_files_of_values(&mut self) {
+        for key in ["amqp.tls.ca_file", "amqp.tls.cert_file", "amqp.tls.key_file"] {
+            if let Some((path, _)) = self.values.get(key) {
+                let (path, secret) = (path.reveal().into(), key == "amqp.tls.key_file");
+                self.files.push(SourceFile { key, path, secret });
+            }
+        }
+    }
+
     fn add_file(&mut self, path: &Path) {
+        self.files.push(SourceFile { key: "--config", path: path.to_owned(), secret: false });
         let origin = Origin::File(path.display().to_string());
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -178,8 +225,9 @@ impl Sources {
         }
     }
 
-    fn add_secret_file(&mut self, setting: &Setting, variable: &str, path: &OsStr) {
+    fn add_secret_file(&mut self, setting: &'static Setting, variable: &str, path: &OsStr) {
         let origin = Origin::SecretFile(variable.to_owned());
+        self.files.push(SourceFile { key: setting.key, path: path.into(), secret: true });
         match std::fs::read(path).map(String::from_utf8) {
             Ok(Ok(text)) => {
                 // Editors and `echo` end a file with a newline that is not part of the secret.
@@ -198,6 +246,14 @@ impl Sources {
     }
 }
 
+/// Without the path of a secret: somebody may have put the secret itself where its file belongs.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = if self.secret { Path::new("[secret]") } else { self.path.as_path() };
+        formatter.debug_struct("SourceFile").field("key", &self.key).field("path", &path).finish()
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -209,6 +265,16 @@ impl fmt::Display for Origin {
             Origin::Missing => formatter.write_str("not set"),
         }
     }
+}
+
+/// systemd names several folders with colons between them; the first is the service's own.
+fn runtime_folder(environment: &BTreeMap<OsString, OsString>) -> Option<PathBuf> {
+    let of = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
+    if let Some(folders) = of("RUNTIME_DIRECTORY") {
+        let first = folders.to_string_lossy().split(':').next().map(PathBuf::from);
+        return first;
+    }
+    of("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join("mimecast-eventd"))
 }
 
 fn setting(key: &str) -> Option<&'static Setting> {

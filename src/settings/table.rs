@@ -203,6 +203,10 @@ pub const SETTINGS: &[Setting] = &[
     plain("breaker.initial_probe_delay", "5s", "First wait of a paused lane before it probes"),
     plain("breaker.max_probe_delay", "30s", "Longest such wait; up to 15m"),
     plain("admin.listen", "127.0.0.1:9464", "Address of /metrics, /livez and /readyz"),
+    optional(
+        "control.socket",
+        "Path of the socket for pause and resume; by default control.sock in the runtime folder",
+    ),
     plain("drain_timeout", "25s", "How long a stop waits for messages in work; up to 20m"),
     optional("log.format", "json or text; by default json unless standard error is a terminal"),
     plain("log.level", "info", "error, warn, info or debug"),

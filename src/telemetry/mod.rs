@@ -7,12 +7,15 @@
 mod admin;
 pub mod log;
 mod metrics;
+mod queue;
 mod readiness;
 mod report;
 mod state;
 
 pub use admin::Admin;
+pub use log::LogLevel;
 pub use metrics::{CONTENT_TYPE, InFlight, Metrics};
+pub use queue::{Purpose, QueueLabels};
 pub use readiness::Readiness;
 pub use report::Report;
 pub use state::LaneState;

@@ -41,13 +41,18 @@ impl Readiness {
         };
     }
 
+    /// What a lane does, and why.
+    pub fn of(&self, lane: EventType) -> Option<String> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.get(&lane).map(|(state, why)| said(*state, why))
+    }
+
     /// Whether every enabled lane is consuming, and what is the matter, line by line.
     pub fn report(&self) -> (bool, String) {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         for (lane, (state, why)) in lanes.iter() {
-            let separator = if why.is_empty() { "" } else { ": " };
-            writeln!(text, "{} {}{separator}{why}", lane.name(), state.label())
+            writeln!(text, "{} {}", lane.name(), said(*state, why))
                 .expect("writing to a string cannot fail");
         }
         let blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,4 +63,9 @@ impl Readiness {
         }
         (lanes.values().all(|(state, _)| *state == LaneState::Consuming), text)
     }
+}
+
+fn said(state: LaneState, why: &str) -> String {
+    let separator = if why.is_empty() { "" } else { ": " };
+    format!("{}{separator}{why}", state.label())
 }

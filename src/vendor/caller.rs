@@ -5,7 +5,7 @@ use super::token::Tokens;
 use super::transport::{Received, Transport, TransportError};
 use crate::secrecy::Secret;
 use crate::settings::{Credentials, Keys, Mimecast};
-use crate::verdict::Outcome;
+use crate::verdict::{Outcome, Reply};
 use std::sync::Arc;
 use tokio::time::Instant;
 use url::Url;
@@ -100,4 +100,19 @@ fn signed_headers(keys: &Keys, stamp: &Stamp, path: &str) -> Vec<(&'static str, 
         ("x-mc-date", Secret::new(stamp.date())),
         ("x-mc-req-id", Secret::new(stamp.request_id.to_string())),
     ]
+}
+
+impl Answer {
+    /// What it says.
+    pub(super) fn reply<'a>(&'a self, request_id: Option<&'a str>) -> Reply<'a> {
+        let (status, body) = (self.received.status, self.received.body.as_slice());
+        Reply { status, body, wait: self.received.quota.wait(), hide: &self.hide, request_id }
+    }
+
+    /// The id that the vendor gave the request, unless that is the one which it was sent with.
+    pub(super) fn request_id(&self, stamp: &Stamp) -> Option<String> {
+        let id = self.received.request_id.clone()?;
+        let is_ours = id.eq_ignore_ascii_case(&stamp.request_id.to_string());
+        (!is_ours).then(|| Secret::hide_all(&self.hide, id))
+    }
 }

@@ -9,28 +9,22 @@ use tokio::time::Instant;
 const MOST_NAMES: usize = 10_000;
 
 /// The ids of groups by their names, remembered for a while.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Directory {
-    lifetime: Duration,
     known: Mutex<HashMap<String, (String, Instant)>>,
 }
 
 impl Directory {
-    /// Remembers ids for so long.
-    pub(super) fn new(lifetime: Duration) -> Directory {
-        Directory { lifetime, known: Mutex::default() }
-    }
-
     /// Forgets the id of the group of this name.
     pub(super) fn forget(&self, name: &str) {
         self.with_known(|known| known.remove(name));
     }
 
-    /// The id of the group of this name, if it is remembered.
-    pub(super) fn recall(&self, name: &str) -> Option<String> {
+    /// The id of the group of this name, if it was told within `lifetime`.
+    pub(super) fn recall(&self, name: &str, lifetime: Duration) -> Option<String> {
         self.with_known(|known| {
             let (id, since) = known.get(name)?;
-            (since.elapsed() < self.lifetime).then(|| id.clone())
+            (since.elapsed() < lifetime).then(|| id.clone())
         })
     }
 

@@ -29,7 +29,7 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Found, Conclusion> {
-        if let Some(id) = self.directory.recall(name) {
+        if let Some(id) = self.directory.recall(name, self.means().group_cache()) {
             return Ok(Found { id, remembered: true });
         }
         let ids = self.groups_called(name, history, effort, ended).await?;

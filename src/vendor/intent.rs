@@ -114,7 +114,7 @@ impl Vendor {
         let mark = self.evidence(Operation::GetAllManagedUrls).mark();
         let mut reached = Conclusion::AlreadyGone;
         // In a dry run nothing goes, however often one looks.
-        let readings = if self.guards.dry_run { 0 } else { READINGS };
+        let readings = if self.means().guards.dry_run { 0 } else { READINGS };
         for _ in 0..=readings {
             let found = match self.entries(&Sought::Url(url.clone()), history, effort, ended).await
             {
@@ -143,7 +143,7 @@ impl Vendor {
                 }
             }
         }
-        if self.guards.dry_run {
+        if self.means().guards.dry_run {
             return reached;
         }
         // The vendor has answered since then, so that this is no outage.

@@ -73,7 +73,7 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
         let ids: BTreeSet<String> = intents.iter().filter_map(|intent| entry(intent)).collect();
-        if !self.guards.only_blocked || ids.is_empty() {
+        if !self.means().guards.only_blocked || ids.is_empty() {
             return Ok(());
         }
         let found = self.entries(&Sought::Ids(ids.clone()), history, effort, ended).await?;
@@ -95,11 +95,13 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Arc<Fence>, Conclusion> {
-        let guards = &self.guards;
+        // The same ones from beginning to end: a fence of other guards must not be remembered for these.
+        let means = self.means();
+        let guards = &means.guards;
         if guards.allowed_groups.is_empty() && guards.protected_groups.is_empty() {
             return Ok(Arc::default());
         }
-        if let Some(fence) = self.fences.recall() {
+        if let Some(fence) = means.fences.recall() {
             return Ok(fence);
         }
         let (mut allowed, mut protected) = (BTreeSet::new(), BTreeSet::new());
@@ -116,7 +118,7 @@ impl Vendor {
         }
         let allowed = (!guards.allowed_groups.is_empty()).then_some(allowed);
         let fence = Arc::new(Fence { allowed, protected });
-        self.fences.remember(&fence);
+        means.fences.remember(&fence);
         Ok(fence)
     }
 
@@ -169,7 +171,8 @@ impl Vendor {
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Conclusion {
         let is_said = matches!(said, Conclusion::Applied | Conclusion::AlreadyGone);
-        if !self.guards.verify_effect || self.guards.dry_run || !is_said {
+        let means = self.means();
+        if !means.guards.verify_effect || means.guards.dry_run || !is_said {
             return said;
         }
         let operation = Operation::GetGroupMembers;

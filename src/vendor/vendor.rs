@@ -1,29 +1,27 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use super::caller::{Answer, Caller};
+use super::caller::Answer;
 use super::directory::Directory;
-use super::fence::Fences;
 use super::inventory::Inventory;
-use super::quota::{Priority, Quota};
+use super::means::Means;
+use super::quota::Quota;
 use super::sign::Stamp;
 use super::transport::TransportError;
 use crate::command::{Call, Command, Guards, Operation, Rule};
-use crate::secrecy::Secret;
 use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
-use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy, Reply, retry};
+use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The vendor, ready for calls.
 #[derive(Debug)]
 pub struct Vendor {
-    caller: Caller,
-    policy: Policy,
+    means: RwLock<Arc<Means>>,
     fresh: fn() -> Stamp,
     pub(super) metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
@@ -31,8 +29,6 @@ pub struct Vendor {
     clock_ahead: Mutex<Option<TimeDelta>>,
     pub(super) directory: Directory,
     pub(super) inventory: Inventory,
-    pub(super) guards: Guards,
-    pub(super) fences: Fences,
 }
 
 /// How much to do for a command, and how long.
@@ -59,18 +55,36 @@ impl Vendor {
         metrics: Arc<Metrics>,
     ) -> Result<Vendor, TransportError> {
         Ok(Vendor {
-            caller: Caller::new(settings)?,
-            policy,
+            means: RwLock::new(Arc::new(Means::new(settings, policy, guards)?)),
             fresh,
             metrics,
             quota: Mutex::default(),
             evidence: Mutex::default(),
             clock_ahead: Mutex::default(),
-            directory: Directory::new(settings.group_cache),
+            directory: Directory::default(),
             inventory: Inventory::default(),
-            guards,
-            fences: Fences::new(settings.group_cache),
         })
+    }
+
+    /// From now on with these. The access token stays as long as who calls is the same.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be made; then everything is as it was.
+    pub fn renew(
+        &self,
+        settings: &Mimecast,
+        policy: Policy,
+        guards: Guards,
+    ) -> Result<(), TransportError> {
+        let means = Arc::new(self.means().renewed(settings, policy, guards)?);
+        *self.means.write().unwrap_or_else(PoisonError::into_inner) = means;
+        Ok(())
+    }
+
+    /// What is in force now.
+    pub(super) fn means(&self) -> Arc<Means> {
+        Arc::clone(&self.means.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is known about `operation` by now.
@@ -83,6 +97,11 @@ impl Vendor {
         *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The calls left in the vendor's window, as far as its last reply told.
+    pub fn quota_left(&self) -> Option<u64> {
+        self.with_quota(|quota| quota.remaining())
+    }
+
     /// Carries out `command`, with as many attempts as `effort` allows. `ended` ends a wait, but never a
     /// request under way.
     pub async fn execute(
@@ -92,7 +111,7 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Conclusion {
-        if self.guards.dry_run {
+        if self.means().guards.dry_run {
             self.metrics.decided(Rule::DryRun);
             tracing::info!(operation = command.operation().label(), "not done, in a dry run");
             return Conclusion::Applied;
@@ -101,7 +120,7 @@ impl Vendor {
     }
 
     /// What a call comes to, with as many attempts as `effort` allows, and the body of the last reply.
-    pub(super) async fn conclude(
+    pub async fn conclude(
         &self,
         call: &Call,
         history: &mut History,
@@ -109,7 +128,8 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> (Conclusion, Vec<u8>) {
         let operation = call.operation;
-        let mut attempts = if effort.probe { Attempts::one() } else { Attempts::of(self.policy) };
+        let mut attempts =
+            if effort.probe { Attempts::one() } else { Attempts::of(self.means().policy) };
         loop {
             if let Err(not_sent) = self.wait_for_quota(operation, effort.deadline, ended).await {
                 return (not_sent, Vec::new());
@@ -134,31 +154,7 @@ impl Vendor {
 
     /// How often a list is read that does not come out right.
     pub(super) fn readings(&self, effort: Effort) -> u32 {
-        if effort.probe { 1 } else { self.policy.attempts }
-    }
-
-    /// Waits until the quota has a call left.
-    async fn wait_for_quota(
-        &self,
-        operation: Operation,
-        deadline: Instant,
-        ended: &CancellationToken,
-    ) -> Result<(), Conclusion> {
-        loop {
-            if ended.is_cancelled() {
-                return Err(Conclusion::Stopped);
-            }
-            let taken = self.with_quota(|quota| quota.take(priority(operation), now()));
-            let Err(wait) = taken else { return Ok(()) };
-            // A little later than the others, or all would come at the same instant.
-            let wait = retry::jittered(wait);
-            let started = Instant::now();
-            if started + wait >= deadline {
-                return Err(Conclusion::OutOfTime);
-            }
-            let _either = ended.run_until_cancelled(tokio::time::sleep(wait)).await;
-            self.metrics.throttled(started.elapsed());
-        }
+        if effort.probe { 1 } else { self.means().policy.attempts }
     }
 
     /// One attempt, with a fresh stamp.
@@ -189,8 +185,8 @@ impl Vendor {
             }
             Outcome::Throttled(wait) => {
                 // A vendor that asks for no wait at all is not to be flooded.
-                let wait = (*wait).max(self.policy.initial_delay);
-                self.with_quota(|quota| quota.close(wait, now()));
+                let wait = (*wait).max(self.means().policy.initial_delay);
+                self.with_quota(|quota| quota.close(wait, Instant::now().into_std()));
             }
             Outcome::Forbidden(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
         }
@@ -202,7 +198,8 @@ impl Vendor {
     /// Asks for the call, and reads the answer.
     async fn ask(&self, call: &Call, stamp: &Stamp, deadline: Instant) -> (Outcome, Vec<u8>) {
         let path = call.operation.path();
-        let answer = match self.caller.post(path, call.body.clone(), stamp, deadline).await {
+        let caller = Arc::clone(&self.means().caller);
+        let answer = match caller.post(path, call.body.clone(), stamp, deadline).await {
             Ok(answer) => answer,
             Err(outcome) => return (outcome, Vec::new()),
         };
@@ -211,7 +208,7 @@ impl Vendor {
         let reply = answer.reply(request_id.as_deref());
         let outcome = Outcome::of_reply(call.operation, reply);
         if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
-            self.caller.refused(&answer);
+            caller.refused(&answer);
         }
         // Anybody can have said nothing: it counts only if the vendor is heard right after it.
         if reply.is_mute() && !self.is_heard(deadline).await {
@@ -225,7 +222,8 @@ impl Vendor {
     async fn is_heard(&self, deadline: Instant) -> bool {
         let (stamp, path) = ((self.fresh)(), Operation::FindGroups.path());
         let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
-        match self.caller.post(path, body, &stamp, deadline).await {
+        let caller = Arc::clone(&self.means().caller);
+        match caller.post(path, body, &stamp, deadline).await {
             Ok(answer) => {
                 self.learn(&answer, &stamp);
                 answer.reply(None).is_voice()
@@ -237,7 +235,7 @@ impl Vendor {
     /// Keeps what the headers tell, of the quota and of the time.
     fn learn(&self, answer: &Answer, stamp: &Stamp) {
         let remaining = self.with_quota(|quota| {
-            quota.learn(&answer.received.quota, now());
+            quota.learn(&answer.received.quota, Instant::now().into_std());
             quota.remaining()
         });
         self.metrics.quota_remaining(remaining);
@@ -247,40 +245,12 @@ impl Vendor {
         }
     }
 
-    fn with_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {
+    pub(super) fn with_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {
         act(&mut self.quota.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn with_evidence<T>(&self, operation: Operation, act: impl FnOnce(&mut Evidence) -> T) -> T {
         let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
         act(evidence.entry(operation).or_default())
-    }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
-}
-
-/// Access that somebody still has comes before URLs that nobody can open.
-fn priority(operation: Operation) -> Priority {
-    match operation {
-        Operation::RemoveGroupMember | Operation::FindGroups | Operation::GetGroupMembers => {
-            Priority::High
-        }
-        Operation::DeleteManagedUrl | Operation::GetAllManagedUrls => Priority::Low,
-    }
-}
-
-impl Answer {
-    fn reply<'a>(&'a self, request_id: Option<&'a str>) -> Reply<'a> {
-        let (status, body) = (self.received.status, self.received.body.as_slice());
-        Reply { status, body, wait: self.received.quota.wait(), hide: &self.hide, request_id }
-    }
-
-    /// The id that the vendor gave the request, unless that is the one which it was sent with.
-    fn request_id(&self, stamp: &Stamp) -> Option<String> {
-        let id = self.received.request_id.clone()?;
-        let is_ours = id.eq_ignore_ascii_case(&stamp.request_id.to_string());
-        (!is_ours).then(|| Secret::hide_all(&self.hide, id))
     }
 }

@@ -42,6 +42,12 @@ impl Probing {
         }
     }
 
+    /// Something has changed that may end the pause: the waits begin with the shortest again.
+    pub fn begin_again(&mut self, initial_delay: Duration, max_delay: Duration) {
+        (self.initial_delay, self.max_delay) = (initial_delay, max_delay);
+        self.probes = 0;
+    }
+
     /// Whether the vendor has answered a call that was sent during the pause, by what is known of each
     /// operation.
     pub fn is_over(&self, evidence: impl Fn(Operation) -> Evidence) -> bool {

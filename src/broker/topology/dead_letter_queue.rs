@@ -2,7 +2,7 @@
 
 use super::super::connection::{Broker, BrokerError};
 use super::super::problem::Problem;
-use super::thing::{absent, arguments, queue, text};
+use super::thing::{Found, absent, arguments, queue, text};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
 
@@ -41,15 +41,16 @@ pub(super) async fn declare(broker: &Broker, name: &str) -> Result<Option<Proble
 /// # Errors
 ///
 /// When the broker is lost on the way.
-pub async fn verify(broker: &Broker, name: &str) -> Result<Option<Problem>, BrokerError> {
+pub async fn verify(broker: &Broker, name: &str) -> Result<Found, BrokerError> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let channel = broker.channel().await?;
     if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
-        return Ok(Some(absent(name, &error)));
+        return Ok(Found::Wrong(absent(name, &error)));
     }
     match declare(broker, name).await {
-        Err(BrokerError::Topology(says)) => Ok(Problem::of_refusal(name, says)),
-        told => told,
+        Ok(problem) => Ok(problem.map_or(Found::Right, Found::Wrong)),
+        Err(BrokerError::Topology(says)) => Ok(Found::of_refusal(says)),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,12 +8,12 @@ use super::permissions;
 use super::problem::Problem;
 use super::publisher::{Publication, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, TopologyMode};
-use crate::verdict::{Hop, Ladder};
 pub use dead_letter_queue::verify as verify_dead_letter_queue;
 use lapin::BasicProperties;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use std::time::Duration;
+pub use thing::Found;
 use thing::{absent, arguments, bind, differs, exchange_declare, queue, text, verify_queue};
 
 /// Makes sure that everything a lane needs is there, and names what the user may not do.
@@ -36,7 +36,7 @@ pub async fn prepare(
             problems.extend(permissions::missing_for_copies(&settings.amqp).await?);
             problems
         }
-        TopologyMode::Verify => verify(broker, settings, lane).await?,
+        TopologyMode::Verify => verify(broker, settings, lane).await?.problems,
     };
     let (grave, others): (Vec<_>, Vec<_>) = problems.iter().partition(|it| it.is_grave());
     for problem in others {
@@ -94,7 +94,7 @@ async fn declare(
     for name in settings.contract.reading.names.bindings(lane.event_type) {
         bind(&channel, &lane.queue, &amqp.exchange, name).await?;
     }
-    for (name, delay) in delay_queues(lane, ladder) {
+    for (name, delay) in lane.delay_queues(ladder) {
         queue(&channel, &name, delay_arguments(delay, lane)).await?;
     }
     Ok(problem)
@@ -113,12 +113,6 @@ fn lane_arguments(lane: &LaneSettings, amqp: &Amqp) -> FieldTable {
     ])
 }
 
-/// The delay queues of a lane and their delays: of its ladder, and of what is not due yet.
-fn delay_queues(lane: &LaneSettings, ladder: &Ladder) -> impl Iterator<Item = (String, Duration)> {
-    let rungs = ladder.rungs().map(|rung| (rung.queue(&lane.queue), rung.delay));
-    rungs.chain(Hop::ALL.map(|hop| (hop.queue(&lane.queue), hop.delay)))
-}
-
 /// A delay queue: what has waited long enough goes back to the lane's queue, through the default
 /// exchange, and at least once like there.
 fn delay_arguments(delay: Duration, lane: &LaneSettings) -> FieldTable {
@@ -133,6 +127,26 @@ fn delay_arguments(delay: Duration, lane: &LaneSettings) -> FieldTable {
     ])
 }
 
+/// What was found in a check.
+#[derive(Debug)]
+pub struct Verified {
+    /// What is not as it should be.
+    pub problems: Vec<Problem>,
+    /// The queues whose arguments the user may not see.
+    pub unseen: Vec<String>,
+    /// Whether dead letters reach a queue.
+    pub route: Route,
+}
+
+/// Whether dead letters of a lane would reach a queue.
+#[derive(Debug)]
+pub enum Route {
+    /// One did, or else there is a problem that says so.
+    Asked,
+    /// It was not asked, for this reason.
+    NotAsked(&'static str),
+}
+
 /// Checks everything that a lane needs and creates nothing. A failed check costs its channel, so each
 /// has its own.
 ///
@@ -143,35 +157,48 @@ pub async fn verify(
     broker: &Broker,
     settings: &Settings,
     lane: &LaneSettings,
-) -> Result<Vec<Problem>, BrokerError> {
+) -> Result<Verified, BrokerError> {
     let Settings { amqp, ladder, .. } = settings;
+    let (mut problems, mut unseen) = (Vec::new(), Vec::new());
     if settings.contract.guards.dry_run {
-        return Ok(verify_queue(broker, &lane.queue, aside_arguments())
-            .await?
-            .into_iter()
-            .collect());
+        let found = verify_queue(broker, &lane.queue, aside_arguments()).await?;
+        note(&lane.queue, found, &mut problems, &mut unseen);
+        let route = Route::NotAsked("a dry run sends no dead letters");
+        return Ok(Verified { problems, unseen, route });
     }
-    let mut problems = Vec::new();
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
     for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
         let channel = broker.channel().await?;
         let there = exchange_declare(&channel, exchange, passive).await;
         problems.extend(there.err().map(|error| absent(exchange, &error)));
     }
-    problems.extend(dead_letter_queue::verify(broker, &amqp.dead_letter_queue).await?);
+    let name = &amqp.dead_letter_queue;
+    note(name, dead_letter_queue::verify(broker, name).await?, &mut problems, &mut unseen);
     let mut queues = vec![(lane.queue.clone(), lane_arguments(lane, amqp))];
-    for (name, delay) in delay_queues(lane, ladder) {
+    for (name, delay) in lane.delay_queues(ladder) {
         queues.push((name, delay_arguments(delay, lane)));
     }
     for (name, arguments) in queues {
-        problems.extend(verify_queue(broker, &name, arguments).await?);
+        let found = verify_queue(broker, &name, arguments).await?;
+        note(&name, found, &mut problems, &mut unseen);
     }
     problems.extend(permissions::missing_for_copies(amqp).await?);
     problems.extend(permissions::missing_to_consume(broker, &lane.queue).await?);
-    if problems.iter().all(|problem| matches!(problem, Problem::Risky(_))) {
-        problems.extend(verify_dead_letter_route(broker, amqp, lane).await?);
+    let route = if problems.iter().all(|problem| matches!(problem, Problem::Risky(_))) {
+        verify_dead_letter_route(broker, amqp, lane, &mut problems).await?
+    } else {
+        Route::NotAsked("something else has to be put right first")
+    };
+    Ok(Verified { problems, unseen, route })
+}
+
+/// Keeps what was found of the queue of this name.
+fn note(name: &str, found: Found, problems: &mut Vec<Problem>, unseen: &mut Vec<String>) {
+    match found {
+        Found::Right => {}
+        Found::Wrong(problem) => problems.push(problem),
+        Found::Unseen => unseen.push(name.to_owned()),
     }
-    Ok(problems)
 }
 
 /// Whether dead letters of a lane would reach a queue. Only a message can tell: one that expires at
@@ -180,13 +207,15 @@ async fn verify_dead_letter_route(
     broker: &Broker,
     amqp: &Amqp,
     lane: &LaneSettings,
-) -> Result<Option<Problem>, BrokerError> {
+    problems: &mut Vec<Problem>,
+) -> Result<Route, BrokerError> {
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let name = amqp.dead_letter_queue.as_str().into();
     let queue = channel.queue_declare(name, passive, FieldTable::default()).await.map_err(lost)?;
     if queue.message_count() > 0 || queue.consumer_count() > 0 {
-        return Ok(None);
+        let why = "there are dead letters, or somebody waits for them, who would meet the trial";
+        return Ok(Route::NotAsked(why));
     }
     let (exchange, key) = (amqp.dead_letter_exchange.as_str(), lane.event_type.name());
     let probe = BasicProperties::default().with_expiration("0".into());
@@ -195,10 +224,12 @@ async fn verify_dead_letter_route(
         Publisher::open(broker).await?.publish(copy, probe).await
     });
     match asked.await {
-        None | Some(Ok(())) => Ok(None),
+        None => Ok(Route::NotAsked("the broker does not answer, or allows no further connection")),
+        Some(Ok(())) => Ok(Route::Asked),
         Some(Err(BrokerError::NotTaken { cause, .. })) => {
             let problem = format!("dead letters of {key} would be lost in {exchange}: {cause}");
-            Ok(Some(Problem::NoRoute(problem)))
+            problems.push(Problem::NoRoute(problem));
+            Ok(Route::Asked)
         }
         Some(Err(error)) => Err(error),
     }

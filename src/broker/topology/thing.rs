@@ -6,21 +6,40 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
 
+/// What a check of a queue found.
+#[derive(Debug)]
+pub enum Found {
+    /// It is as it should be.
+    Right,
+    /// It is not.
+    Wrong(Problem),
+    /// It is there, and the user may not see what it is like.
+    Unseen,
+}
+
+impl Found {
+    /// What a refused declaration with the arguments that it should have says. Nothing can be said where the
+    /// user may not declare, which is usual: the chart recommends it.
+    pub(super) fn of_refusal(says: String) -> Found {
+        if says.starts_with(REFUSED) { Found::Unseen } else { Found::Wrong(Problem::Differs(says)) }
+    }
+}
+
 /// What is wrong with a queue, if anything. A queue that is there is declared once more with the
 /// arguments that it should have: that changes nothing, and the broker names what differs.
 pub(super) async fn verify_queue(
     broker: &Broker,
     name: &str,
     arguments: FieldTable,
-) -> Result<Option<Problem>, BrokerError> {
+) -> Result<Found, BrokerError> {
     let channel = broker.channel().await?;
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     if let Err(error) = channel.queue_declare(name.into(), passive, FieldTable::default()).await {
-        return Ok(Some(absent(name, &error)));
+        return Ok(Found::Wrong(absent(name, &error)));
     }
     match queue(&channel, name, arguments).await {
-        Ok(()) => Ok(None),
-        Err(BrokerError::Topology(says)) => Ok(Problem::of_refusal(name, says)),
+        Ok(()) => Ok(Found::Right),
+        Err(BrokerError::Topology(says)) => Ok(Found::of_refusal(says)),
         Err(error) => Err(error),
     }
 }

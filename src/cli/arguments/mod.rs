@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, its help, and how it is read.
 
+mod config;
+mod control;
 mod dlq;
 mod plan;
 mod send;
@@ -8,9 +10,11 @@ mod settings;
 use super::dlq::Dlq;
 use super::plan::Properties;
 use super::send::Send;
+use crate::daemon::Order;
 use crate::settings::Given;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap_complete::Shell;
 use settings::{given, with_settings};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -30,8 +34,10 @@ pub enum Request {
     Check {
         /// The settings.
         given: Given,
-        /// Stop after the settings.
+        /// Stop after what can be seen on this machine.
         offline: bool,
+        /// One JSON object a verdict.
+        json: bool,
     },
     /// Ask the daemon on this machine whether it works.
     Healthcheck(Given),
@@ -52,6 +58,28 @@ pub enum Request {
     Send(Given, Send),
     /// Work on dead letters.
     Dlq(Given, Dlq),
+    /// Pause a lane of the daemon on this machine, or let it go on.
+    Control {
+        /// The settings.
+        given: Given,
+        /// What is wanted.
+        order: Order,
+        /// One JSON object a lane.
+        json: bool,
+    },
+    /// Print the settings, with their origins.
+    ConfigShow {
+        /// The settings.
+        given: Given,
+        /// One JSON object a setting.
+        json: bool,
+    },
+    /// Print the schema of the settings file.
+    ConfigSchema,
+    /// Print the completions for a shell.
+    Completions(Shell),
+    /// Print the man page, or write all of them into a folder.
+    Man(Option<PathBuf>),
     /// Print the code table.
     Codes {
         /// One JSON object a code.
@@ -69,12 +97,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
     match matches.subcommand() {
         Some(("run", matches)) => Ok(Request::Run(given(matches))),
         Some(("check", matches)) => {
-            Ok(Request::Check { given: given(matches), offline: matches.get_flag("offline") })
+            let (offline, json) = (matches.get_flag("offline"), matches.get_flag("json"));
+            Ok(Request::Check { given: given(matches), offline, json })
         }
         Some(("healthcheck", matches)) => Ok(Request::Healthcheck(given(matches))),
         Some(("plan", matches)) => Ok(plan::read(matches)),
         Some(("send", matches)) => Ok(Request::Send(given(matches), send::read(matches)?)),
         Some(("dlq", matches)) => dlq::read(matches),
+        Some(("pause", matches)) => Ok(control::read(matches, true)),
+        Some(("resume", matches)) => Ok(control::read(matches, false)),
+        Some(("config", matches)) => config::read(matches),
+        Some(("completions", matches)) => Ok(config::read_completions(matches)),
+        Some(("man", matches)) => Ok(Request::Man(matches.get_one("FOLDER").cloned())),
         Some(("codes", matches)) => Ok(Request::Codes { json: matches.get_flag("json") }),
         _ => Err(missing("a command is missing")),
     }
@@ -91,8 +125,16 @@ pub fn command() -> Command {
     let check = with_settings(
         Command::new("check").about("Check settings, broker and vendor; changes nothing"),
     )
-    .after_help("Exit codes: 0 all is well or only warned of, 1 failure, 64 bad settings.")
-    .arg(switch("offline", "Stop after the settings"));
+    .before_help("Examples:\n  mimecast-eventd check\n  mimecast-eventd check --json | jq -r 'select(.verdict != \"ok\").hint'")
+    .after_help(
+        "A verdict a line: how grave, on what, what was found; what to do. The vendor is asked to remove what \
+         does not exist, so that nothing changes. Exit codes: 0 all is well or only warned of, 1 failure, \
+         64 bad settings.",
+    )
+    .args([
+        switch("offline", "Stop after what can be seen on this machine"),
+        json("verdict"),
+    ]);
     let healthcheck = with_settings(
         Command::new("healthcheck").about("Ask the daemon on this machine whether it works"),
     );
@@ -105,7 +147,8 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([run, check, healthcheck, plan::command(), send::command(), dlq::command()])
-        .subcommand(codes)
+        .subcommands([control::pause(), control::resume()])
+        .subcommands([codes, config::command(), config::completions(), config::man()])
 }
 
 fn missing(what: &str) -> clap::Error {

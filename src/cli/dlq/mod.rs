@@ -6,7 +6,8 @@ mod look;
 mod settle;
 
 use super::terminal;
-use crate::broker::{Broker, BrokerError, DeadLetters, topology};
+use crate::broker::topology::{self, Found};
+use crate::broker::{Broker, BrokerError, DeadLetters};
 use crate::settings::Queues;
 use chrono::{DateTime, Utc};
 pub use filter::Filter;
@@ -108,7 +109,7 @@ pub async fn run(dlq: &Dlq, settings: &Queues, now: DateTime<Utc>) -> Result<End
     }
     let broker = Broker::connect_for_people(&settings.amqp).await?;
     let queue = &settings.amqp.dead_letter_queue;
-    if let Some(problem) = topology::verify_dead_letter_queue(&broker, queue).await? {
+    if let Found::Wrong(problem) = topology::verify_dead_letter_queue(&broker, queue).await? {
         terminal::tell(&format!("warning: {problem}"));
     }
     let letters = DeadLetters::open(&broker, queue).await?;

@@ -2,6 +2,7 @@
 
 mod family;
 mod in_flight;
+mod operation;
 mod series;
 
 use super::state::LaneState;
@@ -52,6 +53,7 @@ pub struct Metrics {
     amqp_connections: IntCounterVec,
     settle_lost: IntCounterVec,
     last_success: GaugeVec,
+    operation: operation::Operation,
 }
 
 impl Metrics {
@@ -156,6 +158,7 @@ impl Metrics {
                 "Unix time of the last message whose effect was confirmed; 0 if none.",
                 &["event"],
             ),
+            operation: operation::Operation::new(&families),
             registry,
         };
         metrics.quota_remaining.set(f64::NAN);

@@ -2,6 +2,7 @@
 
 mod due;
 mod guards;
+mod hand;
 mod held;
 mod innocents;
 mod lookups;
@@ -11,4 +12,5 @@ mod permissions;
 mod policy;
 mod probing;
 mod process;
+mod reload;
 mod session;

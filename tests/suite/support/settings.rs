@@ -1,9 +1,13 @@
 //! The daemon's settings as environment variables, as tests start from them.
 
+use super::node::folder_of_this_run;
 use fake_mimecast::FakeMimecast;
 use mimecast_eventd::settings::{Mistake, Settings, Sources};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Variables by name. Waits are short, so that tests are.
 pub type Variables = BTreeMap<String, String>;
@@ -58,6 +62,7 @@ pub fn read(variables: &Variables) -> Result<Settings, Vec<Mistake>> {
 
 fn common(base_url: &str) -> Variables {
     Variables::from([
+        ("XDG_RUNTIME_DIR".to_owned(), runtime_folder()),
         named("MIMECAST__BASE_URL", base_url),
         named("ADMIN__LISTEN", "127.0.0.1:0"),
         named("RETRY__INITIAL_DELAY", "1ms"),
@@ -66,4 +71,12 @@ fn common(base_url: &str) -> Variables {
         named("BREAKER__MAX_PROBE_DELAY", "100ms"),
         named("LOG__LEVEL", "debug"),
     ])
+}
+
+/// A runtime folder of its own for each daemon, which makes it.
+fn runtime_folder() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static OF_THIS_RUN: LazyLock<PathBuf> = LazyLock::new(|| folder_of_this_run("runtime"));
+    let folder = OF_THIS_RUN.join(NEXT.fetch_add(1, Ordering::Relaxed).to_string());
+    folder.to_str().expect("the path is text").to_owned()
 }

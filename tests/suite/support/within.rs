@@ -49,7 +49,7 @@ impl Within {
         variables.extend(own.iter().map(|(name, value)| named(name, value)));
         let settings = settings::read(&variables).unwrap();
         let stop = CancellationToken::new();
-        let daemon = mimecast_eventd::daemon::run(settings, fresh, "", stop.clone());
+        let daemon = mimecast_eventd::daemon::run(settings, None, fresh, "", stop.clone());
         let running = tokio::spawn(async move { daemon.await.expect("the daemon starts") });
         Within { vhost, fake, admin, stop, running }
     }

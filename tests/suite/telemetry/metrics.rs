@@ -68,18 +68,25 @@ fn series() -> BTreeSet<String> {
         one("amqp_connected", "event", &EVENTS),
         one("amqp_connections_total", "event", &EVENTS),
         one("settle_lost_total", "event", &EVENTS),
-        ["eventd_api_quota_remaining", "eventd_api_throttled_seconds_total"]
-            .map(str::to_owned)
-            .to_vec(),
+        one("lane_paused_by_hand", "event", &EVENTS),
+        one("settings_reloads_total", "result", &["applied", "refused"]),
+        [
+            "eventd_api_quota_remaining",
+            "eventd_api_throttled_seconds_total",
+            "eventd_settings_last_reload_successful",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-/// The series of ours in an exposition, and their values.
+/// The series of ours in an exposition, and their values; those of queues have a page of their own.
 fn shown(text: &str) -> BTreeMap<String, f64> {
     let lines = text.lines().filter(|line| line.starts_with("eventd_"));
+    let lines = lines.filter(|line| !line.starts_with("eventd_queue_"));
     let series = lines.filter_map(|line| {
         let (series, value) = line.rsplit_once(' ')?;
         Some((series.to_owned(), value.parse().unwrap()))
@@ -105,6 +112,7 @@ async fn every_series_is_there_from_the_start() {
         r#"eventd_amqp_connections_total{event="user.offboarded"}"#.to_owned(),
         r#"eventd_amqp_connections_total{event="url.unblock"}"#.to_owned(),
         format!(r#"eventd_build_info{{revision="unknown",version="{version}"}}"#),
+        "eventd_settings_last_reload_successful".to_owned(),
     ];
     assert_eq!(not_zero, expected.map(|series| (series, 1.0)).into());
     assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
@@ -181,6 +189,7 @@ async fn every_number_is_what_happened_and_nothing_else_is_counted() {
         (r#"amqp_connected{event="url.unblock"}"#, 1.0),
         (r#"amqp_connections_total{event="user.offboarded"}"#, 1.0),
         (r#"amqp_connections_total{event="url.unblock"}"#, 1.0),
+        ("settings_last_reload_successful", 1.0),
     ];
     let expected: BTreeMap<String, f64> =
         counted.map(|(series, value)| (format!("eventd_{series}"), value)).into();

@@ -1,0 +1,123 @@
+//! The broker: every node of the list, and what the daemon needs there.
+
+use super::verdict::{Gravity, Group, Verdict};
+use crate::broker::{Broker, Problem, Route, topology};
+use crate::settings::{Address, Amqp, Settings, TopologyMode};
+
+/// What can be wrong at the broker, in the order in which it is told.
+const SUBJECTS: [&str; 5] = [
+    "exchanges and queues",
+    "queue arguments",
+    "delivery limit",
+    "permissions",
+    "dead-letter route",
+];
+
+pub(super) async fn check(settings: &Settings) -> Vec<Verdict> {
+    let (mut verdicts, connected) = nodes(&settings.amqp).await;
+    if let Some(broker) = connected {
+        verdicts.extend(lanes(&broker, settings).await);
+        broker.close().await;
+    }
+    verdicts
+}
+
+/// A verdict on each node, and a connection to one of them.
+async fn nodes(amqp: &Amqp) -> (Vec<Verdict>, Option<Broker>) {
+    let (mut tried, mut connected) = (Vec::new(), None);
+    for node in &amqp.address.nodes {
+        let address = Address { nodes: vec![node.clone()], ..amqp.address.clone() };
+        let made = Broker::connect(&Amqp { address, ..amqp.clone() }, |_| {}).await;
+        let failed = made.map(|broker| match connected {
+            None => connected = Some(broker),
+            Some(_) => drop(broker),
+        });
+        tried.push((node.to_string(), failed.err()));
+    }
+    let alone = if connected.is_some() { Gravity::Warning } else { Gravity::Failure };
+    let verdict = |(node, error): (String, Option<_>)| {
+        let subject = format!("node {node}");
+        let subject = (Group::Broker, subject.as_str());
+        match error {
+            None => Verdict::new(Gravity::Ok, subject, "reachable, and it lets us in"),
+            Some(error) => Verdict::new(
+                alone,
+                subject,
+                format!("{error}; see amqp.url and what stands between"),
+            ),
+        }
+    };
+    (tried.into_iter().map(verdict).collect(), connected)
+}
+
+async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
+    let (mut verdicts, mut unseen, mut not_asked) = (Vec::new(), Vec::new(), None);
+    for lane in &settings.lanes {
+        let found = match topology::verify(broker, settings, lane).await {
+            Ok(found) => found,
+            Err(error) => {
+                let subject = (Group::Broker, SUBJECTS[0]);
+                verdicts.push(Verdict::new(Gravity::Failure, subject, error.to_string()));
+                return verdicts;
+            }
+        };
+        for problem in found.problems {
+            let verdict = on_problem(&problem, settings.amqp.topology);
+            // What the lanes share is wrong for each of them.
+            if !verdicts.contains(&verdict) {
+                verdicts.push(verdict);
+            }
+        }
+        unseen.extend(found.unseen);
+        if let Route::NotAsked(why) = found.route {
+            not_asked = Some(why);
+        }
+    }
+    for subject in SUBJECTS {
+        if verdicts.iter().any(|verdict: &Verdict| verdict.subject == subject) {
+            continue;
+        }
+        let text = match subject {
+            "queue arguments" | "delivery limit" if !unseen.is_empty() => {
+                "this user may not declare, so that they cannot be seen; that is as recommended"
+                    .into()
+            }
+            "dead-letter route" => match not_asked {
+                None => "leads to the dead-letter queue".to_owned(),
+                Some(why) => format!("was not tried: {why}"),
+            },
+            _ => "as they should be".into(),
+        };
+        verdicts.push(Verdict::new(Gravity::Ok, (Group::Broker, subject), text));
+    }
+    let place = |verdict: &Verdict| SUBJECTS.iter().position(|it| *it == verdict.subject);
+    verdicts.sort_by_key(place);
+    verdicts
+}
+
+fn on_problem(problem: &Problem, topology: TopologyMode) -> Verdict {
+    let [things, arguments, limit, permissions, route] = SUBJECTS.map(|it| (Group::Broker, it));
+    let text = problem.to_string();
+    match (problem, topology) {
+        (Problem::Missing(what), TopologyMode::Declare) => {
+            let text = format!("{what}; the daemon declares it when it starts");
+            Verdict::new(Gravity::Warning, things, text)
+        }
+        (Problem::Missing(_), TopologyMode::Verify) => Verdict::new(Gravity::Failure, things, text),
+        (Problem::Unknown(_), TopologyMode::Declare | TopologyMode::Verify) => {
+            Verdict::new(Gravity::Warning, things, text)
+        }
+        (Problem::Risky(_), TopologyMode::Declare | TopologyMode::Verify) => {
+            Verdict::new(Gravity::Warning, limit, text)
+        }
+        (Problem::Forbidden(_), TopologyMode::Declare | TopologyMode::Verify) => {
+            Verdict::new(Gravity::Failure, permissions, text)
+        }
+        (Problem::Differs(_), TopologyMode::Declare | TopologyMode::Verify) => {
+            Verdict::new(Gravity::Failure, arguments, text)
+        }
+        (Problem::NoRoute(_), TopologyMode::Declare | TopologyMode::Verify) => {
+            Verdict::new(Gravity::Failure, route, text)
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Checks what a daemon with these settings would meet, and changes nothing.
+
+mod broker;
+mod files;
+mod vendor;
+mod verdict;
+
+use super::terminal::say;
+use crate::settings::{Running, Settings};
+use crate::vendor::Stamp;
+use std::io;
+pub use verdict::{Gravity, Group, Verdict};
+
+/// The verdicts on what can be seen on this machine: settings that were read without a mistake, and the
+/// files that they came from.
+pub fn here(running: &Running) -> Vec<Verdict> {
+    let mut verdicts = vec![settings(running.settings())];
+    verdicts.extend(files::check(running.files(), &running.settings().amqp));
+    verdicts
+}
+
+/// Connects to the broker and to the vendor, and says what it found.
+pub async fn connections(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verdict> {
+    let mut verdicts = broker::check(settings).await;
+    verdicts.extend(vendor::check(settings, fresh).await);
+    verdicts
+}
+
+/// Prints them, one a line.
+///
+/// # Errors
+///
+/// When nobody reads them.
+pub fn show(verdicts: &[Verdict], json: bool) -> io::Result<()> {
+    verdicts.iter().try_for_each(|verdict| match json {
+        true => say(&verdict.json().to_string()),
+        false => say(&verdict.line()),
+    })
+}
+
+fn settings(settings: &Settings) -> Verdict {
+    let lanes: Vec<&str> = settings.lanes.iter().map(|lane| lane.event_type.name()).collect();
+    let text = format!("complete, for {}", lanes.join(" and "));
+    Verdict::new(Gravity::Ok, (Group::Settings, "all"), text)
+}

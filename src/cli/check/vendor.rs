@@ -1,0 +1,152 @@
+//! The vendor: whether it takes our calls, what time it has, and how many calls are left.
+
+use super::verdict::{Gravity, Group, Verdict};
+use crate::command::{Call, Command, Guards, Operation};
+use crate::event::{EventType, Member};
+use crate::settings::Settings;
+use crate::telemetry::Metrics;
+use crate::vendor::{Effort, Stamp, Vendor};
+use crate::verdict::{Conclusion, History, Policy};
+use chrono::TimeDelta;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A clock that differs by more than this is worth a word: dates are part of what is signed.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+
+pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verdict> {
+    let policy = Policy { attempts: 1, ..settings.retry };
+    let (guards, metrics) = (Guards::default(), Arc::new(Metrics::new("")));
+    let vendor = match Vendor::new(&settings.mimecast, policy, guards, fresh, metrics) {
+        Ok(vendor) => vendor,
+        Err(error) => {
+            let subject = (Group::Vendor, "client");
+            return vec![Verdict::new(Gravity::Failure, subject, error.to_string())];
+        }
+    };
+    let mut verdicts = Vec::new();
+    for lane in &settings.lanes {
+        let nothing = format!("mimecast-eventd-check-{}", fresh().request_id);
+        for call in calls(lane.event_type, nothing) {
+            let (mut history, never) = (History::default(), CancellationToken::new());
+            let effort =
+                Effort { probe: false, deadline: Instant::now() + Duration::from_secs(30) };
+            let conclusion = vendor.conclude(&call, &mut history, effort, &never).await;
+            verdicts.push(on_call(call.operation, &conclusion.0));
+        }
+    }
+    verdicts.push(on_clock(vendor.clock_ahead()));
+    verdicts.push(on_quota(vendor.quota_left()));
+    verdicts
+}
+
+/// What a lane may have to call, for something that does not exist: it shows whether the vendor takes our
+/// calls, and cannot change anything.
+fn calls(event_type: EventType, nothing: String) -> Vec<Call> {
+    match event_type {
+        EventType::UserOffboarded => {
+            let (find, members) =
+                (Call::find_groups(&nothing, None), Call::get_group_members(&nothing, None));
+            let member = Member::EmailAddress("mimecast-eventd-check@example.invalid".into());
+            let remove = Command::RemoveGroupMember { group_id: nothing, member };
+            vec![remove.call(), find, members]
+        }
+        EventType::UrlUnblock => {
+            let delete = Command::DeleteManagedUrl { id: nothing };
+            vec![delete.call(), Call::get_all_managed_urls(None)]
+        }
+    }
+}
+
+fn on_call(operation: Operation, conclusion: &Conclusion) -> Verdict {
+    let subject = (Group::Vendor, operation.label());
+    match conclusion {
+        // Whatever it thinks of the item: it knows who we are, and lets us call.
+        Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(..) => {
+            Verdict::new(Gravity::Ok, subject, "reachable, credentials accepted")
+        }
+        Conclusion::Stuck(stuck) => {
+            let found = format!("{}: {}", stuck.fault.code, stuck.fault.detail);
+            let (gravity, hint) = match needed_for(operation) {
+                None => (
+                    Gravity::Failure,
+                    "see mimecast.base_url and the credentials, and the table of `codes`",
+                ),
+                Some(purpose) => (Gravity::Warning, purpose),
+            };
+            Verdict::new(gravity, subject, format!("{}; {hint}", found.replace("; ", ", ")))
+        }
+        Conclusion::Limited(_) | Conclusion::OutOfTime | Conclusion::Stopped => {
+            let text = "reachable, but its quota is used up; try again later";
+            Verdict::new(Gravity::Warning, subject, text)
+        }
+    }
+}
+
+/// What a question is asked for; nothing for what every event of its lane needs.
+fn needed_for(operation: Operation) -> Option<&'static str> {
+    match operation {
+        Operation::RemoveGroupMember | Operation::DeleteManagedUrl => None,
+        Operation::FindGroups => Some("it is needed for groups by name and for rules about groups"),
+        Operation::GetGroupMembers => {
+            Some("it is needed for policy.verify_effect and for rules about groups by id")
+        }
+        Operation::GetAllManagedUrls => Some("it is needed for `url` and for policy.only_blocked"),
+    }
+}
+
+fn on_clock(ahead: Option<TimeDelta>) -> Verdict {
+    let subject = (Group::Vendor, "clock");
+    match ahead {
+        None => Verdict::new(Gravity::Warning, subject, "the vendor did not say what time it is"),
+        Some(ahead) if ahead.abs() > CLOCK_TOLERANCE => {
+            let text = format!(
+                "differs from the vendor's by {} s; dates are signed, so keep it right by NTP",
+                ahead.num_seconds()
+            );
+            Verdict::new(Gravity::Failure, subject, text)
+        }
+        Some(_) => Verdict::new(Gravity::Ok, subject, "agrees with the vendor's"),
+    }
+}
+
+fn on_quota(left: Option<u64>) -> Verdict {
+    let subject = (Group::Vendor, "quota");
+    match left {
+        None => {
+            Verdict::new(Gravity::Ok, subject, "the vendor did not say how many calls are left")
+        }
+        Some(0) => {
+            let text = "no call is left in this window; see who else uses the same application";
+            Verdict::new(Gravity::Warning, subject, text)
+        }
+        Some(left) => {
+            Verdict::new(Gravity::Ok, subject, format!("{left} calls left in this window"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_is_a_failure_and_one_that_is_unknown_a_warning() {
+        let gravity = |ahead: Option<i64>| on_clock(ahead.map(TimeDelta::seconds)).gravity;
+        assert_eq!(gravity(Some(-2)), Gravity::Ok);
+        assert_eq!(gravity(Some(300)), Gravity::Failure);
+        assert_eq!(gravity(Some(-300)), Gravity::Failure);
+        assert_eq!(gravity(None), Gravity::Warning);
+    }
+
+    #[test]
+    fn a_quota_that_is_used_up_is_a_warning() {
+        let gravity = |left| on_quota(left).gravity;
+        assert_eq!(
+            [None, Some(0), Some(1)].map(gravity),
+            [Gravity::Ok, Gravity::Warning, Gravity::Ok]
+        );
+    }
+}

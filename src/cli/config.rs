@@ -1,0 +1,135 @@
+//! `config`: the settings as this process finds them, and the schema of their file.
+
+use super::terminal::{plain, say, table};
+use crate::settings::{Mistake, Origin, SETTINGS, Setting, Settings, Sources};
+use serde_json::{Map, Value, json};
+use std::io;
+
+/// Values of a setting that is one of several words.
+const WORDS: [(&str, &[&str]); 4] = [
+    ("amqp.topology", &["declare", "verify"]),
+    ("mimecast.auth", &["hmac", "oauth2"]),
+    ("log.format", &["json", "text"]),
+    ("log.level", &["error", "warn", "info", "debug"]),
+];
+
+/// The least and the most of settings that are numbers, by the ends of their keys.
+const RANGES: [(&str, u32, u32); 4] = [
+    (".prefetch", 1, 1000),
+    (".delivery_limit", 1, 1000),
+    ("retry.attempts", 1, 100),
+    ("policy.max_commands", 1, 100_000),
+];
+
+/// Settings that are durations, by the ends of their keys.
+const DURATIONS: [&str; 7] = [
+    "timeout",
+    "_delay",
+    ".heartbeat",
+    ".window",
+    ".max_event_age",
+    ".group_cache",
+    "drain_timeout",
+];
+
+/// Prints every setting with its value and where it comes from; secrets are not shown. What is wrong with
+/// them is given back.
+///
+/// # Errors
+///
+/// When nobody reads it.
+pub fn show(sources: &Sources, as_json: bool) -> io::Result<Result<(), Vec<Mistake>>> {
+    let rows = SETTINGS.iter().map(|setting| {
+        let (value, origin) = sources.value(setting.key);
+        let value = value.map(|value| match setting.secret {
+            true => "[secret]".to_owned(),
+            false => value.reveal().to_owned(),
+        });
+        (setting.key, value, origin)
+    });
+    if as_json {
+        for (key, value, origin) in rows {
+            say(&json!({"key": key, "value": value, "origin": origin.to_string()}).to_string())?;
+        }
+    } else {
+        let rows = rows.map(|(key, value, origin)| {
+            let origin = if origin == Origin::Missing { "-".into() } else { origin.to_string() };
+            vec![key.to_owned(), value.map_or("-".into(), |it| plain(&it, 80)), origin]
+        });
+        say(&table(&["KEY", "VALUE", "FROM"], rows))?;
+    }
+    Ok(Settings::read(sources.clone()).map(|_| ()))
+}
+
+/// Prints the JSON Schema of the settings file, for editors and pipelines.
+///
+/// # Errors
+///
+/// When nobody reads it.
+pub fn show_schema() -> io::Result<()> {
+    say(&serde_json::to_string_pretty(&schema()).expect("a schema is JSON"))
+}
+
+/// The JSON Schema of the settings file. Secrets have no place in that.
+pub fn schema() -> Value {
+    let mut root = object();
+    root.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    root.insert("title".into(), json!("Settings of mimecast-eventd"));
+    for setting in SETTINGS.iter().filter(|setting| !setting.secret) {
+        let mut place = &mut root;
+        let path = path(setting.key);
+        let (name, tables) = path.split_last().expect("a key has a name");
+        for table in tables {
+            let inner = properties(place).entry(table.clone()).or_insert_with(|| object().into());
+            place = inner.as_object_mut().expect("tables are written as objects");
+        }
+        properties(place).insert(name.clone(), value(setting));
+    }
+    root.into()
+}
+
+fn object() -> Map<String, Value> {
+    let object = json!({"type": "object", "additionalProperties": false, "properties": {}});
+    object.as_object().cloned().unwrap_or_default()
+}
+
+fn properties(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    let properties = object.get_mut("properties").and_then(Value::as_object_mut);
+    properties.expect("every table has them")
+}
+
+fn value(setting: &Setting) -> Value {
+    let (key, default) = (setting.key, setting.default.unwrap_or_default());
+    let texts = || json!({"type": "string"});
+    let mut schema = if let Some((_, words)) = WORDS.iter().find(|(known, _)| *known == key) {
+        json!({"enum": words})
+    } else if let Some((_, least, most)) = RANGES.iter().find(|(end, ..)| key.ends_with(end)) {
+        json!({"type": "integer", "minimum": least, "maximum": most})
+    } else if DURATIONS.iter().any(|end| key.ends_with(end)) {
+        json!({"type": "string", "pattern": "^ *([0-9]+ *[a-zA-Zµ]+ *)+$"})
+    } else if default.starts_with('[') {
+        json!({"type": "array", "items": texts()})
+    } else if default.starts_with('{') {
+        json!({"type": "object", "additionalProperties": texts()})
+    } else if matches!(default, "true" | "false") {
+        json!({"type": "boolean"})
+    } else {
+        texts()
+    };
+    schema["description"] = setting.help.into();
+    schema
+}
+
+/// The parts of a key; one in quotes may hold points.
+fn path(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for character in key.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            other => parts.last_mut().expect("there is one from the start").push(other),
+        }
+    }
+    parts
+}

@@ -1,0 +1,80 @@
+//! `pause` and `resume`: says to the daemon on this machine what a person wants, over its socket.
+
+use super::terminal::{say, table, tell};
+use crate::daemon::{Answer, LaneAnswer, Order};
+use crate::settings::Control;
+use serde_json::Value;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the daemon may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why it was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody is there, or nobody who answers.
+    #[error(
+        "no daemon answers at {}: {cause}; it has to run on this machine, as the same user, with the same \
+         control.socket",
+        path.display()
+    )]
+    Unreachable {
+        /// The path of the socket.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// The daemon would not do it.
+    #[error("the daemon says: {0}")]
+    Refused(String),
+    /// What was done cannot be told.
+    #[error("the output cannot be written: {0}")]
+    Output(io::Error),
+}
+
+/// Gives the order, and says what came of it.
+///
+/// # Errors
+///
+/// [`ControlError`].
+pub fn run(control: &Control, order: &Order, json: bool) -> Result<(), ControlError> {
+    let unreachable = |cause| ControlError::Unreachable { path: control.path.clone(), cause };
+    let Answer { lanes, error } = ask(&control.path, order).map_err(unreachable)?;
+    if let Some(error) = error {
+        return Err(ControlError::Refused(error));
+    }
+    show(&lanes, json).map_err(ControlError::Output)?;
+    if order.pause {
+        tell("this replica only, as long as it runs; what is in work is finished");
+    } else if !lanes.iter().any(|lane| lane.changed) {
+        tell("no lane was paused by hand");
+    }
+    Ok(())
+}
+
+fn show(lanes: &[LaneAnswer], json: bool) -> io::Result<()> {
+    if json {
+        for lane in lanes {
+            say(&serde_json::to_value(lane)
+                .map_or_else(|_| String::new(), |it: Value| it.to_string()))?;
+        }
+        return Ok(());
+    }
+    let rows = lanes.iter().map(|it| vec![it.lane.clone(), it.state.clone()]);
+    say(&table(&["LANE", "STATE"], rows))
+}
+
+fn ask(path: &Path, order: &Order) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    let mut line = serde_json::to_vec(order)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}

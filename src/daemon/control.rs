@@ -1,0 +1,192 @@
+//! The socket by which people on the same machine pause and resume lanes: one request a connection, one
+//! line each way, in JSON. Its file's permissions say who may: the user of the process.
+
+use super::hand::{HandPause, Hands};
+use crate::event::EventType;
+use crate::secrecy::redact;
+use crate::settings::Control;
+use crate::telemetry::Readiness;
+use crate::vendor::Stamp;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Bytes of a request; one with the longest reason has a few hundred.
+const MOST_BYTES: u64 = 16 * 1024;
+
+/// How long somebody may take to say what is wanted.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a person wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Pause, or else resume.
+    pub pause: bool,
+    /// The lane, by the name of its event; all of them if it does not say.
+    pub lane: Option<String>,
+    /// For how long, in seconds.
+    pub seconds: Option<u64>,
+    /// What is said about it, for whoever finds it paused.
+    pub why: Option<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What the lanes are now, or nothing when it was not understood.
+    pub lanes: Vec<LaneAnswer>,
+    /// Why nothing was done.
+    pub error: Option<String>,
+}
+
+/// What a lane is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneAnswer {
+    /// The name of its event.
+    pub lane: String,
+    /// In words.
+    pub state: String,
+    /// Whether this has changed anything.
+    pub changed: bool,
+}
+
+/// The socket, there and not yet answered.
+#[derive(Debug)]
+pub(super) struct Socket(UnixListener);
+
+/// The file of the socket; it goes when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Held for as long as the socket is ours.
+    _lock: File,
+}
+
+impl Socket {
+    /// Makes the socket. One of a process that is over is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When another process holds it, or its folder does not allow it.
+    pub(super) fn bind(control: &Control) -> io::Result<(Socket, SocketFile)> {
+        let path = control.path.clone();
+        if let Some(folder) = path.parent().filter(|_| !control.is_set) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let lock = File::create(path.with_extension("lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::other("another process holds it"),
+            TryLockError::Error(error) => error,
+        })?;
+        // Under another name at first, so that nobody else can connect before it is closed to others.
+        let fresh = path.with_extension("new");
+        remove(&fresh)?;
+        let listener = UnixListener::bind(&fresh)?;
+        std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
+        std::fs::rename(&fresh, &path)?;
+        Ok((Socket(listener), SocketFile { path, _lock: lock }))
+    }
+
+    /// Does what people want, for as long as the process lives.
+    pub(super) async fn serve(
+        self,
+        hands: Arc<Hands>,
+        readiness: Arc<Readiness>,
+        fresh: fn() -> Stamp,
+    ) {
+        loop {
+            match self.0.accept().await {
+                Ok((stream, _)) => {
+                    let (hands, readiness) = (Arc::clone(&hands), Arc::clone(&readiness));
+                    tokio::spawn(async move {
+                        let answering = answer(stream, &hands, &readiness, fresh);
+                        let _gone = tokio::time::timeout(PATIENCE, answering).await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "somebody could not reach the control socket");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // The next one replaces it in any case.
+        let _left_behind = std::fs::remove_file(&self.path);
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+async fn answer(
+    stream: UnixStream,
+    hands: &Arc<Hands>,
+    readiness: &Readiness,
+    fresh: fn() -> Stamp,
+) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    (&mut stream).take(MOST_BYTES).read_line(&mut line).await?;
+    let order = serde_json::from_str(&line).map_err(|error| error.to_string());
+    let done = order.and_then(|order| obey(&order, hands, readiness, fresh));
+    let answer = match done {
+        Ok(lanes) => Answer { lanes, error: None },
+        Err(error) => Answer { lanes: Vec::new(), error: Some(error) },
+    };
+    let mut text = serde_json::to_vec(&answer).expect("an answer is JSON");
+    text.push(b'\n');
+    stream.write_all(&text).await
+}
+
+fn obey(
+    order: &Order,
+    hands: &Arc<Hands>,
+    readiness: &Readiness,
+    fresh: fn() -> Stamp,
+) -> Result<Vec<LaneAnswer>, String> {
+    let length = order.seconds.map(Duration::from_secs);
+    let until = match length.map(TimeDelta::from_std) {
+        Some(Ok(length)) => Some(fresh().at.checked_add_signed(length).ok_or("that is too long")?),
+        Some(Err(_)) => return Err("that is too long".into()),
+        None => None,
+    };
+    let lanes: Vec<EventType> = hands.lanes().collect();
+    let lanes: Vec<EventType> = match order.lane.as_deref() {
+        None => lanes,
+        Some(name) => {
+            let lane = lanes.iter().find(|lane| lane.name() == name);
+            vec![*lane.ok_or_else(|| format!("this process has no lane {name:?}"))?]
+        }
+    };
+    let why = order.why.as_deref().map(|why| redact::line(why, 256));
+    Ok(lanes
+        .into_iter()
+        .map(|lane| {
+            let pause = HandPause { until, why: why.clone() };
+            let (state, changed) = if order.pause {
+                let said = format!("paused {}", pause.said());
+                hands.pause(lane, pause, length);
+                (said, true)
+            } else {
+                let changed = hands.resume(lane);
+                (readiness.of(lane).filter(|_| !changed).unwrap_or("resumed".into()), changed)
+            };
+            LaneAnswer { lane: lane.name().to_owned(), state, changed }
+        })
+        .collect())
+}

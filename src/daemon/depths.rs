@@ -1,0 +1,73 @@
+//! Looks at the queues of a lane at intervals, so that a backlog is seen without the broker's own metrics.
+
+use crate::broker::{Broker, Depths};
+use crate::settings::{LaneSettings, Settings};
+use crate::telemetry::{Metrics, Purpose, QueueLabels};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the queues are looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The queues of a lane, and which of them were said not to be visible.
+#[derive(Debug)]
+pub(super) struct Watch {
+    queues: Vec<QueueLabels>,
+    warned_of: Mutex<BTreeSet<String>>,
+}
+
+impl Watch {
+    /// The queues of `lane`, and that for dead letters: every lane looks at that one.
+    pub(super) fn of(lane: &LaneSettings, settings: &Settings) -> Watch {
+        let labels = |queue: String, purpose| {
+            let event = (purpose != Purpose::DeadLetter).then_some(lane.event_type);
+            QueueLabels { queue, event, purpose }
+        };
+        let mut queues = vec![labels(lane.queue.clone(), Purpose::Lane)];
+        if !settings.contract.guards.dry_run {
+            let delays =
+                lane.delay_queues(&settings.ladder).map(|(name, _)| labels(name, Purpose::Delay));
+            queues.extend(delays);
+            queues.push(labels(settings.amqp.dead_letter_queue.clone(), Purpose::DeadLetter));
+        }
+        Watch { queues, warned_of: Mutex::default() }
+    }
+
+    /// Shows that there are these queues, and that nothing is known of them yet.
+    pub(super) fn begin(&self, metrics: &Metrics) {
+        self.queues.iter().for_each(|queue| metrics.queue(queue));
+        self.end(metrics);
+    }
+
+    /// Looks at them for as long as the connection is there.
+    pub(super) async fn run(&self, broker: &Broker, depths: &mut Depths, metrics: &Metrics) -> ! {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            for QueueLabels { queue, .. } in &self.queues {
+                match depths.look(broker, queue).await {
+                    Ok(messages) => metrics.queue_messages(queue, Some(messages)),
+                    Err(why) => {
+                        metrics.queue_messages(queue, None);
+                        self.warn_once(queue, &why);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing is known of them any more.
+    pub(super) fn end(&self, metrics: &Metrics) {
+        self.queues.iter().for_each(|it| metrics.queue_messages(&it.queue, None));
+    }
+
+    fn warn_once(&self, queue: &str, why: &str) {
+        let mut warned_of = self.warned_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned_of.insert(queue.to_owned()) {
+            tracing::warn!(queue, why, "how many messages wait there is not known");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The settings, read once more on SIGHUP and when their files change.
+
+use crate::settings::{Mistake, Reloaded, Running, Settings};
+use crate::telemetry::{LogLevel, Metrics};
+use crate::vendor::Vendor;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often somebody looks whether a file has changed. It is read when it has not changed any more since
+/// the look before, so that this is half of what a change takes.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is needed to read the settings once more.
+#[derive(Debug)]
+pub struct Reload {
+    /// The settings and their files.
+    pub running: Running,
+    /// What is logged.
+    pub level: LogLevel,
+}
+
+/// The settings in force, and how to know when that changes.
+pub(super) type Current = watch::Receiver<Arc<Settings>>;
+
+/// Why new settings are not taken over.
+enum Refused {
+    /// They are wrong.
+    Mistakes(Vec<Mistake>),
+    /// Nothing can be done with them.
+    Unusable(String),
+}
+
+impl Reload {
+    /// Listens for SIGHUP, so that it does not end the process.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not let the process listen.
+    pub(super) fn listen() -> io::Result<Signal> {
+        signal(SignalKind::hangup())
+    }
+
+    /// Reads them whenever there is a reason to, for as long as the process lives. `current` is told of
+    /// what is in force.
+    pub(super) async fn run(
+        mut self,
+        mut hangup: Signal,
+        current: watch::Sender<Arc<Settings>>,
+        vendor: Arc<Vendor>,
+        metrics: Arc<Metrics>,
+    ) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let asked = tokio::select! {
+                // Without the signal there are still the files.
+                Some(()) = hangup.recv() => true,
+                _ = looks.tick() => false,
+            };
+            let looking = tokio::task::spawn_blocking(move || {
+                let has_reason = asked || self.running.has_changed();
+                let reloaded = has_reason.then(|| self.running.reload());
+                (self, reloaded)
+            });
+            let reloaded;
+            (self, reloaded) = match looking.await {
+                Ok(looked) => looked,
+                Err(error) => {
+                    tracing::error!(%error, "settings are not reloaded any more");
+                    return;
+                }
+            };
+            let Some(reloaded) = reloaded else { continue };
+            let taken = reloaded.map_err(Refused::Mistakes).and_then(|(sources, reloaded)| {
+                let settings = reloaded.settings.clone();
+                take_over(&reloaded, &self.level, &vendor)?;
+                self.running.take_over(sources, settings.clone());
+                current.send_replace(Arc::new(settings));
+                Ok(reloaded)
+            });
+            tell(taken, &metrics);
+        }
+    }
+}
+
+/// Lets go on with the new settings whatever does not look at them by itself.
+fn take_over(reloaded: &Reloaded, level: &LogLevel, vendor: &Vendor) -> Result<(), Refused> {
+    let Settings { mimecast, retry, contract, log, .. } = &reloaded.settings;
+    let renewed = vendor.renew(mimecast, *retry, contract.guards.clone());
+    renewed.map_err(|error| Refused::Unusable(error.to_string()))?;
+    level.set(log.level);
+    Ok(())
+}
+
+fn tell(taken: Result<Reloaded, Refused>, metrics: &Metrics) {
+    metrics.reloaded(taken.is_ok());
+    match taken {
+        Ok(Reloaded { changed, waiting, .. }) => {
+            let changed = changed.join(", ");
+            tracing::info!(changed, "the settings were reloaded");
+            if !waiting.is_empty() {
+                let keys = waiting.join(", ");
+                tracing::warn!(keys, "what has changed here takes effect with a restart only");
+            }
+        }
+        Err(Refused::Mistakes(mistakes)) => {
+            let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            let mistakes = mistakes.join("; ");
+            tracing::error!(mistakes, "the settings were not reloaded, the old ones are in force");
+        }
+        Err(Refused::Unusable(mistakes)) => {
+            tracing::error!(mistakes, "the settings were not reloaded, the old ones are in force");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What people on call do to the daemon, and what it sees of its queues for them.
+
+use super::Metrics;
+use super::family::Families;
+use crate::event::EventType;
+use crate::telemetry::QueueLabels;
+use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec};
+
+/// The series of it.
+#[derive(Debug)]
+pub(super) struct Operation {
+    paused_by_hand: IntGaugeVec,
+    reloads: IntCounterVec,
+    last_reload: IntGauge,
+    queue_info: IntGaugeVec,
+    queue_messages: GaugeVec,
+}
+
+impl Operation {
+    pub(super) fn new(families: &Families) -> Operation {
+        let made = Operation {
+            paused_by_hand: families.gauges(
+                "eventd_lane_paused_by_hand",
+                "1 while a person has paused the lane of this process.",
+                &["event"],
+            ),
+            reloads: families.counters(
+                "eventd_settings_reloads_total",
+                "Times that the settings were read once more, by what came of it.",
+                &["result"],
+            ),
+            last_reload: families.gauge(
+                "eventd_settings_last_reload_successful",
+                "0 while the last settings that were read were refused, and older ones are in force.",
+            ),
+            queue_info: families.gauges(
+                "eventd_queue_info",
+                "1, with what the queue is for: lane, delay or dead_letter.",
+                &["queue", "event", "purpose"],
+            ),
+            queue_messages: families.real_gauges(
+                "eventd_queue_messages",
+                "Messages ready in the queue, as a look every ten seconds says; NaN while unknown.",
+                &["queue"],
+            ),
+        };
+        made.last_reload.set(1);
+        for event in EventType::ALL {
+            made.paused_by_hand.with_label_values(&[event.name()]);
+        }
+        for result in ["applied", "refused"] {
+            made.reloads.with_label_values(&[result]);
+        }
+        made
+    }
+}
+
+impl Metrics {
+    /// A person has paused a lane, or set it going again.
+    pub fn paused_by_hand(&self, event: EventType, paused: bool) {
+        self.operation.paused_by_hand.with_label_values(&[event.name()]).set(paused.into());
+    }
+
+    /// The settings were read once more, and taken over or refused.
+    pub fn reloaded(&self, applied: bool) {
+        let result = if applied { "applied" } else { "refused" };
+        self.operation.reloads.with_label_values(&[result]).inc();
+        self.operation.last_reload.set(applied.into());
+    }
+
+    /// There is this queue.
+    pub fn queue(&self, QueueLabels { queue, event, purpose }: &QueueLabels) {
+        let event = event.map_or("", EventType::name);
+        self.operation.queue_info.with_label_values(&[queue, event, purpose.label()]).set(1);
+    }
+
+    /// So many messages are ready in a queue, if that is known.
+    pub fn queue_messages(&self, queue: &str, messages: Option<u32>) {
+        let messages = messages.map_or(f64::NAN, f64::from);
+        self.operation.queue_messages.with_label_values(&[queue]).set(messages);
+    }
+}

@@ -1,0 +1,249 @@
+//! Settings that change under a running daemon.
+
+use crate::support::broker::{OFFBOARDED, UNBLOCK, Vhost};
+use crate::support::daemon::Daemon;
+use crate::support::eventually;
+use crate::support::settings::{self, Variables, named};
+use fake_mimecast::{FakeMimecast, Fault, FaultKind};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+const REFUSED: &str = r#"eventd_settings_reloads_total{result="refused"}"#;
+const APPLIED: &str = r#"eventd_settings_reloads_total{result="applied"}"#;
+const SUCCESSFUL: &str = "eventd_settings_last_reload_successful";
+
+/// A daemon with its settings in files, as an orchestrator mounts them: the names are links into a folder
+/// that is exchanged as a whole.
+struct Mounted {
+    folder: TempDir,
+    versions: u32,
+    vhost: Vhost,
+    fake: FakeMimecast,
+    variables: Variables,
+}
+
+impl Mounted {
+    /// With the secret key as a file, and this settings file.
+    async fn new(toml: &str, secret_key: Option<&str>) -> Mounted {
+        let vhost = Vhost::new().await;
+        let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+        let mut variables = settings::hmac(&fake);
+        let right = variables.remove("EVENTD_MIMECAST__SECRET_KEY").unwrap();
+        variables.remove("EVENTD_LOG__LEVEL");
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        variables.extend([
+            named("AMQP__URL", &vhost.url),
+            named("CONFIG", &path("settings.toml")),
+            named("MIMECAST__SECRET_KEY_FILE", &path("secret-key")),
+        ]);
+        for name in ["settings.toml", "secret-key"] {
+            std::os::unix::fs::symlink(Path::new("..data").join(name), folder.path().join(name))
+                .unwrap();
+        }
+        let mut mounted = Mounted { folder, versions: 0, vhost, fake, variables };
+        mounted.write(toml, secret_key.unwrap_or(&right));
+        mounted
+    }
+
+    /// The secret key that the vendor accepts.
+    fn right_key(&self) -> String {
+        fake_mimecast::Credentials::default().secret_key
+    }
+
+    /// Exchanges the folder at one stroke, as kubelet does.
+    fn write(&mut self, toml: &str, secret_key: &str) {
+        self.versions += 1;
+        let version = format!("..version-{}", self.versions);
+        let folder: PathBuf = self.folder.path().join(&version);
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("settings.toml"), toml).unwrap();
+        fs::write(folder.join("secret-key"), secret_key).unwrap();
+        let link = self.folder.path().join("..next");
+        std::os::unix::fs::symlink(&version, &link).unwrap();
+        fs::rename(&link, self.folder.path().join("..data")).unwrap();
+    }
+
+    async fn start(&self) -> Daemon {
+        let daemon = Daemon::start(&self.variables).await;
+        daemon.wait_until_ready().await;
+        daemon
+    }
+
+    async fn unblock(&self, id: &str, entry: &str) {
+        self.fake.add_url(entry);
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": "/soc", "type": "url.unblock", "data": {"id": entry},
+        });
+        let properties = lapin::BasicProperties::default();
+        self.vhost.publish("url.unblock", event.to_string().as_bytes(), properties).await;
+    }
+}
+
+/// The keys in the last line of the log with this message.
+fn keys(daemon: &Daemon, message: &str, field: &str) -> Vec<String> {
+    let line =
+        daemon.logged(message).pop().unwrap_or_else(|| panic!("{message}: {:?}", daemon.lines()));
+    line[field].as_str().unwrap().split(", ").map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_rotated_secret_takes_effect_within_five_seconds_and_sets_a_paused_lane_going() {
+    let slow = "[breaker]\ninitial_probe_delay = \"5m\"\nmax_probe_delay = \"5m\"\n";
+    let mut mounted = Mounted::new(slow, Some("d3Jvbmc=")).await;
+    for name in ["INITIAL", "MAX"] {
+        mounted.variables.remove(&format!("EVENTD_BREAKER__{name}_PROBE_DELAY"));
+    }
+    let daemon = mounted.start().await;
+    mounted.unblock("e-1", "entry-1").await;
+    daemon.wait_for_metric(r#"eventd_lane_state{event="url.unblock",state="paused"}"#, 1.0).await;
+    // Its next probe would be in five minutes.
+    let (rotated, key) = (Instant::now(), mounted.right_key());
+    mounted.write(slow, &key);
+    daemon.wait_until_ready().await;
+    assert!(rotated.elapsed().as_secs() < 5, "{:?}", rotated.elapsed());
+    daemon.settled(1).await;
+    assert!(!mounted.fake.has_url("entry-1"));
+    assert_eq!(keys(&daemon, "the settings were reloaded", "changed"), ["mimecast.secret_key"]);
+    assert!(daemon.lines().iter().all(|line| !line.contains(&key)), "no secret is logged");
+    assert_eq!(daemon.metric(APPLIED).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_bad_file_keeps_the_old_settings_whole_until_there_is_a_good_one() {
+    let protect =
+        |who: &str| format!("[policy]\nprotected_groups = []\nprotected_addresses = [\"{who}\"]\n");
+    let mut mounted = Mounted::new(&protect("nobody@example.com"), None).await;
+    let (daemon, key) = (mounted.start().await, mounted.right_key());
+    // What is right in it does not count either.
+    mounted.write(&format!("{}max_comands = 1\n", protect("*@example.com")), &key);
+    daemon.wait_for_metric(REFUSED, 1.0).await;
+    assert_eq!(daemon.metric(SUCCESSFUL).await, 0.0);
+    let said = daemon.logged("the settings were not reloaded, the old ones are in force");
+    let mistakes = said[0]["mistakes"].as_str().unwrap();
+    assert!(
+        mistakes.contains("policy.max_comands")
+            && mistakes.contains("did you mean policy.max_commands?")
+    );
+    let leave = |id: &str| {
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": "/hr", "type": "user.offboarded",
+            "data": {"emailAddress": "ada@example.com", "groupIds": ["staff"]},
+        });
+        event.to_string()
+    };
+    mounted.fake.add_member("staff", "ada@example.com");
+    mounted.vhost.publish("user.offboarded", leave("e-1").as_bytes(), Default::default()).await;
+    assert_eq!(daemon.settled(1).await[0]["disposition"], "ack");
+
+    mounted.write(&protect("*@example.com"), &key);
+    daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
+    mounted.fake.add_member("staff", "ada@example.com");
+    mounted.vhost.publish("user.offboarded", leave("e-2").as_bytes(), Default::default()).await;
+    let settled = daemon.settled(2).await;
+    assert_eq!((&settled[1]["event_id"], &settled[1]["reason"]), (&json!("e-2"), &json!("denied")));
+    assert!(mounted.fake.is_member("staff", "ada@example.com"));
+    assert_eq!(
+        keys(&daemon, "the settings were reloaded", "changed"),
+        ["policy.protected_addresses"]
+    );
+    // A file that is gone is a bad one, too, and so is one that is cut in the middle.
+    fs::remove_file(mounted.folder.path().join("..data/settings.toml")).unwrap();
+    daemon.wait_for_metric(REFUSED, 2.0).await;
+    mounted.write("[policy]\nprotected_addr", &key);
+    daemon.wait_for_metric(REFUSED, 3.0).await;
+    daemon.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn what_needs_a_restart_is_told_and_stays_and_the_rest_takes_effect_on_a_signal() {
+    let first = "[retry]\nattempts = 2\n[log]\nlevel = \"info\"\n";
+    let mut mounted = Mounted::new(first, None).await;
+    mounted.variables.remove("EVENTD_RETRY__MAX_DELAY");
+    let (daemon, key) = (mounted.start().await, mounted.right_key());
+    assert!(daemon.logged("trying again").is_empty());
+    let second = "[retry]\nattempts = 3\nladder = [\"1h\"]\nmax_delay = \"7ms\"\n[log]\nlevel = \"debug\"\n\
+                  [amqp]\nexchange = \"other\"\n[policy]\ndry_run = true\n";
+    mounted.write(second, &key);
+    daemon.signal("HUP");
+    daemon.wait_for_metric(APPLIED, 1.0).await;
+    let changed = keys(&daemon, "the settings were reloaded", "changed");
+    assert_eq!(changed, ["retry.attempts", "retry.max_delay", "log.level"]);
+    let waiting = keys(&daemon, "what has changed here takes effect with a restart only", "keys");
+    assert_eq!(waiting, ["amqp.exchange", "policy.dry_run", "retry.ladder"]);
+    // Three attempts, on the old ladder, of an event from the old exchange that is not dry.
+    mounted.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("poison"));
+    mounted.fake.add_url("poison");
+    let both = br#"{"ids":["poison","entry-1"]}"#;
+    mounted.fake.add_url("entry-1");
+    mounted.vhost.publish("url.unblock", both, Default::default()).await;
+    mounted.vhost.wait_for_depth(&format!("{UNBLOCK}.retry.10s"), 1).await;
+    let settled = daemon.settled(1).await;
+    assert_eq!((&settled[0]["disposition"], &settled[0]["attempts"]), (&json!("retry"), &json!(4)));
+    assert!(!mounted.fake.has_url("entry-1"));
+    assert_eq!(daemon.logged("trying again").len(), 2, "what is less grave is logged now");
+    // Every reload tells of it again, also one over nothing.
+    daemon.signal("HUP");
+    daemon.wait_for_metric(APPLIED, 2.0).await;
+    assert_eq!(daemon.logged("what has changed here takes effect with a restart only").len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_in_flight_fails_because_of_reloads_however_often_they_come() {
+    let toml = |delay: u32| {
+        format!(
+            "[retry]\ninitial_delay = \"{delay}ms\"\n[mimecast]\ntimeout = \"{}s\"\n",
+            20 + delay
+        )
+    };
+    let mut mounted = Mounted::new(&toml(1), None).await;
+    mounted.variables.remove("EVENTD_RETRY__INITIAL_DELAY");
+    let (daemon, key) = (mounted.start().await, mounted.right_key());
+    let messages = 300;
+    let publishing = async {
+        for number in 0..messages {
+            mounted.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+        }
+    };
+    let folder = mounted.folder.path().to_owned();
+    let reloading = async {
+        for round in 0..60 {
+            // In place, so that it may be read half written, too.
+            let path = folder.join("..data/settings.toml");
+            fs::write(&path, toml(1 + round % 4)).unwrap();
+            daemon.signal("HUP");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::join!(publishing, reloading);
+    let settled = daemon.settled(messages).await;
+    for line in &settled {
+        assert_eq!((&line["disposition"], &line["attempts"]), (&json!("ack"), &json!(1)), "{line}");
+    }
+    assert!((0..messages).all(|number| !mounted.fake.has_url(&format!("entry-{number}"))));
+    daemon.wait_for_at_least(APPLIED, 10.0).await;
+    assert_eq!(mounted.fake.violations(), Vec::<String>::new());
+    assert_eq!(daemon.metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#).await, 1.0);
+    mounted.write(&toml(1), &key);
+}
+
+#[tokio::test]
+async fn a_password_that_was_rotated_is_that_of_the_next_connection() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    let mut variables = settings::hmac(&fake);
+    fs::write(&path, vhost.url.replace("guest:guest", "guest:old")).unwrap();
+    variables.extend([named("AMQP__URL_FILE", path.to_str().unwrap())]);
+    let daemon = Daemon::start(&variables).await;
+    eventually("it is refused", async || daemon.logged("the session ended").pop()).await;
+    fs::write(&path, &vhost.url).unwrap();
+    daemon.wait_until_ready().await;
+    vhost.wait_for_consumer(OFFBOARDED).await;
+    let lines: Vec<Value> = daemon.logged("the settings were reloaded");
+    assert_eq!(lines[0]["changed"], "amqp.url");
+}

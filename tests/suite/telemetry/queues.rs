@@ -1,0 +1,112 @@
+//! What is shown of the daemon's own queues.
+
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
+use crate::support::daemon::Daemon;
+use crate::support::eventually;
+use crate::support::node::Node;
+use crate::support::program::run;
+use crate::support::relay::Relay;
+use crate::support::settings::{self, named};
+use crate::support::world::World;
+use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
+use lapin::BasicProperties;
+use std::collections::BTreeMap;
+
+fn of(queue: &str) -> String {
+    format!("eventd_queue_messages{{queue=\"{queue}\"}}")
+}
+
+#[tokio::test]
+async fn the_depth_of_every_queue_is_shown_and_what_it_is_for() {
+    let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#)]).await;
+    // Three that lie in their lane, one that waits, and two dead letters.
+    run(&world.variables, &["pause", "user.offboarded"]).await;
+    world
+        .daemon
+        .wait_for_metric(r#"eventd_lane_state{event="user.offboarded",state="paused"}"#, 1.0)
+        .await;
+    for number in 0..3 {
+        world.offboard(&format!("e-{number}"), "ada@example.com", &["staff"]).await;
+    }
+    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("poison"));
+    world
+        .vhost
+        .publish("url.unblock", br#"{"ids":["poison","entry-1"]}"#, BasicProperties::default())
+        .await;
+    for _ in 0..2 {
+        world.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
+    }
+    for (queue, messages) in [
+        (OFFBOARDED.to_owned(), 3.0),
+        (UNBLOCK.to_owned(), 0.0),
+        (format!("{UNBLOCK}.retry.1h"), 1.0),
+        (format!("{OFFBOARDED}.retry.1h"), 0.0),
+        (format!("{UNBLOCK}.due.10s"), 0.0),
+        (DEAD_LETTERS.to_owned(), 2.0),
+    ] {
+        world.daemon.wait_for_metric(&of(&queue), messages).await;
+    }
+    let (_, text) = world.daemon.get("/metrics").await;
+    let info = text.lines().filter_map(|line| line.strip_prefix("eventd_queue_info{"));
+    let mut purposes: BTreeMap<&str, u32> = BTreeMap::new();
+    for line in info {
+        let purpose = line.split("purpose=\"").nth(1).unwrap().split('"').next().unwrap();
+        *purposes.entry(purpose).or_default() += 1;
+    }
+    assert_eq!(purposes, BTreeMap::from([("lane", 2), ("delay", 8), ("dead_letter", 1)]));
+    let lane =
+        format!("eventd_queue_info{{event=\"url.unblock\",purpose=\"lane\",queue=\"{UNBLOCK}\"}}");
+    assert_eq!(world.daemon.metric(&lane).await, 1.0);
+    let dead =
+        format!("eventd_queue_info{{event=\"\",purpose=\"dead_letter\",queue=\"{DEAD_LETTERS}\"}}");
+    assert_eq!(world.daemon.metric(&dead).await, 1.0);
+}
+
+#[tokio::test]
+async fn what_may_not_be_looked_at_is_not_a_number_and_warned_of_once() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    Daemon::start(&variables).await.wait_until_ready().await;
+    // A queue that nobody has made, as to a user who may not see one (RabbitMQ before 4.3 lets everybody).
+    let channel = vhost.channel().await;
+    channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
+    let daemon = Daemon::start(&variables).await;
+    daemon.wait_until_ready().await;
+    daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
+    // It was made again by the start; now it goes under the daemon's eyes.
+    channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
+    let unknown = of(&format!("{UNBLOCK}.due.1day"));
+    eventually("it is not a number", async || daemon.metric(&unknown).await.is_nan().then_some(()))
+        .await;
+    let warned = daemon.logged("how many messages wait there is not known");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0]["why"].as_str().unwrap().starts_with("NOT_FOUND"), "{warned:?}");
+    // The looks go on, at the others and at this one, and nothing more is said.
+    vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
+    daemon.wait_for_metric(&of(DEAD_LETTERS), 1.0).await;
+    assert!(daemon.metric(&unknown).await.is_nan());
+    assert_eq!(daemon.logged("how many messages wait there is not known").len(), 1);
+    assert_eq!(daemon.metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#).await, 1.0);
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_is_known() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let world = World::by(&relay.authority(), &[]).await;
+    world.daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
+    relay.refuse();
+    eventually("nothing is known", async || {
+        let all = [UNBLOCK, OFFBOARDED, DEAD_LETTERS];
+        for queue in all {
+            if !world.daemon.metric(&of(queue)).await.is_nan() {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+    relay.open();
+    world.daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
+}
