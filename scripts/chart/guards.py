@@ -38,6 +38,7 @@ BAD = [
     ("a timeout in words", {"config": {"mimecast": {"timeout": "half a minute"}}}, None),
     ("no time for the process to end", {"terminationGracePeriodMargin": 0}, None),
     ("a runbook that is no address", {"metrics": {"prometheusRule": {"runbookUrl": "see wiki"}}}, None),
+    ("a runbook with an anchor", {"metrics": {"prometheusRule": {"runbookUrl": "https://x.example.com/#a"}}}, None),
     # What the templates refuse.
     ("a broker's URL among the settings", {"config": {"amqp": {"url": "amqp://x"}}}, "config.amqp.url is a secret"),
     ("a key among the settings", {"config": {"mimecast": {"secret_key": "x"}}}, "secrets.values.secretKey"),

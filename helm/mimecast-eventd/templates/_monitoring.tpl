@@ -63,7 +63,7 @@ PodMonitor like the monitor with its namespace.
 {{- with get $override "severity" }}{{ $_ := set $labels "severity" . }}{{ end }}
 {{- $_ := set $rule "labels" $labels }}
 {{- $annotations := deepCopy .annotations }}
-{{- with $values.runbookUrl }}{{ $_ := set $annotations "runbook_url" (printf "%s#%s" . (lower $rule.alert)) }}{{ end }}
+{{- with $values.runbookUrl }}{{ $_ := set $annotations "runbook_url" (printf "%s#%s" . (splitList "#" $annotations.runbook_url | last)) }}{{ end }}
 {{- $_ := set $rule "annotations" (mergeOverwrite $annotations (deepCopy (default dict (get $override "annotations")))) }}
 {{- $rules = append $rules $rule }}
 {{- end }}
