@@ -2,10 +2,14 @@
 
 use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
+use crate::support::certificates::Authority;
 use crate::support::daemon::Daemon;
+use crate::support::node::Node;
+use crate::support::program::run;
 use crate::support::settings::{self, Variables, named};
 use crate::support::world::World;
-use fake_mimecast::{Credentials, FakeMimecast, Operation};
+use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind, Operation};
+use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -16,17 +20,32 @@ async fn all_is_well_beside_a_running_daemon_and_stays_as_it_is() {
         let world = World::new(credentials, &[]).await;
         world.fake.add_member("group-1", "ada@example.com");
         world.fake.add_url("entry-1");
+        world.fake.limit(1000, std::time::Duration::from_secs(3600));
         let (code, lines) = check(&world.variables, &[]).await;
         assert_eq!(code, Some(0), "{lines:?}");
         let expected = [
-            "ok       settings: complete, for user.offboarded and url.unblock",
-            "ok       broker: reachable, and it lets us in",
-            "ok       topology: queues, exchanges, permissions and dead-letter route are as they should be",
-            "ok       vendor remove_group_member: reachable, credentials accepted",
-            "ok       vendor delete_managed_url: reachable, credentials accepted",
-            "ok       clock: agrees with the vendor's",
+            "ok       settings all: complete, for user.offboarded and url.unblock",
+            "ok       files    all: no file is read",
+            "ok       broker   node NODE: reachable, and it lets us in",
+            "ok       broker   exchanges and queues: as they should be",
+            "ok       broker   queue arguments: as they should be",
+            "ok       broker   delivery limit: as they should be",
+            "ok       broker   permissions: as they should be",
+            "ok       broker   dead-letter route: leads to the dead-letter queue",
+            "ok       vendor   remove_group_member: reachable, credentials accepted",
+            "ok       vendor   find_groups: reachable, credentials accepted",
+            "ok       vendor   get_group_members: reachable, credentials accepted",
+            "ok       vendor   delete_managed_url: reachable, credentials accepted",
+            "ok       vendor   get_all_managed_urls: reachable, credentials accepted",
+            "ok       vendor   clock: agrees with the vendor's",
         ];
+        let expected = expected.map(|line| line.replace("NODE", Node::shared().authority()));
+        let (quota, lines) = lines.split_last().unwrap();
         assert_eq!(lines, expected);
+        assert!(
+            quota.starts_with("ok       vendor   quota: 9")
+                && quota.ends_with(" calls left in this window")
+        );
         assert!(
             world.fake.is_member("group-1", "ada@example.com") && world.fake.has_url("entry-1")
         );
@@ -42,7 +61,7 @@ async fn offline_stops_after_the_settings() {
     let mut variables = settings::hmac(&fake);
     variables.extend([named("AMQP__URL", "amqp://127.0.0.1:1")]);
     let (code, lines) = check(&variables, &["--offline"]).await;
-    assert_eq!((code, lines.len()), (Some(0), 1), "{lines:?}");
+    assert_eq!((code, lines.len()), (Some(0), 2), "{lines:?}");
     assert!(fake.calls().is_empty());
     variables.insert("EVENTD_MIMECAST__AUTH".into(), "both".into());
     assert_eq!(check(&variables, &["--offline"]).await.0, Some(64));
@@ -56,14 +75,19 @@ async fn what_the_daemon_will_declare_is_a_warning_and_is_not_declared_by_the_ch
     variables.extend([named("AMQP__URL", &vhost.url)]);
     let (code, lines) = check(&variables, &[]).await;
     assert_eq!(code, Some(0), "{lines:?}");
-    let warned = |line: &&String| line.starts_with("warning  topology: ") && line.contains(UNBLOCK);
+    let warned = |line: &&String| {
+        line.starts_with("warning  broker   exchanges and queues: ") && line.contains(UNBLOCK)
+    };
     assert!(lines.iter().any(|line| warned(&line)), "{lines:?}");
     assert_eq!(vhost.depth(UNBLOCK).await, None);
 
     variables.extend([named("AMQP__TOPOLOGY", "verify")]);
     let (code, lines) = check(&variables, &[]).await;
     assert_eq!(code, Some(1), "{lines:?}");
-    assert!(lines.iter().any(|line| line.starts_with("failure  topology: ")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("failure  broker   exchanges and queues: ")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -74,8 +98,9 @@ async fn what_is_away_or_refuses_us_is_a_failure_and_the_rest_is_still_looked_at
     variables.extend([named("AMQP__URL", "amqp://canary:canary@127.0.0.1:1")]);
     let (code, lines) = check(&variables, &[]).await;
     assert_eq!(code, Some(1));
-    assert!(lines[1].starts_with("failure  broker: cannot connect to the broker at 127.0.0.1:1"));
-    let refused = "failure  vendor remove_group_member: err_xdk_invalid_signature";
+    let away = "failure  broker   node 127.0.0.1:1: cannot connect to the broker at 127.0.0.1:1";
+    assert!(lines[2].starts_with(away), "{lines:?}");
+    let refused = "failure  vendor   remove_group_member: err_xdk_invalid_signature";
     assert!(lines.iter().any(|line| line.starts_with(refused)), "{lines:?}");
     assert!(lines.iter().all(|line| !line.contains("canary")), "{lines:?}");
 }
@@ -89,8 +114,11 @@ async fn a_clock_that_is_off_is_a_failure_that_says_by_how_much() {
         variables.extend([named("AMQP__URL", "amqp://127.0.0.1:1")]);
         let (code, lines) = check(&variables, &[]).await;
         assert_eq!(code, Some(1));
-        let clock = lines.iter().find(|line| line.contains("  clock: ")).unwrap();
-        assert!(clock.starts_with("failure  clock: differs from the vendor's by "), "{clock}");
+        let clock = lines.iter().find(|line| line.contains(" clock: ")).unwrap();
+        assert!(
+            clock.starts_with("failure  vendor   clock: differs from the vendor's by "),
+            "{clock}"
+        );
         let seconds = clock.split_whitespace().find_map(|word| word.parse::<i64>().ok()).unwrap();
         assert!((seconds - ahead).abs() < 30, "{clock}");
     }
@@ -105,8 +133,110 @@ async fn an_operation_that_the_application_lacks_is_a_failure_of_that_operation_
     let (code, lines) = check(&variables, &[]).await;
     assert_eq!(code, Some(1));
     let starts = |start: &str| lines.iter().any(|line| line.starts_with(start));
-    assert!(starts("ok       vendor remove_group_member: "), "{lines:?}");
-    assert!(starts("failure  vendor delete_managed_url: app_forbidden"), "{lines:?}");
+    assert!(starts("ok       vendor   remove_group_member: "), "{lines:?}");
+    assert!(starts("failure  vendor   delete_managed_url: app_forbidden"), "{lines:?}");
+    // What only some events need is a warning that says which.
+    fake.inject(
+        Fault::always(FaultKind::fail("app_forbidden")).for_operation(Operation::FindGroups),
+    );
+    let (_, lines) = check(&variables, &[]).await;
+    let find = lines.iter().find(|line| line.contains("find_groups")).unwrap();
+    assert!(find.starts_with("warning  vendor   find_groups: app_forbidden"), "{find}");
+    assert!(
+        find.ends_with("; it is needed for groups by name and for rules about groups"),
+        "{find}"
+    );
+}
+
+#[tokio::test]
+async fn every_node_of_the_list_is_looked_at_and_one_that_is_away_is_a_warning() {
+    let world = World::hmac().await;
+    let mut variables = world.variables.clone();
+    let away = world.vhost.url_by("127.0.0.1:1");
+    variables.extend([named("AMQP__URL", &format!("{away},{}", world.vhost.url))]);
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    let starts = |start: &str| lines.iter().any(|line| line.starts_with(start));
+    assert!(starts("warning  broker   node 127.0.0.1:1: cannot connect"), "{lines:?}");
+    assert!(
+        starts(&format!("ok       broker   node {}: ", Node::shared().authority())),
+        "{lines:?}"
+    );
+    assert!(starts("ok       broker   dead-letter route: "), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_program_is_told_the_same_and_a_colour_is_never_in_a_pipe() {
+    let world = World::hmac().await;
+    world.fake.refuse_credentials(true);
+    let told = run(&world.variables, &["check", "--json"]).await;
+    let shown = run(&world.variables, &["check"]).await;
+    assert_eq!((told.code, shown.code), (Some(1), Some(1)));
+    assert!(!shown.out.contains('\u{1b}'), "{shown:?}");
+    let word = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+    let verdicts: Vec<_> = shown.lines().into_iter().map(word).collect();
+    assert_eq!(told.field("verdict"), verdicts);
+    let refused =
+        told.objects().into_iter().find(|it| it["subject"] == "remove_group_member").unwrap();
+    assert_eq!((&refused["group"], &refused["verdict"]), (&"vendor".into(), &"failure".into()));
+    assert!(
+        refused["reason"].as_str().unwrap().starts_with("err_xdk_invalid_signature: "),
+        "{refused}"
+    );
+    assert!(refused["hint"].as_str().unwrap().starts_with("see mimecast.base_url"), "{refused}");
+    // On a terminal there is one, unless it is not wanted.
+    let on_terminal = |no_color: &str| {
+        let mut command = std::process::Command::new("script");
+        let program = env!("CARGO_BIN_EXE_mimecast-eventd");
+        command.args(["--quiet", "--command", &format!("{program} check --offline"), "/dev/null"]);
+        command
+            .env_clear()
+            .envs(&world.variables)
+            .env("TERM", "xterm")
+            .env("PATH", "/usr/bin:/bin");
+        if !no_color.is_empty() {
+            command.env("NO_COLOR", no_color);
+        }
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert!(on_terminal("").contains("\u{1b}[32mok "), "{}", on_terminal(""));
+    assert!(!on_terminal("1").contains('\u{1b}'), "{}", on_terminal("1"));
+}
+
+#[tokio::test]
+async fn a_file_that_anybody_may_read_and_a_key_of_another_certificate_are_told() {
+    let world = World::hmac().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut variables = world.variables.clone();
+    let key = variables.remove("EVENTD_MIMECAST__SECRET_KEY").unwrap();
+    let path = folder.path().join("canary-name");
+    std::fs::write(&path, key).unwrap();
+    variables.extend([named("MIMECAST__SECRET_KEY_FILE", path.to_str().unwrap())]);
+    for (mode, expected) in [
+        (0o644, "warning  files    mimecast.secret_key: anybody"),
+        (0o640, "ok       files    mimecast.secret_key: can be read"),
+    ] {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let (_, lines) = check(&variables, &["--offline"]).await;
+        assert!(lines[1].starts_with(expected), "{lines:?}");
+        assert!(lines.iter().all(|line| !line.contains("canary")), "{lines:?}");
+    }
+    let (one, other) = (Authority::new(), Authority::new());
+    let (certificate, right) = one.write_client(folder.path(), "guest");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (_, wrong) = other.write_client(elsewhere.path(), "guest");
+    for (key, expected) in [
+        (&right, "ok       files    amqp.tls.cert_file and amqp.tls.key_file: belong"),
+        (&wrong, "failure  files    amqp.tls.cert_file and amqp.tls.key_file: do not go"),
+    ] {
+        variables.extend([
+            named("AMQP__URL", "amqps://127.0.0.1:1"),
+            named("AMQP__TLS__CERT_FILE", certificate.to_str().unwrap()),
+            named("AMQP__TLS__KEY_FILE", key.to_str().unwrap()),
+        ]);
+        let (_, lines) = check(&variables, &["--offline"]).await;
+        assert!(lines.last().unwrap().starts_with(expected), "{lines:?}");
+    }
 }
 
 #[tokio::test]

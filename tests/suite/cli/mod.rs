@@ -2,7 +2,9 @@
 
 mod check;
 mod codes;
+mod config;
 mod dlq;
 mod plan;
+mod runbook;
 mod send;
 mod shapes;

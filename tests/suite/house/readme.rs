@@ -1,42 +1,123 @@
-//! The README's tables are made from the code: what drifts fails here and prints what is right.
+//! Tables of the README and of docs/metrics.md are made from the code: what drifts fails here and prints
+//! what is right.
 
 use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::{SETTINGS, Setting};
-use mimecast_eventd::telemetry::Metrics;
+use mimecast_eventd::telemetry::{Metrics, Purpose, QueueLabels};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const README: &str = include_str!("../../../README.md");
+const METRICS: &str = include_str!("../../../docs/metrics.md");
+
+/// Labels whose values are not a closed list of ours.
+const OPEN: [&str; 3] = ["queue", "version", "revision"];
+
+/// Everything that a daemon shows, its queues too.
+fn exposition() -> String {
+    let metrics = Metrics::new("revision");
+    for purpose in [Purpose::Lane, Purpose::Delay, Purpose::DeadLetter] {
+        let event = (purpose != Purpose::DeadLetter).then_some(EventType::UrlUnblock);
+        let queue = QueueLabels { queue: purpose.label().into(), event, purpose };
+        metrics.queue(&queue);
+        metrics.queue_messages(&queue.queue, None);
+    }
+    metrics.text()
+}
 
 #[test]
 fn the_table_of_settings_is_the_one_in_the_code() {
-    let mut table =
-        String::from("| key | variable | default | what it does |\n| --- | --- | --- | --- |\n");
-    for Setting { key, default, secret, help } in SETTINGS {
-        let variable = SETTINGS.iter().find(|setting| setting.key == *key).unwrap().variable();
+    let mut table = String::from(
+        "| key | variable | default | a change takes effect | what it does |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for setting @ Setting { key, default, secret, help } in SETTINGS {
+        let (variable, change) = (setting.variable(), setting.change().label());
         let default = default.map_or("–".into(), |default| format!("`{default}`"));
         let secret = if *secret { " Secret." } else { "" };
-        writeln!(table, "| `{key}` | `{variable}` | {default} | {help}.{secret} |").unwrap();
+        writeln!(table, "| `{key}` | `{variable}` | {default} | {change} | {help}.{secret} |")
+            .unwrap();
     }
-    assert_section("settings", &table);
+    assert_section("README.md", README, "settings", &table);
+}
+
+/// A metric as the exposition shows it.
+struct Family<'a> {
+    name: String,
+    kind: &'a str,
+    help: &'a str,
+    labels: BTreeMap<&'a str, BTreeSet<&'a str>>,
+}
+
+fn families(text: &str) -> Vec<Family<'_>> {
+    let help = text.lines().filter_map(|line| line.strip_prefix("# HELP eventd_")?.split_once(' '));
+    help.map(|(name, help)| {
+        let name = format!("eventd_{name}");
+        let kind =
+            text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap();
+        let of_it = |line: &&str| {
+            line.strip_prefix(&name).is_some_and(|rest| {
+                rest.starts_with(['{', ' ']) || kind == "histogram" && rest.starts_with("_count{")
+            })
+        };
+        let mut labels: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for line in text.lines().filter(of_it) {
+            let pairs = line.split_once('{').and_then(|(_, rest)| Some(rest.split_once('}')?.0));
+            for (label, value) in
+                pairs.iter().flat_map(|it| it.split(',')).filter_map(|it| it.split_once('='))
+            {
+                labels.entry(label).or_default().insert(value.trim_matches('"'));
+            }
+        }
+        Family { name, kind, help, labels }
+    })
+    .collect()
 }
 
 #[test]
 fn the_table_of_metrics_is_the_one_in_the_code() {
-    let text = Metrics::new("revision").text();
+    let text = exposition();
     let mut table = String::from("| metric | labels | what it is |\n| --- | --- | --- |\n");
-    let help = text.lines().filter_map(|line| line.strip_prefix("# HELP eventd_"));
-    for (name, help) in help.filter_map(|line| line.split_once(' ')) {
-        let series = format!("eventd_{name}");
-        let found = text.lines().find(|line| line.starts_with(&series)).unwrap();
-        let labels = found.split_once('{').map_or("", |(_, rest)| rest.split_once('}').unwrap().0);
-        let labels: Vec<String> = labels
-            .split(',')
-            .filter_map(|label| Some(format!("`{}`", label.split_once('=')?.0)))
-            .filter(|label| label != "`le`")
-            .collect();
-        writeln!(table, "| `{series}` | {} | {help} |", labels.join(", ")).unwrap();
+    for Family { name, help, labels, .. } in families(&text) {
+        let labels: Vec<String> = labels.keys().map(|label| format!("`{label}`")).collect();
+        writeln!(table, "| `{name}` | {} | {help} |", labels.join(", ")).unwrap();
     }
-    assert_section("metrics", &table);
+    assert_section("README.md", README, "metrics", &table);
+}
+
+#[test]
+fn the_page_of_metrics_is_made_from_the_code() {
+    let text = exposition();
+    let mut page = String::new();
+    for Family { name, kind, help, labels } in families(&text) {
+        writeln!(page, "## {name}\n\n{help} A {kind}.\n").unwrap();
+        for (label, values) in labels {
+            let values: Vec<String> = values
+                .iter()
+                .filter(|value| !value.is_empty())
+                .map(|value| format!("`{value}`"))
+                .collect();
+            let values = match OPEN.contains(&label) {
+                true => "any".to_owned(),
+                false => values.join(" "),
+            };
+            writeln!(page, "- `{label}`: {values}").unwrap();
+        }
+        let buckets: Vec<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix(&format!("{name}_bucket{{"))?.split_once('}'))
+            .filter_map(|(labels, _)| {
+                Some(labels.split_once("le=\"")?.1.split_once('"')?.0.to_owned())
+            })
+            .take_while(|bound| bound != "+Inf")
+            .collect();
+        if !buckets.is_empty() {
+            writeln!(page, "- buckets in seconds: {}", buckets.join(" ")).unwrap();
+        }
+        if !page.ends_with("\n\n") {
+            page.push('\n');
+        }
+    }
+    assert_section("docs/metrics.md", METRICS, "metrics", &page);
 }
 
 #[test]
@@ -50,11 +131,8 @@ fn the_events_shown_are_events() {
     }
 }
 
-fn assert_section(name: &str, expected: &str) {
-    let (_, rest) = README.split_once(&format!("<!-- {name} -->\n")).expect("the section begins");
+fn assert_section(file: &str, text: &str, name: &str, expected: &str) {
+    let (_, rest) = text.split_once(&format!("<!-- {name} -->\n")).expect("the section begins");
     let (found, _) = rest.split_once(&format!("<!-- /{name} -->")).expect("the section ends");
-    assert!(
-        found.trim() == expected.trim(),
-        "the section {name} of README.md should be:\n{expected}"
-    );
+    assert!(found.trim() == expected.trim(), "the section {name} of {file} should be:\n{expected}");
 }
