@@ -202,6 +202,9 @@ def mounts_are_sound(here, container, spec):
             expect(volume["secret"].get("defaultMode") == 0o400, f"{here}: {mount['name']} is not of mode 0400")
             group = spec.get("securityContext", {}).get("fsGroup")
             expect(group, f"{here}: without an fsGroup only root could read {mount['name']}")
+        if "emptyDir" in volume and mount["name"] == "runtime":
+            limit = volume["emptyDir"].get("sizeLimit")
+            expect(limit, f"{here}: {mount['mountPath']} may fill the node")
     for variable in container.get("env", []):
         if variable["name"].startswith("EVENTD_"):
             path = Path(variable["value"])

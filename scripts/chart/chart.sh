@@ -50,6 +50,7 @@ check_tools() {
             exit 69
         fi
     done
+    command -v openssl >/dev/null || { printf 'chart.sh: openssl is missing\n' >&2; exit 69; }
 }
 
 check_files() {

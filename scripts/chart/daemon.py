@@ -27,9 +27,21 @@ CHART = Path("helm/mimecast-eventd")
 # What a secret of the user's would hold; under the names of the files in the pod.
 THEIRS = {
     "amqp-url": "amqp://127.0.0.1:1/%2f", "amqp-password": "canary", "mimecast-secret-key": "Y2FuYXJ5",
-    "ca.crt": "-----BEGIN CERTIFICATE-----", "tls.crt": "-----BEGIN CERTIFICATE-----",
-    "tls.key": "-----BEGIN PRIVATE KEY-----",
+    "ca.crt": "-----BEGIN CERTIFICATE-----",
 }
+
+
+def with_certificate(folder):
+    """A certificate with its key, which have to go together, among what a secret would hold."""
+    certificate, key = Path(folder, "tls.crt"), Path(folder, "tls.key")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-subj", "/CN=eventd", "-days", "1", "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )
+    for file in (certificate, key):
+        THEIRS[file.name] = file.read_text(encoding="utf-8")
+
 
 problems = Problems()
 
@@ -67,7 +79,10 @@ class Root:
                     text = base64.b64decode(made[item["key"]]).decode()
                 elif item["path"] == "amqp-url" and encrypted:
                     text = text.replace("amqp:", "amqps:")
-                (place / item["path"]).write_text(text, encoding="utf-8")
+                file = place / item["path"]
+                file.write_text(text, encoding="utf-8")
+                # As kubelet does, with the group of the pod.
+                file.chmod(0o440)
 
     def moved(self, text):
         """`text` with the pod's paths as ours."""
@@ -113,7 +128,9 @@ def run(daemon, path, exposition):
         objects = load(path)
         root = Root(folder, objects)
         # No broker is there, and nothing else is to be asked for by mistake.
-        Path(root.moved("/var/run/secrets/mimecast-eventd/amqp-url")).write_text(THEIRS["amqp-url"], encoding="utf-8")
+        url = Path(root.moved("/var/run/secrets/mimecast-eventd/amqp-url"))
+        url.chmod(0o640)
+        url.write_text(THEIRS["amqp-url"], encoding="utf-8")
         with open(Path(folder, "log"), "w+", encoding="utf-8") as log:
             process = subprocess.Popen(
                 [daemon, *root.arguments(root.container), "--admin-listen", "127.0.0.1:0"],
@@ -166,7 +183,7 @@ def values_have_every_setting():
     helpers = (CHART / "templates/_settings.tpl").read_text(encoding="utf-8")
     secrets = dict(re.findall(r"\{name: (\w+), key: ([a-z_.]+),", helpers))
     keys = set()
-    for key, default, text in re.findall(r"^\| `(.+?)` \| `\w+` \| (.+?) \| (.+) \|$", table, re.MULTILINE):
+    for key, default, text in re.findall(r"^\| `(.+?)` \| `\w+` \| (.+?) \| [a-z ]+ \| (.+) \|$", table, re.MULTILINE):
         path = [part.strip('"') for part in re.findall(r'"[^"]+"|[^.]+', key)]
         if text.endswith("Secret."):
             problems.expect(key in secrets.values(), f"the chart has no secret {key}")
@@ -209,6 +226,8 @@ def leaves(tree, path=()):
 def main():
     daemon, folder, exposition = sys.argv[1:]
     values_have_every_setting()
+    with tempfile.TemporaryDirectory() as made:
+        with_certificate(made)
     run(daemon, Path(folder, "api-1.0.yaml"), exposition)
     for path in sorted(Path(folder).glob("*.yaml")):
         settings_are_accepted(daemon, path)

@@ -48,6 +48,11 @@ volumes:
   - name: config
     configMap:
       name: {{ include "mimecast-eventd.fullname" . }}
+  # For the socket of `pause` and `resume`, and nothing else.
+  - name: runtime
+    emptyDir:
+      medium: Memory
+      sizeLimit: 1Mi
   {{- with include "mimecast-eventd.secretFiles" . | fromJsonArray }}
   - name: secrets
     secret:
@@ -110,6 +115,8 @@ volumeMounts:
   - name: config
     mountPath: /etc/mimecast-eventd
     readOnly: true
+  - name: runtime
+    mountPath: /run/mimecast-eventd
   {{- if include "mimecast-eventd.secretFiles" . | fromJsonArray }}
   - name: secrets
     mountPath: /var/run/secrets/mimecast-eventd
