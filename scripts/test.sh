@@ -80,7 +80,7 @@ step 'tests' cargo test --workspace --locked
 step "RabbitMQ $NEWEST" later_broker
 if [[ -n $LATER ]]; then
     step "tests with RabbitMQ $NEWEST" env BROKER_PROGRAMS="$LATER" \
-        cargo test --locked --test suite -- broker:: daemon:: faults::
+        cargo test --locked --test suite -- broker:: cli:: daemon:: faults::
 fi
 step 'demo' scripts/demo.sh
 step 'producers' scripts/producers.sh

@@ -23,25 +23,25 @@ pub(super) fn command() -> Command {
              mimecast-eventd dlq list --newer-than 1h\n  \
              mimecast-eventd dlq list --reason rejected --json | jq -r .id",
         )
-        .after_help(HIDDEN)
+        .after_help(format!("{HIDDEN}\n\n{EXIT}"))
         .arg(json("letter"));
     let stats =
         filtered(Command::new("stats").about("How many there are by reason, code and type"))
             .before_help("Examples:\n  mimecast-eventd dlq stats")
-            .after_help(HIDDEN)
+            .after_help(format!("{HIDDEN}\n\n{EXIT}"))
             .arg(json("kind"));
     let show = with_settings(
         Command::new("show")
             .about("Why one is there, what that means, what to do, and the message itself"),
     )
     .before_help("Examples:\n  mimecast-eventd dlq show e-1")
-    .after_help(HIDDEN)
+    .after_help(format!("{HIDDEN}\n\n{EXIT}"))
     .args([id(), json("letter")]);
     let export = filtered(
         Command::new("export").about("An object for each, a line each, that `send` takes back"),
     )
     .before_help("Examples:\n  mimecast-eventd dlq export > dead-letters.ndjson")
-    .after_help(HIDDEN);
+    .after_help(format!("{HIDDEN}\n\n{EXIT}"));
     let replay = filtered(Command::new("replay").about("Send them back to the queues of their lanes"))
         .before_help(
             "Examples:\n  \

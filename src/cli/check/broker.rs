@@ -73,6 +73,15 @@ async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
             not_asked = Some(why);
         }
     }
+    if settings.amqp.topology == TopologyMode::Declare
+        && let Some(queue) = unseen.first()
+    {
+        let text = format!(
+            "this user may not declare {queue}, and the daemon would; grant configure on it, or set \
+             amqp.topology to verify"
+        );
+        verdicts.push(Verdict::new(Gravity::Failure, (Group::Broker, "permissions"), text));
+    }
     for subject in SUBJECTS {
         if verdicts.iter().any(|verdict: &Verdict| verdict.subject == subject) {
             continue;

@@ -106,6 +106,50 @@ async fn an_expired_certificate_is_told_in_one_line() {
     expect(&secure.variables("guest:guest@"), "certificate expired").await;
 }
 
+#[tokio::test]
+async fn certificates_that_were_renewed_are_those_of_the_next_connection() {
+    let secure = Secure::start(Duration::days(1)).await;
+    // At first nobody trusts anybody: the CA is another one, and so is the one who calls.
+    let folder = tempfile::tempdir().unwrap();
+    Authority::new().write_server(folder.path(), Duration::days(1));
+    let (certificate, key) = secure.authority.write_client(folder.path(), "stranger");
+    let mut variables = secure.variables("");
+    variables.extend([
+        named("AMQP__TLS__CA_FILE", text(&folder.path().join("ca.pem"))),
+        named("AMQP__TLS__CERT_FILE", text(&certificate)),
+        named("AMQP__TLS__KEY_FILE", text(&key)),
+    ]);
+    let daemon = Daemon::start(&variables).await;
+    let said = async |what: &str| {
+        eventually(what, async || {
+            let ended = daemon.logged("the session ended").pop()?;
+            ended["error"].as_str().unwrap().contains(what).then_some(())
+        })
+        .await;
+    };
+    said("not signed by a CA that is trusted").await;
+    std::fs::copy(secure.folder.path().join("ca.pem"), folder.path().join("ca.pem")).unwrap();
+    said("ACCESS_REFUSED").await;
+    // The certificate first, the key later, as somebody copies them by hand.
+    let (renewed, its_key) = secure.authority.write_client(secure.folder.path(), "guest");
+    std::fs::copy(renewed, &certificate).unwrap();
+    std::fs::copy(its_key, &key).unwrap();
+    daemon.wait_until_ready().await;
+    // A renewal alone ends no connection.
+    let connections = r#"eventd_amqp_connections_total{event="url.unblock"}"#;
+    let before = daemon.metric(connections).await;
+    let applied = r#"eventd_settings_reloads_total{result="applied"}"#;
+    let reloads = daemon.metric(applied).await;
+    let (renewed, its_key) = secure.authority.write_client(secure.folder.path(), "guest");
+    std::fs::copy(its_key, &key).unwrap();
+    std::fs::copy(renewed, &certificate).unwrap();
+    daemon.wait_for_at_least(applied, reloads + 1.0).await;
+    assert_eq!(daemon.metric(connections).await, before);
+    let changed = daemon.logged("the settings were reloaded").pop().unwrap();
+    assert!(changed["changed"].as_str().unwrap().contains("amqp.tls.cert_file"), "{changed}");
+    daemon.wait_until_ready().await;
+}
+
 /// Expects the daemon to say `what` about each of its tries, to go on trying, and to show no password.
 async fn expect(variables: &Variables, what: &str) {
     let daemon = Daemon::start(variables).await;

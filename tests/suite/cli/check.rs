@@ -166,6 +166,27 @@ async fn every_node_of_the_list_is_looked_at_and_one_that_is_away_is_a_warning()
 }
 
 #[tokio::test]
+async fn who_may_not_declare_is_told_to_verify_and_is_well_when_verifying() {
+    let world = World::hmac().await;
+    let mut variables = world.variables.clone();
+    let url = world.vhost.url_of_user("", ".*", ".*").await;
+    variables.extend([named("AMQP__URL", &url)]);
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(1), "{lines:?}");
+    let line = lines.iter().find(|line| line.starts_with("failure ")).unwrap();
+    assert!(line.starts_with("failure  broker   permissions: this user may not declare"), "{line}");
+    assert!(line.ends_with("; grant configure on it, or set amqp.topology to verify"), "{line}");
+    variables.extend([named("AMQP__TOPOLOGY", "verify")]);
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    let unseen = "queue arguments: this user may not declare, so that they cannot be seen";
+    assert!(
+        lines.iter().any(|line| line.starts_with(&format!("ok       broker   {unseen}"))),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_program_is_told_the_same_and_a_colour_is_never_in_a_pipe() {
     let world = World::hmac().await;
     world.fake.refuse_credentials(true);

@@ -4,6 +4,7 @@ mod due;
 mod guards;
 mod hand;
 mod held;
+mod incident;
 mod innocents;
 mod lookups;
 mod messages;

@@ -17,17 +17,17 @@ const SUCCESSFUL: &str = "eventd_settings_last_reload_successful";
 
 /// A daemon with its settings in files, as an orchestrator mounts them: the names are links into a folder
 /// that is exchanged as a whole.
-struct Mounted {
+pub(super) struct Mounted {
     folder: TempDir,
     versions: u32,
-    vhost: Vhost,
-    fake: FakeMimecast,
-    variables: Variables,
+    pub(super) vhost: Vhost,
+    pub(super) fake: FakeMimecast,
+    pub(super) variables: Variables,
 }
 
 impl Mounted {
     /// With the secret key as a file, and this settings file.
-    async fn new(toml: &str, secret_key: Option<&str>) -> Mounted {
+    pub(super) async fn new(toml: &str, secret_key: Option<&str>) -> Mounted {
         let vhost = Vhost::new().await;
         let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
         let mut variables = settings::hmac(&fake);
@@ -50,12 +50,12 @@ impl Mounted {
     }
 
     /// The secret key that the vendor accepts.
-    fn right_key(&self) -> String {
+    pub(super) fn right_key(&self) -> String {
         fake_mimecast::Credentials::default().secret_key
     }
 
     /// Exchanges the folder at one stroke, as kubelet does.
-    fn write(&mut self, toml: &str, secret_key: &str) {
+    pub(super) fn write(&mut self, toml: &str, secret_key: &str) {
         self.versions += 1;
         let version = format!("..version-{}", self.versions);
         let folder: PathBuf = self.folder.path().join(&version);
@@ -67,13 +67,13 @@ impl Mounted {
         fs::rename(&link, self.folder.path().join("..data")).unwrap();
     }
 
-    async fn start(&self) -> Daemon {
+    pub(super) async fn start(&self) -> Daemon {
         let daemon = Daemon::start(&self.variables).await;
         daemon.wait_until_ready().await;
         daemon
     }
 
-    async fn unblock(&self, id: &str, entry: &str) {
+    pub(super) async fn unblock(&self, id: &str, entry: &str) {
         self.fake.add_url(entry);
         let event = json!({
             "specversion": "1.0", "id": id, "source": "/soc", "type": "url.unblock", "data": {"id": entry},
