@@ -44,7 +44,7 @@ async fn a_mistake_in_the_flags_is_named_and_nothing_is_sent() {
             "--url is a field of url.unblock, not of user.offboarded",
         ),
         (&["--type", "user.offboarded", "--email", "a@b", "events.json"], "it goes with no FILE"),
-        (&["--emial", "a@b"], "--email"),
+        (&["--e-mail", "a@b"], "--email"),
     ] {
         let refused = run(&nobody, &[&["send"], flags].concat()).await;
         assert_eq!(refused.code, Some(64), "{refused:?}");

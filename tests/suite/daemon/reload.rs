@@ -119,13 +119,13 @@ async fn a_bad_file_keeps_the_old_settings_whole_until_there_is_a_good_one() {
     let mut mounted = Mounted::new(&protect("nobody@example.com"), None).await;
     let (daemon, key) = (mounted.start().await, mounted.right_key());
     // What is right in it does not count either.
-    mounted.write(&format!("{}max_comands = 1\n", protect("*@example.com")), &key);
+    mounted.write(&format!("{}max_command = 1\n", protect("*@example.com")), &key);
     daemon.wait_for_metric(REFUSED, 1.0).await;
     assert_eq!(daemon.metric(SUCCESSFUL).await, 0.0);
     let said = daemon.logged("the settings were not reloaded, the old ones are in force");
     let mistakes = said[0]["mistakes"].as_str().unwrap();
     assert!(
-        mistakes.contains("policy.max_comands")
+        mistakes.contains("policy.max_command")
             && mistakes.contains("did you mean policy.max_commands?")
     );
     let leave = |id: &str| {

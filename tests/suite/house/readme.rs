@@ -100,7 +100,7 @@ fn the_page_of_metrics_is_made_from_the_code() {
                 true => "any".to_owned(),
                 false => values.join(" "),
             };
-            writeln!(page, "- `{label}`: {values}").unwrap();
+            writeln!(page, "{}", wrapped(&format!("- `{label}`: {values}"))).unwrap();
         }
         let buckets: Vec<String> = text
             .lines()
@@ -111,7 +111,8 @@ fn the_page_of_metrics_is_made_from_the_code() {
             .take_while(|bound| bound != "+Inf")
             .collect();
         if !buckets.is_empty() {
-            writeln!(page, "- buckets in seconds: {}", buckets.join(" ")).unwrap();
+            let buckets = format!("- buckets in seconds: {}", buckets.join(" "));
+            writeln!(page, "{}", wrapped(&buckets)).unwrap();
         }
         if !page.ends_with("\n\n") {
             page.push('\n');
@@ -129,6 +130,21 @@ fn the_events_shown_are_events() {
         let envelope = mimecast_eventd::event::Envelope { body: body.into(), ..Default::default() };
         mimecast_eventd::event::Event::parse(&envelope, lane, &Default::default()).unwrap();
     }
+}
+
+/// An entry of a list over as many lines as it needs.
+fn wrapped(entry: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in entry.split(' ') {
+        let line = lines.last_mut().expect("there is one from the start");
+        if line.len() + word.len() > 110 {
+            lines.push(format!("  {word}"));
+        } else {
+            let space = if line.is_empty() { "" } else { " " };
+            line.push_str(&format!("{space}{word}"));
+        }
+    }
+    lines.join("\n")
 }
 
 fn assert_section(file: &str, text: &str, name: &str, expected: &str) {
