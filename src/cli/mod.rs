@@ -1,7 +1,7 @@
 //! The commands for people.
 //!
 //! In come the words of the command line. Out go a [`Request`] for `main` and, for the commands that
-//! do not run the daemon, what they have to say, on a [`terminal`]. Only [`send`] and [`dlq`] change
+//! do not run the daemon, what they have to say, on a terminal. Only [`send`] and [`dlq`] change
 //! anything, and only messages: they say so, and can say beforehand what they would do.
 
 pub mod arguments;
