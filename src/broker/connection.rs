@@ -153,7 +153,12 @@ impl Broker {
     ///
     /// [`BrokerError::Lost`].
     pub async fn channel(&self) -> Result<Channel, BrokerError> {
-        self.connection.create_channel().await.map_err(lost)
+        self.new_channel().await.map_err(lost)
+    }
+
+    /// The same, with the client's own word for what went wrong.
+    pub(super) async fn new_channel(&self) -> Result<Channel, lapin::Error> {
+        self.connection.create_channel().await
     }
 
     /// Closes the connection, if it can still be closed; what is not settled goes back to its queue.

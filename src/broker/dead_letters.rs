@@ -44,6 +44,7 @@ pub struct DeadLetters {
     queue: String,
     /// Letters that were there at first and were not handed out yet.
     left: u32,
+    others: u32,
     round: Option<Round>,
     held: Held,
 }
@@ -90,16 +91,22 @@ impl DeadLetters {
     /// [`BrokerError::Topology`] when there is no such queue, [`BrokerError::Lost`] with the connection.
     pub async fn open(broker: &Broker, queue: &str) -> Result<DeadLetters, BrokerError> {
         let channel = broker.channel().await?;
-        let there = count(&channel, queue).await?;
+        let (there, others) = count(&channel, queue).await?;
         let publisher = Publisher::open(broker).await?;
         Ok(DeadLetters {
             channel,
             publisher,
             queue: queue.to_owned(),
             left: there,
+            others,
             round: None,
             held: Held::default(),
         })
+    }
+
+    /// How many others consume from the queue: what they hold is not seen.
+    pub fn others(&self) -> u32 {
+        self.others
     }
 
     /// How many are still to come.
@@ -126,7 +133,7 @@ impl DeadLetters {
                 Ok(Some(Err(error))) => return Err(lost(error)),
                 Ok(None) => return Err(BrokerError::Cancelled(queue)),
                 // Somebody else has taken some, so that it has come to its end before its number.
-                Err(_) if count(&self.channel, &queue).await? == 0 => self.left = 0,
+                Err(_) if count(&self.channel, &queue).await?.0 == 0 => self.left = 0,
                 Err(_) => {}
             }
         }
@@ -215,7 +222,7 @@ impl DeadLetters {
     /// else takes them meanwhile it never has, and they are not waited for any longer.
     async fn wait_for(&self, messages: usize) -> Result<(), BrokerError> {
         let waiting = async {
-            while (count(&self.channel, &self.queue).await? as usize) < messages {
+            while (count(&self.channel, &self.queue).await?.0 as usize) < messages {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             Ok(())
@@ -224,13 +231,13 @@ impl DeadLetters {
     }
 }
 
-/// How many messages are ready in the queue.
-async fn count(channel: &Channel, queue: &str) -> Result<u32, BrokerError> {
+/// How many messages are ready in the queue, and how many consumers it has.
+async fn count(channel: &Channel, queue: &str) -> Result<(u32, u32), BrokerError> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
     let refused = |error: lapin::Error| match error.is_amqp_soft_error() {
         true => BrokerError::Topology(super::connection::cause(&error)),
         false => lost(error),
     };
-    Ok(declared.map_err(refused)?.message_count())
+    declared.map(|queue| (queue.message_count(), queue.consumer_count())).map_err(refused)
 }

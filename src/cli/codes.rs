@@ -17,10 +17,17 @@ pub fn show(json: bool) -> io::Result<()> {
                 json!({"code": code, "outcome": outcome, "meaning": meaning, "advice": advice});
             say(&row.to_string())?;
         }
+        for [code, meaning, advice] in code::words() {
+            let row = json!({"code": code, "outcome": null, "meaning": meaning, "advice": advice});
+            say(&row.to_string())?;
+        }
         return Ok(());
     }
     let rows = code::rows().map(|row| row.map(str::to_owned).to_vec());
     say(&table(&["CODE", "OUTCOME", "MEANING", "WHAT TO DO"], rows))?;
+    say("")?;
+    let words = code::words().map(|row| row.map(str::to_owned).to_vec());
+    say(&table(&["WORD OF OURS", "MEANING", "WHAT TO DO"], words))?;
     say("")?;
     say(code::OTHERS)
 }

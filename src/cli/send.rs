@@ -143,7 +143,9 @@ async fn publish(
         publisher.send(&settings.amqp.exchange, key, envelope).await.map_err(failed(sent))?;
         sent += 1;
         progress.inc(1);
-        progress.suspend(|| say(&format!("{} {}", event_type.name(), plan.named())))?;
+        // What is under way is finished, whoever reads of it.
+        let line = format!("{} {}", event_type.name(), plan.named());
+        let _nobody_reads = progress.suspend(|| say(&line));
     }
     progress.finish_and_clear();
     broker.close().await;

@@ -80,13 +80,15 @@ impl Socket {
         if let Some(folder) = path.parent().filter(|_| !control.is_set) {
             std::fs::create_dir_all(folder)?;
         }
-        let lock = File::create(path.with_extension("lock"))?;
+        // Never cut short: whoever owns the folder may have put a link there.
+        let mut options = File::options();
+        let lock = options.write(true).create(true).truncate(false).open(beside(&path, ".lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::other("another process holds it"),
             TryLockError::Error(error) => error,
         })?;
         // Under another name at first, so that nobody else can connect before it is closed to others.
-        let fresh = path.with_extension("new");
+        let fresh = beside(&path, ".new");
         remove(&fresh)?;
         let listener = UnixListener::bind(&fresh)?;
         std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
@@ -124,6 +126,12 @@ impl Drop for SocketFile {
         // The next one replaces it in any case.
         let _left_behind = std::fs::remove_file(&self.path);
     }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 fn remove(path: &Path) -> io::Result<()> {

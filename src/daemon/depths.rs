@@ -49,7 +49,7 @@ impl Watch {
             looks.tick().await;
             for QueueLabels { queue, .. } in &self.queues {
                 match depths.look(broker, queue).await {
-                    Ok(messages) => metrics.queue_messages(queue, Some(messages)),
+                    Ok(messages) => metrics.queue_messages(queue, messages),
                     Err(why) => {
                         metrics.queue_messages(queue, None);
                         self.warn_once(queue, &why);

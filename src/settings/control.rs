@@ -25,11 +25,11 @@ impl Control {
         reader.finish(control)
     }
 
-    /// A path of a socket has to fit into 107 bytes (unix(7)).
+    /// A path of a socket has to fit into 107 bytes (unix(7)), and so has the name that it has at first.
     pub(super) fn of(reader: &mut Reader) -> Control {
         let set = reader.optional("control.socket", |text| match text.len() {
-            1..=107 if !text.contains('\0') => Ok(PathBuf::from(text)),
-            _ => Err("must be a path of 1 to 107 bytes"),
+            1..=103 if !text.contains('\0') => Ok(PathBuf::from(text)),
+            _ => Err("must be a path of 1 to 103 bytes"),
         });
         let folder = reader.runtime_folder().unwrap_or(Path::new("/run/mimecast-eventd"));
         let default = folder.join("control.sock");

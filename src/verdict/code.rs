@@ -1,5 +1,6 @@
 //! The vendor's error codes and what each means for a message: the one code table.
 
+use super::word;
 use crate::command::Operation;
 
 /// What a code says about a call.
@@ -136,10 +137,15 @@ pub fn class(code: &str) -> Option<Class> {
     row.or_else(|| spelled.starts_with("unauthorized").then_some(Class::Unauthorised))
 }
 
-/// What `code` means, and what to do, where the table has it.
+/// What `code` means, and what to do: one of the vendor's in the table, or a word of ours.
 pub fn explained(code: &str) -> Option<(&'static str, &'static str)> {
-    let row = TABLE.iter().find(|row| row.stands_for(code))?;
-    Some((row.2, row.3))
+    let row = TABLE.iter().find(|row| row.stands_for(code)).map(|row| (row.2, row.3));
+    row.or_else(|| word::explained(code))
+}
+
+/// The words of ours: word, meaning, and what to do.
+pub fn words() -> impl Iterator<Item = [&'static str; 3]> {
+    word::rows()
 }
 
 /// The rows of the table: code, outcome, meaning, and what to do.

@@ -26,6 +26,7 @@ mod reply;
 pub mod retry;
 mod status;
 mod voice;
+mod word;
 
 pub use attempts::Attempts;
 pub use code::Class;

@@ -87,29 +87,20 @@ impl Letter {
     /// What programs are told of it.
     pub fn json(&self) -> Map<String, Value> {
         let found = &self.found;
-        let told = json!({
-            "id": self.id,
-            "type": self.event_type.map(EventType::name),
-            "reason": found.grounds.label(),
-            "code": found.code,
-            "detail": found.detail,
-            "attempts": found.attempts,
-            "first_failed_at": found.first_failed_at.map(shown),
-            "age_seconds": self.age.map(|age| age.as_secs()),
-            "replays": found.replays,
-            "queue": found.queue,
-            "request_id": found.request_id,
-        });
-        match told {
-            Value::Object(told) => told,
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Array(_) => {
-                unreachable!("it was written as an object")
-            }
-        }
+        let told = [
+            ("id", json!(self.id)),
+            ("type", json!(self.event_type.map(EventType::name))),
+            ("reason", json!(found.grounds.label())),
+            ("code", json!(found.code)),
+            ("detail", json!(found.detail)),
+            ("attempts", json!(found.attempts)),
+            ("first_failed_at", json!(found.first_failed_at.map(shown))),
+            ("age_seconds", json!(self.age.map(|age| age.as_secs()))),
+            ("replays", json!(found.replays)),
+            ("queue", json!(found.queue)),
+            ("request_id", json!(found.request_id)),
+        ];
+        told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// The same with the message itself, as `send` takes it back.

@@ -113,6 +113,11 @@ pub async fn run(dlq: &Dlq, settings: &Queues, now: DateTime<Utc>) -> Result<End
         terminal::tell(&format!("warning: {problem}"));
     }
     let letters = DeadLetters::open(&broker, queue).await?;
+    if letters.others() > 0 {
+        terminal::tell(
+            "warning: somebody else reads the queue, and what is held there is not seen here",
+        );
+    }
     let mut desk = Desk { letters, filter: &dlq.filter, settings, now };
     let ended = match &dlq.act {
         Act::List => look::list(&mut desk, dlq.json).await,

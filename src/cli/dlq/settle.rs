@@ -6,6 +6,7 @@ use super::{Desk, Discard, DlqError, Ended, Replay};
 use crate::cli::terminal::{self, ask, say, tell};
 use crate::settings::Queues;
 use serde_json::{Value, json};
+use std::io;
 use std::time::Duration;
 use tokio::time::{Interval, interval};
 
@@ -43,7 +44,8 @@ pub(super) async fn replay(
             desk.letters.replay(&letter.found, &queue).await?;
         }
         sent += 1;
-        progress.suspend(|| said(&letter, json, &[("to", &queue)]))?;
+        // What is under way is finished, whoever reads of it.
+        let _nobody_reads = progress.suspend(|| said(&letter, json, &[("to", &queue)]));
     }
     progress.finish_and_clear();
     let done = if replay.dry_run { "would be sent back" } else { "sent back" };
@@ -65,7 +67,7 @@ pub(super) async fn discard(
             desk.letters.discard(&letter.found).await?;
         }
         gone += 1;
-        said(&letter, json, &[])?;
+        let _nobody_reads = said(&letter, json, &[]);
     }
     let done = if discard.dry_run { "would be discarded" } else { "discarded" };
     tell(&format!("{} {done}", counted(gone)));
@@ -117,16 +119,15 @@ fn destination<'a>(
     }
 }
 
-fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> Result<(), DlqError> {
+fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> io::Result<()> {
     if json {
         let mut told = letter.json();
         told.extend(more.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-        say(&Value::Object(told).to_string())?;
+        say(&Value::Object(told).to_string())
     } else {
         let more = more.iter().map(|(name, value)| format!("  {name} {value}"));
-        say(&format!("{}{}", terminal::plain(&letter.id, 64), more.collect::<String>()))?;
+        say(&format!("{}{}", terminal::plain(&letter.id, 64), more.collect::<String>()))
     }
-    Ok(())
 }
 
 /// So many ticks a second, the first at once.

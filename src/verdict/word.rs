@@ -1,0 +1,90 @@
+//! The daemon's own words where the vendor has no code: what each means, and what to do.
+
+/// A word, what it means and what to do. One that ends in `*` stands for every word that begins so.
+const TABLE: &[[&str; 3]] = &[
+    ["timeout", "the vendor did not answer in time", "see its status page and the way to it"],
+    [
+        "connect",
+        "no connection to the vendor came about",
+        "see mimecast.base_url, the proxy, the name server and the network policy",
+    ],
+    ["connection", "the connection to the vendor broke", "see the proxy and the network between"],
+    [
+        "http_*",
+        "whoever answered gave this status and no code",
+        "see whether it is the vendor: mimecast.base_url, the proxy, its status page",
+    ],
+    [
+        "no_verdict",
+        "the reply is not the vendor's own, or has no verdict in it",
+        "see mimecast.base_url and what stands between: a proxy or a portal may answer for it",
+    ],
+    ["no_code", "the vendor refused without a code", "see the detail"],
+    [
+        "reply_too_large",
+        "the reply is larger than 4 MiB",
+        "see who answers: mimecast.base_url, the proxy",
+    ],
+    [
+        "request",
+        "the request could not be made",
+        "see the credentials for what fits into no header",
+    ],
+    ["token", "the access token could not be fetched", "see mimecast.token_url"],
+    ["no_token", "the reply to the request for a token has none", "see mimecast.token_url"],
+    [
+        "group_not_found",
+        "no group has exactly this name",
+        "see how it is written, in small and large letters too; then replay it",
+    ],
+    [
+        "ambiguous",
+        "several groups have exactly this name",
+        "rename all but one and replay it, or send the event anew with the id",
+    ],
+    [
+        "not_listed",
+        "the inventory of managed URLs does not show this id, which may be another one of an entry",
+        "send the event anew with the id that the inventory shows, or with the URL",
+    ],
+    [
+        "effect_not_seen",
+        "the vendor said that it was done, and the member is still in the group",
+        "look at the group there; a directory may put the member back",
+    ],
+    [
+        "still_listed",
+        "the URL was still blocked after its entries were deleted",
+        "see who blocks it again, then replay it",
+    ],
+    [
+        "inconsistent_list",
+        "the pages of a list did not fit together",
+        "replay it: the list changed while it was read",
+    ],
+    [
+        "out_of_time",
+        "quota or commands left no time for all of it",
+        "nothing: it goes on by itself",
+    ],
+    ["paused", "its lane was paused", "nothing: it goes on by itself"],
+    ["not_due", "its time has not come", "nothing: it waits for its effectiveAt"],
+    ["panic", "the daemon failed over it", "report it, with the log"],
+    ["malformed", "it is not an event, or a field of it is wrong", "see the detail: it says where"],
+    ["unsupported", "it is an event of a kind that the daemon does not handle", "see the detail"],
+];
+
+/// What a word of ours means, and what to do.
+pub(super) fn explained(word: &str) -> Option<(&'static str, &'static str)> {
+    let stands_for = |known: &str| match known.strip_suffix('*') {
+        Some(beginning) => word.starts_with(beginning),
+        None => word == known,
+    };
+    let [_, meaning, advice] = TABLE.iter().find(|[known, ..]| stands_for(known))?;
+    Some((meaning, advice))
+}
+
+/// The rows of the table.
+pub(super) fn rows() -> impl Iterator<Item = [&'static str; 3]> {
+    TABLE.iter().copied()
+}
