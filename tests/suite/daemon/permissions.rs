@@ -77,7 +77,10 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
     assert!(warned.contains("grant write") && warned.contains("ACCESS_REFUSED"), "{warned}");
     let (code, lines) = check(&world.variables).await;
     assert_eq!(code, Some(1), "{lines}");
-    assert!(lines.contains("failure  permissions: ") && lines.contains("amq.default"), "{lines}");
+    assert!(
+        lines.contains("failure  broker   permissions: ") && lines.contains("amq.default"),
+        "{lines}"
+    );
 
     // Several are in work when the outage begins.
     publish(&world, 1).await;

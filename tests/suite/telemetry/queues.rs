@@ -92,6 +92,34 @@ async fn what_may_not_be_looked_at_is_not_a_number_and_warned_of_once() {
 }
 
 #[tokio::test]
+async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_number() {
+    let vhost = Vhost::new().await;
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url), named("AMQP__DEAD_LETTER_QUEUE", "buried")]);
+    Daemon::start(&variables).await.wait_until_ready().await;
+    let write = r"^(amq\.default|mimecast-eventd\.dead-letter)$";
+    let url = vhost.url_of_user("", write, r"^mimecast-eventd\.(user|url)\.").await;
+    variables.extend([named("AMQP__URL", &url), named("AMQP__TOPOLOGY", "verify")]);
+    let daemon = Daemon::start(&variables).await;
+    daemon.wait_until_ready().await;
+    daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
+    if Node::shared().version().await < (4, 3) {
+        // Older brokers show everything to everybody.
+        daemon.wait_for_metric(&of("buried"), 0.0).await;
+        return;
+    }
+    let warned = eventually("it is warned of", async || {
+        Some(daemon.logged("how many messages wait there is not known"))
+            .filter(|said| !said.is_empty())
+    })
+    .await;
+    assert!(warned[0]["why"].as_str().unwrap().starts_with("ACCESS_REFUSED"), "{warned:?}");
+    assert!(warned.iter().all(|line| line["queue"] == "buried"), "{warned:?}");
+    assert!(daemon.metric(&of("buried")).await.is_nan());
+}
+
+#[tokio::test]
 async fn without_a_connection_nothing_is_known() {
     let relay = Relay::to(Node::shared().authority()).await;
     let world = World::by(&relay.authority(), &[]).await;

@@ -36,7 +36,7 @@ impl Secure {
     }
 }
 
-/// What `check` says about the vendor, one line for each operation.
+/// What `check` says about the vendor, one line for each change that it can be asked for.
 async fn vendor(variables: &Variables) -> Vec<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
     // The broker is nobody's concern here.
@@ -44,7 +44,9 @@ async fn vendor(variables: &Variables) -> Vec<String> {
     let output = command.arg("check").env_clear().envs(variables).env(name, url).output();
     let text = String::from_utf8(output.await.unwrap().stdout).unwrap();
     let of_vendor = |line: &&str| line.split_whitespace().nth(1) == Some("vendor");
-    text.lines().filter(of_vendor).map(str::to_owned).collect()
+    let changes = ["remove_group_member", "delete_managed_url"];
+    let is_change = |line: &&str| changes.iter().any(|change| line.contains(change));
+    text.lines().filter(of_vendor).filter(is_change).map(str::to_owned).collect()
 }
 
 async fn expect_reached(variables: &Variables) {
@@ -92,13 +94,16 @@ async fn a_certificate_of_another_name_or_of_yesterday_is_refused() {
 
 #[tokio::test]
 async fn a_proxy_is_asked_to_connect_to_the_vendor_and_for_tokens_too() {
-    for (generation, operations) in [
-        (super::BOTH[0], &[Operation::RemoveGroupMember, Operation::DeleteManagedUrl][..]),
-        (
-            super::BOTH[1],
-            &[Operation::Token, Operation::RemoveGroupMember, Operation::DeleteManagedUrl],
-        ),
-    ] {
+    for (generation, token) in [(super::BOTH[0], None), (super::BOTH[1], Some(Operation::Token))] {
+        let operations: Vec<Operation> = token
+            .into_iter()
+            .chain([
+                Operation::RemoveGroupMember,
+                Operation::GetGroupMembers,
+                Operation::DeleteManagedUrl,
+                Operation::GetAllManagedUrls,
+            ])
+            .collect();
         let secure = Secure::start(&["vendor.test"], Duration::days(1)).await;
         let target = match generation(&secure.fake)["EVENTD_MIMECAST__AUTH"].as_str() {
             "hmac" => secure.fake.address(),

@@ -142,6 +142,14 @@ async fn what_the_broker_dead_lettered_is_listed_with_that_as_its_reason() {
     let shown = run(&world.variables, &["dlq", "show", "looped"]).await;
     assert!(shown.out.contains("delivered as often as the queue allows"), "{shown:?}");
     assert!(shown.out.contains("the routing key \"url.unblock\""), "{shown:?}");
+    // Both go back, the large one whole, and it is too large as before.
+    let sent = run(&world.variables, &["dlq", "replay"]).await;
+    assert_eq!((sent.code, sent.lines().len()), (Some(0), 2), "{sent:?}");
+    let daemon = crate::support::daemon::Daemon::start(&world.variables).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    daemon.settled(2).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!((found.body.len(), &found.headers["x-eventd-replays"]), (300 * 1024, &json!(1)));
 }
 
 #[tokio::test]
