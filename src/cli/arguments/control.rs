@@ -8,9 +8,10 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use std::time::Duration;
 
-const WHERE: &str = "It speaks to the daemon on this machine, over the socket that control.socket names, and to no \
-                     other replica. A pause by hand survives connections to the broker, and ends with the process. \
-                     Exit codes: 0 done, 1 no daemon answers or it would not, 64 bad usage or settings.";
+const WHERE: &str = "\
+It speaks to the daemon on this machine, over the socket that control.socket names, and to no\n\
+other replica. A pause by hand survives connections to the broker, and ends with the process.\n\
+Exit codes: 0 done, 1 no daemon answers or it would not, 64 bad usage or settings.";
 
 pub(super) fn pause() -> Command {
     let pause = Command::new("pause")

@@ -10,10 +10,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::time::Duration;
 
 const HIDDEN: &str = "\
-What is looked at is held until the command ends, because a message that is returned comes again at once: \
-meanwhile nobody else sees it, as `dlq` in another window. Then all that was left alone goes back to the head \
-of the queue in the order that it had, before what came meanwhile. When the command is killed everything goes \
-back too, but its order may be lost. Only what was there when the command began is looked at.";
+What is looked at is held until the command ends, because a message that is returned comes again\n\
+at once: meanwhile nobody else sees it, as `dlq` in another window. Then all that was left alone\n\
+goes back to the head of the queue in the order that it had, before what came meanwhile. When\n\
+the command is killed everything goes back too, but its order may be lost. Only what was there\n\
+when the command began is looked at.";
 
 pub(super) fn command() -> Command {
     let filtered = |command: Command| with_settings(command).args(filters());
@@ -42,28 +43,23 @@ pub(super) fn command() -> Command {
     )
     .before_help("Examples:\n  mimecast-eventd dlq export > dead-letters.ndjson")
     .after_help(format!("{HIDDEN}\n\n{EXIT}"));
-    let replay = filtered(Command::new("replay").about("Send them back to the queues of their lanes"))
-        .before_help(
-            "Examples:\n  \
+    let replay =
+        filtered(Command::new("replay").about("Send them back to the queues of their lanes"))
+            .before_help(
+                "Examples:\n  \
              mimecast-eventd dlq replay --code group_not_found --dry-run\n  \
              mimecast-eventd dlq replay --reason retries_exhausted --newer-than 1h --rate 5\n  \
              mimecast-eventd dlq replay --id e-1",
-        )
-        .after_help(format!(
-            "Each is published to the queue of its lane through the default exchange, so that no other \
-             subscriber gets it again; confirmed; and then taken out of the dead letters. A kill at any moment \
-             loses none: at worst one is in both. It begins anew: attempts and rungs do not count. Only lanes of \
-             the settings are sent to: `--to` names another queue. What was sent back three times already is \
-             left where it is without `--force`.\n\n{HIDDEN}\n\n{EXIT}"
-        ))
-        .args([
-            switch("dry-run", "Say what would be sent back, and send nothing"),
-            number("limit", "N", "No more than so many"),
-            number("rate", "N", "So many a second"),
-            option("to", "QUEUE", "To this queue, instead of that of its lane"),
-            switch("force", "Also what was sent back three times already"),
-            json("letter"),
-        ]);
+            )
+            .after_help(format!("{BACK}\n\n{HIDDEN}\n\n{EXIT}"))
+            .args([
+                switch("dry-run", "Say what would be sent back, and send nothing"),
+                number("limit", "N", "No more than so many"),
+                number("rate", "N", "So many a second"),
+                option("to", "QUEUE", "To this queue, instead of that of its lane"),
+                switch("force", "Also what was sent back three times already"),
+                json("letter"),
+            ]);
     let discard = filtered(Command::new("discard").about("Throw them away"))
         .before_help(
             "Examples:\n  \
@@ -85,8 +81,16 @@ pub(super) fn command() -> Command {
         .after_help(EXIT)
 }
 
-const EXIT: &str = "Exit codes: 0 done, 2 something that was asked for was left or is not there, 1 failure, \
-                    64 bad usage or settings.";
+const BACK: &str = "\
+Each is published to the queue of its lane through the default exchange, so that no other\n\
+subscriber gets it again; confirmed; and then taken out of the dead letters. A kill at any\n\
+moment loses none: at worst one is in both. It begins anew: attempts and rungs do not count.\n\
+Only lanes of the settings are sent to: `--to` names another queue. What was sent back three\n\
+times already is left where it is without `--force`.";
+
+const EXIT: &str = "\
+Exit codes: 0 done, 2 something that was asked for was left or is not there, 1 failure, 64 bad\n\
+usage or settings.";
 
 pub(super) fn read(matches: &ArgMatches) -> Result<Request, clap::Error> {
     let Some((name, matches)) = matches.subcommand() else {

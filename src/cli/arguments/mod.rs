@@ -117,19 +117,22 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
 /// The whole command line, as help, completions and man pages are made from it.
 pub fn command() -> Command {
     let run = with_settings(Command::new("run").about("Run the daemon")).after_help(
-        "Each setting can also come from its environment variable or from the file; a flag wins \
-             over the environment, the environment over the file. Secrets have no flag: each comes \
-             from its variable, or from a file named by the same variable with _FILE.\n\n\
-             Exit codes: 0 clean stop, 1 failure, 64 bad usage or settings.",
+        "\
+Each setting can also come from its environment variable or from the file; a flag wins over the\n\
+environment, the environment over the file. Secrets have no flag: each comes from its variable,\n\
+or from a file named by the same variable with _FILE.\n\
+\n\
+Exit codes: 0 clean stop, 1 failure, 64 bad usage or settings.",
     );
     let check = with_settings(
         Command::new("check").about("Check settings, broker and vendor; changes nothing"),
     )
     .before_help("Examples:\n  mimecast-eventd check\n  mimecast-eventd check --json | jq -r 'select(.verdict != \"ok\").hint'")
     .after_help(
-        "A verdict a line: how grave, on what, what was found; what to do. The vendor is asked to remove what \
-         does not exist, so that nothing changes. Exit codes: 0 all is well or only warned of, 1 failure, \
-         64 bad settings.",
+        "\
+A verdict a line: how grave, on what, what was found; what to do. The vendor is asked to remove\n\
+what does not exist, so that nothing changes. Exit codes: 0 all is well or only warned of, 1\n\
+failure, 64 bad settings.",
     )
     .args([
         switch("offline", "Stop after what can be seen on this machine"),

@@ -16,8 +16,9 @@ pub(super) fn command() -> Command {
              mimecast-eventd plan --routing-key user.offboarded --look-up bare.json",
         )
         .after_help(
-            "A file holds one event, or one on each line. Exit codes: 0 all would be carried out, 2 one \
-             would not, 1 a file cannot be read, 64 bad settings.",
+            "\
+A file holds one event, or one on each line. Exit codes: 0 all would be carried out, 2 one would\n\
+not, 1 a file cannot be read, 64 bad settings.",
         );
     with_settings(plan).args([
         events(),

@@ -40,11 +40,11 @@ pub(super) fn command() -> Command {
              mimecast-eventd dlq export --code group_not_found | mimecast-eventd send",
         )
         .after_help(
-            "A file holds one event, or one on each line, or what `dlq export` wrote (of whose headers the \
-             attributes of CloudEvents are kept). When one of them would not be carried out, none is sent. \
-             Each is confirmed by the broker, and returned by it if no queue takes it. \
-             Exit codes: 0 all are in their queues, 2 none was sent because one is wrong, 1 failure, 64 bad \
-             usage or settings.",
+            "\
+A file holds one event, or one on each line, or what `dlq export` wrote (of whose headers the\n\
+attributes of CloudEvents are kept). When one of them would not be carried out, none is sent.\n\
+Each is confirmed by the broker, and returned by it if no queue takes it. Exit codes: 0 all are\n\
+in their queues, 2 none was sent because one is wrong, 1 failure, 64 bad usage or settings.",
         );
     let types = PossibleValuesParser::new(EventType::ALL.map(EventType::name));
     let fields = FIELDS.iter().map(|(name, several, _, _, help)| {
