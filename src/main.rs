@@ -6,10 +6,12 @@ use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
 use mimecast_eventd::cli::plan::{self, Plan, PlanError, Properties};
 use mimecast_eventd::cli::send::{self, Send, Sent};
 use mimecast_eventd::cli::{
-    Request, arguments, codes, config, control, healthcheck, look_up, manual,
+    Request, arguments, codes, config, control, healthcheck, look_up, manual, status,
 };
 use mimecast_eventd::daemon::{self, Reload};
-use mimecast_eventd::settings::{Contract, Control, Mistake, Queues, Running, Settings, Sources};
+use mimecast_eventd::settings::{
+    self, Contract, Control, Mistake, Queues, Running, Settings, Sources,
+};
 use mimecast_eventd::telemetry::log;
 use mimecast_eventd::vendor::Stamp;
 use std::io::{self, Write};
@@ -58,9 +60,21 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         }
         Request::Send(given, events) => send(&events, &Queues::of_process(given)?),
         Request::Dlq(given, asked) => dlq(&asked, &Queues::of_process(given)?),
+        Request::Status { given, json } => {
+            let listen = Settings::admin_of_process(given);
+            ended(status::show(listen, json, fresh_stamp().at), |ready| match ready {
+                true => ExitCode::SUCCESS,
+                false => REFUSED.into(),
+            })
+        }
         Request::Control { given, order, json } => {
             let socket = Control::read(Sources::of_process(given))?;
             ended(control::run(&socket, &order, json), |()| ExitCode::SUCCESS)
+        }
+        Request::Pseudonym(given, addresses) => {
+            let pseudonyms = settings::pseudonyms(Sources::of_process(given))?;
+            let names = addresses.iter().map(|address| format!("{}\n", pseudonyms.of(address)));
+            print(&names.collect::<String>())
         }
         Request::ConfigShow { given, json } => {
             match config::show(&Sources::of_process(given), json) {

@@ -7,19 +7,44 @@ use std::time::Duration;
 /// How long the daemon may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Bytes of the largest answer that is read.
+const MOST_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Asks `/livez` of the daemon that listens on `listen`.
 ///
 /// # Errors
 ///
 /// When there is no answer, or one that is not 200.
 pub fn ask(listen: SocketAddr) -> io::Result<()> {
+    let mut answer = [0; 12];
+    request(listen, "/livez")?.read_exact(&mut answer)?;
+    expect_success(&answer)
+}
+
+/// The body that the daemon that listens on `listen` answers for `path`.
+///
+/// # Errors
+///
+/// When there is no answer, or one that is not 200.
+pub fn get(listen: SocketAddr, path: &str) -> io::Result<String> {
+    let mut answer = String::new();
+    request(listen, path)?.take(MOST_BYTES).read_to_string(&mut answer)?;
+    expect_success(answer.as_bytes().get(..12).unwrap_or_default())?;
+    let (_, body) =
+        answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer has no body"))?;
+    Ok(body.to_owned())
+}
+
+fn request(listen: SocketAddr, path: &str) -> io::Result<TcpStream> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n")?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer)?;
-    match answer.ends_with(b" 200") {
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    Ok(stream)
+}
+
+fn expect_success(beginning: &[u8]) -> io::Result<()> {
+    match beginning.ends_with(b" 200") {
         true => Ok(()),
         false => Err(io::Error::other("the answer is not 200")),
     }

@@ -15,6 +15,7 @@ pub mod look_up;
 pub mod manual;
 pub mod plan;
 pub mod send;
+pub mod status;
 mod terminal;
 
 pub use arguments::Request;

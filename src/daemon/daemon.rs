@@ -6,7 +6,7 @@ use super::hand::Hands;
 use super::reload::{Current, Reload};
 use super::session::Sessions;
 use crate::settings::{Control, Settings};
-use crate::telemetry::{Admin, Metrics, Readiness};
+use crate::telemetry::{Admin, Board, Metrics, Readiness, Shown};
 use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,7 +68,15 @@ pub async fn run(
         fresh,
         Arc::clone(&metrics),
     )?);
-    tokio::spawn(admin.serve(Arc::clone(&metrics), Arc::clone(&readiness)));
+    let board = Arc::<Board>::default();
+    let stamp = Arc::new(move || {
+        let Stamp { at, request_id } = fresh();
+        (at, request_id)
+    });
+    let (numbers, lanes, lately) =
+        (Arc::clone(&metrics), Arc::clone(&readiness), Arc::clone(&board));
+    let shown = Shown { metrics: numbers, readiness: lanes, board: lately, fresh: stamp };
+    tokio::spawn(admin.serve(shown));
     let _goes_with_us = control(&settings.control)?.map(|(socket, file)| {
         tokio::spawn(socket.serve(Arc::clone(&hands), Arc::clone(&readiness), fresh));
         file
@@ -94,6 +102,7 @@ pub async fn run(
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
+            board: Arc::clone(&board),
             fresh,
         };
         lanes.spawn(Arc::new(sessions).run(stop.clone()));

@@ -9,7 +9,7 @@ use super::reload::Current;
 use super::worker::Worker;
 use crate::broker::{Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology};
 use crate::settings::{LaneSettings, Settings};
-use crate::telemetry::{LaneState, Metrics, Readiness};
+use crate::telemetry::{Board, LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
 use crate::verdict::Delays;
 use std::pin::pin;
@@ -34,6 +34,7 @@ pub(super) struct Sessions {
     pub vendor: Arc<Vendor>,
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
+    pub board: Arc<Board>,
     pub fresh: fn() -> Stamp,
 }
 
@@ -135,6 +136,7 @@ impl Sessions {
             vendor: Arc::clone(&self.vendor),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
+            board: Arc::clone(&self.board),
             fresh: self.fresh,
         }
     }

@@ -8,7 +8,7 @@ use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, LaneSettings, Settings};
-use crate::telemetry::{Metrics, Readiness, Report};
+use crate::telemetry::{Board, Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, Disposition, Evidence, Fault, History, Ladder, Stuck, retry};
 use futures_util::FutureExt;
@@ -46,6 +46,8 @@ pub(super) struct Worker {
     pub metrics: Arc<Metrics>,
     /// Whether the lane does its work.
     pub readiness: Arc<Readiness>,
+    /// What was settled lately.
+    pub board: Arc<Board>,
     /// What time it is.
     pub fresh: fn() -> Stamp,
 }
@@ -106,13 +108,13 @@ impl Worker {
     fn understand(
         &self,
         envelope: &Envelope,
-        Settings { contract, .. }: &Settings,
+        Settings { contract, pseudonyms, .. }: &Settings,
         report: &mut Report,
     ) -> Result<Vec<Intent>, Disposition> {
         let lane = self.lane.event_type;
         let refuse = |error: EventError| Disposition::of_event_error(&error);
         let event = Event::parse(envelope, lane, &contract.reading).map_err(refuse)?;
-        report.tell(&event);
+        report.tell(&event, pseudonyms);
         let intents = Intent::of_event(&event, contract.default_groups(lane)).map_err(refuse)?;
         let now = (self.fresh)().at;
         let admitted =
@@ -192,13 +194,13 @@ impl Worker {
         history: &History,
     ) -> Result<Disposition, Stuck> {
         let suspect = message.suspect.filter(|(operation, _)| *operation == stuck.operation);
-        let (evidence, suspect) =
-            (self.vendor.evidence(stuck.operation), suspect.map(|(_, mark)| mark));
+        let suspect = suspect.map(|(_, mark)| mark);
+        let evidence = self.vendor.evidence(stuck.operation);
         Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history.climbed).or_else(
             |stuck| {
                 let changed = self.changes().answered_since(message.came);
                 let failing = history.first_failed_at.map(|since| (self.fresh)().at - since);
-                let failing = failing.and_then(|failing| failing.to_std().ok());
+                let failing = failing.and_then(|it| it.to_std().ok());
                 Disposition::of_unanswered(stuck, changed, failing.unwrap_or_default())
             },
         )
@@ -206,7 +208,7 @@ impl Worker {
 
     /// What is in force now.
     pub(super) fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.borrow())
+        self.settings.borrow().clone()
     }
 
     /// What is known of the changes that the lane makes.
@@ -268,8 +270,8 @@ impl Worker {
         report: &Report,
     ) -> Result<(), BrokerError> {
         let Report { disposition, history, .. } = report;
-        let now = || (self.fresh)().at;
-        let settled = self.settler.settle(&message.delivery, disposition, history, now).await;
+        let (delivery, now) = (&message.delivery, || (self.fresh)().at);
+        let settled = self.settler.settle(delivery, disposition, history, now).await;
         match &settled {
             Ok(()) => {
                 self.settled.store(true, Ordering::Relaxed);
@@ -283,12 +285,15 @@ impl Worker {
 
     /// Counts and logs a message whose settlement the broker took.
     fn record(&self, report: &Report, took: Duration) {
-        let event = self.lane.event_type;
+        let (event, mut lag) = (self.lane.event_type, None);
         self.metrics.settled(event, &report.disposition, took);
         if report.disposition == Disposition::Ack {
             let now = (self.fresh)().at;
-            let lag = report.since.map(|since| (now - since).to_std().unwrap_or_default());
+            lag = report.lag(now);
             self.metrics.succeeded(event, now.timestamp_micros() as f64 / 1e6, lag);
+        }
+        if !matches!(report.disposition, Disposition::Wait(..)) {
+            self.board.settled(event, report.settled(event.name(), took), lag);
         }
         report.log(event.name(), took);
     }

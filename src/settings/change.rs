@@ -23,6 +23,7 @@ const AT_ONCE: &[&str] = &[
     "breaker.",
     "drain_timeout",
     "log.level",
+    "log.pseudonym_key",
 ];
 
 /// What is said of each lane, by the ends of the keys: where fields stand, and nothing that is bound.

@@ -4,9 +4,11 @@ use super::amqp::Amqp;
 use super::contract::Contract;
 use super::control::Control;
 use super::mimecast::Mimecast;
+use super::pseudonym;
 use super::reader::{self, Reader};
 use super::source::{Given, Mistake, Sources};
 use crate::event::EventType;
+use crate::secrecy::Pseudonyms;
 use crate::verdict::{Hop, Ladder, Policy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// What the logs look like.
     pub log: Log,
+    /// What addresses are called there.
+    pub pseudonyms: Pseudonyms,
 }
 
 /// One event type's queue and how it is worked on.
@@ -54,17 +58,6 @@ pub struct LaneSettings {
     pub prefetch: u16,
     /// Deliveries after which the broker dead-letters a message.
     pub delivery_limit: u16,
-}
-
-/// What is needed to work on queues and events by hand: nothing of it is the vendor's.
-#[derive(Clone, Debug)]
-pub struct Queues {
-    /// The broker.
-    pub amqp: Amqp,
-    /// Every lane.
-    pub lanes: Vec<LaneSettings>,
-    /// What events mean.
-    pub contract: Contract,
 }
 
 /// Waits of what cannot go on.
@@ -142,7 +135,10 @@ impl Settings {
         let drain_timeout =
             reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
         let log = log(&mut reader);
+        let key = pseudonym::key(&mut reader);
         let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
+        let pseudonyms =
+            key.unwrap_or_else(|| Pseudonyms::derived(&mimecast.credentials.secrets()));
         Ok(Settings {
             amqp,
             lanes,
@@ -155,22 +151,8 @@ impl Settings {
             control,
             drain_timeout,
             log,
+            pseudonyms,
         })
-    }
-}
-
-impl Queues {
-    /// Reads what this process's settings say of queues, whatever else is missing there.
-    ///
-    /// # Errors
-    ///
-    /// All mistakes that concern it, and keys that there are not.
-    pub fn of_process(given: Given) -> Result<Queues, Vec<Mistake>> {
-        let mut reader = Reader::new(Sources::of_process(given));
-        let amqp = Amqp::read(&mut reader);
-        let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
-        let contract = Contract::of(&mut reader);
-        reader.finish(Queues { amqp, lanes, contract })
     }
 }
 
@@ -192,7 +174,7 @@ fn admin_listen(reader: &mut Reader) -> SocketAddr {
 }
 
 /// Every lane, enabled or not.
-fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
+pub(super) fn lanes(reader: &mut Reader, dead_letter_queue: &str) -> Vec<LaneSettings> {
     let mut lanes = Vec::new();
     let mut queues = vec![dead_letter_queue.to_owned()];
     for event_type in EventType::ALL {

@@ -11,11 +11,13 @@ mod queue;
 mod readiness;
 mod report;
 mod state;
+mod status;
 
-pub use admin::Admin;
+pub use admin::{Admin, Shown};
 pub use log::LogLevel;
-pub use metrics::{CONTENT_TYPE, InFlight, Metrics};
+pub use metrics::{CONTENT_TYPE, InFlight, Metrics, Sample};
 pub use queue::{Purpose, QueueLabels};
 pub use readiness::Readiness;
 pub use report::Report;
 pub use state::LaneState;
+pub use status::{Board, Settled, Status};

@@ -47,6 +47,18 @@ impl Readiness {
         lanes.get(&lane).map(|(state, why)| said(*state, why))
     }
 
+    /// What every lane does, and why.
+    pub fn lanes(&self) -> Vec<(EventType, LaneState, String)> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.iter().map(|(lane, (state, why))| (*lane, *state, why.clone())).collect()
+    }
+
+    /// Why the broker takes no messages, while it does not: it says so of each connection, and is one broker.
+    pub fn broker_blocked(&self) -> Option<String> {
+        let blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        blocked.values().next().cloned()
+    }
+
     /// Whether every enabled lane is consuming, and what is the matter, line by line.
     pub fn report(&self) -> (bool, String) {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,9 +67,7 @@ impl Readiness {
             writeln!(text, "{} {}", lane.name(), said(*state, why))
                 .expect("writing to a string cannot fail");
         }
-        let blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
-        // The broker says it of each connection; it is one broker.
-        if let Some(reason) = blocked.values().next() {
+        if let Some(reason) = self.broker_blocked() {
             writeln!(text, "the broker takes no messages: {reason}")
                 .expect("writing to a string cannot fail");
         }

@@ -1,7 +1,8 @@
 //! What handling a message came to, and the one log line about it.
 
+use super::status::Settled;
 use crate::event::{Data, Event, Member};
-use crate::secrecy::redact;
+use crate::secrecy::Pseudonyms;
 use crate::verdict::{Disposition, History, Reason};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -14,7 +15,7 @@ pub struct Report {
     /// How it came to that.
     pub history: History,
     /// Since when it is to be so, if the event says.
-    pub since: Option<DateTime<Utc>>,
+    since: Option<DateTime<Utc>>,
     event_id: Option<String>,
     subject: Option<String>,
 }
@@ -26,19 +27,39 @@ impl Report {
         Report { disposition, history, since: None, event_id: None, subject: None }
     }
 
-    /// Tells that the message holds `event`; people are named by a hash.
-    pub fn tell(&mut self, event: &Event) {
+    /// Tells that the message holds `event`; people go by their pseudonyms.
+    pub fn tell(&mut self, event: &Event, pseudonyms: &Pseudonyms) {
         self.since = event.since();
-        self.event_id = event.id.as_deref().map(|id| redact::line(id, 128));
+        self.event_id = event.id.as_deref().map(|id| pseudonyms.line(id, 128));
         self.subject = match &event.data {
             Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
-                Some(redact::hash(address))
+                Some(pseudonyms.of(address))
             }
             Data::UserOffboarded { member: Member::Domain(domain), .. } => {
-                Some(redact::line(domain, 253))
+                Some(pseudonyms.line(domain, 253))
             }
             Data::UrlUnblock { .. } => None,
         };
+    }
+
+    /// How long after it was to be so its effect was confirmed, at `now`, if it was.
+    pub fn lag(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let since = self.since.filter(|_| self.disposition == Disposition::Ack);
+        since.map(|since| (now - since).to_std().unwrap_or_default())
+    }
+
+    /// The message as settled after `took` in work, for the page of the last ones.
+    pub fn settled(&self, event: &'static str, took: Duration) -> Settled {
+        Settled {
+            event,
+            event_id: self.event_id.clone(),
+            subject: self.subject.clone(),
+            disposition: self.disposition.label(),
+            reason: self.disposition.reason().map(Reason::label),
+            code: self.disposition.fault().map(|fault| fault.code.clone()),
+            attempts: self.history.attempts,
+            duration_ms: took.as_millis() as u64,
+        }
     }
 
     /// Logs the message as settled, after `took` in work.

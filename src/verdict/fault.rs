@@ -12,7 +12,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault whose texts are safe to show: one line, bounded, addresses hashed.
+    /// A fault whose texts are safe to show: one line, bounded, without addresses.
     pub fn new(code: &str, detail: &str) -> Fault {
         Fault { code: redact::line(code, 128), detail: redact::line(detail, 1024) }
     }

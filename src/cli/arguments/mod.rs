@@ -58,6 +58,13 @@ pub enum Request {
     Send(Given, Send),
     /// Work on dead letters.
     Dlq(Given, Dlq),
+    /// Print whether the daemon on this machine is working right now.
+    Status {
+        /// The settings.
+        given: Given,
+        /// One JSON object.
+        json: bool,
+    },
     /// Pause a lane of the daemon on this machine, or let it go on.
     Control {
         /// The settings.
@@ -67,6 +74,8 @@ pub enum Request {
         /// One JSON object a lane.
         json: bool,
     },
+    /// Print what addresses are called in the log.
+    Pseudonym(Given, Vec<String>),
     /// Print the settings, with their origins.
     ConfigShow {
         /// The settings.
@@ -104,11 +113,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
         Some(("plan", matches)) => Ok(plan::read(matches)),
         Some(("send", matches)) => Ok(Request::Send(given(matches), send::read(matches)?)),
         Some(("dlq", matches)) => dlq::read(matches),
+        Some(("status", matches)) => {
+            Ok(Request::Status { given: given(matches), json: matches.get_flag("json") })
+        }
         Some(("pause", matches)) => Ok(control::read(matches, true)),
         Some(("resume", matches)) => Ok(control::read(matches, false)),
         Some(("config", matches)) => config::read(matches),
         Some(("completions", matches)) => Ok(config::read_completions(matches)),
         Some(("man", matches)) => Ok(Request::Man(matches.get_one("FOLDER").cloned())),
+        Some(("pseudonym", matches)) => {
+            Ok(Request::Pseudonym(given(matches), texts(matches, "ADDRESS")))
+        }
         Some(("codes", matches)) => Ok(Request::Codes { json: matches.get_flag("json") }),
         _ => Err(missing("a command is missing")),
     }
@@ -141,6 +156,23 @@ failure, 64 bad settings.",
     let healthcheck = with_settings(
         Command::new("healthcheck").about("Ask the daemon on this machine whether it works"),
     );
+    let status = with_settings(
+        Command::new("status")
+            .about("Whether the daemon on this machine is working right now, in facts"),
+    )
+    .before_help("Examples:\n  mimecast-eventd status\n  mimecast-eventd status --json | jq .lanes")
+    .after_help(
+        "Exit codes: 0 ready, 2 not ready, 1 no daemon answers at admin.listen, 64 bad usage.",
+    )
+    .arg(switch("json", "One JSON object, as /status.json has it"));
+    let addresses =
+        Arg::new("ADDRESS").required(true).num_args(1..).help("An address, in any case");
+    let pseudonym = with_settings(
+        Command::new("pseudonym")
+            .about("What addresses are called in the log, to search for them there"),
+    )
+    .before_help("Examples:\n  mimecast-eventd pseudonym ada@example.com")
+    .arg(addresses);
     let codes = Command::new("codes")
         .about("Print the table of the vendor's error codes, with what to do")
         .arg(json("code"));
@@ -151,7 +183,14 @@ failure, 64 bad settings.",
         .arg_required_else_help(true)
         .subcommands([run, check, healthcheck, plan::command(), send::command(), dlq::command()])
         .subcommands([control::pause(), control::resume()])
-        .subcommands([codes, config::command(), config::completions(), config::man()])
+        .subcommands([
+            status,
+            pseudonym,
+            codes,
+            config::command(),
+            config::completions(),
+            config::man(),
+        ])
 }
 
 fn missing(what: &str) -> clap::Error {

@@ -3,6 +3,7 @@
 mod family;
 mod in_flight;
 mod operation;
+mod sample;
 mod series;
 
 use super::state::LaneState;
@@ -15,6 +16,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Counter, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
 };
+pub use sample::Sample;
 use std::time::Duration;
 
 /// The content type of [`Metrics::text`]; Prometheus refuses a scrape without it.

@@ -108,7 +108,10 @@ async fn a_panic_is_one_line_of_the_log_and_tells_no_address() {
     })
     .await;
     let message = line["message_of_panic"].as_str().unwrap();
-    assert!(message.starts_with("over sha1:") && message.ends_with(" and a second line"), "{line}");
+    assert!(
+        message.starts_with("over [address]") && message.ends_with(" and a second line"),
+        "{line}"
+    );
     assert_eq!(line["level"], "ERROR");
     assert!(line["place"].as_str().unwrap().contains("log.rs:"), "{line}");
     assert!(!text.contains("ada@"), "{text}");

@@ -2,4 +2,6 @@
 
 mod log;
 mod metrics;
+mod pseudonyms;
 mod queues;
+mod status;

@@ -1,0 +1,83 @@
+//! `status`: asks the daemon on this machine whether it is working right now.
+
+use super::healthcheck;
+use super::terminal::{BAD, GOOD, age, coloured, plain, say, table};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use std::io;
+use std::net::SocketAddr;
+
+/// Prints the status of the daemon that listens on `listen`, and says whether it is ready.
+///
+/// # Errors
+///
+/// When it does not answer, or nobody reads it.
+pub fn show(listen: SocketAddr, as_json: bool, now: DateTime<Utc>) -> io::Result<bool> {
+    let text = healthcheck::get(listen, "/status.json")?;
+    let status: Value = serde_json::from_str(&text)?;
+    let ready = status["ready"] == true;
+    if as_json {
+        say(text.trim_end())?;
+        return Ok(ready);
+    }
+    let said = if ready { coloured(GOOD, "ready") } else { coloured(BAD, "not ready") };
+    say(&format!("mimecast-eventd {}: {said}", word(&status["version"])))?;
+    if let Some(reason) = status["broker_blocked"].as_str() {
+        say(&format!("the broker takes no messages: {}", plain(reason, 200)))?;
+    }
+    if status["settings_current"] == false {
+        say("the settings that were read last are wrong; older ones are in force")?;
+    }
+    let lanes = entries(&status["lanes"]).map(|lane| {
+        let hour: u64 = entries(&lane["throughput"]).filter_map(Value::as_u64).sum();
+        let last =
+            lane["last_success"].as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+        let last = last.map(|at| (now - at.to_utc()).to_std().unwrap_or_default());
+        let lag = |name: &str| {
+            lane[name].as_f64().map_or("-".into(), |seconds| format!("{seconds:.2} s"))
+        };
+        vec![
+            word(&lane["event"]),
+            word(&lane["state"]),
+            word(&lane["in_flight"]),
+            hour.to_string(),
+            lag("event_to_effect_p50_seconds"),
+            lag("event_to_effect_p95_seconds"),
+            last.map_or("-".into(), |last| format!("{} ago", age(last))),
+            plain(lane["why"].as_str().unwrap_or_default(), 100),
+        ]
+    });
+    let header = ["LANE", "STATE", "IN WORK", "LAST HOUR", "P50", "P95", "LAST EFFECT", "WHY"];
+    say("")?;
+    say(&table(&header, lanes))?;
+    section("QUEUE", &status["queues"], |it| vec![word(&it["queue"]), word(&it["messages"])])?;
+    for (title, name) in [
+        ("DEAD LETTERS", "dead_letters"),
+        ("REQUESTS", "outcomes"),
+        ("KEPT BACK BY", "policy_decisions"),
+    ] {
+        section(title, &status[name], |it| vec![word(&it["of"]), word(&it["count"])])?;
+    }
+    Ok(ready)
+}
+
+fn section(title: &str, list: &Value, row: impl Fn(&Value) -> Vec<String>) -> io::Result<()> {
+    let rows: Vec<Vec<String>> = entries(list).map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    say("")?;
+    say(&table(&[title, "COUNT"], rows))
+}
+
+fn entries(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text, 100),
+        Value::Null => "?".into(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}

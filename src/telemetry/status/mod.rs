@@ -1,0 +1,205 @@
+//! Whether it is working right now, in facts: from the metrics, the readiness and what was settled lately.
+
+mod board;
+mod hour;
+pub(super) mod page;
+
+use super::metrics::{Metrics, Sample};
+use super::readiness::Readiness;
+pub use board::{Board, Settled};
+use chrono::{DateTime, Utc};
+use hour::MINUTES;
+use serde::{Serialize, Serializer};
+use std::time::Duration;
+
+/// Whether it is working right now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Status {
+    /// When this was so.
+    pub at: DateTime<Utc>,
+    /// The version of the program.
+    pub version: &'static str,
+    /// The source revision that it was built from.
+    pub revision: String,
+    /// Whether every enabled lane consumes.
+    pub ready: bool,
+    /// Why the broker takes no messages, while it does not.
+    pub broker_blocked: Option<String>,
+    /// The enabled lanes.
+    pub lanes: Vec<Lane>,
+    /// Messages dead-lettered since the start, by event and reason.
+    pub dead_letters: Vec<Count>,
+    /// The daemon's own queues.
+    pub queues: Vec<Queue>,
+    /// Calls left in the vendor's window, if it has said so.
+    pub quota_remaining: Option<u64>,
+    /// Seconds that were waited for the vendor's quota since the start.
+    pub throttled_seconds: f64,
+    /// Requests to the vendor since the start, by operation and outcome.
+    pub outcomes: Vec<Count>,
+    /// What rules of the policy kept from being carried out since the start.
+    pub policy_decisions: Vec<Count>,
+    /// Whether the settings that were read last are in force.
+    pub settings_current: bool,
+    /// The last messages, the newest first.
+    pub recent: Vec<Recent>,
+}
+
+/// A message that was settled lately.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recent {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What became of it.
+    #[serde(flatten)]
+    pub message: Settled,
+}
+
+/// A lane.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Lane {
+    /// Its event.
+    pub event: &'static str,
+    /// What it does.
+    pub state: &'static str,
+    /// Why.
+    pub why: String,
+    /// Whether a person has paused it.
+    pub paused_by_hand: bool,
+    /// Whether it is slowed down by the policy.
+    pub slowed_down: bool,
+    /// Messages in work.
+    pub in_flight: u64,
+    /// Messages settled since the start, by disposition.
+    pub settled: Vec<Count>,
+    /// When an effect was confirmed last.
+    pub last_success: Option<DateTime<Utc>>,
+    /// The time from event to effect that half of them kept to in the last hour.
+    #[serde(rename = "event_to_effect_p50_seconds", serialize_with = "seconds")]
+    pub half: Option<Duration>,
+    /// The time that nineteen of twenty kept to.
+    #[serde(rename = "event_to_effect_p95_seconds", serialize_with = "seconds")]
+    pub most: Option<Duration>,
+    /// Messages settled in each minute of the last hour, the oldest first.
+    pub throughput: Vec<u32>,
+}
+
+/// How often something happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Count {
+    /// What.
+    pub of: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// A queue.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Queue {
+    /// Its name.
+    pub queue: String,
+    /// What it is for.
+    pub purpose: String,
+    /// Messages ready in it, if that is known.
+    pub messages: Option<u64>,
+}
+
+impl Status {
+    /// As it is at `now`.
+    pub fn of(
+        metrics: &Metrics,
+        readiness: &Readiness,
+        board: &Board,
+        now: DateTime<Utc>,
+    ) -> Status {
+        let samples = metrics.samples();
+        let all = |name: &'static str| samples.iter().filter(move |it| it.name == name);
+        let (ready, _) = readiness.report();
+        let lanes = readiness.lanes().into_iter().map(|(lane, state, why)| {
+            let event = lane.name();
+            let of_lane = |name| all(name).filter(move |it: &&Sample| it.label("event") == event);
+            let value = |name| of_lane(name).map(|it| it.value).next().unwrap_or_default();
+            Lane {
+                event,
+                state: state.label(),
+                why,
+                paused_by_hand: value("eventd_lane_paused_by_hand") > 0.0,
+                slowed_down: value("eventd_guard_active") > 0.0,
+                in_flight: value("eventd_messages_in_flight") as u64,
+                settled: counts(of_lane("eventd_messages_settled_total"), &["disposition"]),
+                last_success: time(value("eventd_last_success_timestamp_seconds")),
+                half: board.quantile(lane, 0.5),
+                most: board.quantile(lane, 0.95),
+                throughput: board.throughput(lane),
+            }
+        });
+        let lanes = lanes.collect();
+        let only = |name| all(name).map(|it| it.value).next().unwrap_or_default();
+        let build = all("eventd_build_info").next();
+        Status {
+            at: now,
+            version: env!("CARGO_PKG_VERSION"),
+            revision: build.map(|it| it.label("revision").to_owned()).unwrap_or_default(),
+            ready,
+            broker_blocked: readiness.broker_blocked(),
+            lanes,
+            dead_letters: counts(all("eventd_messages_dead_lettered_total"), &["event", "reason"]),
+            queues: queues(&samples),
+            quota_remaining: whole(only("eventd_api_quota_remaining")),
+            throttled_seconds: only("eventd_api_throttled_seconds_total"),
+            outcomes: counts(all("eventd_api_requests_total"), &["operation", "outcome"]),
+            policy_decisions: counts(all("eventd_policy_decisions_total"), &["rule"]),
+            settings_current: only("eventd_settings_last_reload_successful") > 0.0,
+            recent: recent(board, now),
+        }
+    }
+
+    /// One line of JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("a status has nothing that JSON has not")
+    }
+}
+
+fn recent(board: &Board, now: DateTime<Utc>) -> Vec<Recent> {
+    let recent = board.recent().into_iter();
+    recent.map(|(ago, message)| Recent { at: now - ago, message }).collect()
+}
+
+/// What has happened at all, by these labels.
+fn counts<'a>(samples: impl Iterator<Item = &'a Sample>, labels: &[&str]) -> Vec<Count> {
+    let happened = samples.filter(|it| it.value > 0.0);
+    let count = |it: &Sample| {
+        let of: Vec<&str> = labels.iter().map(|label| it.label(label)).collect();
+        Count { of: of.join(" "), count: it.value as u64 }
+    };
+    happened.map(count).collect()
+}
+
+fn queues(samples: &[Sample]) -> Vec<Queue> {
+    let info = samples.iter().filter(|it| it.name == "eventd_queue_info");
+    let mut queues: Vec<Queue> = info
+        .map(|it| {
+            let queue = it.label("queue").to_owned();
+            let depth = samples
+                .iter()
+                .find(|one| one.name == "eventd_queue_messages" && one.label("queue") == queue);
+            let messages = depth.and_then(|it| whole(it.value));
+            Queue { queue, purpose: it.label("purpose").to_owned(), messages }
+        })
+        .collect();
+    queues.sort_by(|one, other| one.queue.cmp(&other.queue));
+    queues
+}
+
+fn whole(value: f64) -> Option<u64> {
+    (!value.is_nan()).then_some(value as u64)
+}
+
+/// Nothing has been confirmed at the beginning of the time.
+fn time(seconds: f64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros((seconds * 1e6) as i64).filter(|_| seconds > 0.0)
+}
+
+fn seconds<S: Serializer>(lag: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    lag.map(|lag| lag.as_secs_f64()).serialize(serializer)
+}
