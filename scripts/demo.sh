@@ -221,6 +221,7 @@ keep_running() {
     cat <<TEXT
 All of it is running. Ctrl-C ends it.
 
+page for people     $admin/
 daemon              $admin/metrics  $admin/readyz
 its log             $log
 fake API            $fake_url/_fake/calls  $fake_url/_fake/members

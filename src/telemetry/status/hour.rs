@@ -63,22 +63,20 @@ impl Hour {
     /// The time from event to effect that this part of them kept to, to within a third; nothing if there
     /// were none.
     pub(super) fn quantile(&self, part: f64, now: Duration) -> Option<Duration> {
-        let mut effects = [0_u64; BOUNDS];
-        for minute in self.within(now) {
-            for (sum, count) in effects.iter_mut().zip(minute.effects) {
-                *sum += u64::from(count);
-            }
-        }
-        let all: u64 = effects.iter().sum();
-        let wanted = (all as f64 * part).ceil().max(1.0) as u64;
-        let mut reached = 0;
-        let place = effects.iter().position(|count| {
-            reached += count;
-            reached >= wanted
-        });
-        place.filter(|_| all > 0).map(bound)
+        quantile(part, self.within(now))
     }
 
+    /// The same for each minute until `now`, the oldest first.
+    pub(super) fn quantiles(&self, part: f64, now: Duration) -> [Option<Duration>; MINUTES] {
+        let mut quantiles = [None; MINUTES];
+        for minute in self.within(now) {
+            let ago = usize::try_from(number(now) - minute.number).unwrap_or(MINUTES);
+            if let Some(place) = quantiles.iter_mut().rev().nth(ago) {
+                *place = quantile(part, std::iter::once(minute));
+            }
+        }
+        quantiles
+    }
     fn within(&self, now: Duration) -> impl Iterator<Item = &Minute> {
         let last = number(now);
         let first = last.saturating_sub(MINUTES as i64 - 1);
@@ -94,6 +92,23 @@ impl Hour {
         }
         minute
     }
+}
+
+fn quantile<'a>(part: f64, minutes: impl Iterator<Item = &'a Minute>) -> Option<Duration> {
+    let mut effects = [0_u64; BOUNDS];
+    for minute in minutes {
+        for (sum, count) in effects.iter_mut().zip(minute.effects) {
+            *sum += u64::from(count);
+        }
+    }
+    let all: u64 = effects.iter().sum();
+    let wanted = (all as f64 * part).ceil().max(1.0) as u64;
+    let mut reached = 0;
+    let place = effects.iter().position(|count| {
+        reached += count;
+        reached >= wanted
+    });
+    place.filter(|_| all > 0).map(bound)
 }
 
 fn number(at: Duration) -> i64 {
@@ -128,7 +143,11 @@ mod tests {
         assert_eq!((counts[0], counts[58], counts[59]), (1, 1, 1), "{counts:?}");
         assert_eq!(counts.iter().sum::<u32>(), 3, "the first minute is an hour ago");
         assert_eq!(hour.throughput(at(200, 0)), [0; MINUTES]);
-        assert_eq!(hour.quantile(0.5, at(60, 0)), None);
+        hour.settled(at(60, 30), Some(Duration::from_secs(2)));
+        let each = hour.quantiles(0.95, at(61, 0));
+        assert!(each[58].is_some_and(|it| it.as_secs_f64() < 2.7), "{each:?}");
+        assert_eq!(each.iter().flatten().count(), 1);
+        assert_eq!(Hour::default().quantile(0.5, at(60, 0)), None);
     }
 
     proptest! {

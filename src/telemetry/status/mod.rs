@@ -80,6 +80,9 @@ pub struct Lane {
     /// The time that nineteen of twenty kept to.
     #[serde(rename = "event_to_effect_p95_seconds", serialize_with = "seconds")]
     pub most: Option<Duration>,
+    /// The same for each minute of the last hour, the oldest first.
+    #[serde(rename = "event_to_effect_p95_seconds_by_minute", serialize_with = "each_in_seconds")]
+    pub lags: Vec<Option<Duration>>,
     /// Messages settled in each minute of the last hour, the oldest first.
     pub throughput: Vec<u32>,
 }
@@ -130,6 +133,7 @@ impl Status {
                 last_success: time(value("eventd_last_success_timestamp_seconds")),
                 half: board.quantile(lane, 0.5),
                 most: board.quantile(lane, 0.95),
+                lags: board.quantiles(lane, 0.95),
                 throughput: board.throughput(lane),
             }
         });
@@ -202,4 +206,11 @@ fn time(seconds: f64) -> Option<DateTime<Utc>> {
 
 fn seconds<S: Serializer>(lag: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     lag.map(|lag| lag.as_secs_f64()).serialize(serializer)
+}
+
+fn each_in_seconds<S: Serializer>(
+    lags: &[Option<Duration>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(lags.iter().map(|lag| lag.map(|lag| lag.as_secs_f64())))
 }

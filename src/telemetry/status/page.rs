@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Colours by what the reader's system prefers, readable at 360 pixels; every table scrolls for itself.
 const STYLE: &str = "
 :root{color-scheme:light dark;--line:#8886}
-*{box-sizing:border-box}
+*{box-sizing:border-box}a{color:inherit}
 body{font:1rem/1.45 system-ui,sans-serif;margin:0 auto;max-width:70rem;padding:1rem}
 h1{font-size:1.4rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:1.5rem 0 .5rem}h3{font-size:1rem;margin:0}
 .lanes{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr))}
@@ -20,18 +20,20 @@ th,td{border-bottom:1px solid var(--line);padding:.25rem .5rem .25rem 0;text-ali
 td.number{text-align:right;font-variant-numeric:tabular-nums}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .75rem;margin:.5rem 0}
 dt{font-weight:600}dd{margin:0;overflow-wrap:anywhere}
-svg{display:block;width:100%;height:3rem}
+svg{display:block;width:100%;height:2.5rem}.small{font-size:.85rem;margin:.5rem 0 0}
 .bad{border-left:.4rem solid currentColor;padding-left:.5rem}
 ";
 
-/// Takes the next version of the page without letting the reader see how; without it a reload does.
+/// Takes the next version of the page without letting the reader see how; without it a reload does. The end
+/// of `main` is nowhere else: whatever is in it is escaped.
 const SCRIPT: &str = "
+let last = '';
 const next = async () => {
   try {
     const answer = await fetch(location.pathname, {cache: 'no-store'});
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    const fresh = page.querySelector('main'), shown = document.querySelector('main');
-    if (fresh && fresh.innerHTML !== shown.innerHTML) shown.innerHTML = fresh.innerHTML;
+    const page = await answer.text(), shown = document.querySelector('main');
+    const fresh = page.slice(page.indexOf('<main>') + 6, page.lastIndexOf('</main>'));
+    if (fresh !== last) shown.innerHTML = last = fresh;
     document.querySelector('#away').hidden = true;
   } catch {
     document.querySelector('#away').hidden = false;
@@ -91,14 +93,6 @@ fn content(status: &Status) -> Markup {
             h2 #lanes { "Lanes" }
             div.lanes { @for lane in &status.lanes { (one(lane, status.at)) } }
         }
-        section aria-labelledby="queues" {
-            h2 #queues { "Queues" }
-            (table("Messages ready in the daemon's own queues", &["queue", "for", "messages"],
-                status.queues.iter().map(|queue| vec![
-                    text(&queue.queue), text(&queue.purpose),
-                    queue.messages.map_or(text("not known"), number),
-                ])))
-        }
         section aria-labelledby="dead" {
             h2 #dead { "Dead letters since the start" }
             (counted("By event and reason", &status.dead_letters))
@@ -122,6 +116,14 @@ fn content(status: &Status) -> Markup {
                 &["at", "event", "id", "about", "became", "reason", "code", "attempts", "took"],
                 status.recent.iter().map(settled)))
         }
+        section aria-labelledby="queues" {
+            h2 #queues { "Queues" }
+            (table("Messages ready in the daemon's own queues", &["queue", "for", "messages"],
+                status.queues.iter().map(|queue| vec![
+                    text(&queue.queue), text(&queue.purpose),
+                    queue.messages.map_or(text("not known"), number),
+                ])))
+        }
     }
 }
 
@@ -143,23 +145,36 @@ fn one(lane: &Lane, now: DateTime<Utc>) -> Markup {
                     (settled) " in the last hour"
                 }
             }
-            (plot(lane, settled))
+            (plots(lane, settled))
         }
     }
 }
 
-/// Bars for the minutes of the last hour, and the same in words.
-fn plot(lane: &Lane, settled: u32) -> Markup {
+/// How much and how late, minute by minute, and both in words.
+fn plots(lane: &Lane, settled: u32) -> Markup {
+    let counts: Vec<f64> = lane.throughput.iter().map(|count| f64::from(*count)).collect();
+    let lags: Vec<f64> =
+        lane.lags.iter().map(|lag| lag.map_or(0.0, |it| it.as_secs_f64())).collect();
     let most = lane.throughput.iter().copied().max().unwrap_or_default();
-    let words = format!(
-        "{}: {settled} messages settled in the last hour, at most {most} in a minute",
-        lane.event
-    );
+    let latest = lane.lags.iter().flatten().max().copied();
+    let noun = if settled == 1 { "message" } else { "messages" };
+    let much = format!("{settled} {noun} settled in the last hour, at most {most} in a minute");
+    let late = format!("event to effect: 19 of 20 within {} in the worst minute", duration(latest));
     html! {
-        svg viewBox=(format!("0 0 {} 40", MINUTES * 4)) preserveAspectRatio="none" role="img" aria-label=(words) {
-            line x1="0" y1="39.5" x2=(MINUTES * 4) y2="39.5" stroke="currentColor" stroke-opacity="0.4" {}
-            @for (place, count) in lane.throughput.iter().enumerate().filter(|(_, count)| **count > 0) {
-                @let height = f64::from(*count) / f64::from(most.max(1)) * 38.0;
+        p.small { (much) } (bars(&format!("{}: {much}", lane.event), &counts))
+        p.small { (late) } (bars(&format!("{}: {late}", lane.event), &lags))
+    }
+}
+
+/// Bars for the minutes of the last hour.
+fn bars(words: &str, values: &[f64]) -> Markup {
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let width = MINUTES * 4;
+    html! {
+        svg viewBox=(format!("0 0 {width} 40")) preserveAspectRatio="none" role="img" aria-label=(words) {
+            line x1="0" y1="39.5" x2=(width) y2="39.5" stroke="currentColor" stroke-opacity="0.4" {}
+            @for (place, value) in values.iter().enumerate().filter(|(_, value)| **value > 0.0) {
+                @let height = value / most * 38.0;
                 rect x=(place * 4) y=(format!("{:.1}", 39.0 - height)) width="3" height=(format!("{height:.1}"))
                     fill="currentColor" {}
             }

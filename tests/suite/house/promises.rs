@@ -38,7 +38,9 @@ fn promises() -> Vec<String> {
         // Examples and tables are between the paragraphs.
         let prose = text.split("```").step_by(2).collect::<String>();
         let paragraphs = prose.split("\n\n").map(str::trim);
-        for paragraph in paragraphs.filter(|text| !text.is_empty() && !text.starts_with("<!--")) {
+        for paragraph in paragraphs
+            .filter(|text| !text.is_empty() && !text.starts_with("<!--") && !text.starts_with("!["))
+        {
             if !paragraph.starts_with('|') {
                 promises.push(paragraph.replace('\n', " "));
             } else if section == "What becomes of a message" {

@@ -1,0 +1,86 @@
+"""A broker, a fake of the vendor's API and the daemon, started for a check and ended with it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+PATIENCE = 60
+
+
+def wait_for(what, look):
+    """What `look` finds, once it finds something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            sys.exit(f"waited in vain until {what}")
+        time.sleep(0.05)
+    return found
+
+
+def ask(url, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=PATIENCE) as reply:
+        return reply.read().decode()
+
+
+def start(command, log, **options):
+    return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, **options)
+
+
+def said(log, start_of_line):
+    lines = log.read_text().splitlines()
+    return next((line[len(start_of_line):] for line in lines if line.startswith(start_of_line)), None)
+
+
+class World:
+    """All of it runs within the block. `programs` are the built programs, `folder` is for what they write."""
+
+    def __init__(self, programs, folder, settings=None):
+        self.programs = {Path(path).name.split("-offboard")[0]: path for path in programs}
+        self.folder, self.settings, self.running = Path(folder), settings or {}, []
+
+    def __enter__(self):
+        folder = self.folder
+        self.node = start(["scripts/broker/node.sh", folder / "node"], folder / "node.log", stdin=subprocess.PIPE)
+        self.running.append(start(
+            [self.programs["fake-mimecast"], "--access-key", "key", "--secret-key", "c2VjcmV0", "--app-id", "id",
+             "--app-key", "app"], folder / "fake.log"))
+        try:
+            wait_for("the node is ready", lambda: "READY" in (folder / "node.log").read_text().splitlines())
+            lines = (folder / "node.log").read_text().splitlines()
+            self.facts = dict(line.split("=", 1) for line in lines if "=" in line)
+            self.fake = wait_for("the fake listens", lambda: said(folder / "fake.log", "listening on "))
+            self.log = folder / "daemon.log"
+            self.daemon = start([self.programs["mimecast-eventd"], "run"], self.log, env=self.environment())
+            self.running.append(self.daemon)
+            wait_for("the daemon consumes", lambda: self.log.read_text().count('"message":"consuming"') >= 2)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def environment(self):
+        """The daemon's settings, as variables."""
+        settings = {
+            "AMQP__URL": self.facts["AMQP_URL"], "MIMECAST__AUTH": "hmac", "MIMECAST__BASE_URL": self.fake,
+            "ADMIN__LISTEN": "127.0.0.1:0", "MIMECAST__ACCESS_KEY": "key", "MIMECAST__SECRET_KEY": "c2VjcmV0",
+            "MIMECAST__APP_ID": "id", "MIMECAST__APP_KEY": "app", **self.settings,
+        }
+        variables = {f"EVENTD_{key}": value for key, value in settings.items()}
+        return {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), **variables}
+
+    def admin(self):
+        """The URL of the admin endpoints."""
+        started = next(line for line in self.log.read_text().splitlines() if '"message":"started"' in line)
+        return "http://" + json.loads(started)["admin"]
+
+    def __exit__(self, *_):
+        for process in self.running:
+            process.terminate()
+        self.node.stdin.close()
+        for process in [*self.running, self.node]:
+            process.wait(PATIENCE)
