@@ -1,6 +1,7 @@
 //! Settings that change under a running daemon.
 
 use crate::support::broker::{OFFBOARDED, UNBLOCK, Vhost};
+use crate::support::certificates::Authority;
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
 use crate::support::settings::{self, Variables, named};
@@ -246,4 +247,36 @@ async fn a_password_that_was_rotated_is_that_of_the_next_connection() {
     vhost.wait_for_consumer(OFFBOARDED).await;
     let lines: Vec<Value> = daemon.logged("the settings were reloaded");
     assert_eq!(lines[0]["changed"], "amqp.url");
+}
+
+#[tokio::test]
+async fn what_is_right_but_cannot_be_used_changes_nothing_either() {
+    let mut mounted = Mounted::new("[log]\nlevel = \"info\"\n", None).await;
+    let roots = tempfile::tempdir().unwrap();
+    let _server = Authority::new().serve(roots.path(), &["localhost"], time::Duration::days(1));
+    let (roots, key) = (roots.path().join("ca.pem"), mounted.right_key());
+    mounted.variables.insert("SSL_CERT_FILE".into(), roots.to_str().unwrap().into());
+    mounted.variables.remove("EVENTD_MIMECAST__TIMEOUT");
+    let daemon = mounted.start().await;
+    // A client with another timeout has to load the roots anew, and there are none any more.
+    let certificates = fs::read(&roots).unwrap();
+    fs::write(&roots, "no certificates").unwrap();
+    let changed = "[log]\nlevel = \"debug\"\n[mimecast]\ntimeout = \"7s\"\n";
+    mounted.write(changed, &key);
+    daemon.wait_for_metric(REFUSED, 1.0).await;
+    assert_eq!(daemon.metric(SUCCESSFUL).await, 0.0);
+    let said = daemon.logged("the settings were not reloaded, the old ones are in force");
+    let why = said[0]["mistakes"].as_str().unwrap();
+    assert!(why.starts_with("the HTTP client cannot be set up"), "{why}");
+    mounted.unblock("e-1", "entry-1").await;
+    assert_eq!(daemon.settled(1).await[0]["disposition"], "ack");
+    assert!(daemon.lines().iter().all(|line| !line.contains("DEBUG")), "the level stays, too");
+
+    fs::write(&roots, certificates).unwrap();
+    daemon.signal("HUP");
+    daemon.wait_for_metric(APPLIED, 1.0).await;
+    assert_eq!(
+        keys(&daemon, "the settings were reloaded", "changed"),
+        ["mimecast.timeout", "log.level"]
+    );
 }
