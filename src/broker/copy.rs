@@ -68,6 +68,9 @@ pub(super) fn new(envelope: &Envelope) -> Option<BasicProperties> {
         ShortString::try_new(format!("cloudEvents:{name}")).ok()?;
         insert(&mut headers, &format!("cloudEvents:{name}"), value.as_deref().unwrap_or_default());
     }
+    if let Some(traceparent) = &envelope.traceparent {
+        insert(&mut headers, "traceparent", traceparent);
+    }
     Some(properties.with_headers(headers))
 }
 

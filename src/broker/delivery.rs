@@ -73,6 +73,7 @@ pub(super) fn envelope(
         message_type: plain(properties.kind()),
         message_id: plain(properties.message_id()),
         user_id,
+        traceparent: text(headers, "traceparent"),
         timestamp: properties.timestamp().and_then(timestamp),
         exchange,
         routing_key,

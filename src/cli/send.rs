@@ -202,6 +202,7 @@ fn message(line: &Value) -> Option<Envelope> {
         attributes: attributes.into_iter().flatten().map(attribute).collect(),
         message_type: text("type"),
         message_id: text("message_id"),
+        traceparent: text("traceparent"),
         timestamp: text("timestamp")
             .and_then(|at| DateTime::parse_from_rfc3339(&at).ok().map(|at| at.to_utc())),
         routing_key: text("routing_key")?,

@@ -41,6 +41,11 @@ impl Message {
         Message { delivery, since: Instant::now(), came, suspect: None, _in_flight: in_flight }
     }
 
+    /// What is known of it before anything is done, or instead.
+    pub(super) fn report(&self, disposition: Disposition) -> Report {
+        Report::of(&self.delivery.envelope, &self.delivery.history, disposition)
+    }
+
     /// Until when it may be ours.
     pub(super) fn deadline(&self) -> Instant {
         self.since + HELD_LIMIT
@@ -52,7 +57,7 @@ impl Held {
     pub(super) fn into_parts(self) -> (Message, Report) {
         match self {
             Held::Stuck(message, stuck) => {
-                let report = Report::of(&message.delivery.history, Disposition::Park(stuck.fault));
+                let report = message.report(Disposition::Park(stuck.fault));
                 (message, report)
             }
             Held::NotTaken(message, report, _) => (message, *report),

@@ -221,7 +221,7 @@ impl<'a> Pause<'a> {
 
     /// Lets a copy of the message go to the end of the queue, with the others that wait for theirs.
     fn park(&mut self, message: Message, fault: Fault) {
-        let report = Report::of(&message.delivery.history, Disposition::Park(fault));
+        let report = message.report(Disposition::Park(fault));
         self.waiting.push((message, report));
     }
 

@@ -91,7 +91,7 @@ impl Worker {
         effort: Effort,
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Stuck>) {
-        let mut report = Report::of(&message.delivery.history, Disposition::Return);
+        let mut report = message.report(Disposition::Return);
         let settings = self.settings();
         let decided = match self.understand(&message.delivery.envelope, &settings, &mut report) {
             Ok(intents) => self.fulfil(&intents, &mut report.history, effort, ended).await,
@@ -177,13 +177,13 @@ impl Worker {
         message: &Message,
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Stuck>) {
-        let Delivery { history, deliveries, .. } = &message.delivery;
+        let deliveries = message.delivery.deliveries;
         let Breaker { initial_probe_delay, max_probe_delay } = self.settings().breaker;
-        let hold = retry::hold(initial_probe_delay, max_probe_delay, *deliveries);
+        let hold = retry::hold(initial_probe_delay, max_probe_delay, deliveries);
         let _either = ended.run_until_cancelled(tokio::time::sleep(hold)).await;
         let requeue =
             Disposition::Requeue(Fault::new("panic", "the daemon failed over this message"));
-        (Report::of(history, requeue.clone()), Ok(requeue))
+        (message.report(requeue.clone()), Ok(requeue))
     }
 
     /// Whose fault it is that a message is stuck, and what becomes of it.
@@ -241,7 +241,7 @@ impl Worker {
     ///
     /// When the message is no longer ours, because its channel is gone.
     pub(super) async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
-        let report = Report::of(&message.delivery.history, Disposition::Return);
+        let report = message.report(Disposition::Return);
         self.settle_and_record(message, &report).await
     }
 

@@ -26,6 +26,8 @@ pub struct Envelope {
     pub message_id: Option<String>,
     /// The AMQP property `user-id`, which the broker has checked.
     pub user_id: Option<String>,
+    /// The header `traceparent`: the trace that the message belongs to, as far as it was read.
+    pub traceparent: Option<String>,
     /// The AMQP property `timestamp`.
     pub timestamp: Option<DateTime<Utc>>,
     /// The exchange that the message was published to.

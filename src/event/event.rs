@@ -9,6 +9,7 @@ use super::event_type::EventType;
 use super::field::Fields;
 use super::json;
 use super::reading::Reading;
+use super::trace::TraceId;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Event {
     /// When it happened. Only the lag is measured by it, so a time that cannot be read is left out
     /// rather than keeping somebody's access alive.
     pub time: Option<DateTime<Utc>>,
+    /// The trace that began with it (CloudEvents, "Distributed Tracing Extension").
+    pub trace: Option<TraceId>,
     /// When it is to be carried out; at once if it does not say.
     pub due: Option<Due>,
     /// What it asks for.
@@ -138,6 +141,7 @@ fn structured(body: &Map<String, Value>, reading: &Reading) -> Result<Event, Eve
         id: Some(id),
         source: Some(source),
         time: body.get("time").and_then(Value::as_str).and_then(time),
+        trace: body.get("traceparent").and_then(Value::as_str).and_then(TraceId::of),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
     })
@@ -153,10 +157,12 @@ fn binary(
     let source = attributes.required_text("source")?;
     let event_type = known(reading.names.event_type(&attributes.required_text("type")?), None)?;
     let data = Fields::new(body, "").pointed(reading.pointers(event_type));
+    let optional = |name: &str| attributes.optional_text(name).ok().flatten();
     Ok(Event {
         id: Some(id),
         source: Some(source),
-        time: attributes.optional_text("time").ok().flatten().as_deref().and_then(time),
+        time: optional("time").as_deref().and_then(time),
+        trace: optional("traceparent").as_deref().and_then(TraceId::of),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
     })
@@ -184,6 +190,7 @@ fn bare(
         id: pointed("event_id")?.or_else(|| envelope.message_id.clone()),
         source: None,
         time: pointed("time")?.as_deref().and_then(time),
+        trace: None,
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
     })

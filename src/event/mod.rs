@@ -17,6 +17,7 @@ mod json;
 mod managed_url;
 mod pointer;
 mod reading;
+mod trace;
 
 pub use data::{Data, Entries, Group, Member};
 pub use due::Due;
@@ -27,3 +28,4 @@ pub use event_type::{EventType, Names};
 pub use managed_url::ManagedUrl;
 pub use pointer::{Pointer, Pointers};
 pub use reading::Reading;
+pub use trace::TraceId;

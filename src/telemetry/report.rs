@@ -1,7 +1,7 @@
 //! What handling a message came to, and the one log line about it.
 
 use super::status::Settled;
-use crate::event::{Data, Event, Member};
+use crate::event::{Data, Envelope, Event, Member, TraceId};
 use crate::secrecy::Pseudonyms;
 use crate::verdict::{Disposition, History, Reason};
 use chrono::{DateTime, Utc};
@@ -18,18 +18,22 @@ pub struct Report {
     since: Option<DateTime<Utc>>,
     event_id: Option<String>,
     subject: Option<String>,
+    trace: Option<TraceId>,
 }
 
 impl Report {
-    /// Of a message with `history`, as long as nothing else is known of it.
-    pub fn of(history: &History, disposition: Disposition) -> Report {
-        let history = history.clone();
-        Report { disposition, history, since: None, event_id: None, subject: None }
+    /// Of the message in `envelope`, as long as nothing else is known of it.
+    pub fn of(envelope: &Envelope, history: &History, disposition: Disposition) -> Report {
+        let (history, trace) = (history.clone(), envelope.traceparent.as_deref());
+        let trace = trace.and_then(TraceId::of);
+        Report { disposition, history, since: None, event_id: None, subject: None, trace }
     }
 
     /// Tells that the message holds `event`; people go by their pseudonyms.
     pub fn tell(&mut self, event: &Event, pseudonyms: &Pseudonyms) {
         self.since = event.since();
+        // The trace of who published it is nearer than the one that its event began with.
+        self.trace = self.trace.take().or_else(|| event.trace.clone());
         self.event_id = event.id.as_deref().map(|id| pseudonyms.line(id, 128));
         self.subject = match &event.data {
             Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
@@ -64,14 +68,23 @@ impl Report {
 
     /// Logs the message as settled, after `took` in work.
     pub fn log(&self, event: &str, took: Duration) {
-        let Report { history, event_id, subject, .. } = self;
+        let Report { history, event_id, subject, trace, .. } = self;
+        let trace_id = trace.as_ref().map(tracing::field::display);
         let request_id = history.request_id.map(tracing::field::display);
         let disposition = self.disposition.label();
         let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
         let fault = self.disposition.fault();
         if matches!(self.disposition, Disposition::Wait(..)) {
             // It may do this a hundred times, and nothing has happened.
-            tracing::debug!(event, event_id, subject, disposition, duration_ms, "settled");
+            tracing::debug!(
+                event,
+                event_id,
+                subject,
+                trace_id,
+                disposition,
+                duration_ms,
+                "settled"
+            );
             return;
         }
         if self.disposition == Disposition::Ack {
@@ -79,6 +92,7 @@ impl Report {
                 event,
                 event_id,
                 subject,
+                trace_id,
                 disposition,
                 attempts,
                 request_id,
@@ -94,6 +108,7 @@ impl Report {
             event,
             event_id,
             subject,
+            trace_id,
             disposition,
             reason,
             code,

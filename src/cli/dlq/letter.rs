@@ -114,6 +114,7 @@ impl Letter {
             "type": envelope.message_type,
             "message_id": envelope.message_id,
             "user_id": envelope.user_id,
+            "traceparent": envelope.traceparent,
             "timestamp": envelope.timestamp.map(shown),
             "attributes": envelope.attributes.iter().cloned().collect::<BTreeMap<_, _>>(),
         });

@@ -15,3 +15,4 @@ mod probing;
 mod process;
 mod reload;
 mod session;
+mod traces;
