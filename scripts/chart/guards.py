@@ -41,6 +41,7 @@ BAD = [
     ("a runbook with an anchor", {"metrics": {"prometheusRule": {"runbookUrl": "https://x.example.com/#a"}}}, None),
     # What the templates refuse.
     ("a broker's URL among the settings", {"config": {"amqp": {"url": "amqp://x"}}}, "config.amqp.url is a secret"),
+    ("the key of pseudonyms among the settings", {"config": {"log": {"pseudonym_key": "x"}}}, "config.log.pseudonym_key is a secret"),
     ("a key among the settings", {"config": {"mimecast": {"secret_key": "x"}}}, "secrets.values.secretKey"),
     ("a secret from two places", {**SECRET, "secrets": {"existingSecret": "mine", "values": {"amqpUrl": "x"}}},
      "secrets.existingSecret and secrets.values are both set"),

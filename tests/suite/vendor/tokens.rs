@@ -2,7 +2,7 @@
 
 use super::{ATTEMPTS, Pair, delete, remove_ada};
 use crate::support::DEADLINE;
-use crate::support::settings::oauth2;
+use crate::support::settings::{self, named, oauth2};
 use fake_mimecast::{Fault, FaultKind, Operation};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -15,6 +15,21 @@ async fn one_token_serves_many_calls_at_once_and_after_each_other() {
     tokio::join!(pair.execute(&command), pair.execute(&command), pair.execute(&command));
     pair.execute(&remove_ada()).await;
     assert_eq!((pair.fake.tokens_issued(), pair.operation_calls()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_token_as_long_as_who_calls_is_the_same() {
+    let pair = Pair::new(oauth2).await;
+    pair.execute(&remove_ada()).await;
+    for (timeout, tokens) in [(None, 1), (Some("7s"), 2), (Some("7s"), 2)] {
+        let mut variables = oauth2(&pair.fake);
+        variables.extend(timeout.map(|timeout| named("MIMECAST__TIMEOUT", timeout)));
+        variables.extend([named(ATTEMPTS.0, ATTEMPTS.1)]);
+        let renewed = settings::read(&variables).unwrap();
+        pair.vendor.renew(&renewed.mimecast, renewed.retry, renewed.contract.guards).unwrap();
+        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone");
+        assert_eq!(pair.fake.tokens_issued(), tokens, "with the timeout {timeout:?}");
+    }
 }
 
 #[tokio::test]
