@@ -156,6 +156,9 @@ async fn a_bad_file_keeps_the_old_settings_whole_until_there_is_a_good_one() {
     daemon.wait_for_metric(REFUSED, 2.0).await;
     mounted.write("[policy]\nprotected_addr", &key);
     daemon.wait_for_metric(REFUSED, 3.0).await;
+    // Neither does what is wrong in something that would wait for a restart, and would end it.
+    mounted.write("[retry]\nladder = [\"1h\", \"1m\"]\n", &key);
+    daemon.wait_for_metric(REFUSED, 4.0).await;
     daemon.wait_until_ready().await;
 }
 
