@@ -202,6 +202,7 @@ async fn only_the_user_of_the_process_may_and_one_process_holds_the_socket() {
         "{away:?}"
     );
     let mut third = Daemon::start(&variables).await;
+    third.wait_until_ready().await;
     run(&variables, &["pause", "url.unblock"]).await;
     third.wait_for_metric(BY_HAND, 1.0).await;
     third.signal("TERM");
