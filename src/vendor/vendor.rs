@@ -1,6 +1,6 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use super::caller::Answer;
+use super::caller::{Answer, Caller};
 use super::directory::Directory;
 use super::inventory::Inventory;
 use super::means::Means;
@@ -157,17 +157,16 @@ impl Vendor {
         if effort.probe { 1 } else { self.means().policy.attempts }
     }
 
-    /// One attempt, with a fresh stamp.
+    /// One attempt.
     async fn attempt(
         &self,
         call: &Call,
         history: &mut History,
         deadline: Instant,
     ) -> (Outcome, Vec<u8>) {
-        let stamp = (self.fresh)();
         let started = Instant::now();
         let sent = self.with_evidence(call.operation, Evidence::send);
-        let (outcome, body) = self.ask(call, &stamp, deadline).await;
+        let (outcome, body) = self.ask(call, history, deadline).await;
         // That a question may not be asked is never the item's fault.
         let outcome = match call.operation.is_change() {
             true => self.with_evidence(call.operation, |evidence| evidence.weigh(outcome)),
@@ -190,31 +189,66 @@ impl Vendor {
             }
             Outcome::Forbidden(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
         }
-        history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         (outcome, body)
     }
 
-    /// Asks for the call, and reads the answer.
-    async fn ask(&self, call: &Call, stamp: &Stamp, deadline: Instant) -> (Outcome, Vec<u8>) {
-        let path = call.operation.path();
-        let caller = Arc::clone(&self.means().caller);
-        let answer = match caller.post(path, call.body.clone(), stamp, deadline).await {
-            Ok(answer) => answer,
-            Err(outcome) => return (outcome, Vec::new()),
-        };
-        self.learn(&answer, stamp);
-        let request_id = answer.request_id(stamp);
-        let reply = answer.reply(request_id.as_deref());
-        let outcome = Outcome::of_reply(call.operation, reply);
-        if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
-            caller.refused(&answer);
+    /// Asks for the call. Anybody can have said nothing: it counts only if the vendor is heard right after
+    /// it and the call then meets nothing again, since whoever answered first may have been gone by then.
+    async fn ask(
+        &self,
+        call: &Call,
+        history: &mut History,
+        deadline: Instant,
+    ) -> (Outcome, Vec<u8>) {
+        let (outcome, body, is_mute) = self.request(call, history, deadline).await;
+        if !is_mute {
+            return (outcome, body);
         }
-        // Anybody can have said nothing: it counts only if the vendor is heard right after it.
-        if reply.is_mute() && !self.is_heard(deadline).await {
+        if !self.is_heard(deadline).await {
             return (outcome.into_weather(), Vec::new());
         }
-        (outcome, answer.received.body)
+        let (outcome, body, _) = self.request(call, history, deadline).await;
+        (outcome, body)
+    }
+
+    /// One request with a fresh stamp: what it came to, the body of the reply, and whether that is mute.
+    async fn request(
+        &self,
+        call: &Call,
+        history: &mut History,
+        deadline: Instant,
+    ) -> (Outcome, Vec<u8>, bool) {
+        let (path, stamp) = (call.operation.path(), (self.fresh)());
+        let caller = Arc::clone(&self.means().caller);
+        let (outcome, body, is_mute) =
+            match caller.post(path, call.body.clone(), &stamp, deadline).await {
+                Ok(answer) => {
+                    let (outcome, is_mute) = self.read(&caller, call.operation, &answer, &stamp);
+                    (outcome, answer.received.body, is_mute)
+                }
+                Err(outcome) => (outcome, Vec::new(), false),
+            };
+        history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
+        (outcome, body, is_mute)
+    }
+
+    /// What an answer says of the call, and whether it says nothing at all.
+    fn read(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        answer: &Answer,
+        stamp: &Stamp,
+    ) -> (Outcome, bool) {
+        self.learn(answer, stamp);
+        let request_id = answer.request_id(stamp);
+        let reply = answer.reply(request_id.as_deref());
+        let outcome = Outcome::of_reply(operation, reply);
+        if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
+            caller.refused(answer);
+        }
+        (outcome, reply.is_mute())
     }
 
     /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,

@@ -4,7 +4,7 @@ use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::settings;
 use crate::support::world::World;
-use fake_mimecast::{Fault, FaultKind};
+use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
@@ -234,9 +234,10 @@ async fn what_the_vendor_refuses_for_good_is_dead_lettered_at_once_with_its_code
         (FaultKind::status(400), "http_400"),
         (FaultKind::MixedFail { code: "err_new".into() }, "err_new"),
     ] {
-        world.fake.inject(Fault::next(kind));
+        world.fake.inject(Fault::always(kind).for_operation(Operation::DeleteManagedUrl));
         world.unblock("e-2", "entry-1").await;
         let found = world.vhost.take(DEAD_LETTERS).await;
+        world.fake.heal();
         assert_eq!(
             (found.header("x-eventd-reason"), found.header("x-eventd-code")),
             ("rejected", code)

@@ -114,7 +114,7 @@ async fn a_trace_goes_on_in_copies_and_dead_letters_and_in_what_people_send_agai
     let settled = world.daemon.logged("settled");
     assert!(settled.iter().all(|line| line["trace_id"] == json!(trace)), "{settled:?}");
 
-    world.fake.inject(Fault::next(FaultKind::status(400)));
+    world.fake.inject(Fault::next(FaultKind::fail("err_validation_null")));
     world.fake.add_url("entry-4");
     world.vhost.publish("url.unblock", br#"{"id":"entry-4"}"#, properties()).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
