@@ -185,7 +185,13 @@ impl DeadLetters {
         self.held.current = None;
         let acking = letter.acker.ack(BasicAckOptions::default());
         match self.publisher.until_over(acking).await {
-            Some(Ok(true)) => Ok(()),
+            Some(Ok(true)) => {
+                // Its place is free, so that the broker gives the same consumer another one.
+                if let Some(round) = &mut self.round {
+                    round.left += 1;
+                }
+                Ok(())
+            }
             Some(Ok(false)) | None => Err(BrokerError::SettleLost),
             Some(Err(error)) => Err(lost(error)),
         }

@@ -238,3 +238,30 @@ async fn a_limit_and_a_rate_are_kept_and_what_is_left_keeps_its_order() {
     let left = run(&world.variables, &["dlq", "list", "--json"]).await;
     assert_eq!(left.field("id"), ["m-3", "m-4", "m-5"], "{left:?}");
 }
+
+#[tokio::test]
+async fn however_many_there_are_each_is_settled_and_what_is_left_keeps_its_order() {
+    let world = World::hmac().await;
+    let name = |number: u32| format!("entry-{number}");
+    for number in 0..1000 {
+        world.fake.add_url(&name(number));
+        let named = BasicProperties::default()
+            .with_message_id(name(number).into())
+            .with_type("url.unblock".into());
+        let body = json!({"id": name(number), "goes": number % 2 == 1}).to_string();
+        world.vhost.publish_to("", DEAD_LETTERS, body.as_bytes(), named).await;
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1000).await;
+    let discard = ["dlq", "discard", "--yes", "--text", "\"goes\":true"];
+    let gone = run(&world.variables, &discard).await;
+    assert_eq!((gone.code, gone.lines().len()), (Some(0), 500), "{}", gone.err);
+    let left = run(&world.variables, &["dlq", "list", "--json"]).await;
+    let even: Vec<_> = (0..1000).step_by(2).map(|number| json!(name(number))).collect();
+    assert_eq!(left.field("id"), even);
+    let sent = run(&world.variables, &["dlq", "replay"]).await;
+    assert_eq!((sent.code, sent.lines().len()), (Some(0), 500), "{}", sent.err);
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(acked, 500.0).await;
+    assert!((0..1000).all(|number| world.fake.has_url(&name(number)) == (number % 2 == 1)));
+}
