@@ -50,14 +50,7 @@ impl Hour {
 
     /// Messages settled in each minute until `now`, the oldest first.
     pub(super) fn throughput(&self, now: Duration) -> [u32; MINUTES] {
-        let mut counts = [0; MINUTES];
-        for minute in self.within(now) {
-            let ago = usize::try_from(number(now) - minute.number).unwrap_or(MINUTES);
-            if let Some(count) = counts.iter_mut().rev().nth(ago) {
-                *count = minute.settled;
-            }
-        }
-        counts
+        self.by_minute(now, |minute| minute.settled)
     }
 
     /// The time from event to effect that this part of them kept to, to within a third; nothing if there
@@ -68,15 +61,25 @@ impl Hour {
 
     /// The same for each minute until `now`, the oldest first.
     pub(super) fn quantiles(&self, part: f64, now: Duration) -> [Option<Duration>; MINUTES] {
-        let mut quantiles = [None; MINUTES];
+        self.by_minute(now, |minute| quantile(part, std::iter::once(minute)))
+    }
+
+    /// What `tell` says of each minute until `now`, the oldest first.
+    fn by_minute<T: Copy + Default>(
+        &self,
+        now: Duration,
+        tell: impl Fn(&Minute) -> T,
+    ) -> [T; MINUTES] {
+        let mut told = [T::default(); MINUTES];
         for minute in self.within(now) {
             let ago = usize::try_from(number(now) - minute.number).unwrap_or(MINUTES);
-            if let Some(place) = quantiles.iter_mut().rev().nth(ago) {
-                *place = quantile(part, std::iter::once(minute));
+            if let Some(place) = told.iter_mut().rev().nth(ago) {
+                *place = tell(minute);
             }
         }
-        quantiles
+        told
     }
+
     fn within(&self, now: Duration) -> impl Iterator<Item = &Minute> {
         let last = number(now);
         let first = last.saturating_sub(MINUTES as i64 - 1);
