@@ -18,9 +18,15 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use std::time::Duration;
 
-/// Messages that the broker hands out ahead of what was looked at. Each round of so many has a consumer of
-/// its own on the one channel: a prefetch counts what its consumer holds, and everything is held.
+/// Messages that the broker hands out ahead of what was looked at, at most. Each round of so many has a
+/// consumer of its own on the one channel: a prefetch counts what its consumer holds, and everything is held.
 const ROUND: u16 = 192;
+
+/// The first round: nothing is known yet of how large letters are. Each one after it is at most twice as long.
+const FIRST_ROUND: u16 = 8;
+
+/// Bytes that a round may have if its letters are as large as the largest of the round before.
+const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
 /// Messages that go back at once. RabbitMQ 3.10 returns more of them than this in the order of a hash (tried
 /// with 3.10.8).
@@ -44,8 +50,11 @@ pub struct DeadLetters {
     queue: String,
     /// Letters that were there at first and were not handed out yet.
     left: u32,
+    unseen: u32,
     others: u32,
     round: Option<Round>,
+    /// How many the next round may have.
+    ahead: u16,
     held: Held,
 }
 
@@ -54,6 +63,8 @@ pub struct DeadLetters {
 struct Round {
     deliveries: lapin::Consumer,
     left: u16,
+    /// The bytes of the largest body that it brought.
+    largest: usize,
 }
 
 /// What was looked at and left alone, in groups that go back at once.
@@ -98,8 +109,10 @@ impl DeadLetters {
             publisher,
             queue: queue.to_owned(),
             left: there,
+            unseen: 0,
             others,
             round: None,
+            ahead: FIRST_ROUND,
             held: Held::default(),
         })
     }
@@ -114,6 +127,11 @@ impl DeadLetters {
         self.left
     }
 
+    /// How many of those that were there at first were never handed out: somebody else has them.
+    pub fn unseen(&self) -> u32 {
+        self.unseen
+    }
+
     /// The next letter, `None` after the last of those that were there at first.
     ///
     /// # Errors
@@ -126,6 +144,7 @@ impl DeadLetters {
             match tokio::time::timeout(QUIET, round.deliveries.next()).await {
                 Ok(Some(Ok(delivery))) => {
                     round.left -= 1;
+                    round.largest = round.largest.max(delivery.data.len());
                     self.left -= 1;
                     self.held.next(Some(delivery.delivery_tag));
                     return Ok(Some(DeadLetter::read(delivery)));
@@ -133,7 +152,9 @@ impl DeadLetters {
                 Ok(Some(Err(error))) => return Err(lost(error)),
                 Ok(None) => return Err(BrokerError::Cancelled(queue)),
                 // Somebody else has taken some, so that it has come to its end before its number.
-                Err(_) if count(&self.channel, &queue).await?.0 == 0 => self.left = 0,
+                Err(_) if count(&self.channel, &queue).await?.0 == 0 => {
+                    self.unseen = std::mem::take(&mut self.left);
+                }
                 Err(_) => {}
             }
         }
@@ -147,16 +168,17 @@ impl DeadLetters {
             self.channel.basic_cancel(tag, options).await.map_err(lost)?;
             self.held.next(None);
             self.held.is_closed = true;
+            self.ahead = round_after(self.ahead, used_up.largest);
         }
         let round = match self.round.take() {
             Some(round) => round,
             None => {
-                let left = u16::try_from(self.left).unwrap_or(ROUND).min(ROUND);
+                let left = u16::try_from(self.left).unwrap_or(ROUND).min(self.ahead);
                 self.channel.basic_qos(left, BasicQosOptions::default()).await.map_err(lost)?;
                 let (queue, tag) = (self.queue.as_str().into(), "".into());
                 let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
                 let consuming = self.channel.basic_consume(queue, tag, options, none);
-                Round { deliveries: consuming.await.map_err(lost)?, left }
+                Round { deliveries: consuming.await.map_err(lost)?, left, largest: 0 }
             }
         };
         Ok(self.round.insert(round))
@@ -237,6 +259,12 @@ impl DeadLetters {
     }
 }
 
+/// How many letters are fetched ahead after a round of so many, the largest of which had `largest` bytes.
+fn round_after(letters: u16, largest: usize) -> u16 {
+    let fitting = u16::try_from(ROUND_BYTES / largest.max(1)).unwrap_or(ROUND);
+    fitting.min(letters.saturating_mul(2)).clamp(1, ROUND)
+}
+
 /// How many messages are ready in the queue, and how many consumers it has.
 async fn count(channel: &Channel, queue: &str) -> Result<(u32, u32), BrokerError> {
     let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
@@ -246,4 +274,26 @@ async fn count(channel: &Channel, queue: &str) -> Result<(u32, u32), BrokerError
         false => lost(error),
     };
     declared.map(|queue| (queue.message_count(), queue.consumer_count())).map_err(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_grow_by_doubling_and_have_no_more_than_the_largest_letter_allows() {
+        let mebibyte = 1024 * 1024;
+        for (letters, largest, next) in [
+            (FIRST_ROUND, 0, 16),
+            (16, 1000, 32),
+            (128, 1000, ROUND),
+            (ROUND, 1000, ROUND),
+            (ROUND, mebibyte, 8),
+            (8, 4 * mebibyte, 2),
+            (2, 100 * mebibyte, 1),
+            (1, 1000, 2),
+        ] {
+            assert_eq!(round_after(letters, largest), next, "{letters}, {largest}");
+        }
+    }
 }

@@ -127,6 +127,12 @@ pub async fn run(dlq: &Dlq, settings: &Queues, now: DateTime<Utc>) -> Result<End
         Act::Replay(replay) => settle::replay(&mut desk, replay, dlq.json).await,
         Act::Discard(discard) => settle::discard(&mut desk, discard, dlq.json).await,
     };
+    let unseen = desk.letters.unseen();
+    if unseen > 0 {
+        terminal::tell(&format!(
+            "warning: {unseen} that were there at first were not seen: somebody else has them now"
+        ));
+    }
     // Also after a failure: what is still there is to be back at once, not when the connection is missed.
     let given_back = desk.letters.give_back().await;
     broker.close().await;

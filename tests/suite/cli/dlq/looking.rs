@@ -1,7 +1,8 @@
 //! What looks at dead letters, and leaves them where they are.
 
 use super::world_of_dead_letters;
-use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, Vhost};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
+use crate::support::eventually;
 use crate::support::program::{command, most_memory, run};
 use crate::support::settings::{self, named};
 use crate::support::world::World;
@@ -125,7 +126,7 @@ async fn what_the_broker_dead_lettered_is_listed_with_that_as_its_reason() {
     let channel = world.vhost.channel().await;
     let named = BasicProperties::default().with_message_id("looped".into());
     world.vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, named).await;
-    crate::support::eventually("the broker dead-letters it", async || {
+    eventually("the broker dead-letters it", async || {
         let got = channel.basic_get("mimecast-eventd.url.unblock".into(), Default::default()).await;
         if let Some(got) = got.unwrap() {
             let options = lapin::options::BasicRejectOptions { requeue: true };
@@ -206,30 +207,83 @@ async fn a_long_list_takes_no_memory_and_leaves_the_order_as_it_was() {
         channel.basic_publish(exchange, key, options, &body, named).await.unwrap();
     }
     world.vhost.wait_for_depth(DEAD_LETTERS, letters).await;
-    let expected: Vec<Value> = (0..letters).map(|number| json!(format!("m-{number}"))).collect();
+    let ids: Vec<String> = (0..letters).map(|number| format!("m-{number}")).collect();
+    let bodies = letters as usize * size / 1024;
     for _ in 0..2 {
-        let mut child = command(&world.variables, &["dlq", "list", "--json"]).spawn().unwrap();
-        let (process, mut most) = (child.id().unwrap(), 0);
-        let mut out = child.stdout.take().unwrap();
-        let reading = tokio::spawn(async move {
-            let mut text = String::new();
-            out.read_to_string(&mut text).await.unwrap();
-            text
-        });
-        while child.try_wait().unwrap().is_none() {
-            most = most.max(most_memory(process).unwrap_or_default());
-            tokio::task::yield_now().await;
-        }
-        let out = reading.await.unwrap();
-        let listed: Vec<Value> = out
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
-            .collect();
-        let wrong = listed.iter().zip(&expected).position(|(one, other)| one != other);
-        assert_eq!((wrong, listed.len()), (None, expected.len()), "each is there, in its order");
-        let bodies = letters as usize * size / 1024;
+        let most = expect_told_in_order(&world, &ids, &["dlq", "list", "--json"]).await;
         assert!(most > 0 && most < bodies / 2, "{most} KiB at most, of {bodies} KiB of bodies");
     }
+}
+
+#[tokio::test]
+async fn letters_that_are_huge_are_not_fetched_long_before_they_are_looked_at() {
+    let world = World::hmac().await;
+    let small = (0..20).map(|_| 100);
+    let sizes: Vec<usize> = small.clone().chain((0..40).map(|_| 4 << 20)).chain(small).collect();
+    let mut ids = Vec::new();
+    for (number, size) in sizes.into_iter().enumerate() {
+        ids.push(format!("m-{number}"));
+        let named = BasicProperties::default().with_message_id(ids[number].as_str().into());
+        world.vhost.publish_to("", DEAD_LETTERS, &vec![b'x'; size], named).await;
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 80).await;
+    // So slow that whatever is fetched ahead is there before it is looked at.
+    let slow = ["dlq", "replay", "--dry-run", "--rate", "20", "--to", UNBLOCK, "--json"];
+    let most = expect_told_in_order(&world, &ids, &slow).await;
+    assert!(most > 0 && most < 80 * 1024, "{most} KiB at most, of 160 MiB of bodies");
+}
+
+/// Tells of all dead letters, in their order; returns the most memory that it took, in KiB.
+async fn expect_told_in_order(world: &World, ids: &[String], arguments: &[&str]) -> usize {
+    let mut child = command(&world.variables, arguments).spawn().unwrap();
+    let (process, mut most) = (child.id().unwrap(), 0);
+    let mut out = child.stdout.take().unwrap();
+    let reading = tokio::spawn(async move {
+        let mut text = String::new();
+        out.read_to_string(&mut text).await.unwrap();
+        text
+    });
+    while child.try_wait().unwrap().is_none() {
+        most = most.max(most_memory(process).unwrap_or_default());
+        tokio::task::yield_now().await;
+    }
+    let out = reading.await.unwrap();
+    let told: Vec<Value> = out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+        .collect();
+    let wrong = told.iter().zip(ids).position(|(one, other)| one != other);
+    assert_eq!((wrong, told.len()), (None, ids.len()), "each is there, in its order");
+    most
+}
+
+#[tokio::test]
+async fn what_somebody_else_takes_meanwhile_is_said_and_comes_back() {
+    let world = World::hmac().await;
+    let ids: Vec<String> = (0..40).map(|number| format!("m-{number}")).collect();
+    for id in &ids {
+        let named = BasicProperties::default().with_message_id(id.as_str().into());
+        world.vhost.publish_to("", DEAD_LETTERS, &vec![b'x'; 100], named).await;
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 40).await;
+    let slow = ["dlq", "replay", "--dry-run", "--rate", "5", "--to", UNBLOCK, "--json"];
+    let child = command(&world.variables, &slow).spawn().unwrap();
+    // It has its first round, and somebody else gets what is left.
+    let other = world.vhost.channel().await;
+    let ready = async || world.vhost.depth(DEAD_LETTERS).await.filter(|(ready, _)| *ready == 32);
+    let (left, _) = eventually("the first round is taken", ready).await;
+    for _ in 0..left {
+        let got = other.basic_get(DEAD_LETTERS.into(), Default::default()).await.unwrap();
+        assert!(got.is_some());
+    }
+    let output = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains(&format!("warning: {left} that were there at first were not seen")),
+        "{said}"
+    );
+    other.close(200, "".into()).await.unwrap();
+    world.vhost.wait_for_depth(DEAD_LETTERS, 40).await;
 }
 
 #[tokio::test]
