@@ -93,6 +93,7 @@ fn history(headers: &FieldTable) -> History {
         done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
         altered: text(headers, "x-eventd-altered"),
         replays: 0,
+        executions: Vec::new(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! of the `inventory`. What the `policy` is against is not carried out, and for that too the vendor is asked:
 //! a `fence` says which groups may be left.
 
+mod asking;
 mod caller;
 mod directory;
 mod fence;

@@ -191,11 +191,16 @@ impl Vendor {
                     *seen |= members.iter().any(|shown| is_shown(member, shown));
                     Some(members.len() as u64)
                 },
-                (history, effort, ended),
+                (&mut *history, effort, ended),
             )
             .await;
         match seen {
-            Ok(false) => said,
+            Ok(false) => {
+                let (group_id, member) = (group_id.to_owned(), member.clone());
+                let command = Command::RemoveGroupMember { group_id, member };
+                history.seen_gone(&command, (self.fresh)().at);
+                said
+            }
             Ok(true) => {
                 self.metrics.decided(Rule::VerifyEffect);
                 let detail = "the member is still in the group after it was removed";

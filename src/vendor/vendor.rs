@@ -1,6 +1,5 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use super::caller::{Answer, Caller};
 use super::directory::Directory;
 use super::inventory::Inventory;
 use super::means::Means;
@@ -12,7 +11,6 @@ use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
 use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy};
 use chrono::TimeDelta;
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::time::Instant;
@@ -22,11 +20,11 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub struct Vendor {
     means: RwLock<Arc<Means>>,
-    fresh: fn() -> Stamp,
+    pub(super) fresh: fn() -> Stamp,
     pub(super) metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
-    clock_ahead: Mutex<Option<TimeDelta>>,
+    pub(super) clock_ahead: Mutex<Option<TimeDelta>>,
     pub(super) directory: Directory,
     pub(super) inventory: Inventory,
 }
@@ -116,7 +114,10 @@ impl Vendor {
             tracing::info!(operation = command.operation().label(), "not done, in a dry run");
             return Conclusion::Applied;
         }
-        self.conclude(&command.call(), history, effort, ended).await.0
+        history.begin(command);
+        let (conclusion, _) = self.conclude(&command.call(), history, effort, ended).await;
+        history.conclude(&conclusion);
+        conclusion
     }
 
     /// What a call comes to, with as many attempts as `effort` allows, and the body of the last reply.
@@ -191,92 +192,6 @@ impl Vendor {
         }
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         (outcome, body)
-    }
-
-    /// Asks for the call. Anybody can have said nothing: it counts only if the vendor is heard right after
-    /// it and the call then meets nothing again, since whoever answered first may have been gone by then.
-    async fn ask(
-        &self,
-        call: &Call,
-        history: &mut History,
-        deadline: Instant,
-    ) -> (Outcome, Vec<u8>) {
-        let (outcome, body, is_mute) = self.request(call, history, deadline).await;
-        if !is_mute {
-            return (outcome, body);
-        }
-        if !self.is_heard(deadline).await {
-            return (outcome.into_weather(), Vec::new());
-        }
-        let (outcome, body, _) = self.request(call, history, deadline).await;
-        (outcome, body)
-    }
-
-    /// One request with a fresh stamp: what it came to, the body of the reply, and whether that is mute.
-    async fn request(
-        &self,
-        call: &Call,
-        history: &mut History,
-        deadline: Instant,
-    ) -> (Outcome, Vec<u8>, bool) {
-        let (path, stamp) = (call.operation.path(), (self.fresh)());
-        let caller = Arc::clone(&self.means().caller);
-        let (outcome, body, is_mute) =
-            match caller.post(path, call.body.clone(), &stamp, deadline).await {
-                Ok(answer) => {
-                    let (outcome, is_mute) = self.read(&caller, call.operation, &answer, &stamp);
-                    (outcome, answer.received.body, is_mute)
-                }
-                Err(outcome) => (outcome, Vec::new(), false),
-            };
-        history.attempted(stamp.at, stamp.request_id, outcome.is_failure());
-        (outcome, body, is_mute)
-    }
-
-    /// What an answer says of the call, and whether it says nothing at all.
-    fn read(
-        &self,
-        caller: &Caller,
-        operation: Operation,
-        answer: &Answer,
-        stamp: &Stamp,
-    ) -> (Outcome, bool) {
-        self.learn(answer, stamp);
-        let request_id = answer.request_id(stamp);
-        let reply = answer.reply(request_id.as_deref());
-        let outcome = Outcome::of_reply(operation, reply);
-        if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
-            caller.refused(answer);
-        }
-        (outcome, reply.is_mute())
-    }
-
-    /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,
-    /// be it a refusal.
-    async fn is_heard(&self, deadline: Instant) -> bool {
-        let (stamp, path) = ((self.fresh)(), Operation::FindGroups.path());
-        let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
-        let caller = Arc::clone(&self.means().caller);
-        match caller.post(path, body, &stamp, deadline).await {
-            Ok(answer) => {
-                self.learn(&answer, &stamp);
-                answer.reply(None).is_voice()
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Keeps what the headers tell, of the quota and of the time.
-    fn learn(&self, answer: &Answer, stamp: &Stamp) {
-        let remaining = self.with_quota(|quota| {
-            quota.learn(&answer.received.quota, Instant::now().into_std());
-            quota.remaining()
-        });
-        self.metrics.quota_remaining(remaining);
-        if let Some(date) = answer.received.date {
-            let ahead = Some(date - stamp.at);
-            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
-        }
     }
 
     pub(super) fn with_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {

@@ -24,3 +24,16 @@ pub enum Conclusion {
     /// A stop came before there was an outcome.
     Stopped,
 }
+
+impl Conclusion {
+    /// The name in the audit trail.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Conclusion::Applied => "applied",
+            Conclusion::AlreadyGone => "already_gone",
+            Conclusion::Refused(..) => "refused",
+            Conclusion::Stuck(_) => "stuck",
+            Conclusion::Limited(_) | Conclusion::OutOfTime | Conclusion::Stopped => "not_now",
+        }
+    }
+}

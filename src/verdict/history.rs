@@ -1,6 +1,9 @@
 //! How a message got where it is. It travels with the message, in the headers of its copies.
 
+use super::conclusion::Conclusion;
 use super::done::Done;
+use super::execution::{Execution, Request};
+use crate::command::Command;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -21,15 +24,42 @@ pub struct History {
     pub altered: Option<String>,
     /// How often people sent it back to its lane after it was a dead letter.
     pub replays: u32,
+    /// How its commands were carried out. This does not travel: it is told where the message is settled.
+    pub executions: Vec<Execution>,
 }
 
 impl History {
-    /// Adds one attempt, made at `at`.
-    pub fn attempted(&mut self, at: DateTime<Utc>, request_id: Uuid, failed: bool) {
+    /// Adds one attempt. It is one at the command that is carried out just now, if one is.
+    pub fn attempted(&mut self, request: Request, failed: bool) {
         self.attempts = self.attempts.saturating_add(1);
-        self.request_id = Some(request_id);
+        self.request_id = Some(request.id);
         if failed {
-            self.first_failed_at.get_or_insert(at);
+            self.first_failed_at.get_or_insert(request.at);
+        }
+        if let Some(execution) = self.executions.last_mut().filter(|it| it.result.is_none()) {
+            execution.keep(request);
+        }
+    }
+
+    /// From now on attempts are at this command, be it for the first time or once more.
+    pub fn begin(&mut self, command: &Command) {
+        let known = self.executions.iter().position(|it| it.command == *command);
+        let execution = known.map(|place| self.executions.remove(place));
+        let execution = execution.unwrap_or_else(|| Execution::of(command.clone()));
+        self.executions.push(Execution { result: None, ..execution });
+    }
+
+    /// The command that was begun with came to this.
+    pub fn conclude(&mut self, conclusion: &Conclusion) {
+        if let Some(execution) = self.executions.last_mut() {
+            execution.result = Some(conclusion.label());
+        }
+    }
+
+    /// At `at` the vendor does not show any more what this command was to remove.
+    pub fn seen_gone(&mut self, command: &Command, at: DateTime<Utc>) {
+        if let Some(execution) = self.executions.iter_mut().find(|it| it.command == *command) {
+            execution.seen_gone_at = Some(at);
         }
     }
 }
@@ -38,12 +68,43 @@ impl History {
 mod tests {
     use super::*;
 
+    fn request(at: DateTime<Utc>, id: u128) -> Request {
+        let id = Uuid::from_u128(id);
+        Request { at, id, vendor_id: None, outcome: "applied", code: None }
+    }
+
+    #[test]
+    fn attempts_at_a_command_are_kept_with_it_and_those_at_anything_else_are_not() {
+        let (mut history, at) = (History::default(), DateTime::UNIX_EPOCH);
+        let command = |id: &str| Command::DeleteManagedUrl { id: id.into() };
+        history.attempted(request(at, 1), false);
+        history.begin(&command("one"));
+        history.attempted(request(at, 2), true);
+        history.conclude(&Conclusion::OutOfTime);
+        history.attempted(request(at, 3), false);
+        history.begin(&command("two"));
+        (4..=204).for_each(|id| history.attempted(request(at, id), false));
+        history.conclude(&Conclusion::AlreadyGone);
+        history.begin(&command("one"));
+        history.attempted(request(at, 205), false);
+        history.conclude(&Conclusion::Applied);
+        history.seen_gone(&command("two"), at);
+        let told = history.executions.iter().map(|it| {
+            let ids: Vec<u128> = it.requests.iter().map(|it| it.id.as_u128()).collect();
+            (it.result.unwrap(), ids.len(), ids[0], ids[1], it.seen_gone_at.is_some(), it.holds())
+        });
+        let expected =
+            [("already_gone", 100, 4, 106, true, true), ("applied", 2, 2, 205, false, true)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        assert_eq!(history.attempts, 205);
+    }
+
     #[test]
     fn attempts_are_counted_and_the_first_failure_and_the_last_request_are_kept() {
         let mut history = History::default();
         for (seconds, failed) in [(1, false), (2, true), (3, true), (4, false)] {
             let at = DateTime::from_timestamp(seconds, 0).unwrap();
-            history.attempted(at, Uuid::from_u128(seconds.unsigned_abs().into()), failed);
+            history.attempted(request(at, seconds.unsigned_abs().into()), failed);
         }
         let expected = History {
             attempts: 4,

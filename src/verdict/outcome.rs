@@ -42,12 +42,17 @@ impl Outcome {
 
     /// Whether it is a failure; to be asked to wait is none.
     pub fn is_failure(&self) -> bool {
+        self.fault().is_some()
+    }
+
+    /// What went wrong, if something did.
+    pub fn fault(&self) -> Option<&Fault> {
         match self {
-            Outcome::Rejected(_)
-            | Outcome::Forbidden(_)
-            | Outcome::Unauthorised(_)
-            | Outcome::Unavailable(_) => true,
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => false,
+            Outcome::Rejected(fault)
+            | Outcome::Forbidden(fault)
+            | Outcome::Unauthorised(fault)
+            | Outcome::Unavailable(fault) => Some(fault),
+            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => None,
         }
     }
 

@@ -1,0 +1,108 @@
+//! Asks the vendor for one call, reads the answer, and learns from it.
+
+use super::caller::{Answer, Caller};
+use super::sign::Stamp;
+use super::vendor::Vendor;
+use crate::command::{Call, Operation};
+use crate::verdict::{History, Outcome, Request};
+use serde_json::json;
+use std::sync::{Arc, PoisonError};
+use tokio::time::Instant;
+
+impl Vendor {
+    /// Asks for the call. Anybody can have said nothing: it counts only if the vendor is heard right after
+    /// it and the call then meets nothing again, since whoever answered first may have been gone by then.
+    pub(super) async fn ask(
+        &self,
+        call: &Call,
+        history: &mut History,
+        deadline: Instant,
+    ) -> (Outcome, Vec<u8>) {
+        let (outcome, body, is_mute) = self.request(call, history, deadline).await;
+        if !is_mute {
+            return (outcome, body);
+        }
+        if !self.is_heard(deadline).await {
+            return (outcome.into_weather(), Vec::new());
+        }
+        let (outcome, body, _) = self.request(call, history, deadline).await;
+        (outcome, body)
+    }
+
+    /// One request with a fresh stamp: what it came to, the body of the reply, and whether that is mute.
+    async fn request(
+        &self,
+        call: &Call,
+        history: &mut History,
+        deadline: Instant,
+    ) -> (Outcome, Vec<u8>, bool) {
+        let (path, stamp) = (call.operation.path(), (self.fresh)());
+        let caller = Arc::clone(&self.means().caller);
+        let mut vendor_id = None;
+        let (outcome, body, is_mute) =
+            match caller.post(path, call.body.clone(), &stamp, deadline).await {
+                Ok(answer) => {
+                    vendor_id = answer.request_id(&stamp);
+                    let (outcome, is_mute) =
+                        self.read(&caller, call.operation, &answer, &stamp, vendor_id.as_deref());
+                    (outcome, answer.received.body, is_mute)
+                }
+                Err(outcome) => (outcome, Vec::new(), false),
+            };
+        let request = Request {
+            at: stamp.at,
+            id: stamp.request_id,
+            vendor_id,
+            outcome: outcome.label(),
+            code: outcome.fault().map(|fault| fault.code.clone()),
+        };
+        history.attempted(request, outcome.is_failure());
+        (outcome, body, is_mute)
+    }
+
+    /// What an answer says of the call, and whether it says nothing at all.
+    fn read(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        answer: &Answer,
+        stamp: &Stamp,
+        request_id: Option<&str>,
+    ) -> (Outcome, bool) {
+        self.learn(answer, stamp);
+        let reply = answer.reply(request_id);
+        let outcome = Outcome::of_reply(operation, reply);
+        if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
+            caller.refused(answer);
+        }
+        (outcome, reply.is_mute())
+    }
+
+    /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,
+    /// be it a refusal.
+    async fn is_heard(&self, deadline: Instant) -> bool {
+        let (stamp, path) = ((self.fresh)(), Operation::FindGroups.path());
+        let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
+        let caller = Arc::clone(&self.means().caller);
+        match caller.post(path, body, &stamp, deadline).await {
+            Ok(answer) => {
+                self.learn(&answer, &stamp);
+                answer.reply(None).is_voice()
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Keeps what the headers tell, of the quota and of the time.
+    fn learn(&self, answer: &Answer, stamp: &Stamp) {
+        let remaining = self.with_quota(|quota| {
+            quota.learn(&answer.received.quota, Instant::now().into_std());
+            quota.remaining()
+        });
+        self.metrics.quota_remaining(remaining);
+        if let Some(date) = answer.received.date {
+            let ahead = Some(date - stamp.at);
+            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        }
+    }
+}
