@@ -10,8 +10,9 @@ use mimecast_eventd::cli::{
 };
 use mimecast_eventd::daemon::{self, Reload};
 use mimecast_eventd::settings::{
-    self, Contract, Control, Mistake, Queues, Running, Settings, Sources,
+    self, Audit, Contract, Control, Mistake, Queues, Running, Settings, Sources,
 };
+use mimecast_eventd::telemetry::audit::ByHand;
 use mimecast_eventd::telemetry::log;
 use mimecast_eventd::vendor::Stamp;
 use std::io::{self, Write};
@@ -68,8 +69,10 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
             })
         }
         Request::Control { given, order, json } => {
-            let socket = Control::read(Sources::of_process(given))?;
-            ended(control::run(&socket, &order, json), |()| ExitCode::SUCCESS)
+            let socket = Control::read(Sources::of_process(given.clone()))?;
+            let by_hand = Audit::read(Sources::of_process(given))?.map(by_hand);
+            let done = control::run(&socket, &order, by_hand.as_ref(), json);
+            ended(done, |()| ExitCode::SUCCESS)
         }
         Request::Pseudonym(given, addresses) => {
             let pseudonyms = settings::pseudonyms(Sources::of_process(given))?;
@@ -179,7 +182,8 @@ fn send(events: &Send, settings: &Queues) -> ExitCode {
 }
 
 fn dlq(asked: &Dlq, settings: &Queues) -> ExitCode {
-    match in_runtime(dlq::run(asked, settings, fresh_stamp().at)) {
+    let by_hand = settings.audit.clone().map(by_hand);
+    match in_runtime(dlq::run(asked, settings, by_hand.as_ref(), fresh_stamp().at)) {
         Ok(Ok(dlq::Ended::Done)) => ExitCode::SUCCESS,
         Ok(Ok(dlq::Ended::Left)) => REFUSED.into(),
         // Whoever reads the output has seen enough of it.
@@ -193,6 +197,15 @@ fn dlq(asked: &Dlq, settings: &Queues) -> ExitCode {
         Ok(Err(error)) => fail(&error.to_string()),
         Err(error) => fail(&error.to_string()),
     }
+}
+
+/// Where it is written down what is done with this command.
+fn by_hand(audit: Audit) -> ByHand {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    ByHand::new(audit, words.collect::<Vec<_>>().join(" "), || {
+        let Stamp { at, request_id } = fresh_stamp();
+        (at, request_id)
+    })
 }
 
 /// Runs something that waits. What it leaves behind is not waited for.

@@ -184,18 +184,17 @@ impl DeadLetters {
         Ok(self.round.insert(round))
     }
 
-    /// Sends `letter` back to `queue`, through the default exchange so that nobody else gets it, and then
-    /// takes it out of the dead letters: whatever happens in between, it is in one of the two, or in both.
+    /// Sends a copy of `letter` back to `queue`, through the default exchange so that nobody else gets it.
+    /// The letter stays until it is [discarded](DeadLetters::discard): whatever happens in between, it is in
+    /// both.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotTaken`] when the copy is not safe, and the letter stays; others with the
-    /// connection.
-    pub async fn replay(&mut self, letter: &DeadLetter, queue: &str) -> Result<(), BrokerError> {
+    /// [`BrokerError::NotTaken`] when the copy is not safe; others with the connection.
+    pub async fn send_back(&self, letter: &DeadLetter, queue: &str) -> Result<(), BrokerError> {
         let body = &letter.envelope.body;
         let publication = Publication { of: None, exchange: "", routing_key: queue, body };
-        self.publisher.publish(publication, copy::replayed(letter)).await?;
-        self.discard(letter).await
+        self.publisher.publish(publication, copy::replayed(letter)).await
     }
 
     /// Takes `letter` out of the dead letters for good.

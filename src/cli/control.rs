@@ -3,7 +3,8 @@
 use super::terminal::{say, table, tell};
 use crate::daemon::{Answer, LaneAnswer, Order};
 use crate::settings::Control;
-use serde_json::Value;
+use crate::telemetry::AuditError;
+use crate::telemetry::audit::{Action, ByHand};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -30,21 +31,37 @@ pub enum ControlError {
     /// The daemon would not do it.
     #[error("the daemon says: {0}")]
     Refused(String),
+    /// What is done cannot be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What was done cannot be told.
     #[error("the output cannot be written: {0}")]
     Output(io::Error),
 }
 
-/// Gives the order, and says what came of it.
+/// Gives the order, tells it to `by_hand`, and says what came of it.
 ///
 /// # Errors
 ///
 /// [`ControlError`].
-pub fn run(control: &Control, order: &Order, json: bool) -> Result<(), ControlError> {
+pub fn run(
+    control: &Control,
+    order: &Order,
+    by_hand: Option<&ByHand>,
+    json: bool,
+) -> Result<(), ControlError> {
+    by_hand.map_or(Ok(()), ByHand::begin)?;
     let unreachable = |cause| ControlError::Unreachable { path: control.path.clone(), cause };
     let Answer { lanes, error } = ask(&control.path, order).map_err(unreachable)?;
     if let Some(error) = error {
         return Err(ControlError::Refused(error));
+    }
+    for LaneAnswer { lane, state, .. } in lanes.iter().filter(|it| it.changed) {
+        let action = match order.pause {
+            true => Action::Paused { lane, state },
+            false => Action::Resumed { lane, state },
+        };
+        by_hand.map_or(Ok(()), |by_hand| by_hand.tell(&action))?;
     }
     show(&lanes, json).map_err(ControlError::Output)?;
     if order.pause {
@@ -58,8 +75,7 @@ pub fn run(control: &Control, order: &Order, json: bool) -> Result<(), ControlEr
 fn show(lanes: &[LaneAnswer], json: bool) -> io::Result<()> {
     if json {
         for lane in lanes {
-            say(&serde_json::to_value(lane)
-                .map_or_else(|_| String::new(), |it: Value| it.to_string()))?;
+            say(&serde_json::to_string(lane)?)?;
         }
         return Ok(());
     }

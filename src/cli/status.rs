@@ -25,6 +25,16 @@ pub fn show(listen: SocketAddr, as_json: bool, now: DateTime<Utc>) -> io::Result
     if let Some(reason) = status["broker_blocked"].as_str() {
         say(&format!("the broker takes no messages: {}", plain(reason, 200)))?;
     }
+    let audit = &status["audit"];
+    if let Some(failure) = audit["failure"].as_str() {
+        say(&format!("nothing is done, since it cannot be written down: {}", plain(failure, 200)))?;
+    }
+    if let Some(lines) = audit["lines"].as_u64() {
+        say(&format!(
+            "audit trail: {lines} lines, the seal of the last is {}",
+            word(&audit["head"])
+        ))?;
+    }
     if status["settings_current"] == false {
         say("the settings that were read last are wrong; older ones are in force")?;
     }

@@ -6,7 +6,8 @@ use super::hand::Hands;
 use super::reload::{Current, Reload};
 use super::session::Sessions;
 use crate::settings::{Control, Settings};
-use crate::telemetry::{Admin, Board, Metrics, Readiness, Shown};
+use crate::telemetry::audit::Fresh;
+use crate::telemetry::{Admin, Audit, AuditError, Board, Metrics, Readiness, Shown};
 use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,9 @@ pub enum DaemonError {
     /// The signal for a reload cannot be listened to.
     #[error("SIGHUP cannot be listened to: {0}")]
     Signal(std::io::Error),
+    /// What is done cannot be written down.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The HTTP client could not be made.
     #[error(transparent)]
     Transport(#[from] TransportError),
@@ -69,13 +73,17 @@ pub async fn run(
         Arc::clone(&metrics),
     )?);
     let board = Arc::<Board>::default();
-    let stamp = Arc::new(move || {
-        let Stamp { at, request_id } = fresh();
-        (at, request_id)
-    });
-    let (numbers, lanes, lately) =
-        (Arc::clone(&metrics), Arc::clone(&readiness), Arc::clone(&board));
-    let shown = Shown { metrics: numbers, readiness: lanes, board: lately, fresh: stamp };
+    let stamp = Arc::new(now(fresh));
+    let audit = settings.audit.as_ref();
+    let audit = audit.map(|audit| Audit::start(audit, now(fresh), Arc::clone(&metrics)));
+    let audit = audit.transpose()?.map(Arc::new);
+    let shown = Shown {
+        metrics: Arc::clone(&metrics),
+        readiness: Arc::clone(&readiness),
+        board: Arc::clone(&board),
+        audit: audit.clone(),
+        fresh: stamp,
+    };
     tokio::spawn(admin.serve(shown));
     let _goes_with_us = control(&settings.control)?.map(|(socket, file)| {
         tokio::spawn(socket.serve(Arc::clone(&hands), Arc::clone(&readiness), fresh));
@@ -85,7 +93,8 @@ pub async fn run(
     let _until_the_end = match reload {
         Some(reload) => {
             let hangup = Reload::listen().map_err(DaemonError::Signal)?;
-            tokio::spawn(reload.run(hangup, in_force, Arc::clone(&vendor), Arc::clone(&metrics)));
+            let told = (Arc::clone(&vendor), audit.clone(), Arc::clone(&metrics));
+            tokio::spawn(reload.run(hangup, in_force, told));
             None
         }
         None => Some(in_force),
@@ -103,12 +112,26 @@ pub async fn run(
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
             board: Arc::clone(&board),
+            audit: audit.clone(),
             fresh,
         };
         lanes.spawn(Arc::new(sessions).run(stop.clone()));
     }
     drain(lanes, &current, &stop).await;
+    if let Some(audit) = audit
+        && let Err(error) = audit.sync().await
+    {
+        tracing::error!(%error, "the end of the audit trail may not be safe");
+    }
     Ok(())
+}
+
+/// What time it is, and an id that nobody has.
+fn now(fresh: fn() -> Stamp) -> Fresh {
+    Box::new(move || {
+        let Stamp { at, request_id } = fresh();
+        (at, request_id)
+    })
 }
 
 /// The admin endpoints, and the word that there is a daemon.

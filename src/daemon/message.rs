@@ -1,9 +1,12 @@
 //! A message in work, and one that is held because nothing can be done for it now.
 
-use crate::broker::{BrokerError, Delivery};
+use super::obstacle::Obstacle;
+use crate::broker::Delivery;
 use crate::command::Operation;
+use crate::event::Event;
 use crate::telemetry::{InFlight, Report};
 use crate::verdict::{Disposition, Mark, Stuck};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -23,6 +26,8 @@ pub(super) struct Message {
     pub came: Mark,
     /// For the suspect of a pause: the moment of its first failure when it was last tried, and in what.
     pub suspect: Option<(Operation, Mark)>,
+    /// What it holds, once it was understood and could not be settled.
+    pub event: Option<Arc<Event>>,
     _in_flight: InFlight,
 }
 
@@ -31,19 +36,28 @@ pub(super) struct Message {
 pub(super) enum Held {
     /// Nothing of its lane would succeed.
     Stuck(Message, Stuck),
-    /// The broker does not take the copy that settling needs.
-    NotTaken(Message, Box<Report>, BrokerError),
+    /// What settling needs is not to be had.
+    NotSettled(Message, Box<Report>, Obstacle),
 }
 
 impl Message {
     /// A delivery that just came.
     pub(super) fn new(delivery: Delivery, came: Mark, in_flight: InFlight) -> Message {
-        Message { delivery, since: Instant::now(), came, suspect: None, _in_flight: in_flight }
+        Message {
+            delivery,
+            since: Instant::now(),
+            came,
+            suspect: None,
+            event: None,
+            _in_flight: in_flight,
+        }
     }
 
     /// What is known of it before anything is done, or instead.
     pub(super) fn report(&self, disposition: Disposition) -> Report {
-        Report::of(&self.delivery.envelope, &self.delivery.history, disposition)
+        let mut report = Report::of(&self.delivery.envelope, &self.delivery.history, disposition);
+        report.event.clone_from(&self.event);
+        report
     }
 
     /// Until when it may be ours.
@@ -60,14 +74,14 @@ impl Held {
                 let report = message.report(Disposition::Park(stuck.fault));
                 (message, report)
             }
-            Held::NotTaken(message, report, _) => (message, *report),
+            Held::NotSettled(message, report, _) => (message, *report),
         }
     }
 
     /// The message itself.
     pub(super) fn into_message(self) -> Message {
         match self {
-            Held::Stuck(message, _) | Held::NotTaken(message, ..) => message,
+            Held::Stuck(message, _) | Held::NotSettled(message, ..) => message,
         }
     }
 }

@@ -12,9 +12,11 @@ mod hand;
 mod in_work;
 mod lane;
 mod message;
+mod obstacle;
 mod pause;
 mod reload;
 mod session;
+mod settling;
 mod stop;
 mod worker;
 

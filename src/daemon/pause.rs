@@ -4,6 +4,7 @@
 use super::hand::{Hand, moved};
 use super::in_work::InWork;
 use super::message::{Held, Message};
+use super::obstacle::Obstacle;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
 use crate::command::Operation;
@@ -31,6 +32,8 @@ pub(super) struct Pause<'a> {
     waiting: Vec<(Message, Report)>,
     /// Whether the vendor has to answer before the lane goes on.
     until_answered: bool,
+    /// Whether what was done cannot be written down: then nothing more is done.
+    is_unprovable: bool,
 }
 
 impl<'a> Pause<'a> {
@@ -47,6 +50,7 @@ impl<'a> Pause<'a> {
             suspect: None,
             waiting: Vec::new(),
             until_answered: false,
+            is_unprovable: false,
         };
         pause.keep(held);
         pause
@@ -112,7 +116,7 @@ impl<'a> Pause<'a> {
     ) -> Result<(), BrokerError> {
         let turn = self.probing.turn();
         self.settle_waiting().await?;
-        if self.is_over() {
+        if self.is_over() || self.is_unprovable {
             return Ok(());
         }
         match self.choose(turn, consumer).await? {
@@ -130,6 +134,7 @@ impl<'a> Pause<'a> {
     /// wait, since each try can take as long as a confirm. What may not wait any longer goes back.
     async fn settle_waiting(&mut self) -> Result<(), BrokerError> {
         let wait = self.probing.wait();
+        self.is_unprovable = false;
         if let Some((suspect, stuck)) =
             self.suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT)
         {
@@ -212,8 +217,9 @@ impl<'a> Pause<'a> {
                     Some(_) => self.park(message, stuck.fault),
                 }
             }
-            Held::NotTaken(message, report, error) => {
-                self.say(&error.to_string());
+            Held::NotSettled(message, report, obstacle) => {
+                self.say(&obstacle.to_string());
+                self.is_unprovable |= matches!(obstacle, Obstacle::Audit(_));
                 self.waiting.push((message, *report));
             }
         }

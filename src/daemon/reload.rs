@@ -1,7 +1,7 @@
 //! The settings, read once more on SIGHUP and when their files change.
 
 use crate::settings::{Mistake, Reloaded, Running, Settings};
-use crate::telemetry::{LogLevel, Metrics};
+use crate::telemetry::{Audit, LogLevel, Metrics};
 use crate::vendor::Vendor;
 use std::io;
 use std::sync::Arc;
@@ -50,8 +50,7 @@ impl Reload {
         mut self,
         mut hangup: Signal,
         current: watch::Sender<Arc<Settings>>,
-        vendor: Arc<Vendor>,
-        metrics: Arc<Metrics>,
+        (vendor, audit, metrics): (Arc<Vendor>, Option<Arc<Audit>>, Arc<Metrics>),
     ) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,6 +60,9 @@ impl Reload {
                 Some(()) = hangup.recv() => true,
                 _ = looks.tick() => false,
             };
+            if let Some(audit) = audit.as_ref().filter(|_| asked) {
+                audit.follow();
+            }
             let looking = tokio::task::spawn_blocking(move || {
                 let has_reason = asked || self.running.has_changed();
                 let reloaded = has_reason.then(|| self.running.reload());

@@ -9,7 +9,7 @@ use super::reload::Current;
 use super::worker::Worker;
 use crate::broker::{Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology};
 use crate::settings::{LaneSettings, Settings};
-use crate::telemetry::{Board, LaneState, Metrics, Readiness};
+use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
 use crate::verdict::Delays;
 use std::pin::pin;
@@ -35,6 +35,7 @@ pub(super) struct Sessions {
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
     pub board: Arc<Board>,
+    pub audit: Option<Arc<Audit>>,
     pub fresh: fn() -> Stamp,
 }
 
@@ -137,6 +138,7 @@ impl Sessions {
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),
             board: Arc::clone(&self.board),
+            audit: self.audit.clone(),
             fresh: self.fresh,
         }
     }

@@ -8,13 +8,13 @@ use crate::broker::{BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, LaneSettings, Settings};
-use crate::telemetry::{Board, Metrics, Readiness, Report};
+use crate::telemetry::{Audit, Board, Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, Disposition, Evidence, Fault, History, Ladder, Stuck, retry};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ pub(super) struct Worker {
     pub readiness: Arc<Readiness>,
     /// What was settled lately.
     pub board: Arc<Board>,
+    /// Where it is written down what was done, if it is.
+    pub audit: Option<Arc<Audit>>,
     /// What time it is.
     pub fresh: fn() -> Stamp,
 }
@@ -79,6 +81,7 @@ impl Worker {
             Err(stuck) => {
                 // It goes on from here, be it held or parked.
                 message.delivery.history = report.history;
+                message.event = report.event;
                 Ok(Some(Held::Stuck(message, stuck)))
             }
         }
@@ -113,7 +116,7 @@ impl Worker {
     ) -> Result<Vec<Intent>, Disposition> {
         let lane = self.lane.event_type;
         let refuse = |error: EventError| Disposition::of_event_error(&error);
-        let event = Event::parse(envelope, lane, &contract.reading).map_err(refuse)?;
+        let event = Arc::new(Event::parse(envelope, lane, &contract.reading).map_err(refuse)?);
         report.tell(&event, pseudonyms);
         let intents = Intent::of_event(&event, contract.default_groups(lane)).map_err(refuse)?;
         let now = (self.fresh)().at;
@@ -216,85 +219,8 @@ impl Worker {
         self.vendor.evidence(Operation::of(self.lane.event_type))
     }
 
-    /// Settles a message as its report says; one whose copy the broker does not take is held.
-    ///
-    /// # Errors
-    ///
-    /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn settle_or_hold(
-        &self,
-        message: Message,
-        report: Report,
-    ) -> Result<Option<Held>, BrokerError> {
-        match self.settle_and_record(&message, &report).await {
-            Ok(()) => Ok(None),
-            Err(error @ BrokerError::NotTaken { .. }) => {
-                Ok(Some(Held::NotTaken(message, Box::new(report), error)))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Gives a message back to its queue, because we stop or may not hold it any longer.
-    ///
-    /// # Errors
-    ///
-    /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
-        let report = message.report(Disposition::Return);
-        self.settle_and_record(message, &report).await
-    }
-
-    /// Lets go of a message for which nothing can be done for now, because the lane is to rest: a copy goes
-    /// to the end of its queue, or else the message itself to its head.
-    ///
-    /// # Errors
-    ///
-    /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn put_aside(&self, held: Held) -> Result<(), BrokerError> {
-        let (message, report) = held.into_parts();
-        match self.settle_or_hold(message, report).await? {
-            None => Ok(()),
-            Some(held) => self.give_back(&held.into_message()).await,
-        }
-    }
-
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Message {
         Message::new(delivery, self.changes().mark(), self.metrics.received(self.lane.event_type))
-    }
-
-    async fn settle_and_record(
-        &self,
-        message: &Message,
-        report: &Report,
-    ) -> Result<(), BrokerError> {
-        let Report { disposition, history, .. } = report;
-        let (delivery, now) = (&message.delivery, || (self.fresh)().at);
-        let settled = self.settler.settle(delivery, disposition, history, now).await;
-        match &settled {
-            Ok(()) => {
-                self.settled.store(true, Ordering::Relaxed);
-                self.record(report, message.since.elapsed());
-            }
-            Err(BrokerError::NotTaken { .. }) => {}
-            Err(_) => self.metrics.settle_lost(self.lane.event_type),
-        }
-        settled
-    }
-
-    /// Counts and logs a message whose settlement the broker took.
-    fn record(&self, report: &Report, took: Duration) {
-        let (event, mut lag) = (self.lane.event_type, None);
-        self.metrics.settled(event, &report.disposition, took);
-        if report.disposition == Disposition::Ack {
-            let now = (self.fresh)().at;
-            lag = report.lag(now);
-            self.metrics.succeeded(event, now.timestamp_micros() as f64 / 1e6, lag);
-        }
-        if !matches!(report.disposition, Disposition::Wait(..)) {
-            self.board.settled(event, report.settled(event.name(), took), lag);
-        }
-        report.log(event.name(), took);
     }
 }

@@ -5,6 +5,7 @@
 //! room reads the environment. [`Running`] reads everything once more when its files change.
 
 mod amqp;
+mod audit;
 mod change;
 mod contract;
 mod control;
@@ -19,6 +20,7 @@ mod source;
 mod table;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
+pub use audit::{Audit, Fsync};
 pub use change::Change;
 pub use contract::Contract;
 pub use control::Control;

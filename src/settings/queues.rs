@@ -1,6 +1,7 @@
 //! What is needed to work on queues and events by hand.
 
 use super::amqp::Amqp;
+use super::audit::Audit;
 use super::contract::Contract;
 use super::reader::Reader;
 use super::settings::{LaneSettings, lanes};
@@ -15,6 +16,8 @@ pub struct Queues {
     pub lanes: Vec<LaneSettings>,
     /// What events mean.
     pub contract: Contract,
+    /// Where it is written down what people do, if it is.
+    pub audit: Option<Audit>,
 }
 
 impl Queues {
@@ -28,6 +31,7 @@ impl Queues {
         let amqp = Amqp::read(&mut reader);
         let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
         let contract = Contract::of(&mut reader);
-        reader.finish(Queues { amqp, lanes, contract })
+        let audit = Audit::of(&mut reader);
+        reader.finish(Queues { amqp, lanes, contract, audit })
     }
 }

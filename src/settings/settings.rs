@@ -1,6 +1,7 @@
 //! The settings, typed and checked. The only file that reads the environment.
 
 use super::amqp::Amqp;
+use super::audit::Audit;
 use super::contract::Contract;
 use super::control::Control;
 use super::mimecast::Mimecast;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Where people pause and resume lanes.
     pub control: Control,
+    /// Where it is written down what was done, if it is.
+    pub audit: Option<Audit>,
     /// How long a stop waits for messages in work.
     pub drain_timeout: Duration,
     /// What the logs look like.
@@ -132,6 +135,8 @@ impl Settings {
         let breaker = breaker(&mut reader);
         let admin_listen = admin_listen(&mut reader);
         let control = Control::of(&mut reader);
+        // In a dry run nothing is done.
+        let audit = Audit::of(&mut reader).filter(|_| !contract.guards.dry_run);
         let drain_timeout =
             reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
         let log = log(&mut reader);
@@ -149,6 +154,7 @@ impl Settings {
             breaker,
             admin_listen,
             control,
+            audit,
             drain_timeout,
             log,
             pseudonyms,

@@ -207,6 +207,19 @@ pub const SETTINGS: &[Setting] = &[
         "control.socket",
         "Path of the socket for pause and resume; by default control.sock in the runtime folder",
     ),
+    optional(
+        "audit.path",
+        "File that what was done is written to, a line each; {host} in it is this host's name",
+    ),
+    optional(
+        "audit.key_file",
+        "File with a key of at least 16 bytes, so that nobody without it can make a line",
+    ),
+    plain(
+        "audit.fsync",
+        "always",
+        "When lines are safe on the disk: always, or an interval up to 1m",
+    ),
     plain("drain_timeout", "25s", "How long a stop waits for messages in work; up to 20m"),
     optional("log.format", "json or text; by default json unless standard error is a terminal"),
     plain("log.level", "info", "error, warn, info or debug"),

@@ -1,5 +1,6 @@
 //! `/metrics`, `/livez`, `/readyz` and the status for people over HTTP.
 
+use super::audit::{Audit, Fresh};
 use super::metrics::{self, Metrics};
 use super::readiness::Readiness;
 use super::status::{Board, Status, page};
@@ -16,7 +17,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use uuid::Uuid;
 
 /// The listener for the admin endpoints, bound but not serving yet.
 #[derive(Debug)]
@@ -68,13 +68,16 @@ pub struct Shown {
     pub readiness: Arc<Readiness>,
     /// What was settled lately.
     pub board: Arc<Board>,
+    /// What is written down of what was done, if it is.
+    pub audit: Option<Arc<Audit>>,
     /// What time it is, and an id that nobody knows beforehand.
-    pub fresh: Arc<dyn Fn() -> (DateTime<Utc>, Uuid) + Send + Sync>,
+    pub fresh: Arc<Fresh>,
 }
 
 impl Shown {
     fn status(&self, now: DateTime<Utc>) -> Status {
-        Status::of(&self.metrics, &self.readiness, &self.board, now)
+        let audit = self.audit.as_ref().map(|audit| audit.shown());
+        Status::of(&self.metrics, &self.readiness, &self.board, audit, now)
     }
 }
 

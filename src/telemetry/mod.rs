@@ -5,6 +5,7 @@
 //! nothing. Only [`Metrics`] names the crate `prometheus`.
 
 mod admin;
+pub mod audit;
 pub mod log;
 mod metrics;
 mod queue;
@@ -14,6 +15,7 @@ mod state;
 mod status;
 
 pub use admin::{Admin, Shown};
+pub use audit::{Audit, AuditError};
 pub use log::LogLevel;
 pub use metrics::{CONTENT_TYPE, InFlight, Metrics, Sample};
 pub use queue::{Purpose, QueueLabels};

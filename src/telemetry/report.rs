@@ -1,10 +1,12 @@
 //! What handling a message came to, and the one log line about it.
 
+use super::audit::entry;
 use super::status::Settled;
 use crate::event::{Data, Envelope, Event, Member, TraceId};
 use crate::secrecy::Pseudonyms;
 use crate::verdict::{Disposition, History, Reason};
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What handling a message came to.
@@ -19,6 +21,10 @@ pub struct Report {
     event_id: Option<String>,
     subject: Option<String>,
     trace: Option<TraceId>,
+    /// What it holds, once that is understood.
+    pub event: Option<Arc<Event>>,
+    /// Whether the audit trail has it already.
+    pub is_written: bool,
 }
 
 impl Report {
@@ -26,11 +32,21 @@ impl Report {
     pub fn of(envelope: &Envelope, history: &History, disposition: Disposition) -> Report {
         let (history, trace) = (history.clone(), envelope.traceparent.as_deref());
         let trace = trace.and_then(TraceId::of);
-        Report { disposition, history, since: None, event_id: None, subject: None, trace }
+        Report {
+            disposition,
+            history,
+            since: None,
+            event_id: None,
+            subject: None,
+            trace,
+            event: None,
+            is_written: false,
+        }
     }
 
     /// Tells that the message holds `event`; people go by their pseudonyms.
-    pub fn tell(&mut self, event: &Event, pseudonyms: &Pseudonyms) {
+    pub fn tell(&mut self, event: &Arc<Event>, pseudonyms: &Pseudonyms) {
+        self.event = Some(Arc::clone(event));
         self.since = event.since();
         // The trace of who published it is nearer than the one that its event began with.
         self.trace = self.trace.take().or_else(|| event.trace.clone());
@@ -64,6 +80,16 @@ impl Report {
             attempts: self.history.attempts,
             duration_ms: took.as_millis() as u64,
         }
+    }
+
+    /// What the audit trail says of the message in `envelope`, which came through the lane of `event`; nothing
+    /// when it needs no line.
+    pub fn entry(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<String> {
+        let Report { disposition, history, .. } = self;
+        let trace_id = self.trace.as_ref().map(ToString::to_string);
+        let of = (event, envelope, self.event.as_deref());
+        let settled = || entry::Settled::of(of, (disposition, history), trace_id, took);
+        entry::is_needed(disposition, history).then(|| settled().json())
     }
 
     /// Logs the message as settled, after `took` in work.

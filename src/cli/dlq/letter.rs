@@ -3,8 +3,10 @@
 use crate::broker::DeadLetter;
 use crate::cli::terminal;
 use crate::event::{Envelope, Event, EventType};
+use crate::secrecy::Seal;
 use crate::secrecy::redact;
 use crate::settings::Contract;
+use crate::telemetry::audit;
 use crate::verdict::code;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -28,6 +30,8 @@ pub struct Letter {
     pub id: String,
     /// The type of its event, as far as one can tell.
     pub event_type: Option<EventType>,
+    /// Whom it is about, as far as one can tell.
+    subject: Option<String>,
     /// For how long it has been a dead letter, if that is known.
     pub age: Option<Duration>,
 }
@@ -37,6 +41,7 @@ impl Letter {
     pub fn read(found: DeadLetter, contract: &Contract, now: DateTime<Utc>) -> Letter {
         let (event, names) =
             (Event::read(&found.envelope, &contract.reading), &contract.reading.names);
+        let subject = event.as_ref().ok().and_then(|event| audit::subject(&event.data));
         let (id, event_type) = match event {
             Ok(event) => (event.id, Some(event.data.event_type())),
             Err(_) => {
@@ -49,7 +54,7 @@ impl Letter {
         let id = id.or_else(|| found.envelope.message_id.clone()).filter(|id| !id.is_empty());
         let id = id.unwrap_or_else(|| redact::digest_of_body(&found.envelope.body));
         let age = found.since.map(|since| (now - since).to_std().unwrap_or_default());
-        Letter { found, id, event_type, age }
+        Letter { found, id, event_type, subject, age }
     }
 
     /// Whether `id` is its id, as it is or as it is shown.
@@ -63,6 +68,17 @@ impl Letter {
         let detail = self.found.detail.as_deref().unwrap_or_default();
         let body = String::from_utf8_lossy(&self.found.envelope.body);
         detail.to_lowercase().contains(&text) || body.to_lowercase().contains(&text)
+    }
+
+    /// What the audit trail says of it.
+    pub fn told(&self) -> audit::Letter<'_> {
+        audit::Letter {
+            id: &self.id,
+            reason: self.found.grounds.label(),
+            code: self.found.code.as_deref(),
+            body_sha256: Seal::default().of(&self.found.envelope.body),
+            subject: self.subject.clone(),
+        }
     }
 
     /// One line of a list.

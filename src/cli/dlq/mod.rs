@@ -9,6 +9,8 @@ use super::terminal;
 use crate::broker::topology::{self, Found};
 use crate::broker::{Broker, BrokerError, DeadLetters};
 use crate::settings::Queues;
+use crate::telemetry::AuditError;
+use crate::telemetry::audit::{Action, ByHand};
 use chrono::{DateTime, Utc};
 pub use filter::Filter;
 use letter::Letter;
@@ -40,6 +42,16 @@ pub enum Act {
     Replay(Replay),
     /// Out of the world.
     Discard(Discard),
+}
+
+impl Act {
+    /// Whether it changes anything.
+    fn changes(&self) -> bool {
+        match self {
+            Act::List | Act::Stats | Act::Show(_) | Act::Export => false,
+            Act::Replay(Replay { dry_run, .. }) | Act::Discard(Discard { dry_run, .. }) => !dry_run,
+        }
+    }
 }
 
 /// How dead letters are sent back.
@@ -83,6 +95,9 @@ pub enum DlqError {
     /// The broker, or the way to it.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// What is done cannot be written down, so that it is not done.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What was found cannot be told.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
@@ -98,14 +113,23 @@ pub enum DlqError {
     },
 }
 
-/// Does what is asked for, at `now`.
+/// Does what is asked for, at `now`; what changes anything is told to `by_hand`.
 ///
 /// # Errors
 ///
 /// [`DlqError`]; what was held then goes back to the queue with the connection.
-pub async fn run(dlq: &Dlq, settings: &Queues, now: DateTime<Utc>) -> Result<Ended, DlqError> {
+pub async fn run(
+    dlq: &Dlq,
+    settings: &Queues,
+    by_hand: Option<&ByHand>,
+    now: DateTime<Utc>,
+) -> Result<Ended, DlqError> {
     if let Act::Discard(Discard { yes: false, dry_run: false, .. }) = dlq.act {
         settle::confirm(&settings.amqp.dead_letter_queue)?;
+    }
+    let by_hand = by_hand.filter(|_| dlq.act.changes());
+    if let Some(by_hand) = by_hand {
+        by_hand.begin()?;
     }
     let broker = Broker::connect_for_people(&settings.amqp).await?;
     let queue = &settings.amqp.dead_letter_queue;
@@ -118,7 +142,7 @@ pub async fn run(dlq: &Dlq, settings: &Queues, now: DateTime<Utc>) -> Result<End
             "warning: somebody else reads the queue, and what is held there is not seen here",
         );
     }
-    let mut desk = Desk { letters, filter: &dlq.filter, settings, now };
+    let mut desk = Desk { letters, filter: &dlq.filter, settings, by_hand, now };
     let ended = match &dlq.act {
         Act::List => look::list(&mut desk, dlq.json).await,
         Act::Stats => look::stats(&mut desk, dlq.json).await,
@@ -146,10 +170,16 @@ struct Desk<'a> {
     letters: DeadLetters,
     filter: &'a Filter,
     settings: &'a Queues,
+    by_hand: Option<&'a ByHand>,
     now: DateTime<Utc>,
 }
 
 impl Desk<'_> {
+    /// Writes down what is done to a letter.
+    fn tell(&self, action: &Action<'_>) -> Result<(), AuditError> {
+        self.by_hand.map_or(Ok(()), |by_hand| by_hand.tell(action))
+    }
+
     /// The next letter that is meant.
     async fn next(&mut self) -> Result<Option<Letter>, DlqError> {
         while let Some(letter) = self.any().await? {

@@ -5,6 +5,7 @@ use super::look::counted;
 use super::{Desk, Discard, DlqError, Ended, Replay};
 use crate::cli::terminal::{self, ask, say, tell};
 use crate::settings::Queues;
+use crate::telemetry::audit::Action;
 use serde_json::{Value, json};
 use std::io;
 use std::time::Duration;
@@ -41,7 +42,9 @@ pub(super) async fn replay(
             pace.tick().await;
         }
         if !replay.dry_run {
-            desk.letters.replay(&letter.found, &queue).await?;
+            desk.letters.send_back(&letter.found, &queue).await?;
+            desk.tell(&Action::Replayed { letter: letter.told(), to: &queue })?;
+            desk.letters.discard(&letter.found).await?;
         }
         sent += 1;
         // What is under way is finished, whoever reads of it.
@@ -64,6 +67,7 @@ pub(super) async fn discard(
     while discard.limit.is_none_or(|limit| gone < limit) {
         let Some(letter) = desk.next().await? else { break };
         if !discard.dry_run {
+            desk.tell(&Action::Discarded { letter: letter.told() })?;
             desk.letters.discard(&letter.found).await?;
         }
         gone += 1;

@@ -4,7 +4,7 @@ use super::Metrics;
 use super::family::Families;
 use crate::event::EventType;
 use crate::telemetry::QueueLabels;
-use prometheus::{GaugeVec, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 /// The series of it.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Operation {
     last_reload: IntGauge,
     queue_info: IntGaugeVec,
     queue_messages: GaugeVec,
+    audit_lines: IntGauge,
+    audit_failures: IntCounter,
 }
 
 impl Operation {
@@ -43,6 +45,14 @@ impl Operation {
                 "Messages ready in the queue, as a look every ten seconds says; NaN while unknown.",
                 &["queue"],
             ),
+            audit_lines: families.gauge(
+                "eventd_audit_lines",
+                "Lines of the audit trail's chain, over all its files; 0 without one.",
+            ),
+            audit_failures: families.counter(
+                "eventd_audit_failures_total",
+                "Times that the audit trail could not be written.",
+            ),
         };
         made.last_reload.set(1);
         for event in EventType::ALL {
@@ -66,6 +76,12 @@ impl Metrics {
         let result = if applied { "applied" } else { "refused" };
         self.operation.reloads.with_label_values(&[result]).inc();
         self.operation.last_reload.set(applied.into());
+    }
+
+    /// The audit trail has so many lines now; or more were to come and could not be written.
+    pub fn audited(&self, lines: u64, failed: bool) {
+        self.operation.audit_lines.set(i64::try_from(lines).unwrap_or(i64::MAX));
+        self.operation.audit_failures.inc_by(failed.into());
     }
 
     /// There is this queue.

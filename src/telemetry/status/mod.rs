@@ -4,6 +4,7 @@ mod board;
 mod hour;
 pub(super) mod page;
 
+use super::audit::{AuditShown, Head};
 use super::metrics::{Metrics, Sample};
 use super::readiness::Readiness;
 pub use board::{Board, Settled};
@@ -41,8 +42,23 @@ pub struct Status {
     pub policy_decisions: Vec<Count>,
     /// Whether the settings that were read last are in force.
     pub settings_current: bool,
+    /// Where the audit trail is, if there is one.
+    pub audit: Option<Trail>,
     /// The last messages, the newest first.
     pub recent: Vec<Recent>,
+}
+
+/// Where the audit trail is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trail {
+    /// The chain's id.
+    pub chain: String,
+    /// Lines of the chain, over all its files.
+    pub lines: u64,
+    /// The seal of the last one.
+    pub head: String,
+    /// Why nothing can be written, while nothing can.
+    pub failure: Option<String>,
 }
 
 /// A message that was settled lately.
@@ -113,6 +129,7 @@ impl Status {
         metrics: &Metrics,
         readiness: &Readiness,
         board: &Board,
+        audit: Option<AuditShown>,
         now: DateTime<Utc>,
     ) -> Status {
         let samples = metrics.samples();
@@ -154,6 +171,10 @@ impl Status {
             outcomes: counts(all("eventd_api_requests_total"), &["operation", "outcome"]),
             policy_decisions: counts(all("eventd_policy_decisions_total"), &["rule"]),
             settings_current: only("eventd_settings_last_reload_successful") > 0.0,
+            audit: audit.map(|AuditShown { head, failure }| {
+                let Head { chain, lines, seal } = head;
+                Trail { chain, lines, head: seal, failure }
+            }),
             recent: recent(board, now),
         }
     }

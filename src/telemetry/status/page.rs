@@ -86,6 +86,9 @@ fn content(status: &Status) -> Markup {
         @if let Some(reason) = &status.broker_blocked {
             p.bad { "The broker takes no messages: " (reason) }
         }
+        @if let Some(failure) = status.audit.as_ref().and_then(|audit| audit.failure.as_ref()) {
+            p.bad { "Nothing is done, since it cannot be written down: " (failure) }
+        }
         @if !status.settings_current {
             p.bad { "The settings that were read last are wrong; older ones are in force. The log says why." }
         }
@@ -115,6 +118,15 @@ fn content(status: &Status) -> Markup {
             (table("Settled last, the newest first",
                 &["at", "event", "id", "about", "became", "reason", "code", "attempts", "took"],
                 status.recent.iter().map(settled)))
+        }
+        @if let Some(audit) = &status.audit {
+            section aria-labelledby="audit" {
+                h2 #audit { "Audit trail" }
+                dl {
+                    dt { "lines" } dd { (audit.lines) }
+                    dt { "seal of the last" } dd { code { (audit.head) } }
+                }
+            }
         }
         section aria-labelledby="queues" {
             h2 #queues { "Queues" }

@@ -1,0 +1,113 @@
+//! The end of a message's story: written down, settled, counted and told.
+
+use super::message::{Held, Message};
+use super::obstacle::{NotSettled, Obstacle};
+use super::worker::Worker;
+use crate::broker::BrokerError;
+use crate::telemetry::Report;
+use crate::verdict::Disposition;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+impl Worker {
+    /// Settles a message as its report says; one is held whose copy the broker does not take, or whose line
+    /// the audit trail does not.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub(super) async fn settle_or_hold(
+        &self,
+        message: Message,
+        mut report: Report,
+    ) -> Result<Option<Held>, BrokerError> {
+        match self.settle_and_record(&message, &mut report).await {
+            Ok(()) => Ok(None),
+            Err(NotSettled::Ours(obstacle)) => {
+                Ok(Some(Held::NotSettled(message, Box::new(report), obstacle)))
+            }
+            Err(NotSettled::Lost(error)) => Err(error),
+        }
+    }
+
+    /// Gives a message back to its queue, because we stop or may not hold it any longer.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub(super) async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
+        let mut report = message.report(Disposition::Return);
+        match self.settle_and_record(message, &mut report).await {
+            Err(NotSettled::Lost(error)) => Err(error),
+            // Nothing is needed for it but that the broker is there.
+            Ok(()) | Err(NotSettled::Ours(_)) => Ok(()),
+        }
+    }
+
+    /// Lets go of a message for which nothing can be done for now, because the lane is to rest: a copy goes
+    /// to the end of its queue, or else the message itself to its head.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub(super) async fn put_aside(&self, held: Held) -> Result<(), BrokerError> {
+        let (message, report) = held.into_parts();
+        match self.settle_or_hold(message, report).await? {
+            None => Ok(()),
+            Some(held) => self.give_back(&held.into_message()).await,
+        }
+    }
+
+    async fn settle_and_record(
+        &self,
+        message: &Message,
+        report: &mut Report,
+    ) -> Result<(), NotSettled> {
+        self.write_down(message, report).await?;
+        let Report { disposition, history, .. } = &*report;
+        let (delivery, now) = (&message.delivery, || (self.fresh)().at);
+        let settled = self.settler.settle(delivery, disposition, history, now).await;
+        match &settled {
+            Ok(()) => {
+                self.settled.store(true, Ordering::Relaxed);
+                self.record(report, message.since.elapsed());
+            }
+            Err(BrokerError::NotTaken { .. }) => {}
+            Err(_) => self.metrics.settle_lost(self.lane.event_type),
+        }
+        Ok(settled?)
+    }
+
+    /// Lets the audit trail say what becomes of the message, before the broker is told. What is only given
+    /// back is given back even without that: it comes again.
+    async fn write_down(&self, message: &Message, report: &mut Report) -> Result<(), Obstacle> {
+        let Some(audit) = self.audit.as_ref().filter(|_| !report.is_written) else { return Ok(()) };
+        let (event, envelope) = (self.lane.event_type.name(), &message.delivery.envelope);
+        let Some(entry) = report.entry(event, envelope, message.since.elapsed()) else {
+            return Ok(());
+        };
+        match audit.append((self.fresh)().at, entry).await {
+            Ok(()) => report.is_written = true,
+            Err(error) if report.disposition == Disposition::Return => {
+                tracing::error!(event, %error, "what was done is not in the audit trail");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Counts and logs a message whose settlement the broker took.
+    fn record(&self, report: &Report, took: Duration) {
+        let (event, mut lag) = (self.lane.event_type, None);
+        self.metrics.settled(event, &report.disposition, took);
+        if report.disposition == Disposition::Ack {
+            let now = (self.fresh)().at;
+            lag = report.lag(now);
+            self.metrics.succeeded(event, now.timestamp_micros() as f64 / 1e6, lag);
+        }
+        if !matches!(report.disposition, Disposition::Wait(..)) {
+            self.board.settled(event, report.settled(event.name(), took), lag);
+        }
+        report.log(event.name(), took);
+    }
+}

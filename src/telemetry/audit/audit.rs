@@ -1,0 +1,269 @@
+//! Writes the audit trail of the daemon, in a thread of its own: what comes while the disk is busy is
+//! written at one stroke.
+
+use super::line::Head;
+use super::trail::{AuditError, Opening, Trail};
+use crate::settings::{self, Fsync};
+use crate::telemetry::Metrics;
+use chrono::{DateTime, Utc};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// How often it is said where the chain is: whoever keeps the log can tell later that its end is missing.
+const SAID_EVERY: Duration = Duration::from_mins(1);
+
+/// Lines that are written at one stroke.
+const MOST_AT_ONCE: usize = 256;
+
+/// What time it is, and an id that nobody has.
+pub type Fresh = Box<dyn Fn() -> (DateTime<Utc>, Uuid) + Send + Sync>;
+
+/// The audit trail of the daemon.
+#[derive(Debug)]
+pub struct Audit {
+    orders: Sender<Order>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+/// What is shown of it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Where the chain is.
+    pub head: Head,
+    /// Why nothing can be written, while nothing can.
+    pub failure: Option<String>,
+}
+
+type Done = oneshot::Sender<Result<(), AuditError>>;
+
+#[derive(Debug)]
+enum Order {
+    Append(DateTime<Utc>, String, Done),
+    Follow,
+    Sync(Done),
+}
+
+impl Audit {
+    /// Opens the trail and begins to write.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`].
+    pub fn start(
+        settings: &settings::Audit,
+        fresh: Fresh,
+        metrics: Arc<Metrics>,
+    ) -> Result<Audit, AuditError> {
+        let trail = Trail::open(&settings.path, settings.seal.clone(), fresh(), Opening::ToStay)?;
+        let shown = Shown { head: trail.head().clone(), failure: None };
+        let shown = Arc::new(Mutex::new(shown));
+        let (orders, received) = channel();
+        let scribe = Scribe {
+            trail,
+            fsync: settings.fsync,
+            unsafe_since: None,
+            said: None,
+            fresh,
+            metrics,
+            shown: Arc::clone(&shown),
+        };
+        scribe.show(None);
+        std::thread::spawn(move || scribe.run(&received));
+        Ok(Audit { orders, shown })
+    }
+
+    /// Adds a line that says `entry`, an object in JSON, and waits until it is written.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`]; then it is not there.
+    pub async fn append(&self, at: DateTime<Utc>, entry: String) -> Result<(), AuditError> {
+        self.ask(|done| Order::Append(at, entry, done)).await
+    }
+
+    /// Goes on in another file, if there is another one at its path.
+    pub fn follow(&self) {
+        // Without the thread every line fails, which is said where that happens.
+        let _sent = self.orders.send(Order::Follow);
+    }
+
+    /// Waits until everything is safe on the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`].
+    pub async fn sync(&self) -> Result<(), AuditError> {
+        self.ask(Order::Sync).await
+    }
+
+    /// What is shown of it.
+    pub fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn ask(&self, order: impl FnOnce(Done) -> Order) -> Result<(), AuditError> {
+        let (done, answer) = oneshot::channel();
+        self.orders.send(order(done)).map_err(|_| AuditError::Ended)?;
+        answer.await.unwrap_or(Err(AuditError::Ended))
+    }
+}
+
+/// Who writes.
+struct Scribe {
+    trail: Trail,
+    fsync: Fsync,
+    /// Since when there are lines that the disk may not have.
+    unsafe_since: Option<Instant>,
+    /// When it was said where the chain is, and how many lines it had.
+    said: Option<(Instant, u64)>,
+    fresh: Fresh,
+    metrics: Arc<Metrics>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl Scribe {
+    fn run(mut self, orders: &Receiver<Order>) {
+        self.say();
+        loop {
+            match orders.recv_timeout(self.wait()) {
+                Ok(order) => {
+                    let more = orders.try_iter().take(MOST_AT_ONCE - 1);
+                    self.obey(std::iter::once(order).chain(more).collect());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.keep_time();
+        }
+        // If it fails, that was said.
+        let _said = self.make_safe();
+        self.say();
+    }
+
+    /// Until there is something to do without an order.
+    fn wait(&self) -> Duration {
+        let said = self.said.map_or(Duration::ZERO, |(at, _)| left(at, SAID_EVERY));
+        match (self.fsync, self.unsafe_since) {
+            (Fsync::Every(interval), Some(since)) => said.min(left(since, interval)),
+            (Fsync::Always | Fsync::Every(_), _) => said,
+        }
+    }
+
+    fn keep_time(&mut self) {
+        if let (Fsync::Every(interval), Some(since)) = (self.fsync, self.unsafe_since)
+            && left(since, interval).is_zero()
+        {
+            let _said = self.make_safe();
+        }
+        if self.said.is_some_and(|(at, _)| left(at, SAID_EVERY).is_zero()) {
+            // Whoever has moved the file away may have forgotten to say so.
+            self.follow();
+            self.say();
+        }
+    }
+
+    fn obey(&mut self, orders: Vec<Order>) {
+        let (mut lines, mut others) = (Vec::new(), Vec::new());
+        for order in orders {
+            match order {
+                Order::Append(at, entry, done) => lines.push((at, entry, done)),
+                Order::Follow | Order::Sync(_) => others.push(order),
+            }
+        }
+        let written = self.append(lines.iter().map(|(at, entry, _)| (*at, entry.as_str())));
+        for (_, _, done) in lines {
+            // Whoever does not wait any more has lost the message, and comes again with it.
+            let _waits = done.send(written.clone());
+        }
+        for order in others {
+            match order {
+                Order::Append(..) => {}
+                Order::Follow => self.follow(),
+                Order::Sync(done) => {
+                    self.say();
+                    let _waits = done.send(self.make_safe());
+                }
+            }
+        }
+    }
+
+    fn append<'a>(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (DateTime<Utc>, &'a str)>,
+    ) -> Result<(), AuditError> {
+        if entries.len() == 0 {
+            return Ok(());
+        }
+        // What was not safe when it should have been is made so first, or nothing goes on.
+        let before = if self.is_failing() { self.make_safe() } else { Ok(()) };
+        let safe = self.fsync == Fsync::Always;
+        let written = before.and_then(|()| self.trail.append(entries, safe));
+        if written.is_ok() && !safe {
+            self.unsafe_since.get_or_insert_with(Instant::now);
+        }
+        self.show(written.as_ref().err());
+        written
+    }
+
+    fn make_safe(&mut self) -> Result<(), AuditError> {
+        if self.unsafe_since.is_none() {
+            return Ok(());
+        }
+        let safe = self.trail.sync();
+        match &safe {
+            Ok(()) => self.unsafe_since = None,
+            // Not in a hot loop: with the next line, or after the interval.
+            Err(_) => self.unsafe_since = Some(Instant::now()),
+        }
+        self.show(safe.as_ref().err());
+        safe
+    }
+
+    fn follow(&mut self) {
+        if let Err(error) = self.make_safe().and_then(|()| {
+            if self.trail.follow((self.fresh)().0)? {
+                tracing::info!("the audit trail goes on in another file");
+            }
+            Ok(())
+        }) {
+            tracing::error!(%error, "the audit trail goes on where it was");
+        }
+        if !self.is_failing() {
+            self.show(None);
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).failure.is_some()
+    }
+
+    /// Shows where the chain is, and why nothing can be written if that is so.
+    fn show(&self, error: Option<&AuditError>) {
+        let head = self.trail.head().clone();
+        self.metrics.audited(head.lines, error.is_some());
+        let failure = error.map(ToString::to_string);
+        match (&failure, self.is_failing()) {
+            (Some(error), false) => tracing::error!(error, "the audit trail cannot be written"),
+            (None, true) => tracing::info!("the audit trail is written again"),
+            (Some(_), true) | (None, false) => {}
+        }
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Shown { head, failure };
+    }
+
+    /// Says where the chain is, if it is not where it was.
+    fn say(&mut self) {
+        let Head { chain, lines, seal } = self.trail.head();
+        if self.said.is_none_or(|(_, said)| said != *lines) {
+            tracing::info!(chain, lines, head = seal, "audit trail");
+        }
+        self.said = Some((Instant::now(), *lines));
+    }
+}
+
+/// What is left of `interval` since then.
+fn left(since: Instant, interval: Duration) -> Duration {
+    interval.saturating_sub(since.elapsed())
+}

@@ -1,0 +1,184 @@
+//! What the audit trail says of a settled message: who it was about, in clear, and all that was done for it.
+
+use crate::command::Command;
+use crate::event::{Data, Entries, Envelope, Event, Group, Member};
+use crate::secrecy::Seal;
+use crate::verdict::{Disposition, Execution, History, Reason};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::time::Duration;
+
+/// What is said of a settled message.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "settled")]
+pub(in crate::telemetry) struct Settled<'a> {
+    event: &'a str,
+    event_id: Option<&'a str>,
+    source: Option<&'a str>,
+    /// The user of the broker who published it, as far as the broker has checked that.
+    user: Option<&'a str>,
+    /// The address, domain or URL that it is about.
+    subject: Option<String>,
+    groups: Vec<&'a str>,
+    entries: Vec<&'a str>,
+    time: Option<DateTime<Utc>>,
+    effective_at: Option<DateTime<Utc>>,
+    trace_id: Option<String>,
+    message_id: Option<&'a str>,
+    body_sha256: String,
+    commands: Vec<Carried<'a>>,
+    attempts: u32,
+    first_failed_at: Option<DateTime<Utc>>,
+    replays: u32,
+    disposition: &'static str,
+    reason: Option<&'static str>,
+    code: Option<&'a str>,
+    detail: Option<&'a str>,
+    duration_ms: u64,
+    version: &'static str,
+}
+
+/// A command as it was carried out.
+#[derive(Serialize)]
+struct Carried<'a> {
+    operation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry_id: Option<&'a str>,
+    result: Option<&'static str>,
+    seen_gone_at: Option<DateTime<Utc>>,
+    requests: Vec<Asked<'a>>,
+}
+
+/// A request of a command.
+#[derive(Serialize)]
+struct Asked<'a> {
+    at: DateTime<Utc>,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_id: Option<&'a str>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+/// Whether a line is needed: for what ends a message or sends it another way, and else for what was
+/// achieved on the way. To be parked or given back is no news.
+pub(in crate::telemetry) fn is_needed(disposition: &Disposition, history: &History) -> bool {
+    match disposition {
+        Disposition::Ack
+        | Disposition::Retry(..)
+        | Disposition::Defer(..)
+        | Disposition::DeadLetter(..)
+        | Disposition::PassOver(_) => true,
+        Disposition::Wait(..)
+        | Disposition::Park(_)
+        | Disposition::Requeue(_)
+        | Disposition::Return => history.executions.iter().any(Execution::holds),
+    }
+}
+
+impl<'a> Settled<'a> {
+    /// Of the message in `envelope`, which holds `event` if it could be read.
+    pub(in crate::telemetry) fn of(
+        (lane, envelope, event): (&'a str, &'a Envelope, Option<&'a Event>),
+        (disposition, history): (&'a Disposition, &'a History),
+        trace_id: Option<String>,
+        took: Duration,
+    ) -> Settled<'a> {
+        let (groups, entries) = event.map(|event| asked(&event.data)).unwrap_or_default();
+        let fault = disposition.fault();
+        Settled {
+            event: lane,
+            event_id: event.and_then(|it| it.id.as_deref()),
+            source: event.and_then(|it| it.source.as_deref()),
+            user: envelope.user_id.as_deref(),
+            subject: event.and_then(|it| subject(&it.data)),
+            groups,
+            entries,
+            time: event.and_then(|it| it.time),
+            effective_at: event.and_then(|it| it.due.as_ref()).map(|due| due.at),
+            trace_id,
+            message_id: envelope.message_id.as_deref(),
+            body_sha256: Seal::default().of(&envelope.body),
+            commands: history.executions.iter().map(Carried::of).collect(),
+            attempts: history.attempts,
+            first_failed_at: history.first_failed_at,
+            replays: history.replays,
+            disposition: disposition.label(),
+            reason: disposition.reason().map(Reason::label),
+            code: fault.map(|fault| fault.code.as_str()),
+            detail: fault.map(|fault| fault.detail.as_str()),
+            duration_ms: took.as_millis() as u64,
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+impl Settled<'_> {
+    /// As the trail takes it.
+    pub(in crate::telemetry) fn json(&self) -> String {
+        super::trail::json(self)
+    }
+}
+
+impl Carried<'_> {
+    fn of(execution: &Execution) -> Carried<'_> {
+        let (group_id, of_member, entry_id) = match &execution.command {
+            Command::RemoveGroupMember { group_id, member } => {
+                (Some(group_id.as_str()), Some(name(member)), None)
+            }
+            Command::DeleteManagedUrl { id } => (None, None, Some(id.as_str())),
+        };
+        let requests = execution.requests.iter().map(|request| Asked {
+            at: request.at,
+            id: request.id.to_string(),
+            vendor_id: request.vendor_id.as_deref(),
+            outcome: request.outcome,
+            code: request.code.as_deref(),
+        });
+        Carried {
+            operation: execution.command.operation().label(),
+            group_id,
+            member: of_member,
+            entry_id,
+            result: execution.result,
+            seen_gone_at: execution.seen_gone_at,
+            requests: requests.collect(),
+        }
+    }
+}
+
+/// Whom or what an event is about, in clear.
+pub fn subject(data: &Data) -> Option<String> {
+    match data {
+        Data::UserOffboarded { member, .. } => Some(name(member).to_owned()),
+        Data::UrlUnblock { entries: Entries::Url(url) } => Some(url.to_string()),
+        Data::UrlUnblock { entries: Entries::Ids(_) } => None,
+    }
+}
+
+/// The groups and the entries that an event names.
+fn asked(data: &Data) -> (Vec<&str>, Vec<&str>) {
+    match data {
+        Data::UserOffboarded { groups, .. } => {
+            let groups = groups.iter().flatten().map(|group| match group {
+                Group::Id(name) | Group::Name(name, _) => name.as_str(),
+            });
+            (groups.collect(), Vec::new())
+        }
+        Data::UrlUnblock { entries: Entries::Ids(ids) } => {
+            (Vec::new(), ids.iter().map(String::as_str).collect())
+        }
+        Data::UrlUnblock { entries: Entries::Url(_) } => (Vec::new(), Vec::new()),
+    }
+}
+
+fn name(member: &Member) -> &str {
+    match member {
+        Member::EmailAddress(name) | Member::Domain(name) => name,
+    }
+}

@@ -1,0 +1,235 @@
+//! Reads audit trails back, and says whether they are whole.
+
+use super::line::{Head, Line};
+use crate::secrecy::Seal;
+use chrono::{DateTime, Utc};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Broken lines that are told; after a few nobody counts.
+const MOST_BROKEN: usize = 20;
+
+/// What was found in files.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// The chains in them.
+    pub chains: Vec<Chain>,
+    /// Where they are broken, in the order of the chains; the first twenty places.
+    pub broken: Vec<Broken>,
+}
+
+/// A chain, as far as it was in the files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain {
+    /// Its first line in them; 1 if it begins there.
+    pub first: u64,
+    /// Where it is after its last line in them.
+    pub head: Head,
+    /// When these lines were written.
+    pub written: (DateTime<Utc>, DateTime<Utc>),
+    /// Lines that a crash tore and a later line vouches for.
+    pub torn: u64,
+}
+
+/// Where a chain is broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{line}: {why}", file.display())]
+pub struct Broken {
+    /// The file.
+    pub file: PathBuf,
+    /// The number of the line in the file.
+    pub line: usize,
+    /// Why it cannot be believed.
+    pub why: String,
+}
+
+/// A file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be read: {cause}", file.display())]
+pub struct FilesError {
+    /// The file.
+    pub file: PathBuf,
+    /// What the system says.
+    pub cause: io::Error,
+}
+
+impl Files {
+    /// Reads the chains in the files at `paths`, in whatever order these are given; `-` is standard input.
+    /// `visit` gets each line, and whether its seal is right.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read. That a chain is broken is no error here.
+    pub fn read(
+        paths: &[PathBuf],
+        seal: &Seal,
+        mut visit: impl FnMut(&Line, bool),
+    ) -> Result<Files, FilesError> {
+        let mut opened =
+            paths.iter().map(|path| Opened::new(path)).collect::<Result<Vec<_>, _>>()?;
+        // By chain and line, so that the shell may give them in any order.
+        opened.sort_by(|one, other| one.first.cmp(&other.first));
+        let mut files = Files::default();
+        for file in opened {
+            let path = file.path.clone();
+            let chain = file.first.as_ref().map(|(chain, _)| chain.clone());
+            let mut reading =
+                Reading { files: &mut files, seal, path: path.clone(), chain, torn: None };
+            let unreadable = |cause| FilesError { file: path.clone(), cause };
+            for (text, number) in file.lines().zip(1..) {
+                reading.line(&text.map_err(unreadable)?, number, &mut visit);
+            }
+            reading.end();
+        }
+        Ok(files)
+    }
+
+    fn broken(&mut self, file: &Path, line: usize, why: &str) {
+        if self.broken.len() < MOST_BROKEN {
+            self.broken.push(Broken { file: file.to_owned(), line, why: why.to_owned() });
+        }
+    }
+}
+
+/// A file whose first line was read.
+struct Opened {
+    path: PathBuf,
+    /// The chain and the number of its first line; nothing without one.
+    first: Option<(String, u64)>,
+    /// What was read for that.
+    read: Vec<Vec<u8>>,
+    rest: Box<dyn BufRead>,
+}
+
+impl Opened {
+    fn new(path: &Path) -> Result<Opened, FilesError> {
+        let failed = |cause| FilesError { file: path.to_owned(), cause };
+        let mut rest: Box<dyn BufRead> = match path.to_str() {
+            Some("-") => Box::new(BufReader::new(io::stdin())),
+            Some(_) | None => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
+        };
+        let (mut read, mut first) = (Vec::new(), None);
+        while first.is_none() {
+            let Some(text) = next(&mut *rest).map_err(failed)? else { break };
+            first = line(&text).map(|(_, line)| (line.head.chain, line.head.lines));
+            read.push(text);
+        }
+        Ok(Opened { path: path.to_owned(), first, read, rest })
+    }
+
+    /// Its lines, with their line breaks if they have them.
+    fn lines(self) -> impl Iterator<Item = io::Result<Vec<u8>>> {
+        let Opened { read, mut rest, .. } = self;
+        let rest = std::iter::from_fn(move || next(&mut *rest).transpose());
+        read.into_iter().map(Ok).chain(rest)
+    }
+}
+
+fn next(file: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut text = Vec::new();
+    let size = file.read_until(b'\n', &mut text)?;
+    Ok((size > 0).then_some(text))
+}
+
+/// The whole line in `text`, if there is one.
+fn line(text: &[u8]) -> Option<(&str, Line)> {
+    let text = str::from_utf8(text.strip_suffix(b"\n")?).ok()?;
+    Some((text, Line::read(text)?))
+}
+
+/// A file that is read.
+struct Reading<'a> {
+    files: &'a mut Files,
+    seal: &'a Seal,
+    path: PathBuf,
+    /// The chain that the file is of.
+    chain: Option<String>,
+    /// What is no line, and where it begins, until a line vouches for it.
+    torn: Option<(usize, Vec<u8>)>,
+}
+
+impl Reading<'_> {
+    fn line(&mut self, bytes: &[u8], number: usize, visit: &mut impl FnMut(&Line, bool)) {
+        let Some((text, line)) = line(bytes) else {
+            let (_, torn) = self.torn.get_or_insert_with(|| (number, Vec::new()));
+            torn.extend_from_slice(bytes);
+            return;
+        };
+        let is_sealed = Line::is_sealed(text, self.seal);
+        if let Some((from, torn)) = self.torn.take() {
+            self.mended(&line, is_sealed, from, &torn);
+        }
+        self.follow(&line, number);
+        if !is_sealed {
+            let why = match self.seal.is_keyed() {
+                true => "the seal does not fit: it was changed, or sealed with another key",
+                false => {
+                    "the seal does not fit: it was changed, or sealed with a key (audit.key_file)"
+                }
+            };
+            self.files.broken(&self.path, number, why);
+        }
+        visit(&line, is_sealed);
+    }
+
+    /// Whether `line` vouches for what was torn before it.
+    fn mended(&mut self, line: &Line, is_sealed: bool, from: usize, torn: &[u8]) {
+        let torn = torn.strip_suffix(b"\n").unwrap_or(torn);
+        let vouches = is_sealed
+            && line.kind() == "repaired"
+            && line.entry.get("torn_bytes").and_then(serde_json::Value::as_u64)
+                == Some(torn.len() as u64)
+            && line.text("torn_sha256") == Some(&Seal::default().of(torn));
+        match self.files.chains.last_mut() {
+            Some(chain) if vouches => chain.torn += 1,
+            // A file can begin with it.
+            None if vouches => {}
+            Some(_) | None => {
+                self.files.broken(&self.path, from, "this is no line of an audit trail");
+            }
+        }
+    }
+
+    /// Whether `line` comes next in its chain.
+    fn follow(&mut self, line: &Line, number: usize) {
+        let Line { head, prev, at, .. } = line;
+        match self.files.chains.last_mut() {
+            Some(chain) if chain.head.chain == head.chain => {
+                let (before, expected) = (chain.head.clone(), chain.head.lines + 1);
+                chain.head = head.clone();
+                chain.written.1 = *at;
+                if head.lines != expected {
+                    let why = format!(
+                        "line {} of the chain comes after line {}, which is not its turn",
+                        head.lines, before.lines
+                    );
+                    self.files.broken(&self.path, number, &why);
+                } else if *prev != before.seal {
+                    let why = "it does not follow the line before it: one of the two was changed";
+                    self.files.broken(&self.path, number, why);
+                }
+            }
+            Some(_) | None => {
+                if self.chain.as_ref() != Some(&head.chain) {
+                    let why = "another chain begins in the middle of the file";
+                    self.files.broken(&self.path, number, why);
+                }
+                self.files.chains.push(Chain {
+                    first: head.lines,
+                    head: head.clone(),
+                    written: (*at, *at),
+                    torn: 0,
+                });
+            }
+        }
+    }
+
+    /// The file is at its end.
+    fn end(mut self) {
+        if let Some((from, _)) = self.torn.take() {
+            let why = "it ends in what is no line: one that a crash has torn is repaired at the next start";
+            self.files.broken(&self.path, from, why);
+        }
+    }
+}

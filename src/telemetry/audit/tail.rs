@@ -1,0 +1,123 @@
+//! The end of a file of the audit trail: its last whole line, and what a crash has left behind it.
+
+use super::line::{Head, Line};
+use crate::secrecy::Seal;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// What is read at first; the longest line has some hundred kilobytes.
+const FIRST_READ: u64 = 64 * 1024;
+
+/// The end of a file.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    /// Where the chain is, if there is a line.
+    pub head: Option<Head>,
+    /// Bytes up to the end of the last line.
+    pub whole: u64,
+    /// Bytes of the file.
+    pub length: u64,
+}
+
+/// Why no chain can go on in a file.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// It cannot be read.
+    Unreadable(io::Error),
+    /// Its last line is not sealed as ours are.
+    Foreign,
+}
+
+impl Tail {
+    /// Reads the end of `file`. What is no line at all is what was being written when a process or a machine
+    /// died.
+    ///
+    /// # Errors
+    ///
+    /// [`Unfit`].
+    pub(super) fn read(file: &File, seal: &Seal) -> Result<Tail, Unfit> {
+        let length = file.metadata().map_err(Unfit::Unreadable)?.len();
+        let mut size = FIRST_READ.min(length);
+        loop {
+            let bytes = bytes(file, length - size, length).map_err(Unfit::Unreadable)?;
+            let mut end = bytes.len();
+            // Each line that is looked at ends before a line break and begins after another one.
+            while let Some(stop) = bytes[..end].iter().rposition(|byte| *byte == b'\n') {
+                let start = bytes[..stop].iter().rposition(|byte| *byte == b'\n');
+                let is_cut = start.is_none() && size < length;
+                if is_cut {
+                    break;
+                }
+                let start = start.map_or(0, |before| before + 1);
+                let text = str::from_utf8(&bytes[start..stop]).ok();
+                if let Some((text, line)) = text.and_then(|it| Some((it, Line::read(it)?))) {
+                    if !Line::is_sealed(text, seal) {
+                        return Err(Unfit::Foreign);
+                    }
+                    let whole = length - size + stop as u64 + 1;
+                    return Ok(Tail { head: Some(line.head), whole, length });
+                }
+                end = start;
+            }
+            if size == length {
+                return Ok(Tail { head: None, whole: 0, length });
+            }
+            size = (size * 4).min(length);
+        }
+    }
+
+    /// The end of the chain in the files beside `path` that were once called so, as after a rotation. One
+    /// that somebody writes to is none of them.
+    pub(super) fn of_older(path: &Path, seal: &Seal) -> Option<(Head, String)> {
+        let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let names = std::fs::read_dir(folder)
+            .ok()?
+            .filter_map(|it| it.ok()?.file_name().into_string().ok());
+        let heads = names.filter(|older| is_older(name, older)).filter_map(|older| {
+            let file = File::open(folder.join(&older)).ok()?;
+            file.try_lock_shared().ok()?;
+            let head = Tail::read(&file, seal).ok()?.head?;
+            Some((head, older))
+        });
+        heads.max_by_key(|(head, _)| head.lines)
+    }
+}
+
+/// `audit.jsonl.1` and `audit.jsonl-20261126` were `audit.jsonl`.
+fn is_older(name: &str, older: &str) -> bool {
+    let rest = older.strip_prefix(name).and_then(|rest| rest.strip_prefix(['.', '-']));
+    rest.is_some_and(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
+}
+
+/// The bytes from `start` to `end`.
+pub(super) fn bytes(file: &File, start: u64, end: u64) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, start)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_rotated_has_a_number_or_a_date_behind_its_name() {
+        for older in ["audit.jsonl.1", "audit.jsonl-20261126", "audit.jsonl.2026-11-26.old"] {
+            assert!(is_older("audit.jsonl", older), "{older}");
+        }
+        for other in [
+            "audit.jsonl",
+            "audit.jsonl.gz",
+            "audit.jsonl1",
+            "audit-1.jsonl",
+            "audit-by-hand.jsonl",
+        ] {
+            assert!(!is_older("audit.jsonl", other), "{other}");
+        }
+        assert!(!is_older("audit", "audit-by-hand"));
+    }
+}
