@@ -1,6 +1,7 @@
 //! The program: arguments and settings first, then what was asked for, then the exit code.
 
 use chrono::Utc;
+use mimecast_eventd::cli::audit::{self, AuditQuestionError, Proof};
 use mimecast_eventd::cli::check::{self, Gravity};
 use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
 use mimecast_eventd::cli::plan::{self, Plan, PlanError, Properties};
@@ -9,6 +10,7 @@ use mimecast_eventd::cli::{
     Request, arguments, codes, config, control, healthcheck, look_up, manual, status,
 };
 use mimecast_eventd::daemon::{self, Reload};
+use mimecast_eventd::secrecy::Seal;
 use mimecast_eventd::settings::{
     self, Audit, Contract, Control, Mistake, Queues, Running, Settings, Sources,
 };
@@ -61,6 +63,7 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         }
         Request::Send(given, events) => send(&events, &Queues::of_process(given)?),
         Request::Dlq(given, asked) => dlq(&asked, &Queues::of_process(given)?),
+        Request::Audit(given, asked) => audit(&asked, &Audit::seal(Sources::of_process(given))?),
         Request::Status { given, json } => {
             let listen = Settings::admin_of_process(given);
             ended(status::show(listen, json, fresh_stamp().at), |ready| match ready {
@@ -195,6 +198,17 @@ fn dlq(asked: &Dlq, settings: &Queues) -> ExitCode {
             REFUSED.into()
         }
         Ok(Err(error)) => fail(&error.to_string()),
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn audit(asked: &audit::Audit, seal: &Seal) -> ExitCode {
+    match audit::run(asked, seal, fresh_stamp().at) {
+        Ok(Proof::Whole) => ExitCode::SUCCESS,
+        Ok(Proof::Wanting) => REFUSED.into(),
+        Err(AuditQuestionError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(&error.to_string()),
     }
 }

@@ -5,6 +5,7 @@
 //! anything, and only messages: they say so, and can say beforehand what they would do.
 
 pub mod arguments;
+pub mod audit;
 pub mod check;
 pub mod codes;
 pub mod config;

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, its help, and how it is read.
 
+mod audit;
 mod config;
 mod control;
 mod dlq;
@@ -7,6 +8,7 @@ mod plan;
 mod send;
 mod settings;
 
+use super::audit::Audit;
 use super::dlq::Dlq;
 use super::plan::Properties;
 use super::send::Send;
@@ -58,6 +60,8 @@ pub enum Request {
     Send(Given, Send),
     /// Work on dead letters.
     Dlq(Given, Dlq),
+    /// Prove audit trails whole, and answer from them.
+    Audit(Given, Audit),
     /// Print whether the daemon on this machine is working right now.
     Status {
         /// The settings.
@@ -113,6 +117,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, c
         Some(("plan", matches)) => Ok(plan::read(matches)),
         Some(("send", matches)) => Ok(Request::Send(given(matches), send::read(matches)?)),
         Some(("dlq", matches)) => dlq::read(matches),
+        Some(("audit", matches)) => audit::read(matches),
         Some(("status", matches)) => {
             Ok(Request::Status { given: given(matches), json: matches.get_flag("json") })
         }
@@ -182,7 +187,7 @@ failure, 64 bad settings.",
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([run, check, healthcheck, plan::command(), send::command(), dlq::command()])
-        .subcommands([control::pause(), control::resume()])
+        .subcommands([control::pause(), control::resume(), audit::command()])
         .subcommands([
             status,
             pseudonym,

@@ -233,3 +233,127 @@ impl Reading<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::fs;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    fn at() -> DateTime<Utc> {
+        "2026-11-26T04:00:00Z".parse().unwrap()
+    }
+
+    fn key() -> Seal {
+        Seal::by(b"a key of enough bytes")
+    }
+
+    fn lines(count: usize, seal: &Seal) -> Vec<String> {
+        let mut head = Head::new(Uuid::from_u128(7));
+        (0..count)
+            .map(|it| head.next(at(), &format!(r#"{{"kind":"k","it":{it}}}"#), seal))
+            .collect()
+    }
+
+    fn read(files: &[String], seal: &Seal) -> Files {
+        let folder = TempDir::new().unwrap();
+        let paths: Vec<PathBuf> =
+            (0..files.len()).map(|it| folder.path().join(it.to_string())).collect();
+        paths.iter().zip(files).for_each(|(path, text)| fs::write(path, text).unwrap());
+        let mut read = Files::read(&paths, seal, |_, _| {}).unwrap();
+        let name = |it: &Path| PathBuf::from(it.file_name().unwrap());
+        read.broken.iter_mut().for_each(|broken| broken.file = name(&broken.file));
+        read
+    }
+
+    fn first_broken(files: &Files) -> (&str, usize) {
+        let broken = &files.broken[0];
+        (broken.file.to_str().unwrap(), broken.line)
+    }
+
+    #[test]
+    fn files_are_whole_in_any_order_and_say_where_the_chain_is() {
+        for seal in [Seal::default(), key()] {
+            let lines = lines(9, &seal);
+            let parts =
+                [lines[6..].concat(), lines[..3].concat(), lines[3..6].concat(), String::new()];
+            let read = read(&parts, &seal);
+            assert_eq!(read.broken, []);
+            let [chain] = read.chains.as_slice() else { panic!("{:?}", read.chains) };
+            assert_eq!((chain.first, chain.head.lines, chain.torn), (1, 9, 0));
+            assert!(lines[8].contains(&chain.head.seal));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_swapped_or_said_twice_is_named() {
+        let lines = lines(9, &key());
+        let without = |from: usize, to: usize| [&lines[..from], &lines[to..]].concat().concat();
+        let swapped = [&lines[..3], &lines[4..5], &lines[3..4], &lines[5..]].concat().concat();
+        let twice = [&lines[..4], &lines[3..]].concat().concat();
+        for (text, line) in [(without(4, 5), 5), (without(1, 8), 2), (swapped, 4), (twice, 5)] {
+            assert_eq!(first_broken(&read(&[text], &key())), ("0", line));
+        }
+        // A file in the middle is missing.
+        let parts = [lines[..3].concat(), lines[6..].concat()];
+        assert_eq!(first_broken(&read(&parts, &key())), ("1", 1));
+        // The beginning may be elsewhere, and is told.
+        let read = read(&[lines[4..].concat()], &key());
+        assert_eq!((read.broken.len(), read.chains[0].first), (0, 5));
+    }
+
+    #[test]
+    fn who_has_no_key_can_forge_nothing_and_who_has_the_file_alone_is_found_out_by_the_key() {
+        let forged = lines(3, &Seal::default()).concat();
+        let read = read(&[forged], &key());
+        assert_eq!((first_broken(&read), read.broken.len()), (("0", 1), 3));
+        let mut genuine = lines(3, &key());
+        genuine.push(lines(4, &Seal::default())[3].clone());
+        let read = self::read(&[genuine.concat()], &key());
+        assert_eq!(first_broken(&read), ("0", 4));
+        let another = {
+            let mut head = Head::new(Uuid::from_u128(8));
+            head.next(at(), r#"{"kind":"k"}"#, &key())
+        };
+        let read = self::read(&[lines(3, &key()).concat() + &another], &key());
+        assert_eq!(first_broken(&read), ("0", 4), "{:?}", read.broken);
+    }
+
+    #[test]
+    fn what_a_crash_has_torn_is_whole_with_a_line_that_vouches_for_it_and_not_otherwise() {
+        let seal = key();
+        for torn in ["x", "{\"chain\":\"00", "two\nlines", "ends in a break\n", "\n"] {
+            let mut head = Head::new(Uuid::from_u128(7));
+            let first = head.next(at(), r#"{"kind":"k"}"#, &seal);
+            let repaired = |bytes: usize, of: &str| {
+                let sum = Seal::default().of(of.as_bytes());
+                format!(r#"{{"kind":"repaired","torn_bytes":{bytes},"torn_sha256":"{sum}"}}"#)
+            };
+            let good = head.clone().next(at(), &repaired(torn.len(), torn), &seal);
+            let wrong = head.clone().next(at(), &repaired(torn.len(), "else"), &seal);
+            let unvouched = head.clone().next(at(), r#"{"kind":"k"}"#, &seal);
+            let read = read(&[format!("{first}{torn}\n{good}")], &seal);
+            assert_eq!((read.broken.len(), read.chains[0].torn), (0, 1), "{torn:?}");
+            for other in [wrong, unvouched, String::new()] {
+                let read = self::read(&[format!("{first}{torn}\n{other}")], &seal);
+                assert_eq!(first_broken(&read), ("0", 2), "{torn:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_can_be_changed_without_its_line_being_named(line in 0_usize..6, place in 0_usize..300, byte in 32_u8..127) {
+            let mut lines = lines(6, &key());
+            let place = place % (lines[line].len() - 1);
+            let mut bytes = lines[line].clone().into_bytes();
+            prop_assume!(bytes[place] != byte);
+            bytes[place] = byte;
+            lines[line] = String::from_utf8(bytes).unwrap();
+            let read = read(&[lines.concat()], &key());
+            prop_assert_eq!(first_broken(&read), ("0", line + 1));
+        }
+    }
+}

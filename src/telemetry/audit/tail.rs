@@ -15,10 +15,20 @@ const FIRST_READ: u64 = 64 * 1024;
 pub(super) struct Tail {
     /// Where the chain is, if there is a line.
     pub head: Option<Head>,
-    /// Bytes up to the end of the last line.
-    pub whole: u64,
-    /// Bytes of the file.
-    pub length: u64,
+    /// How the file ends.
+    pub end: End,
+}
+
+/// How a file ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum End {
+    /// With a line and its line break, or it is empty.
+    #[default]
+    Whole,
+    /// With a line, but not its line break.
+    Unbroken,
+    /// With what is no line, from this byte on.
+    Torn(u64),
 }
 
 /// Why no chain can go on in a file.
@@ -39,15 +49,17 @@ impl Tail {
     /// [`Unfit`].
     pub(super) fn read(file: &File, seal: &Seal) -> Result<Tail, Unfit> {
         let length = file.metadata().map_err(Unfit::Unreadable)?.len();
+        if length == 0 {
+            return Ok(Tail::default());
+        }
         let mut size = FIRST_READ.min(length);
         loop {
             let bytes = bytes(file, length - size, length).map_err(Unfit::Unreadable)?;
-            let mut end = bytes.len();
-            // Each line that is looked at ends before a line break and begins after another one.
-            while let Some(stop) = bytes[..end].iter().rposition(|byte| *byte == b'\n') {
+            let mut stop = bytes.len();
+            // What is looked at begins after a line break, or with the file.
+            loop {
                 let start = bytes[..stop].iter().rposition(|byte| *byte == b'\n');
-                let is_cut = start.is_none() && size < length;
-                if is_cut {
+                if start.is_none() && size < length {
                     break;
                 }
                 let start = start.map_or(0, |before| before + 1);
@@ -56,13 +68,17 @@ impl Tail {
                     if !Line::is_sealed(text, seal) {
                         return Err(Unfit::Foreign);
                     }
-                    let whole = length - size + stop as u64 + 1;
-                    return Ok(Tail { head: Some(line.head), whole, length });
+                    let end = match length - size + stop as u64 {
+                        end if end == length => End::Unbroken,
+                        end if end + 1 == length => End::Whole,
+                        end => End::Torn(end + 1),
+                    };
+                    return Ok(Tail { head: Some(line.head), end });
                 }
-                end = start;
-            }
-            if size == length {
-                return Ok(Tail { head: None, whole: 0, length });
+                if start == 0 {
+                    return Ok(Tail { head: None, end: End::Torn(0) });
+                }
+                stop = start - 1;
             }
             size = (size * 4).min(length);
         }

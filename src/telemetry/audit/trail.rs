@@ -1,7 +1,7 @@
 //! The file of an audit trail: lines are added at its end, all of a batch or none.
 
 use super::line::Head;
-use super::tail::{self, Tail, Unfit};
+use super::tail::{self, End, Tail, Unfit};
 use crate::secrecy::Seal;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -74,8 +74,8 @@ pub(super) struct Trail {
     file: File,
     seal: Seal,
     head: Head,
-    /// Where the last line ends, while there is something behind it that is none.
-    torn_at: Option<u64>,
+    /// How the file ends, as far as we had a part in it.
+    end: End,
 }
 
 impl Trail {
@@ -108,7 +108,7 @@ impl Trail {
             file,
             seal,
             head: tail.head.or(older).unwrap_or_else(|| Head::new(chain)),
-            torn_at: (tail.whole < tail.length).then_some(tail.whole),
+            end: tail.end,
         };
         match opening {
             Opening::ForALine if !is_first => {}
@@ -172,10 +172,10 @@ impl Trail {
             return Err(AuditError::Foreign { path: self.path.display().to_string() });
         }
         let before = std::mem::replace(&mut self.file, file);
-        let torn_at = self.torn_at.take();
+        let end = std::mem::take(&mut self.end);
         let begun = self.begin(at, Some("the file that was here before"));
         if begun.is_err() {
-            (self.file, self.torn_at) = (before, torn_at);
+            (self.file, self.end) = (before, end);
         }
         begun.map(|()| true)
     }
@@ -198,7 +198,11 @@ impl Trail {
 
     /// The line break and the line that vouch for what a crash has left, and where the chain is then.
     fn mended(&self, at: DateTime<Utc>) -> Result<Option<(Head, String)>, AuditError> {
-        let Some(torn_at) = self.torn_at else { return Ok(None) };
+        let torn_at = match self.end {
+            End::Whole => return Ok(None),
+            End::Unbroken => return Ok(Some((self.head.clone(), "\n".into()))),
+            End::Torn(at) => at,
+        };
         let end = self.file.metadata().map(|it| it.len());
         let torn = end.and_then(|end| tail::bytes(&self.file, torn_at, end));
         let torn = torn.map_err(|cause| unwritable(&self.path, &cause))?;
@@ -215,16 +219,21 @@ impl Trail {
         let written = self.file.write_all(text.as_bytes());
         let written = written.and_then(|()| if safe { self.file.sync_data() } else { Ok(()) });
         match written {
-            Ok(()) => (self.head, self.torn_at) = (head, None),
-            // Nobody was promised what was written of it. A file that lets nothing be taken away keeps it,
-            // and the next line vouches for it.
+            Ok(()) => (self.head, self.end) = (head, End::Whole),
+            // Nobody was promised what was written of it.
             Err(_) if self.file.metadata().is_ok_and(|now| now.len() <= before) => {}
-            Err(_) => match self.file.set_len(before) {
-                Ok(()) => {}
-                Err(_) => self.torn_at = self.torn_at.or(Some(before)),
-            },
+            Err(_) if self.file.set_len(before).is_ok() => {}
+            Err(_) => self.learn(),
         }
         written
+    }
+
+    /// A file that lets nothing be taken away keeps what was written: lines of it count, though what they
+    /// tell of is told once more, and the next line vouches for the rest.
+    fn learn(&mut self) {
+        if let Ok(Tail { head: Some(head), end }) = Tail::read(&self.file, &self.seal) {
+            (self.head, self.end) = (head, end);
+        }
     }
 }
 
@@ -255,4 +264,95 @@ fn unwritable(path: &Path, cause: &io::Error) -> AuditError {
 /// `entry` as JSON.
 pub(super) fn json(entry: &impl Serialize) -> String {
     serde_json::to_string(entry).expect("an entry has nothing that JSON has not")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::audit::Files;
+    use std::fs;
+    use tempfile::TempDir;
+
+    fn now() -> (DateTime<Utc>, Uuid) {
+        ("2026-11-26T04:00:00Z".parse().unwrap(), Uuid::from_u128(7))
+    }
+
+    fn open(path: &Path, key: &[u8]) -> Result<Trail, AuditError> {
+        Trail::open(path, Seal::by(key), now(), Opening::ToStay)
+    }
+
+    fn append(trail: &mut Trail, count: usize) {
+        let entries = (0..count).map(|_| (now().0, r#"{"kind":"k"}"#));
+        trail.append(entries, true).unwrap();
+    }
+
+    /// The number of lines of the one chain in these files, which has to be whole, and how many were torn.
+    fn whole(paths: &[PathBuf]) -> (u64, u64) {
+        let files = Files::read(paths, &Seal::by(b"key"), |_, _| {}).unwrap();
+        assert_eq!(files.broken, []);
+        let [chain] = files.chains.as_slice() else { panic!("{:?}", files.chains) };
+        assert_eq!(chain.first, 1);
+        (chain.head.lines, chain.torn)
+    }
+
+    #[test]
+    fn a_chain_goes_on_after_a_restart_and_after_a_torn_line() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        append(&mut open(&path, b"key").unwrap(), 3);
+        append(&mut open(&path, b"key").unwrap(), 200);
+        assert_eq!(whole(&[path.clone()]), (205, 0));
+        let text = fs::read_to_string(&path).unwrap();
+        for (cut, expected) in
+            [(0, (207, 0)), (1, (207, 0)), (2, (207, 1)), (40, (207, 1)), (text.len() - 2, (3, 0))]
+        {
+            fs::write(&path, &text[..text.len() - cut]).unwrap();
+            append(&mut open(&path, b"key").unwrap(), 1);
+            assert_eq!(whole(&[path.clone()]), expected, "{cut} bytes are missing");
+        }
+    }
+
+    #[test]
+    fn a_chain_goes_on_in_the_next_file_whether_the_process_lives_or_not() {
+        let folder = TempDir::new().unwrap();
+        let [path, first, second] = ["audit.jsonl", "audit.jsonl.2", "audit.jsonl-20261126"]
+            .map(|it| folder.path().join(it));
+        let mut trail = open(&path, b"key").unwrap();
+        append(&mut trail, 2);
+        assert!(!trail.follow(now().0).unwrap(), "it is the same file");
+        fs::rename(&path, &first).unwrap();
+        append(&mut trail, 1);
+        assert!(trail.follow(now().0).unwrap());
+        append(&mut trail, 1);
+        drop(trail);
+        fs::rename(&path, &second).unwrap();
+        // What is of others, or no trail at all, is not gone on with.
+        fs::write(folder.path().join("audit.jsonl.9"), "nothing of ours").unwrap();
+        append(&mut open(&path, b"key").unwrap(), 1);
+        assert_eq!(whole(&[path, first, second]), (8, 0));
+    }
+
+    #[test]
+    fn two_do_not_write_to_one_file_at_a_time_and_a_chain_does_not_go_on_with_another_key() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let trail = open(&path, b"key").unwrap();
+        let held = open(&path, b"key").unwrap_err().to_string();
+        assert!(held.contains("is written by another process"), "{held}");
+        drop(trail);
+        let foreign = open(&path, b"other").unwrap_err().to_string();
+        assert!(foreign.contains("goes by another key"), "{foreign}");
+        assert_eq!(whole(&[path]), (1, 0));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_had_is_named() {
+        for path in ["/dev/full", "/nowhere/audit.jsonl"] {
+            let error = open(Path::new(path), b"key").unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("audit.path: {path} cannot be written: ")),
+                "{error}"
+            );
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands for people, as they run them.
 
+mod audit;
 mod check;
 mod codes;
 mod config;

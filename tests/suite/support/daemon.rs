@@ -23,9 +23,15 @@ impl Daemon {
     /// Starts the binary with nothing in its environment but `variables`, and waits until its admin
     /// endpoints are there.
     pub async fn start(variables: &Variables) -> Daemon {
+        Daemon::start_by(&[], variables).await
+    }
+
+    /// The same, by way of a command that becomes the binary.
+    pub async fn start_by(way: &[&str], variables: &Variables) -> Daemon {
         super::install_crypto_provider();
-        let mut child = bound_to_us(env!("CARGO_BIN_EXE_mimecast-eventd"))
-            .arg("run")
+        let program = [way, &[env!("CARGO_BIN_EXE_mimecast-eventd"), "run"]].concat();
+        let mut child = bound_to_us(program[0])
+            .args(&program[1..])
             .env_clear()
             .envs(variables)
             .stderr(Stdio::piped())

@@ -1,0 +1,137 @@
+//! What was done for somebody, or because of one message.
+
+use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
+use crate::cli::terminal::{plain, say, table, tell};
+use crate::secrecy::Seal;
+use crate::telemetry::audit::{Files, Line};
+use chrono::SecondsFormat;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Whose lines are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those about this address, domain or URL, whatever its case.
+    Address(String),
+    /// Those of the event or message with this id.
+    Id(String),
+}
+
+pub(super) fn show(
+    paths: &[PathBuf],
+    seal: &Seal,
+    wanted: &Wanted,
+    span: &Span,
+    json: bool,
+) -> Result<Proof, AuditQuestionError> {
+    let (mut found, mut rows, mut written) = (0, Vec::new(), Ok(()));
+    let files = Files::read(paths, seal, |line, is_sealed| {
+        if !span.has(line.at) || !wanted.is_met(line) {
+            return;
+        }
+        found += 1;
+        if !json {
+            rows.extend(told(line, is_sealed));
+        } else if written.is_ok() {
+            written = say(&object(line, is_sealed));
+        }
+    })?;
+    written?;
+    if !rows.is_empty() {
+        say(&table(&HEADER, rows))?;
+    }
+    let proof = tell_whether_whole(&files);
+    match found {
+        0 => tell("no line is about that"),
+        1 => tell("1 line"),
+        lines => tell(&format!("{lines} lines")),
+    }
+    Ok(if found > 0 { proof } else { Proof::Wanting })
+}
+
+impl Wanted {
+    fn is_met(&self, line: &Line) -> bool {
+        let letter = line.entry.get("letter");
+        let of_letter = |name: &str| letter.and_then(|it| it.get(name)?.as_str());
+        let either = |name: &str, of: &str| [line.text(name), of_letter(of)].into_iter().flatten();
+        match self {
+            Wanted::Id(id) => {
+                let ids = either("event_id", "id").chain(line.text("message_id"));
+                ids.into_iter().any(|it| it == id)
+            }
+            Wanted::Address(address) => {
+                let address = address.trim().to_lowercase();
+                let members = commands(line).filter_map(|it| it.get("member")?.as_str());
+                let mut all = either("subject", "subject").chain(members);
+                all.any(|it| it.trim().to_lowercase() == address)
+            }
+        }
+    }
+}
+
+const HEADER: [&str; 9] = [
+    "WRITTEN AT",
+    "EVENT ID",
+    "ABOUT",
+    "BECAME",
+    "DONE",
+    "ON",
+    "RESULT",
+    "SEEN GONE AT",
+    "REQUEST",
+];
+
+/// A row for each command, and one where there was none.
+fn told(line: &Line, is_sealed: bool) -> Vec<Vec<String>> {
+    let text = |name: &str| line.text(name).unwrap_or_default();
+    let letter = |name: &str| line.entry.get("letter").and_then(|it| it.get(name)?.as_str());
+    let word = |text: &str| plain(if text.is_empty() { "-" } else { text }, 64);
+    let mark = if is_sealed { "" } else { "! " };
+    let became = match (line.kind(), text("disposition")) {
+        ("settled", "ack") => "applied".to_owned(),
+        ("settled", disposition) => {
+            let why = [disposition, text("reason"), text("code")];
+            why.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")
+        }
+        (kind, _) => format!("{kind} by {}", text("user")),
+    };
+    let id = line.text("event_id").or(line.text("message_id")).or(letter("id"));
+    let about = line.text("subject").or(letter("subject"));
+    let head = [
+        format!("{mark}{}", line.at.to_rfc3339_opts(SecondsFormat::Millis, true)),
+        word(id.unwrap_or_default()),
+        word(about.unwrap_or_default()),
+        word(&became),
+    ];
+    let done = commands(line).map(|command| {
+        let of = |name: &str| command.get(name).and_then(Value::as_str).unwrap_or_default();
+        let on = [of("group_id"), of("entry_id")].concat();
+        let requests = command.get("requests").and_then(Value::as_array);
+        let last = requests.and_then(|it| it.last());
+        let request = last.and_then(|it| it.get("vendor_id").or(it.get("id"))?.as_str());
+        let done = [of("operation"), &on, of("result"), of("seen_gone_at")];
+        let done = done.into_iter().chain([request.unwrap_or_default()]).map(word);
+        head.iter().cloned().chain(done).collect()
+    });
+    let rows: Vec<Vec<String>> = done.collect();
+    let nothing = || vec![head.iter().cloned().chain(["-"; 5].map(str::to_owned)).collect()];
+    if rows.is_empty() { nothing() } else { rows }
+}
+
+fn commands(line: &Line) -> impl Iterator<Item = &Value> {
+    line.entry.get("commands").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The line as it was written, and whether its seal is right.
+fn object(line: &Line, is_sealed: bool) -> String {
+    let mut object = line.entry.clone();
+    for (name, value) in [
+        ("chain", json!(line.head.chain)),
+        ("line", json!(line.head.lines)),
+        ("at", json!(line.at)),
+        ("sealed", json!(is_sealed)),
+    ] {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object).to_string()
+}

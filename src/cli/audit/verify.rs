@@ -1,0 +1,79 @@
+//! Whether files are whole, and where the first one is broken.
+
+use super::{AuditQuestionError, Proof, place};
+use crate::cli::terminal::{BAD, GOOD, coloured, say, tell};
+use crate::secrecy::Seal;
+use crate::telemetry::audit::{Broken, Chain, Files};
+use chrono::SecondsFormat;
+use serde_json::json;
+use std::io;
+use std::path::PathBuf;
+
+pub(super) fn verify(
+    paths: &[PathBuf],
+    seal: &Seal,
+    head: Option<&str>,
+    json: bool,
+) -> Result<Proof, AuditQuestionError> {
+    let mut has_head = head.is_none();
+    let files = Files::read(paths, seal, |line, is_sealed| {
+        has_head |= is_sealed && head.is_some_and(|head| line.head.seal.eq_ignore_ascii_case(head));
+    })?;
+    for chain in &files.chains {
+        say(&if json { object(chain) } else { words(chain) })?;
+    }
+    for broken in &files.broken {
+        say_broken(broken, json)?;
+    }
+    if files.chains.is_empty() {
+        tell("there is no line of an audit trail in these files");
+    }
+    if let Some(head) = head.filter(|_| !has_head) {
+        tell(&format!(
+            "no line has the seal {head}: lines are missing at the end, or it is another chain's"
+        ));
+    }
+    let is_whole = files.broken.is_empty() && !files.chains.is_empty() && has_head;
+    let (proof, said) = match is_whole {
+        true => (Proof::Whole, coloured(GOOD, "whole")),
+        false => (Proof::Wanting, coloured(BAD, "NOT WHOLE")),
+    };
+    if !json {
+        say(&said)?;
+    }
+    Ok(proof)
+}
+
+fn words(chain: &Chain) -> String {
+    let Chain { first, head, written: (from, until), torn } = chain;
+    let moment = |at: &chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let (from, until) = (moment(from), moment(until));
+    let mut words = format!(
+        "chain {}: lines {first} to {}, from {from} to {until}\n  the seal of the last is {}",
+        head.chain, head.lines, head.seal
+    );
+    if *first > 1 {
+        words.push_str("\n  what came before its first line is in older files");
+    }
+    if *torn > 0 {
+        words.push_str(&format!("\n  torn lines that a start repaired: {torn}"));
+    }
+    words
+}
+
+fn object(chain: &Chain) -> String {
+    let Chain { first, head, written: (from, until), torn } = chain;
+    json!({
+        "chain": head.chain, "first": first, "lines": head.lines, "head": head.seal,
+        "from": from, "until": until, "repaired": torn,
+    })
+    .to_string()
+}
+
+fn say_broken(broken: &Broken, json: bool) -> io::Result<()> {
+    let Broken { file, line, why } = broken;
+    match json {
+        true => say(&json!({"broken": {"file": file, "line": line, "why": why}}).to_string()),
+        false => say(&format!("{} {}", coloured(BAD, "BROKEN"), place(broken))),
+    }
+}

@@ -1,0 +1,423 @@
+//! The audit trail from outside: what it says, and that nothing is done which it does not say.
+
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
+use crate::support::daemon::Daemon;
+use crate::support::eventually;
+use crate::support::program::run;
+use crate::support::settings::named;
+use crate::support::world::World;
+use fake_mimecast::{Fault, FaultKind, Operation};
+use lapin::BasicProperties;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+
+/// A folder for a trail, and the settings that lead there.
+struct Place {
+    folder: TempDir,
+    path: PathBuf,
+    own: Vec<(&'static str, String)>,
+}
+
+impl Place {
+    fn new() -> Place {
+        let folder = TempDir::new().unwrap();
+        let (path, key) = (folder.path().join("audit.jsonl"), folder.path().join("key"));
+        fs::write(&key, "a key of the auditor's\n").unwrap();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let own = vec![("AUDIT__PATH", text(&path)), ("AUDIT__KEY_FILE", text(&key))];
+        Place { folder, path, own }
+    }
+
+    async fn world(&self, more: &[(&str, &str)]) -> World {
+        let own: Vec<(&str, &str)> =
+            self.own.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        World::with(&[&own[..], more].concat()).await
+    }
+
+    /// The lines of a kind in the file, in their order.
+    fn lines(&self, kind: &str) -> Vec<Value> {
+        let text = fs::read_to_string(&self.path).unwrap();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["kind"] == kind).collect()
+    }
+
+    /// What `audit verify` says of the files whose names begin so.
+    async fn verified(
+        &self,
+        world: &World,
+        name: &str,
+        more: &[&str],
+    ) -> (Option<i32>, Vec<Value>) {
+        let names = fs::read_dir(self.folder.path()).unwrap();
+        let names = names.map(|it| it.unwrap().path().to_str().unwrap().to_owned());
+        let begin = self.folder.path().join(name).to_str().unwrap().to_owned();
+        let names: Vec<String> = names.filter(|it| it.starts_with(&begin)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let ran =
+            run(&world.variables, &[&["audit", "verify", "--json"], more, &names].concat()).await;
+        (ran.code, ran.objects())
+    }
+}
+
+#[tokio::test]
+async fn a_line_says_who_it_was_about_what_was_done_and_what_became_of_it() {
+    let place = Place::new();
+    let world = place.world(&[("POLICY__VERIFY_EFFECT", "true")]).await;
+    world.fake.add_member("group-1", "ada@example.com");
+    world
+        .fake
+        .inject(Fault::next(FaultKind::status(503)).for_operation(Operation::RemoveGroupMember));
+    let known = BasicProperties::default()
+        .with_content_type("application/cloudevents+json".into())
+        .with_user_id("guest".into());
+    let event = json!({
+        "specversion": "1.0", "id": "e-1", "source": "/hr", "type": "user.offboarded",
+        "time": "2026-11-25T10:00:00Z", "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "data": {"emailAddress": "Ada@example.com", "groupIds": ["group-1"]},
+    });
+    world.vhost.publish("user.offboarded", event.to_string().as_bytes(), known).await;
+    world.daemon.settled(1).await;
+    world.publish("user.offboarded", "not JSON").await;
+    world.daemon.settled(2).await;
+    let lines = place.lines("settled");
+    let [line, malformed] = lines.as_slice() else { panic!("{lines:?}") };
+    for (name, expected) in [
+        ("event", json!("user.offboarded")),
+        ("event_id", json!("e-1")),
+        ("source", json!("/hr")),
+        ("user", json!("guest")),
+        ("subject", json!("Ada@example.com")),
+        ("groups", json!(["group-1"])),
+        ("time", json!("2026-11-25T10:00:00Z")),
+        ("trace_id", json!("0af7651916cd43dd8448eb211c80319c")),
+        ("disposition", json!("ack")),
+        ("version", json!(env!("CARGO_PKG_VERSION"))),
+    ] {
+        assert_eq!(line[name], expected, "{name}: {line}");
+    }
+    let [command] = line["commands"].as_array().unwrap().as_slice() else { panic!("{line}") };
+    assert_eq!(command["operation"], "remove_group_member");
+    assert_eq!(
+        (&command["group_id"], &command["member"]),
+        (&json!("group-1"), &json!("Ada@example.com"))
+    );
+    assert_eq!(command["result"], "applied");
+    assert!(
+        command["seen_gone_at"].as_str().unwrap() > command["requests"][1]["at"].as_str().unwrap()
+    );
+    let outcomes: Vec<&Value> =
+        command["requests"].as_array().unwrap().iter().map(|it| &it["outcome"]).collect();
+    assert_eq!(outcomes, ["unavailable", "applied"]);
+    let calls = world.fake.calls();
+    let sent = calls.iter().filter(|call| call.operation == Operation::RemoveGroupMember).count();
+    assert_eq!(sent, 2, "each request of the command is in the line");
+    assert_eq!(malformed["disposition"], "dead_letter");
+    assert_eq!((&malformed["reason"], &malformed["commands"]), (&json!("malformed"), &json!([])));
+    assert_eq!(malformed["subject"], Value::Null);
+    // In clear here and only here.
+    assert!(
+        !world.daemon.lines().iter().any(|line| line.to_lowercase().contains("ada@example.com"))
+    );
+}
+
+#[tokio::test]
+async fn where_the_chain_is_stands_in_the_log_the_status_and_a_metric_and_is_asked_for() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    for number in 0..5 {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    world.daemon.wait_for_metric(ACKED, 5.0).await;
+    world.daemon.wait_for_metric("eventd_audit_lines", 6.0).await;
+    let (_, status) = world.daemon.get("/status.json").await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["audit"]["lines"], 6);
+    let (_, page) = world.daemon.get("/").await;
+    assert!(page.contains(status["audit"]["head"].as_str().unwrap()));
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    let said = world.daemon.logged("audit trail");
+    let last = said.last().unwrap();
+    assert_eq!((&last["lines"], &last["head"]), (&json!(6), &status["audit"]["head"]));
+    let head = last["head"].as_str().unwrap().to_owned();
+    let (code, chains) = place.verified(&world, "audit.jsonl", &["--head", &head]).await;
+    assert_eq!((code, &chains[0]["lines"], &chains[0]["head"]), (Some(0), &json!(6), &json!(head)));
+    // Without its last line it is a chain as well, but not the one that was told of.
+    let text = fs::read_to_string(&place.path).unwrap();
+    let end = text.trim_end().rfind('\n').unwrap();
+    fs::write(&place.path, &text[..=end]).unwrap();
+    assert_eq!(place.verified(&world, "audit.jsonl", &[]).await.0, Some(0));
+    assert_eq!(place.verified(&world, "audit.jsonl", &["--head", &head]).await.0, Some(2));
+}
+
+#[tokio::test]
+async fn what_is_only_parked_needs_no_line_and_what_was_done_before_that_does() {
+    let place = Place::new();
+    let world = place.world(&[("EVENTS__USER_OFFBOARDED__PREFETCH", "2")]).await;
+    world.fake.add_member("group-1", "ada@example.com");
+    world.fake.add_member("group-2", "ada@example.com");
+    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("group-2"));
+    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("eve@"));
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
+    world.offboard("e-2", "eve@example.com", &["group-2"]).await;
+    let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
+    world.daemon.wait_for_metric(paused, 1.0).await;
+    world.fake.heal();
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
+    world.daemon.wait_for_metric(acked, 2.0).await;
+    let mut gone = BTreeSet::new();
+    for line in place.lines("settled") {
+        for command in line["commands"].as_array().unwrap() {
+            if command["result"] != "stuck" {
+                let named =
+                    ["group_id", "member"].map(|it| command[it].as_str().unwrap().to_owned());
+                gone.insert(named);
+            }
+        }
+        assert!(line["disposition"] == "ack" || line["event_id"] == "e-1", "{line}");
+        assert!(line["event_id"].is_string(), "{line}");
+    }
+    let expected = [
+        ["group-1", "ada@example.com"],
+        ["group-2", "ada@example.com"],
+        ["group-2", "eve@example.com"],
+    ];
+    assert_eq!(gone, expected.map(|it| it.map(str::to_owned)).into());
+}
+
+#[tokio::test]
+async fn a_second_writer_does_not_start_and_says_why() {
+    let place = Place::new();
+    let world = place.world(&[]).await;
+    let ran = run(&world.variables, &["run"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.err.contains("is written by another process; {host} in it tells replicas apart"),
+        "{ran:?}"
+    );
+    let mut replica = world.variables.clone();
+    let path = place.folder.path().join("audit-{host}.jsonl");
+    replica.extend([named("AUDIT__PATH", path.to_str().unwrap())]);
+    let other = Daemon::start(&replica).await;
+    other.wait_until_ready().await;
+    let host = String::from_utf8(Command::new("hostname").output().unwrap().stdout).unwrap();
+    assert!(place.folder.path().join(format!("audit-{}.jsonl", host.trim())).exists());
+}
+
+#[tokio::test]
+async fn a_full_disk_pauses_the_lanes_and_nothing_is_settled_that_is_not_written() {
+    for fsync in ["always", "50ms"] {
+        let place = Place::new();
+        let mut world = place.world(&[("AUDIT__FSYNC", fsync)]).await;
+        // A file that grows too large is as a full disk, if the signal for it is ignored.
+        let ignoring = ["sh", "-c", r#"trap "" XFSZ; exec "$@""#, "sh"];
+        drop(world.daemon);
+        world.daemon = Daemon::start_by(&ignoring, &world.variables).await;
+        world.daemon.wait_until_ready().await;
+        let limit = |size: &str| {
+            let process = world.daemon.process().to_string();
+            let size = format!("--fsize={size}:");
+            let set = Command::new("prlimit").args(["--pid", &process, &size]).status();
+            assert!(set.unwrap().success());
+        };
+        let size = fs::metadata(&place.path).unwrap().len();
+        limit(&(size + 4500).to_string());
+        for number in 0..60 {
+            world.fake.add_url(&format!("entry-{number}"));
+            world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+        }
+        world.daemon.wait_for_metric(PAUSED, 1.0).await;
+        let (_, why) = world.daemon.get("/readyz").await;
+        assert!(why.contains("audit.path: ") && why.contains("File too large"), "{why}");
+        // Some tries later nothing more is done.
+        let failures = world.daemon.metric("eventd_audit_failures_total").await;
+        let calls = world.fake.calls().len();
+        world.daemon.wait_for_at_least("eventd_audit_failures_total", failures + 3.0).await;
+        assert_eq!(world.fake.calls().len(), calls, "what cannot be written down is not done");
+        let written = place.lines("settled").len();
+        assert_eq!(world.daemon.metric(ACKED).await, written as f64);
+        assert!((1..40).contains(&written), "{written}");
+        assert!(world.vhost.depth(UNBLOCK).await.unwrap().0 > 0);
+        let (_, status) = world.daemon.get("/status.json").await;
+        assert!(status.contains(r#""failure":"audit.path: "#), "{status}");
+        assert!(!world.daemon.logged("the audit trail cannot be written").is_empty());
+
+        limit("unlimited");
+        world.daemon.wait_for_metric(ACKED, 60.0).await;
+        assert!(!world.daemon.logged("the audit trail is written again").is_empty());
+        world.vhost.wait_for_depth(UNBLOCK, 0).await;
+        world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+        assert!((0..60).all(|number| !world.fake.has_url(&format!("entry-{number}"))));
+        let ids: BTreeSet<String> =
+            place.lines("settled").iter().map(|it| it["event_id"].to_string()).collect();
+        assert_eq!(ids.len(), 60);
+        world.daemon.signal("TERM");
+        assert_eq!(world.daemon.ended().await, Some(0));
+        assert_eq!(place.verified(&world, "audit.jsonl", &[]).await.0, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_while_it_writes_leaves_a_whole_chain_with_every_effect() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    for round in 0..8 {
+        let lines = place.lines("settled").len() + 3 + round * 4;
+        for number in 0..40 {
+            let entry = format!("entry-{round}-{number}");
+            world.fake.add_url(&entry);
+            world.unblock(&entry, &entry).await;
+        }
+        eventually("it writes", async || (place.lines("settled").len() >= lines).then_some(()))
+            .await;
+        world.daemon.signal("KILL");
+        assert_eq!(world.daemon.ended().await, None);
+        world.restart_daemon().await;
+    }
+    eventually("all is applied", async || {
+        let all =
+            (0..8).flat_map(|round| (0..40).map(move |number| format!("entry-{round}-{number}")));
+        all.into_iter().all(|entry| !world.fake.has_url(&entry)).then_some(())
+    })
+    .await;
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    let (code, chains) = place.verified(&world, "audit.jsonl", &[]).await;
+    assert_eq!((code, chains.len(), &chains[0]["first"]), (Some(0), 1, &json!(1)), "{chains:?}");
+    let acked = place.lines("settled").into_iter().filter(|line| line["disposition"] == "ack");
+    let ids: BTreeSet<String> = acked.map(|it| it["event_id"].to_string()).collect();
+    assert_eq!(ids.len(), 320);
+    assert_eq!(place.lines("opened").len(), 9);
+}
+
+#[tokio::test]
+async fn a_torn_line_is_repaired_at_the_next_start_and_the_chain_says_so() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    world.fake.add_url("entry-1");
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.daemon.signal("KILL");
+    assert_eq!(world.daemon.ended().await, None);
+    let text = fs::read_to_string(&place.path).unwrap();
+    fs::write(&place.path, format!("{text}{}", &text[..200])).unwrap();
+    let (code, found) = place.verified(&world, "audit.jsonl", &[]).await;
+    assert_eq!((code, &found[1]["broken"]["line"]), (Some(2), &json!(3)), "{found:?}");
+    world.restart_daemon().await;
+    world.fake.add_url("entry-2");
+    world.unblock("e-2", "entry-2").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    let (code, found) = place.verified(&world, "audit.jsonl", &[]).await;
+    assert_eq!((code, &found[0]["repaired"], &found[0]["lines"]), (Some(0), &json!(1), &json!(5)));
+    assert_eq!(place.lines("repaired")[0]["torn_bytes"], 200);
+}
+
+#[tokio::test]
+async fn a_rotation_by_reload_goes_on_with_the_chain_in_the_next_file() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    let unblocked = async |world: &World, number: usize| {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+        let id = json!(format!("e-{number}"));
+        eventually("it is settled", async || {
+            world.daemon.logged("settled").iter().any(|line| line["event_id"] == id).then_some(())
+        })
+        .await;
+    };
+    unblocked(&world, 1).await;
+    fs::rename(&place.path, place.folder.path().join("audit.jsonl.2")).unwrap();
+    world.daemon.signal("HUP");
+    eventually("it goes on in another file", async || {
+        world.daemon.logged("the audit trail goes on in another file").first().cloned()
+    })
+    .await;
+    unblocked(&world, 2).await;
+    // While nobody writes.
+    world.daemon.signal("TERM");
+    world.daemon.ended().await;
+    fs::rename(&place.path, place.folder.path().join("audit.jsonl.1")).unwrap();
+    world.restart_daemon().await;
+    unblocked(&world, 3).await;
+    let (code, chains) = place.verified(&world, "audit.jsonl", &[]).await;
+    assert_eq!((code, chains.len()), (Some(0), 1), "{chains:?}");
+    assert_eq!((&chains[0]["first"], &chains[0]["lines"]), (&json!(1), &json!(6)));
+    assert_eq!(place.lines("settled")[0]["event_id"], "e-3");
+    // Without the one in the middle.
+    fs::remove_file(place.folder.path().join("audit.jsonl.1")).unwrap();
+    assert_eq!(place.verified(&world, "audit.jsonl", &[]).await.0, Some(2));
+}
+
+#[tokio::test]
+async fn what_people_do_by_hand_has_a_chain_of_its_own_and_is_not_done_without_it() {
+    let place = Place::new();
+    let socket = place.folder.path().join("control.sock");
+    let world = place.world(&[("CONTROL__SOCKET", socket.to_str().unwrap())]).await;
+    let refusal = Fault::always(FaultKind::fail("err_validation_blocked"));
+    world.fake.inject(refusal.for_item_containing("ada@"));
+    world.offboard("e-1", "ada@example.com", &["group-1"]).await;
+    world.publish("url.unblock", r#"{"specversion":"1.0"}"#).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    let did = async |arguments: &[&str]| {
+        let ran = run(&world.variables, arguments).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    };
+    did(&["dlq", "list"]).await;
+    did(&["dlq", "replay", "--id", "e-1", "--dry-run"]).await;
+    assert!(!place.folder.path().join("audit-by-hand.jsonl").exists(), "nothing was done");
+    did(&["dlq", "replay", "--id", "e-1"]).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    did(&["dlq", "discard", "--type", "url.unblock", "--yes"]).await;
+    did(&["pause", "url.unblock", "--why", "the auditor asks"]).await;
+    did(&["resume"]).await;
+    let text = fs::read_to_string(place.folder.path().join("audit-by-hand.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    let expected = [
+        "opened",
+        "began",
+        "replayed",
+        "began",
+        "discarded",
+        "began",
+        "paused",
+        "began",
+        "resumed",
+    ];
+    assert_eq!(kinds, expected);
+    assert_eq!(lines[1]["command"], "dlq replay --id e-1");
+    assert_eq!(lines[2]["letter"]["subject"], "ada@example.com");
+    assert_eq!((&lines[2]["to"], &lines[2]["letter"]["id"]), (&json!(OFFBOARDED), &json!("e-1")));
+    assert_eq!(lines[4]["letter"]["reason"], "malformed");
+    assert!(lines[6]["state"].as_str().unwrap().contains("the auditor asks"), "{}", lines[6]);
+    assert!(
+        lines.iter().skip(1).all(|line| line["user"].as_str().is_some_and(|it| !it.is_empty()))
+    );
+    // Its body is that of the settled message, so that the two chains can be held against each other.
+    let settled = place.lines("settled");
+    assert!(settled.iter().any(|line| line["body_sha256"] == lines[2]["letter"]["body_sha256"]));
+    assert_eq!(place.verified(&world, "audit-by-hand", &[]).await.0, Some(0));
+
+    fs::write(place.folder.path().join("audit-by-hand.jsonl"), text.replace("resumed", "RESUMED"))
+        .unwrap();
+    for arguments in [&["dlq", "discard", "--yes"][..], &["dlq", "replay"], &["pause"]] {
+        let ran = run(&world.variables, arguments).await;
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(
+            ran.err.contains("goes by another key than audit.key_file, or was changed"),
+            "{ran:?}"
+        );
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    world.daemon.wait_for_metric(PAUSED, 0.0).await;
+}
