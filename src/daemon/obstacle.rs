@@ -33,7 +33,11 @@ impl From<BrokerError> for NotSettled {
     fn from(error: BrokerError) -> NotSettled {
         match error {
             BrokerError::NotTaken { .. } => NotSettled::Ours(Obstacle::Copy(error)),
-            error => NotSettled::Lost(error),
+            BrokerError::Connect(_)
+            | BrokerError::Topology(_)
+            | BrokerError::Lost(_)
+            | BrokerError::Cancelled(_)
+            | BrokerError::SettleLost => NotSettled::Lost(error),
         }
     }
 }

@@ -6,6 +6,9 @@ use crate::secrecy::Seal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What stands for the name of the host.
+const HOST: &str = "{host}";
+
 /// What is shorter can be tried out.
 const SHORTEST_KEY: usize = 16;
 
@@ -19,6 +22,8 @@ pub struct Audit {
     pub path: PathBuf,
     /// The file of what people do by hand on this machine, beside it.
     pub by_hand: PathBuf,
+    /// The file with the key, if there is one.
+    pub key_file: Option<PathBuf>,
     /// What its lines are sealed with.
     pub seal: Seal,
     /// When lines are safe.
@@ -58,17 +63,22 @@ impl Audit {
     }
 
     pub(super) fn of(reader: &mut Reader) -> Option<Audit> {
-        let host = gethostname::gethostname();
-        let host = host.to_string_lossy();
-        let path = reader.optional("audit.path", |text| file(&text.replace("{host}", &host)));
+        let path = reader.optional("audit.path", |text| match text.contains(HOST) {
+            true => match whoami::hostname() {
+                Ok(host) => file(&text.replace(HOST, &host)),
+                Err(_) => Err("has {host} in it, and this host has no name"),
+            },
+            false => file(text),
+        });
         let seal = reader.optional("audit.key_file", key);
         let fsync = reader.required("audit.fsync", fsync).unwrap_or(Fsync::Always);
         if path.is_none() && seal.is_some() {
             reader.mistake("audit.key_file", "has no effect without audit.path");
         }
+        let key_file = reader.optional("audit.key_file", |text| Ok(PathBuf::from(text)));
         let path = path?;
         let by_hand = by_hand(&path);
-        Some(Audit { path, by_hand, seal: seal.unwrap_or_default(), fsync })
+        Some(Audit { path, by_hand, key_file, seal: seal.unwrap_or_default(), fsync })
     }
 }
 

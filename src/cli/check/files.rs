@@ -1,22 +1,30 @@
 //! The files that settings come from.
 
 use super::verdict::{Gravity, Group, Verdict};
-use crate::settings::{Amqp, ClientCertificate, SourceFile};
+use crate::settings::{Audit, ClientCertificate, Settings, SourceFile};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// What anybody on the machine may.
 const OTHERS: u32 = 0o007;
 
 /// A verdict on each file; that they can be read was seen already.
-pub(super) fn check(files: &[SourceFile], amqp: &Amqp) -> Vec<Verdict> {
+pub(super) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = files.iter().map(file).collect();
+    if let Some(audit) = &settings.audit {
+        verdicts.push(trail(audit));
+        let key = audit.key_file.clone();
+        let key = key.map(|path| SourceFile { key: "audit.key_file", path, secret: true });
+        verdicts.extend(key.as_ref().map(file));
+    }
     if verdicts.is_empty() {
         verdicts.push(Verdict::new(Gravity::Ok, (Group::Files, "all"), "no file is read"));
     }
-    verdicts.extend(amqp.client_certificate.as_ref().map(pair));
+    verdicts.extend(settings.amqp.client_certificate.as_ref().map(pair));
     verdicts
 }
 
@@ -30,6 +38,26 @@ fn file(SourceFile { key, path, secret }: &SourceFile) -> Verdict {
         return Verdict::new(Gravity::Warning, subject, text);
     }
     Verdict::new(Gravity::Ok, subject, "can be read")
+}
+
+/// Whether the audit trail can be written, as far as that is seen without a change.
+fn trail(audit: &Audit) -> Verdict {
+    let subject = (Group::Files, "audit.path");
+    if audit.path.exists() {
+        return match File::options().append(true).open(&audit.path) {
+            Ok(_) => Verdict::new(Gravity::Ok, subject, "can be written"),
+            Err(error) => {
+                Verdict::new(Gravity::Failure, subject, format!("cannot be written: {error}"))
+            }
+        };
+    }
+    let folder = audit.path.parent().filter(|it| !it.as_os_str().is_empty());
+    match folder.is_none_or(Path::is_dir) {
+        true => Verdict::new(Gravity::Ok, subject, "is not there yet; the daemon makes it"),
+        false => {
+            Verdict::new(Gravity::Failure, subject, "is in a folder that is not there; make it")
+        }
+    }
 }
 
 /// The library that connects refuses a key that is not that of the certificate.

@@ -15,7 +15,7 @@ pub use verdict::{Gravity, Group, Verdict};
 /// files that they came from.
 pub fn here(running: &Running) -> Vec<Verdict> {
     let mut verdicts = vec![settings(running.settings())];
-    verdicts.extend(files::check(running.files(), &running.settings().amqp));
+    verdicts.extend(files::check(running.files(), running.settings()));
     verdicts
 }
 

@@ -182,10 +182,10 @@ impl Trail {
 
     /// Says that a process has opened the file.
     fn begin(&mut self, at: DateTime<Utc>, continues: Option<&str>) -> Result<(), AuditError> {
-        let host = gethostname::gethostname();
+        let host = whoami::hostname();
         let opened = json(&Mark::Opened {
             version: env!("CARGO_PKG_VERSION"),
-            host: &host.to_string_lossy(),
+            host: host.as_deref().unwrap_or_default(),
             process: std::process::id(),
             continues,
         });
@@ -287,8 +287,9 @@ mod tests {
     }
 
     /// The number of lines of the one chain in these files, which has to be whole, and how many were torn.
-    fn whole(paths: &[PathBuf]) -> (u64, u64) {
-        let files = Files::read(paths, &Seal::by(b"key"), |_, _| {}).unwrap();
+    fn whole(paths: &[&Path]) -> (u64, u64) {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| path.to_path_buf()).collect();
+        let files = Files::read(&paths, &Seal::by(b"key"), |_, _| {}).unwrap();
         assert_eq!(files.broken, []);
         let [chain] = files.chains.as_slice() else { panic!("{:?}", files.chains) };
         assert_eq!(chain.first, 1);
@@ -301,14 +302,14 @@ mod tests {
         let path = folder.path().join("audit.jsonl");
         append(&mut open(&path, b"key").unwrap(), 3);
         append(&mut open(&path, b"key").unwrap(), 200);
-        assert_eq!(whole(&[path.clone()]), (205, 0));
+        assert_eq!(whole(&[&path]), (205, 0));
         let text = fs::read_to_string(&path).unwrap();
         for (cut, expected) in
             [(0, (207, 0)), (1, (207, 0)), (2, (207, 1)), (40, (207, 1)), (text.len() - 2, (3, 0))]
         {
             fs::write(&path, &text[..text.len() - cut]).unwrap();
             append(&mut open(&path, b"key").unwrap(), 1);
-            assert_eq!(whole(&[path.clone()]), expected, "{cut} bytes are missing");
+            assert_eq!(whole(&[&path]), expected, "{cut} bytes are missing");
         }
     }
 
@@ -329,7 +330,7 @@ mod tests {
         // What is of others, or no trail at all, is not gone on with.
         fs::write(folder.path().join("audit.jsonl.9"), "nothing of ours").unwrap();
         append(&mut open(&path, b"key").unwrap(), 1);
-        assert_eq!(whole(&[path, first, second]), (8, 0));
+        assert_eq!(whole(&[&path, &first, &second]), (8, 0));
     }
 
     #[test]
@@ -342,7 +343,7 @@ mod tests {
         drop(trail);
         let foreign = open(&path, b"other").unwrap_err().to_string();
         assert!(foreign.contains("goes by another key"), "{foreign}");
-        assert_eq!(whole(&[path]), (1, 0));
+        assert_eq!(whole(&[&path]), (1, 0));
     }
 
     #[test]

@@ -242,6 +242,26 @@ async fn a_file_that_anybody_may_read_and_a_key_of_another_certificate_are_told(
         assert!(lines[1].starts_with(expected), "{lines:?}");
         assert!(lines.iter().all(|line| !line.contains("canary")), "{lines:?}");
     }
+    let trail = folder.path().join("audit.jsonl");
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    variables.extend([named("AUDIT__KEY_FILE", &text(&path))]);
+    for (file, expected) in [
+        (text(&trail), "ok       files    audit.path: is not there yet"),
+        (text(folder.path()), "failure  files    audit.path: cannot be written"),
+        (
+            "/nowhere/audit.jsonl".into(),
+            "failure  files    audit.path: is in a folder that is not there",
+        ),
+    ] {
+        variables.extend([named("AUDIT__PATH", &file)]);
+        let (_, lines) = check(&variables, &["--offline"]).await;
+        let found = lines.iter().any(|line| line.starts_with(expected));
+        assert!(
+            found && lines.iter().any(|line| line.contains("audit.key_file: can be read")),
+            "{lines:?}"
+        );
+        assert!(!trail.exists(), "it changes nothing");
+    }
     let (one, other) = (Authority::new(), Authority::new());
     let (certificate, right) = one.write_client(folder.path(), "guest");
     let elsewhere = tempfile::tempdir().unwrap();

@@ -8,6 +8,8 @@ use crate::support::settings::named;
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::BasicProperties;
+use lapin::options::QueueBindOptions;
+use lapin::types::FieldTable;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -191,6 +193,29 @@ async fn what_is_only_parked_needs_no_line_and_what_was_done_before_that_does() 
         ["group-2", "eve@example.com"],
     ];
     assert_eq!(gone, expected.map(|it| it.map(str::to_owned)).into());
+}
+
+#[tokio::test]
+async fn a_message_whose_dead_letter_is_not_taken_has_one_line_however_often_that_is_tried() {
+    let place = Place::new();
+    let world = place.world(&[]).await;
+    let (channel, none) = (world.vhost.channel().await, FieldTable::default());
+    let unbound =
+        channel.queue_unbind(DEAD_LETTERS.into(), DEAD_LETTERS.into(), "#".into(), none.clone());
+    unbound.await.unwrap();
+    world.publish("url.unblock", "not JSON").await;
+    eventually("it was tried some times", async || {
+        (world.daemon.logged("the lane is paused").len() >= 4).then_some(())
+    })
+    .await;
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(DEAD_LETTERS.into(), DEAD_LETTERS.into(), "#".into(), options, none)
+        .await
+        .unwrap();
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    world.daemon.settled(1).await;
+    assert_eq!(place.lines("settled").len(), 1);
 }
 
 #[tokio::test]
@@ -420,4 +445,45 @@ async fn what_people_do_by_hand_has_a_chain_of_its_own_and_is_not_done_without_i
     }
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.wait_for_metric(PAUSED, 0.0).await;
+}
+
+#[tokio::test]
+async fn the_page_on_the_trail_proves_a_file_with_its_own_program() {
+    const PAGE: &str = include_str!("../../../docs/audit.md");
+    let place = Place::new();
+    let world = place.world(&[]).await;
+    world.fake.add_url("entry-1");
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    let (_, block) = PAGE.split_once("```python\n").unwrap();
+    let (program, _) = block.split_once("```").unwrap();
+    let key = place.folder.path().join("key");
+    let prove = |path: &Path| {
+        let output =
+            Command::new("python3").args(["-c", program]).args([&key, path]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, status) = world.daemon.get("/status.json").await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let head = status["audit"]["head"].as_str().unwrap();
+    assert_eq!(prove(&place.path), (true, format!("2 {head}\n")));
+    let changed = place.folder.path().join("changed");
+    let text = fs::read_to_string(&place.path).unwrap().replace("entry-1", "entry-2");
+    fs::write(&changed, text).unwrap();
+    assert!(!prove(&changed).0);
+    // And what it shows for a shell is understood.
+    let (_, block) = PAGE.rsplit_once("```sh\n").unwrap();
+    let (commands, _) = block.split_once("```").unwrap();
+    let commands = commands.replace("ada@example.com", "entry-1").replace("--address", "--id");
+    let commands = commands.replace("--id entry-1", "--id e-1");
+    let program = Path::new(env!("CARGO_BIN_EXE_mimecast-eventd")).parent().unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-e", "-c", &commands]).env_clear().envs(&world.variables);
+    shell.env("PATH", format!("{}:/usr/bin:/bin", program.display()));
+    fs::remove_file(&changed).unwrap();
+    let output = shell.current_dir(place.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(
+        fs::read_to_string(place.folder.path().join("report.html")).unwrap().contains("is whole")
+    );
 }

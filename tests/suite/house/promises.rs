@@ -8,8 +8,8 @@ const README: &str = include_str!("../../../README.md");
 const PAGE: &str = include_str!("../../../docs/testing.md");
 
 /// The sections of the README that say what the daemon does.
-const SECTIONS: [&str; 5] =
-    ["Run it", "Configure", "What becomes of a message", "Operate it", "What it shows"];
+const SECTIONS: [&str; 6] =
+    ["Run it", "Configure", "What becomes of a message", "Operate it", "What it shows", "Prove it"];
 
 /// Each promise on the page, and the tests named beside it.
 fn rows() -> Vec<(String, Vec<String>)> {

@@ -263,7 +263,7 @@ async fn what_somebody_else_takes_meanwhile_is_said_and_comes_back() {
     let ids: Vec<String> = (0..40).map(|number| format!("m-{number}")).collect();
     for id in &ids {
         let named = BasicProperties::default().with_message_id(id.as_str().into());
-        world.vhost.publish_to("", DEAD_LETTERS, &vec![b'x'; 100], named).await;
+        world.vhost.publish_to("", DEAD_LETTERS, &[b'x'; 100], named).await;
     }
     world.vhost.wait_for_depth(DEAD_LETTERS, 40).await;
     let slow = ["dlq", "replay", "--dry-run", "--rate", "5", "--to", UNBLOCK, "--json"];
