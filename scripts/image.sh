@@ -20,6 +20,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C DOCKER_BUILDKIT=1
 
+# shellcheck source=scripts/checks/packages.sh
+source scripts/checks/packages.sh
 # shellcheck source=scripts/image/stand-ins.sh
 source scripts/image/stand-ins.sh
 
@@ -88,19 +90,11 @@ choose_engine() {
 ensure_podman() {
     local packages=(podman runc)
     ! command -v podman >/dev/null || return 0
-    if command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
+    if can_install; then
         say "installing ${packages[*]}"
-        install_packages "${packages[@]}"
+        install_packages "${packages[@]}" || true
     fi
     command -v podman >/dev/null || fail 69 "there is neither a running Docker nor Podman"
-}
-
-install_packages() {
-    local as_root=()
-    ((EUID == 0)) || as_root=(sudo -n)
-    "${as_root[@]}" apt-get -q update >&2 || true
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get -q -y install --no-install-recommends "$@" >&2 || true
 }
 
 has_image() { "${engine[@]}" image inspect "$1" >/dev/null 2>&1; }

@@ -17,26 +17,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# shellcheck source=scripts/checks/packages.sh
+source scripts/checks/packages.sh
+
 fail() {
     printf 'page.sh: %s\n' "$*" >&2
     exit 69
 }
 
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    else
-        sudo -n "$@"
-    fi
-}
-
 ensure_browser() {
     [[ ! -x /usr/bin/chromium || ! -x /usr/bin/chromedriver ]] || return 0
-    if command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
-        as_root apt-get -q update >&2 || true
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -q -y install --no-install-recommends chromium chromium-driver >&2 || true
-    fi
+    ! can_install || install_packages chromium chromium-driver || true
     [[ -x /usr/bin/chromium && -x /usr/bin/chromedriver ]] ||
         fail "Chromium is missing: install chromium and chromium-driver"
 }

@@ -19,6 +19,9 @@
 
 set -euo pipefail
 
+# shellcheck source=scripts/checks/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../checks/packages.sh"
+
 fail() {
     printf 'later.sh: %s\n' "${*:2}" >&2
     exit "$1"
@@ -47,7 +50,7 @@ unpack_packages() {
     local suite=$1 root=$2 from
     command -v apt-get >/dev/null || fail 69 "there is no apt-get, and a later RabbitMQ comes in Debian's packages"
     if ! command -v mmdebstrap >/dev/null; then
-        { apt-get -q update && apt-get -q -y install --no-install-recommends mmdebstrap; } >&2 ||
+        install_packages mmdebstrap ||
             fail 69 "the package mmdebstrap cannot be installed"
     fi
     from=$(mirror)

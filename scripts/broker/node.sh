@@ -50,6 +50,9 @@
 
 set -euo pipefail
 
+# shellcheck source=scripts/checks/packages.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../checks/packages.sh"
+
 # A node is there within ten seconds, but a machine may have other things to do.
 START_TIMEOUT=180
 STOP_TIMEOUT=${BROKER_STOP_TIMEOUT:-10}
@@ -90,21 +93,8 @@ is_installed() {
     find_server >/dev/null && command -v erl >/dev/null && command -v epmd >/dev/null
 }
 
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    else
-        sudo -n "$@"
-    fi
-}
-
-can_install() {
-    command -v apt-get >/dev/null || return 1
-    ((EUID == 0)) || sudo -n true 2>/dev/null
-}
-
-# Runs as root in a shell of its own, so it uses nothing defined elsewhere.
-install_package() {
+# Runs as root in a shell of its own, which has these functions and nothing else.
+install_server() {
     set -eu
     local policy=/usr/sbin/policy-rc.d
 
@@ -132,10 +122,7 @@ install_package() {
         chmod 755 "$policy"
     fi
 
-    export DEBIAN_FRONTEND=noninteractive
-    # Lists from an earlier update may do when the network is away.
-    apt-get -q update || true
-    apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends rabbitmq-server
+    install_packages rabbitmq-server
     if [ -d /run/systemd/system ]; then
         systemctl disable rabbitmq-server.service || true
     fi
@@ -146,7 +133,7 @@ ensure_installed() {
     is_installed && return
     can_install || fail 69 "RabbitMQ is not installed: $advice"
     say "RabbitMQ is not installed: installing the package rabbitmq-server, without starting its service"
-    as_root bash -c "$(declare -f install_package); install_package" </dev/null >&2 ||
+    as_root bash -c "$(declare -f as_root install_packages install_server); install_server" </dev/null >&2 ||
         fail 69 "the package could not be installed: $advice"
     is_installed || fail 69 "the package does not have what is expected: $advice"
 }

