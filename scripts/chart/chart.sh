@@ -165,6 +165,7 @@ main() {
     python scripts/chart/assertions.py "$folder/rendered"
     check_models
     python scripts/chart/guards.py "$TOOLS/helm4" "$TOOLS/helm3"
+    python scripts/chart/releases.py "$TOOLS/helm4" "$TOOLS/helm3"
     check_package
     check_rules
     find_daemon

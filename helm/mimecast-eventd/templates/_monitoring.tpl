@@ -23,20 +23,24 @@ metricRelabelings:
 {{- end }}
 
 {{/*
-The matchers for this release's series. The operator calls the job of a ServiceMonitor like the Service, that of a
-PodMonitor like the monitor with its namespace.
+The job of this release's series. The operator calls that of a ServiceMonitor like the Service, that of a PodMonitor
+like the monitor with its namespace.
 */}}
+{{- define "mimecast-eventd.job" -}}
+{{- $name := include "mimecast-eventd.fullname" . }}
+{{- if .Values.metrics.podMonitor.enabled }}
+{{- printf "%s/%s" (default (include "mimecast-eventd.namespace" .) .Values.metrics.podMonitor.namespace) $name }}
+{{- else }}
+{{- $name }}
+{{- end }}
+{{- end }}
+
+{{/* The matchers for this release's series. */}}
 {{- define "mimecast-eventd.matchers" -}}
 {{- if .Values.metrics.prometheusRule.selector }}
 {{- .Values.metrics.prometheusRule.selector }}
 {{- else }}
-{{- $namespace := include "mimecast-eventd.namespace" . }}
-{{- $name := include "mimecast-eventd.fullname" . }}
-{{- $job := $name }}
-{{- if .Values.metrics.podMonitor.enabled }}
-{{- $job = printf "%s/%s" (default $namespace .Values.metrics.podMonitor.namespace) $name }}
-{{- end }}
-{{- printf "namespace=%q, job=%q" $namespace $job }}
+{{- printf "namespace=%q, job=%q" (include "mimecast-eventd.namespace" .) (include "mimecast-eventd.job" .) }}
 {{- end }}
 {{- end }}
 
@@ -70,4 +74,23 @@ PodMonitor like the monitor with its namespace.
 {{- end }}
 {{- end }}
 {{- toJson (concat $rules $values.extraRules) }}
+{{- end }}
+
+{{/*
+The dashboard of files/dashboard.json for this release, as JSON: Grafana keeps dashboards apart by their uid of at most
+40 characters, and people by the title. It begins with this release; others can be chosen.
+*/}}
+{{- define "mimecast-eventd.dashboard" -}}
+{{- $namespace := include "mimecast-eventd.namespace" . }}
+{{- $release := printf "%s/%s" $namespace (include "mimecast-eventd.fullname" .) }}
+{{- $dashboard := .Files.Get "files/dashboard.json" | fromJson }}
+{{- $_ := set $dashboard "uid" (printf "mimecast-eventd-%s" (sha256sum $release | trunc 24)) }}
+{{- $_ := set $dashboard "title" (printf "mimecast-eventd: %s" $release) }}
+{{- $chosen := dict "namespace" $namespace "job" (include "mimecast-eventd.job" .) }}
+{{- range $variable := $dashboard.templating.list }}
+{{- with get $chosen $variable.name }}
+{{- $_ := set $variable "current" (dict "selected" true "text" (list .) "value" (list .)) }}
+{{- end }}
+{{- end }}
+{{- toPrettyJson $dashboard }}
 {{- end }}
