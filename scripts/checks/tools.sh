@@ -96,30 +96,12 @@ PYTHON
 
 # Out of the package rather than installed: that would start a Prometheus.
 install_promtool() {
-    local folder
     if command -v promtool >/dev/null; then
         ln -s "$(command -v promtool)" .tools/bin/promtool
         return 0
     fi
-    folder=$(mktemp -d)
-    if command -v apt-get >/dev/null; then
-        # The lists may be missing, or be of versions that are gone.
-        download_prometheus "$folder" || { update_lists && download_prometheus "$folder"; } || true
-    fi
-    if ! dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb 2>/dev/null |
-        tar --extract --directory "$folder" ./usr/bin/promtool 2>/dev/null; then
+    take_out prometheus /usr/bin/promtool .tools/bin ||
         fail "promtool is missing: install it (Debian and Ubuntu: the package prometheus has it)"
-    fi
-    mv "$folder/usr/bin/promtool" .tools/bin/promtool
-    rm -rf "$folder"
-}
-
-download_prometheus() {
-    (cd "$1" && apt-get -q download prometheus >/dev/null 2>&1)
-}
-
-update_lists() {
-    can_install && as_root apt-get -q update >&2
 }
 
 install_models() {
