@@ -98,4 +98,5 @@ step 'demo' scripts/demo.sh
 step 'producers' scripts/producers.sh
 step 'page' page
 step 'chart' scripts/chart/chart.sh
+step 'dashboard' scripts/dashboard.sh
 printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"

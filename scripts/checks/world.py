@@ -36,6 +36,11 @@ def said(log, start_of_line):
     return next((line[len(start_of_line):] for line in lines if line.startswith(start_of_line)), None)
 
 
+def admin(log):
+    started = next(line for line in log.read_text().splitlines() if '"message":"started"' in line)
+    return "http://" + json.loads(started)["admin"]
+
+
 class World:
     """All of it runs within the block. `programs` are the built programs, `folder` is for what they write."""
 
@@ -73,10 +78,19 @@ class World:
         variables = {f"EVENTD_{key}": value for key, value in settings.items()}
         return {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), **variables}
 
+    def another_daemon(self, name):
+        """Runs one more until the world ends, and has the URL of its admin endpoints and its variables."""
+        folder = self.folder / name
+        folder.mkdir()
+        variables = {**self.environment(), "XDG_RUNTIME_DIR": str(folder)}
+        daemon = start([self.programs["mimecast-eventd"], "run"], folder / "log", env=variables)
+        self.running.append(daemon)
+        wait_for(f"{name} consumes", lambda: (folder / "log").read_text().count('"message":"consuming"') >= 2)
+        return daemon, admin(folder / "log"), variables
+
     def admin(self):
         """The URL of the admin endpoints."""
-        started = next(line for line in self.log.read_text().splitlines() if '"message":"started"' in line)
-        return "http://" + json.loads(started)["admin"]
+        return admin(self.log)
 
     def __exit__(self, *_):
         for process in self.running:
