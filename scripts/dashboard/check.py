@@ -1,8 +1,10 @@
 """Holds the dashboard to a daemon at work: every query is read, and what it asks for is in the live /metrics.
 
-usage: check.py PROGRAM...
+usage: check.py [--picture FILE] PROGRAM...
 
-PROGRAM are the built programs: the daemon and the fake are found among them by name.
+PROGRAM are the built programs: the daemon and the fake are found among them by name. With --picture a Prometheus,
+found in PATH, scrapes a longer run, and what it says to each panel is drawn into FILE. That needs Chromium and its
+driver.
 """
 
 import json
@@ -65,11 +67,19 @@ def check(metrics):
 
 
 def main(folder):
+    arguments, picture = sys.argv[1:], None
+    if arguments[0] == "--picture":
+        picture, arguments = arguments[1], arguments[2:]
     config = folder / "settings.toml"
     config.write_text(POLICY)
-    with World(sys.argv[1:], folder, {**SETTINGS, "CONFIG": str(config)}) as world:
+    with World(arguments, folder, {**SETTINGS, "CONFIG": str(config)}) as world:
         daemons = [(world.daemon, world.environment())]
-        check(work(world, Story(world, config, daemons)))
+        story = Story(world, config, daemons)
+        check(work(world, story))
+        if picture:
+            # What it needs is there only then.
+            from picture import draw
+            draw(world, story, Path(picture))
 
 
 if __name__ == "__main__":
