@@ -78,11 +78,11 @@ class World:
         variables = {f"EVENTD_{key}": value for key, value in settings.items()}
         return {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), **variables}
 
-    def another_daemon(self, name):
+    def another_daemon(self, name, **more):
         """Runs one more until the world ends, and has the URL of its admin endpoints and its variables."""
         folder = self.folder / name
         folder.mkdir()
-        variables = {**self.environment(), "XDG_RUNTIME_DIR": str(folder)}
+        variables = {**self.environment(), "XDG_RUNTIME_DIR": str(folder), **more}
         daemon = start([self.programs["mimecast-eventd"], "run"], folder / "log", env=variables)
         self.running.append(daemon)
         wait_for(f"{name} consumes", lambda: (folder / "log").read_text().count('"message":"consuming"') >= 2)

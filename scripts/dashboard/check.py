@@ -28,6 +28,7 @@ HAPPENED = (
     'eventd_messages_dead_lettered_total{event="user.offboarded",reason="denied"}',
     'eventd_messages_dead_lettered_total{event="url.unblock",reason="expired"}',
     'eventd_policy_decisions_total{rule="protected_addresses"}',
+    'eventd_audit_lines',
     'eventd_queue_messages{queue="mimecast-eventd.dead-letter"}',
 )
 PAUSED = (
@@ -72,7 +73,7 @@ def main(folder):
         picture, arguments = arguments[1], arguments[2:]
     config = folder / "settings.toml"
     config.write_text(POLICY)
-    with World(arguments, folder, {**SETTINGS, "CONFIG": str(config)}) as world:
+    with World(arguments, folder, {**SETTINGS, "CONFIG": str(config), "AUDIT__PATH": str(folder / "audit")}) as world:
         daemons = [(world.daemon, world.environment())]
         story = Story(world, config, daemons)
         check(work(world, story))

@@ -21,7 +21,7 @@ VALUES = {"__rate_interval": "10s", "__range": f"{RUN}s", "namespace": ".*", "jo
 def draw(world, story, picture):
     """Two daemons live through the story while Prometheus looks on."""
     story.by_hand("resume", "url.unblock")
-    daemon, admin, variables = world.another_daemon("second")
+    daemon, admin, variables = world.another_daemon("second", EVENTD_AUDIT__PATH=str(world.folder / "second.audit"))
     story.daemons.append((daemon, variables))
     targets = [url.removeprefix("http://") for url in (world.admin(), admin)]
     labels = {"namespace": "identity"}
