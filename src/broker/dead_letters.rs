@@ -193,7 +193,8 @@ impl DeadLetters {
     /// [`BrokerError::NotTaken`] when the copy is not safe; others with the connection.
     pub async fn send_back(&self, letter: &DeadLetter, queue: &str) -> Result<(), BrokerError> {
         let body = &letter.envelope.body;
-        let publication = Publication { of: None, exchange: "", routing_key: queue, body };
+        let publication =
+            Publication { of: None, mandatory: true, exchange: "", routing_key: queue, body };
         self.publisher.publish(publication, copy::replayed(letter)).await
     }
 

@@ -2,9 +2,10 @@
 //!
 //! In come the settings and, for each message, one disposition. Out come deliveries. [`Broker`] is one
 //! connection, a [`sieve`] makes harmless what strangers sent before the client reads it, [`topology`] declares or checks what there has to be, a [`Consumer`] hands out
-//! deliveries, a [`Publisher`] sends copies and knows whether they are safe, and a [`Settler`] tells
-//! the broker what becomes of a message: nothing else does. It decides nothing about messages.
+//! deliveries, a [`Publisher`] sends copies and knows whether they are safe, a [`Settler`] tells
+//! the broker what becomes of a message: nothing else does, and an [`Announcer`] tells it to whoever listens. It decides nothing about messages.
 
+mod announcement;
 mod connection;
 mod consumer;
 mod copy;
@@ -20,6 +21,7 @@ pub mod sieve;
 mod stream;
 pub mod topology;
 
+pub use announcement::{Announcement, Announcer, Answers};
 pub use connection::{Broker, BrokerError};
 pub use consumer::Consumer;
 pub use dead_letter::DeadLetter;

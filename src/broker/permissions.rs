@@ -50,10 +50,13 @@ pub(super) async fn ask_aside<T>(
 
 async fn ask_for_copies(broker: &Broker, amqp: &Amqp) -> Result<Vec<Problem>, BrokerError> {
     let mut problems = Vec::new();
-    for (exchange, name, copies) in [
+    let outcomes = amqp.outcome_exchange.as_deref();
+    let copies = [
         ("", "amq.default", "copies for the delay ladder and of what a paused lane holds"),
         (&amqp.dead_letter_exchange, &amqp.dead_letter_exchange, "dead letters"),
-    ] {
+    ];
+    let outcomes = outcomes.map(|exchange| (exchange, exchange, "outcome events"));
+    for (exchange, name, copies) in copies.into_iter().chain(outcomes) {
         let channel = broker.channel().await?;
         let Some(refusal) = may_write(&channel, exchange).await? else { continue };
         problems.push(Problem::Forbidden(format!(

@@ -29,6 +29,8 @@ pub struct Publisher {
 pub struct Publication<'a> {
     /// The delivery tag of the original; copies of nothing have none.
     pub of: Option<u64>,
+    /// Whether a queue has to take it; else that nobody listens is as good.
+    pub mandatory: bool,
     /// The exchange that it is for.
     pub exchange: &'a str,
     /// Its routing key.
@@ -68,7 +70,7 @@ impl Publisher {
         Ok(publisher)
     }
 
-    /// Publishes with `mandatory` and waits for the confirm: after `Ok` the copy is in a queue.
+    /// Publishes and waits for the confirm: after `Ok` the copy is in a queue, if one has to take it.
     ///
     /// # Errors
     ///
@@ -94,7 +96,7 @@ impl Publisher {
                 let opening = tokio::time::timeout(CONFIRM_TIMEOUT, self.channel_of(&mut outgoing));
                 let channel =
                     opening.await.map_err(|_| not_taken("no channel in time".into()))??;
-                let sending = sent.send(&channel, copy.body, properties).await;
+                let sending = sent.send(&channel, &copy, properties).await;
                 (channel, sending.map_err(|error| self.refused(&error, not_taken))?)
             }
         };
@@ -136,7 +138,8 @@ impl Publisher {
         };
         let properties = copy::new(envelope)
             .ok_or_else(|| not_taken("a property is longer than the 255 bytes that AMQP allows"))?;
-        let publication = Publication { of: None, exchange, routing_key, body: &envelope.body };
+        let publication =
+            Publication { of: None, mandatory: true, exchange, routing_key, body: &envelope.body };
         self.publish(publication, properties).await
     }
 
@@ -222,11 +225,11 @@ impl Sent {
     async fn send(
         &self,
         channel: &Channel,
-        body: &[u8],
+        Publication { mandatory, body, .. }: &Publication<'_>,
         properties: BasicProperties,
     ) -> Result<PublisherConfirm, lapin::Error> {
-        let mandatory = BasicPublishOptions { mandatory: true, immediate: false };
+        let options = BasicPublishOptions { mandatory: *mandatory, immediate: false };
         let (exchange, routing_key) = (self.exchange.clone(), self.routing_key.clone());
-        channel.basic_publish(exchange, routing_key, mandatory, body, properties).await
+        channel.basic_publish(exchange, routing_key, options, body, properties).await
     }
 }

@@ -67,7 +67,8 @@ impl Settler {
         };
         if let Some((exchange, routing_key, properties)) = copy {
             let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
-            let copy = Publication { of, exchange, routing_key: &routing_key, body };
+            let copy =
+                Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
             self.publisher.publish(copy, properties).await?;
         }
         let answered = answer(&delivery.acker, disposition);

@@ -7,7 +7,9 @@ use super::hand::Hand;
 use super::lane;
 use super::reload::Current;
 use super::worker::Worker;
-use crate::broker::{Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology};
+use crate::broker::{
+    Announcer, Answers, Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology,
+};
 use crate::settings::{LaneSettings, Settings};
 use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
@@ -87,7 +89,8 @@ impl Sessions {
             return Ok(());
         };
         let (publisher, mut consumer) = opened?;
-        let worker = Arc::new(self.worker(publisher, settled, &settings));
+        let announcer = announcer(&broker, &settings);
+        let worker = Arc::new(self.worker((publisher, announcer), settled, &settings));
         let mut depths = Depths::default();
         let result = tokio::select! {
             result = work(&worker, &mut consumer, &broker, &stop) => result,
@@ -117,7 +120,7 @@ impl Sessions {
 
     fn worker(
         &self,
-        publisher: Publisher,
+        (publisher, announcer): (Publisher, Announcer),
         settled: Arc<AtomicBool>,
         settings: &Settings,
     ) -> Worker {
@@ -132,6 +135,7 @@ impl Sessions {
                 dry_run: settings.contract.guards.dry_run,
                 publisher,
             },
+            announcer,
             settled,
             budget: Arc::clone(&self.budget),
             vendor: Arc::clone(&self.vendor),
@@ -141,6 +145,16 @@ impl Sessions {
             audit: self.audit.clone(),
             fresh: self.fresh,
         }
+    }
+}
+
+/// Who tells others what became of messages. A dry run does not.
+fn announcer(broker: &Broker, settings: &Settings) -> Announcer {
+    let is_real = !settings.contract.guards.dry_run;
+    let answers = || Answers::open(broker, settings.own_queues.clone());
+    Announcer {
+        exchange: settings.amqp.outcome_exchange.clone().filter(|_| is_real),
+        answers: (settings.amqp.reply && is_real).then(answers),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::message::{Held, Message};
 use super::obstacle::{NotSettled, Obstacle};
 use super::worker::Worker;
-use crate::broker::BrokerError;
-use crate::telemetry::Report;
+use crate::broker::{Announcement, BrokerError};
+use crate::telemetry::{OutcomeEvent, Report};
 use crate::verdict::Disposition;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -64,6 +64,7 @@ impl Worker {
         report: &mut Report,
     ) -> Result<(), NotSettled> {
         self.write_down(message, report).await?;
+        let outcome = self.announce(message, report).await?;
         let Report { disposition, history, .. } = &*report;
         let (delivery, now) = (&message.delivery, || (self.fresh)().at);
         let settled = self.settler.settle(delivery, disposition, history, now).await;
@@ -71,6 +72,9 @@ impl Worker {
             Ok(()) => {
                 self.settled.store(true, Ordering::Relaxed);
                 self.record(report, message.since.elapsed());
+                if let Some(outcome) = &outcome {
+                    self.announcer.answer(delivery, announcement(outcome));
+                }
             }
             Err(BrokerError::NotTaken { .. }) => {}
             Err(_) => self.metrics.settle_lost(self.lane.event_type),
@@ -96,6 +100,26 @@ impl Worker {
         Ok(())
     }
 
+    /// Tells whoever listens what becomes of the message, before the broker is told: it is safe then, or told
+    /// once more when the message comes again.
+    async fn announce(
+        &self,
+        message: &Message,
+        report: &mut Report,
+    ) -> Result<Option<OutcomeEvent>, BrokerError> {
+        if !self.announcer.is_needed() {
+            return Ok(None);
+        }
+        let (delivery, now) = (&message.delivery, (self.fresh)().at);
+        let outcome = report.outcome_event(self.lane.event_type, &delivery.envelope, now);
+        if let Some(outcome) = outcome.as_ref().filter(|_| !report.is_announced) {
+            let publisher = &self.settler.publisher;
+            self.announcer.announce(publisher, delivery, announcement(outcome)).await?;
+            report.is_announced = true;
+        }
+        Ok(outcome)
+    }
+
     /// Counts and logs a message whose settlement the broker took.
     fn record(&self, report: &Report, took: Duration) {
         let (event, mut lag) = (self.lane.event_type, None);
@@ -109,5 +133,14 @@ impl Worker {
             self.board.settled(event, report.settled(event.name(), took), lag);
         }
         report.log(event.name(), took);
+    }
+}
+
+fn announcement(outcome: &OutcomeEvent) -> Announcement<'_> {
+    Announcement {
+        id: &outcome.id,
+        event_type: &outcome.event_type,
+        correlation_id: outcome.correlation_id.as_deref(),
+        body: &outcome.body,
     }
 }

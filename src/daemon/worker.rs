@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::hand::Hand;
 use super::message::{Held, Message};
 use super::reload::Current;
-use crate::broker::{BrokerError, Delivery, Settler};
+use crate::broker::{Announcer, BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, LaneSettings, Settings};
@@ -40,6 +40,8 @@ pub(super) struct Worker {
     pub vendor: Arc<Vendor>,
     /// Who tells the broker what becomes of messages.
     pub settler: Settler,
+    /// Who tells others.
+    pub announcer: Announcer,
     /// Set when the session has settled something.
     pub settled: Arc<AtomicBool>,
     /// What happened, counted.

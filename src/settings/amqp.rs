@@ -22,6 +22,10 @@ pub struct Amqp {
     pub dead_letter_exchange: String,
     /// The queue for dead letters.
     pub dead_letter_queue: String,
+    /// The exchange for what became of events, if that is told.
+    pub outcome_exchange: Option<String>,
+    /// Whether who asks for an answer gets one.
+    pub reply: bool,
     /// Whether to create or only to check.
     pub topology: TopologyMode,
     /// The heartbeat asked for.
@@ -77,6 +81,12 @@ impl fmt::Display for Node {
 }
 
 impl Amqp {
+    /// The exchanges that there have to be.
+    pub fn exchanges(&self) -> impl Iterator<Item = &str> {
+        let needed = [self.exchange.as_str(), self.dead_letter_exchange.as_str()];
+        needed.into_iter().chain(self.outcome_exchange.as_deref())
+    }
+
     /// Reads the settings under `amqp`.
     pub fn read(reader: &mut Reader) -> Amqp {
         let mut address = reader.required("amqp.url", Address::parse).unwrap_or_default();
@@ -96,6 +106,8 @@ impl Amqp {
             reader.mistake(key, "has no effect unless amqp.url begins with amqps://");
         }
         let topologies = [("declare", TopologyMode::Declare), ("verify", TopologyMode::Verify)];
+        let off_and_on = [("false", false), ("true", true)];
+        let outcome_exchange = outcome_exchange(reader);
         Amqp {
             address,
             ca,
@@ -103,6 +115,8 @@ impl Amqp {
             exchange: reader.name("amqp.exchange"),
             dead_letter_exchange: reader.name("amqp.dead_letter_exchange"),
             dead_letter_queue: reader.name("amqp.dead_letter_queue"),
+            outcome_exchange,
+            reply: reader.one_of("amqp.reply", &off_and_on).unwrap_or(false),
             topology: reader.one_of("amqp.topology", &topologies).unwrap_or(TopologyMode::Verify),
             heartbeat: reader.duration(
                 "amqp.heartbeat",
@@ -111,6 +125,22 @@ impl Amqp {
             ),
         }
     }
+}
+
+/// One of its own: its events would come to the lanes, or be dead letters.
+fn outcome_exchange(reader: &mut Reader) -> Option<String> {
+    let given = reader.optional("amqp.outcome_exchange", |text| match text.len() {
+        0..=255 => Ok(text.to_owned()),
+        _ => Err("must not be longer than 255 bytes"),
+    });
+    let exchange = given.filter(|exchange| !exchange.is_empty())?;
+    for other in ["amqp.exchange", "amqp.dead_letter_exchange"] {
+        if reader.optional(other, not_blank).is_some_and(|other| other == exchange) {
+            let problem = format!("must be another one than {other}");
+            reader.mistake("amqp.outcome_exchange", &problem);
+        }
+    }
+    Some(exchange)
 }
 
 fn client_certificate(reader: &mut Reader) -> Option<ClientCertificate> {

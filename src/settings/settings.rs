@@ -24,6 +24,9 @@ pub struct Settings {
     pub amqp: Amqp,
     /// The lanes, enabled ones only.
     pub lanes: Vec<LaneSettings>,
+    /// Queues of the daemon, those of lanes that are not enabled too; others belong to them, whose names go on
+    /// with a point.
+    pub own_queues: Vec<String>,
     /// What events mean.
     pub contract: Contract,
     /// The vendor.
@@ -123,6 +126,8 @@ impl Settings {
         let mut reader = Reader::new(sources);
         let amqp = Amqp::read(&mut reader);
         let mut lanes = lanes(&mut reader, &amqp.dead_letter_queue);
+        let mut own_queues: Vec<String> = lanes.iter().map(|lane| lane.queue.clone()).collect();
+        own_queues.push(amqp.dead_letter_queue.clone());
         lanes.retain(|lane| lane.enabled);
         let contract = Contract::of(&mut reader);
         if contract.guards.dry_run {
@@ -147,6 +152,7 @@ impl Settings {
         Ok(Settings {
             amqp,
             lanes,
+            own_queues,
             contract,
             mimecast,
             retry,

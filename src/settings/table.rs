@@ -48,6 +48,15 @@ pub const SETTINGS: &[Setting] = &[
         "The exchange for dead letters",
     ),
     plain("amqp.dead_letter_queue", "mimecast-eventd.dead-letter", "The queue for dead letters"),
+    optional(
+        "amqp.outcome_exchange",
+        "The topic exchange for what became of events; nobody is told without one",
+    ),
+    plain(
+        "amqp.reply",
+        "false",
+        "Whether that is also sent to the queue that reply_to names, which a stranger does",
+    ),
     plain(
         "amqp.topology",
         "declare",

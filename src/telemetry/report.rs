@@ -25,6 +25,8 @@ pub struct Report {
     pub event: Option<Arc<Event>>,
     /// Whether the audit trail has it already.
     pub is_written: bool,
+    /// Whether it was told already to those who listen.
+    pub is_announced: bool,
 }
 
 impl Report {
@@ -41,6 +43,7 @@ impl Report {
             trace,
             event: None,
             is_written: false,
+            is_announced: false,
         }
     }
 

@@ -85,7 +85,7 @@ async fn declare(
     let Settings { amqp, ladder, .. } = settings;
     let channel = broker.channel().await?;
     let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
+    for exchange in amqp.exchanges() {
         exchange_declare(&channel, exchange, durable).await.map_err(differs)?;
     }
     let problem = dead_letter_queue::declare(broker, &amqp.dead_letter_queue).await?;
@@ -167,7 +167,7 @@ pub async fn verify(
         return Ok(Verified { problems, unseen, route });
     }
     let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
-    for exchange in [&amqp.exchange, &amqp.dead_letter_exchange] {
+    for exchange in amqp.exchanges() {
         let channel = broker.channel().await?;
         let there = exchange_declare(&channel, exchange, passive).await;
         problems.extend(there.err().map(|error| absent(exchange, &error)));
@@ -219,7 +219,7 @@ async fn verify_dead_letter_route(
     }
     let (exchange, key) = (amqp.dead_letter_exchange.as_str(), lane.event_type.name());
     let probe = BasicProperties::default().with_expiration("0".into());
-    let copy = Publication { of: None, exchange, routing_key: key, body: b"" };
+    let copy = Publication { of: None, mandatory: true, exchange, routing_key: key, body: b"" };
     let asked = permissions::ask_aside(amqp, async |broker| {
         Publisher::open(broker).await?.publish(copy, probe).await
     });

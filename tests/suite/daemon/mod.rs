@@ -10,6 +10,7 @@ mod innocents;
 mod lookups;
 mod messages;
 mod outage;
+mod outcomes;
 mod permissions;
 mod policy;
 mod probing;

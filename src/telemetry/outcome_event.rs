@@ -1,0 +1,99 @@
+//! What became of an event, as an event for whoever asked for it.
+
+use super::report::Report;
+use crate::command::Command;
+use crate::event::{Envelope, Event, EventType};
+use crate::secrecy::Seal;
+use crate::verdict::{Disposition, Execution, Reason};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+
+/// Who says so.
+const SOURCE: &str = "/mimecast-eventd";
+
+/// A CloudEvent that says what became of another one. No address is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeEvent {
+    /// Its id: the same for the same outcome of the same event, however often it is told.
+    pub id: String,
+    /// Its type, such as `user.offboarded.applied`.
+    pub event_type: String,
+    /// What it is correlated by, unless the message has something for that: the id of the event or message.
+    pub correlation_id: Option<String>,
+    /// The event in structured JSON.
+    pub body: String,
+}
+
+impl Report {
+    /// What is told of the message in `envelope`, which came through `lane`, at `now`: that it was applied, or
+    /// that it failed. Of what could not be read, or comes again, nothing is told.
+    pub fn outcome_event(
+        &self,
+        lane: EventType,
+        envelope: &Envelope,
+        now: DateTime<Utc>,
+    ) -> Option<OutcomeEvent> {
+        let event = self.event.as_deref()?;
+        let outcome = match &self.disposition {
+            Disposition::Ack => "applied",
+            Disposition::DeadLetter(..) => "failed",
+            Disposition::PassOver(_)
+            | Disposition::Retry(..)
+            | Disposition::Defer(..)
+            | Disposition::Wait(..)
+            | Disposition::Park(_)
+            | Disposition::Requeue(_)
+            | Disposition::Return => return None,
+        };
+        let event_type = format!("{}.{outcome}", lane.name());
+        let id = self.id_of(event, envelope, &event_type);
+        let at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let mut told = json!({
+            "specversion": "1.0", "id": id, "source": SOURCE, "type": event_type, "time": at,
+            "datacontenttype": "application/json", "data": self.data(event, envelope),
+        });
+        if let Some(traceparent) = &envelope.traceparent {
+            told["traceparent"] = json!(traceparent);
+        }
+        let correlation_id = event.id.clone().or_else(|| envelope.message_id.clone());
+        Some(OutcomeEvent { id, event_type, correlation_id, body: told.to_string() })
+    }
+
+    fn data(&self, event: &Event, envelope: &Envelope) -> Value {
+        let fault = self.disposition.fault();
+        let commands: Vec<Value> = self.history.executions.iter().map(command).collect();
+        json!({
+            "eventId": event.id, "eventSource": event.source, "messageId": envelope.message_id,
+            "attempts": self.history.attempts, "replays": self.history.replays, "commands": commands,
+            "reason": self.disposition.reason().map(Reason::label),
+            "code": fault.map(|fault| &fault.code), "detail": fault.map(|fault| &fault.detail),
+        })
+    }
+
+    /// The same again for the same again: after a crash it is told twice, and whoever listens can tell.
+    fn id_of(&self, event: &Event, envelope: &Envelope, event_type: &str) -> String {
+        let digest = Seal::default().of(&envelope.body);
+        let parts = json!([
+            event.source,
+            event.id,
+            envelope.message_id,
+            digest,
+            event_type,
+            self.history.replays,
+        ]);
+        Seal::default().of(parts.to_string().as_bytes())[..32].to_owned()
+    }
+}
+
+fn command(execution: &Execution) -> Value {
+    let operation = execution.command.operation().label();
+    let result = execution.result;
+    match &execution.command {
+        Command::RemoveGroupMember { group_id, .. } => {
+            json!({"operation": operation, "groupId": group_id, "result": result})
+        }
+        Command::DeleteManagedUrl { id } => {
+            json!({"operation": operation, "entryId": id, "result": result})
+        }
+    }
+}
