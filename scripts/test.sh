@@ -85,10 +85,12 @@ step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh scripts/
 step 'texts' scripts/checks/texts.sh
 step 'format' cargo fmt --all --check
 step 'lints' cargo clippy --workspace --all-targets --locked -- -D warnings
+step 'lints with spans' cargo clippy --all-targets --features otel --locked -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' \
     cargo doc --workspace --no-deps --document-private-items --locked
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
+step 'spans' cargo test --locked --features otel --test suite -- telemetry::spans
 step "RabbitMQ $NEWEST" later_broker
 if [[ -n $LATER ]]; then
     step "tests with RabbitMQ $NEWEST" env BROKER_PROGRAMS="$LATER" \

@@ -97,7 +97,11 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
 
 fn run(running: Running) -> ExitCode {
     let settings = running.settings().clone();
-    let level = log::start(settings.log);
+    let started = match log::start(settings.log, settings.traces.as_ref()) {
+        Ok(started) => started,
+        Err(error) => return fail(&format!("traces.endpoint: {error}")),
+    };
+    let level = started.level.clone();
     let runtime = tokio::runtime::Runtime::new();
     let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let ended = runtime.block_on(async {
@@ -109,13 +113,15 @@ fn run(running: Running) -> ExitCode {
         runtime.shutdown_background();
         ended
     });
-    match ended {
+    let code = match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error, "cannot go on");
             ExitCode::FAILURE
         }
-    }
+    };
+    started.end();
+    code
 }
 
 fn check(running: &Running, offline: bool, json: bool) -> ExitCode {

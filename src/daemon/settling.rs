@@ -4,10 +4,11 @@ use super::message::{Held, Message};
 use super::obstacle::{NotSettled, Obstacle};
 use super::worker::Worker;
 use crate::broker::{Announcement, BrokerError};
-use crate::telemetry::{OutcomeEvent, Report};
+use crate::telemetry::{OutcomeEvent, Report, span};
 use crate::verdict::Disposition;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tracing::{Instrument, Span};
 
 impl Worker {
     /// Settles a message as its report says; one is held whose copy the broker does not take, or whose line
@@ -67,7 +68,15 @@ impl Worker {
         let outcome = self.announce(message, report).await?;
         let Report { disposition, history, .. } = &*report;
         let (delivery, now) = (&message.delivery, || (self.fresh)().at);
-        let settled = self.settler.settle(delivery, disposition, history, now).await;
+        let span = span::settle(&self.lane.queue, &delivery.envelope, disposition);
+        let settling = self.settler.settle(delivery, disposition, history, now);
+        let settled = settling.instrument(span.clone()).await;
+        if settled.is_err() {
+            span::failed(&span, "not_settled");
+        }
+        if let Some(fault) = disposition.fault() {
+            span::failed(&Span::current(), &fault.code);
+        }
         match &settled {
             Ok(()) => {
                 self.settled.store(true, Ordering::Relaxed);

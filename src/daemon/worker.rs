@@ -8,6 +8,7 @@ use crate::broker::{Announcer, BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{Breaker, LaneSettings, Settings};
+use crate::telemetry::span;
 use crate::telemetry::{Audit, Board, Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, Disposition, Evidence, Fault, History, Ladder, Stuck, retry};
@@ -18,6 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// Nothing new begins for a message that has been in work for this long at a stretch; it is parked, so
 /// that others have their turn.
@@ -63,6 +65,16 @@ impl Worker {
     ///
     /// When the message is no longer ours, because its channel is gone.
     pub(super) async fn carry(
+        self: Arc<Self>,
+        message: Message,
+        probe: bool,
+        ended: CancellationToken,
+    ) -> Result<Option<Held>, BrokerError> {
+        let span = span::process(&self.lane.queue, &message.delivery.envelope);
+        self.carry_on(message, probe, ended).instrument(span).await
+    }
+
+    async fn carry_on(
         self: Arc<Self>,
         mut message: Message,
         probe: bool,

@@ -16,6 +16,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tracing::Level;
+use url::Url;
 
 /// Everything that can be set, ready for use.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// What the logs look like.
     pub log: Log,
+    /// Where spans are sent to, if they are.
+    pub traces: Option<Url>,
     /// What addresses are called there.
     pub pseudonyms: Pseudonyms,
 }
@@ -145,6 +148,7 @@ impl Settings {
         let drain_timeout =
             reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
         let log = log(&mut reader);
+        let traces = traces(&mut reader);
         let key = pseudonym::key(&mut reader);
         let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
         let pseudonyms =
@@ -163,6 +167,7 @@ impl Settings {
             audit,
             drain_timeout,
             log,
+            traces,
             pseudonyms,
         })
     }
@@ -272,4 +277,18 @@ fn log(reader: &mut Reader) -> Log {
         json: reader.one_of("log.format", &[("json", true), ("text", false)]),
         level: reader.one_of("log.level", &levels).unwrap_or(Level::INFO),
     }
+}
+
+fn traces(reader: &mut Reader) -> Option<Url> {
+    let endpoint = reader.optional("traces.endpoint", |text| {
+        let url = Url::parse(text).ok().filter(|url| {
+            let is_plain = url.username().is_empty() && url.password().is_none();
+            matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain
+        });
+        url.ok_or("must be an address such as http://127.0.0.1:4318, without a user")
+    });
+    if endpoint.is_some() && !cfg!(feature = "otel") {
+        reader.mistake("traces.endpoint", "needs a build with the cargo feature otel");
+    }
+    endpoint
 }

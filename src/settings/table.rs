@@ -232,6 +232,10 @@ pub const SETTINGS: &[Setting] = &[
     plain("drain_timeout", "25s", "How long a stop waits for messages in work; up to 20m"),
     optional("log.format", "json or text; by default json unless standard error is a terminal"),
     plain("log.level", "info", "error, warn, info or debug"),
+    optional(
+        "traces.endpoint",
+        "Collector of spans by OTLP over HTTP, by its URL up to the port; in a build with the feature otel",
+    ),
     secret(
         "log.pseudonym_key",
         "Key of the pseudonyms that addresses have in the log; by default one derived from the vendor's credentials",

@@ -9,6 +9,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
+use url::Url;
 
 /// What is logged, while the process runs.
 #[derive(Clone, Debug)]
@@ -22,9 +23,32 @@ impl LogLevel {
     }
 }
 
-/// Starts logging. Only the daemon's own events are logged: libraries trace addresses with their
+/// What was started, to be ended when nothing is logged any more.
+#[derive(Debug)]
+pub struct Started {
+    /// What is logged.
+    pub level: LogLevel,
+    #[cfg(feature = "otel")]
+    traces: Option<super::traces::Traces>,
+}
+
+impl Started {
+    /// Lets spans that were not sent yet go on their way. There must be no asynchronous runtime around this.
+    pub fn end(self) {
+        #[cfg(feature = "otel")]
+        if let Some(traces) = self.traces {
+            traces.end();
+        }
+    }
+}
+
+/// Starts logging, and sending spans to the collector at `traces` in a build that can. Only the daemon's own events are logged: libraries trace addresses with their
 /// passwords, and what matters of their errors is in ours.
-pub fn start(settings: Log) -> LogLevel {
+///
+/// # Errors
+///
+/// When spans cannot be sent, in words.
+pub fn start(settings: Log, traces: Option<&Url>) -> Result<Started, String> {
     let json = settings.json.unwrap_or_else(|| !io::stderr().is_terminal());
     let (filter, handle) = reload::Layer::new(own(settings.level));
     let layer: Box<dyn Layer<Registry> + Send + Sync> = if json {
@@ -34,13 +58,24 @@ pub fn start(settings: Log) -> LogLevel {
         let colours = io::stderr().is_terminal();
         fmt::layer().with_target(false).with_ansi(colours).with_writer(io::stderr).boxed()
     };
-    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
+    #[cfg(feature = "otel")]
+    let traces = traces.map(super::traces::Traces::start).transpose()?;
+    #[cfg(feature = "otel")]
+    let subscriber = subscriber.with(traces.as_ref().map(super::traces::Traces::layer));
+    #[cfg(not(feature = "otel"))]
+    let _refused_by_the_settings = traces;
+    subscriber.init();
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(message_of_panic = redact::line(message, 512), place, "panic");
     }));
-    LogLevel(handle)
+    Ok(Started {
+        level: LogLevel(handle),
+        #[cfg(feature = "otel")]
+        traces,
+    })
 }
 
 fn own(level: Level) -> Targets {

@@ -12,8 +12,11 @@ mod outcome_event;
 mod queue;
 mod readiness;
 mod report;
+pub mod span;
 mod state;
 mod status;
+#[cfg(feature = "otel")]
+mod traces;
 
 pub use admin::{Admin, Shown};
 pub use audit::{Audit, AuditError};

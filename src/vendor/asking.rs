@@ -4,10 +4,12 @@ use super::caller::{Answer, Caller};
 use super::sign::Stamp;
 use super::vendor::Vendor;
 use crate::command::{Call, Operation};
+use crate::telemetry::span;
 use crate::verdict::{History, Outcome, Request};
 use serde_json::json;
 use std::sync::{Arc, PoisonError};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 impl Vendor {
     /// Asks for the call. Anybody can have said nothing: it counts only if the vendor is heard right after
@@ -39,16 +41,21 @@ impl Vendor {
         let (path, stamp) = (call.operation.path(), (self.fresh)());
         let caller = Arc::clone(&self.means().caller);
         let mut vendor_id = None;
-        let (outcome, body, is_mute) =
-            match caller.post(path, call.body.clone(), &stamp, deadline).await {
-                Ok(answer) => {
-                    vendor_id = answer.request_id(&stamp);
-                    let (outcome, is_mute) =
-                        self.read(&caller, call.operation, &answer, &stamp, vendor_id.as_deref());
-                    (outcome, answer.received.body, is_mute)
-                }
-                Err(outcome) => (outcome, Vec::new(), false),
-            };
+        let span = caller.span(path, history.resends());
+        let posting = caller.post(path, call.body.clone(), &stamp, deadline);
+        let (outcome, body, is_mute) = match posting.instrument(span.clone()).await {
+            Ok(answer) => {
+                span.record("http.response.status_code", answer.received.status);
+                vendor_id = answer.request_id(&stamp);
+                let (outcome, is_mute) =
+                    self.read(&caller, call.operation, &answer, &stamp, vendor_id.as_deref());
+                (outcome, answer.received.body, is_mute)
+            }
+            Err(outcome) => (outcome, Vec::new(), false),
+        };
+        if let Some(fault) = outcome.fault() {
+            span::failed(&span, &fault.code);
+        }
         let request = Request {
             at: stamp.at,
             id: stamp.request_id,

@@ -5,9 +5,11 @@ use super::token::Tokens;
 use super::transport::{Received, Transport, TransportError};
 use crate::secrecy::Secret;
 use crate::settings::{Credentials, Keys, Mimecast};
+use crate::telemetry::span;
 use crate::verdict::{Outcome, Reply};
 use std::sync::Arc;
 use tokio::time::Instant;
+use tracing::Span;
 use url::Url;
 
 /// Who calls: signed by keys (API 1.0), or with an access token (API 2.0).
@@ -80,6 +82,12 @@ impl Caller {
         let posted = self.transport.post_json(url, &headers, body, stamp.at).await;
         let hide = self.hide.iter().chain(&token).cloned().collect();
         Ok(Answer { received: posted.map_err(Outcome::Unavailable)?, hide, token })
+    }
+
+    /// The span of a request to `path`, the `resend`th after the first one for the same command.
+    pub(super) fn span(&self, path: &str, resend: usize) -> Span {
+        let (host, port) = (self.base_url.host_str(), self.base_url.port_or_known_default());
+        span::attempt(path, host.unwrap_or_default(), port.unwrap_or_default(), resend)
     }
 
     /// The vendor refused us with this answer: its token is of no use any more.

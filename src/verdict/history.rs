@@ -49,6 +49,12 @@ impl History {
         self.executions.push(Execution { result: None, ..execution });
     }
 
+    /// How often the command that is carried out just now was asked for already.
+    pub fn resends(&self) -> usize {
+        let current = self.executions.last().filter(|it| it.result.is_none());
+        current.map_or(0, |it| it.requests.len())
+    }
+
     /// The command that was begun with came to this.
     pub fn conclude(&mut self, conclusion: &Conclusion) {
         if let Some(execution) = self.executions.last_mut() {

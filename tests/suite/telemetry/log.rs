@@ -90,10 +90,11 @@ const CHILD: &str = "EVENTD_TEST_PANICS";
 #[tokio::test]
 async fn a_panic_is_one_line_of_the_log_and_tells_no_address() {
     if std::env::var_os(CHILD).is_some() {
-        mimecast_eventd::telemetry::log::start(Log {
-            json: Some(true),
-            level: tracing::Level::INFO,
-        });
+        mimecast_eventd::telemetry::log::start(
+            Log { json: Some(true), level: tracing::Level::INFO },
+            None,
+        )
+        .unwrap();
         panic!("over ada@example.com\nand a second line");
     }
     // A process of its own, because it has one log and one hook for panics.

@@ -4,4 +4,5 @@ mod log;
 mod metrics;
 mod pseudonyms;
 mod queues;
+mod spans;
 mod status;
