@@ -3,9 +3,7 @@
 # Looks at the daemon's page in a real browser, with the daemon, a private
 # RabbitMQ node and a fake of the Mimecast API behind it.
 #
-# usage: page.sh [--picture FILE]
-#
-# With --picture the page is kept as a picture in FILE.
+# usage: page.sh
 #
 # It needs a Rust toolchain, what scripts/checks/tools.sh installs, RabbitMQ, and
 # Chromium with its driver, which are installed from Debian's packages where they
@@ -37,4 +35,4 @@ scripts/broker/node.sh --install
 ensure_browser
 messages=$(cargo build --quiet --locked --workspace --bins --message-format json-render-diagnostics)
 mapfile -t programs < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
-PATH=$PWD/.tools/bin:$PATH PYTHONDONTWRITEBYTECODE=1 python scripts/checks/page.py "$@" "${programs[@]}"
+PATH=$PWD/.tools/bin:$PATH PYTHONDONTWRITEBYTECODE=1 python scripts/checks/page.py "${programs[@]}"

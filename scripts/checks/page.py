@@ -1,9 +1,9 @@
 """Looks at the daemon's page in a real browser, with a hostile producer at work.
 
-usage: page.py [--picture FILE] PROGRAM...
+usage: page.py PROGRAM...
 
 PROGRAM are the built programs: the daemon and the fake are found among them by name. Chromium and its driver
-are found in PATH. With --picture the page is kept as a picture.
+are found in PATH.
 """
 
 import json
@@ -99,7 +99,7 @@ def is_accessible(driver, how):
     expect(not grave, f"{how}: not accessible: {grave}")
 
 
-def look(driver, world, picture):
+def look(driver, world):
     url = world.admin() + "/"
     driver.set_window_size(1280, 1000)
     driver.get(url)
@@ -110,8 +110,6 @@ def look(driver, world, picture):
     expect(not driver.find_elements(By.CSS_SELECTOR, "img"), "the hostile id has made an element")
     expect("ada@example.com" not in driver.page_source, "an address is shown")
     agrees_with_metrics(driver, ask(world.admin() + "/metrics"))
-    if picture:
-        driver.save_screenshot(picture)
     for scheme in ("light", "dark"):
         features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
@@ -145,16 +143,13 @@ def look(driver, world, picture):
 
 
 def main(folder):
-    arguments, picture = sys.argv[1:], None
-    if arguments[0] == "--picture":
-        picture, arguments = arguments[1], arguments[2:]
-    with World(arguments, folder) as world:
+    with World(sys.argv[1:], folder) as world:
         work(world)
         wait_for("the queues were looked at", lambda: "eventd_queue_messages{queue=\"mimecast-eventd.dead-letter\"} 1"
                  in ask(world.admin() + "/metrics"))
         driver = browser()
         try:
-            look(driver, world, picture)
+            look(driver, world)
         finally:
             driver.quit()
     print(f"    the page in a browser: {expectations} expectations hold")
