@@ -5,6 +5,7 @@ use super::sign::Stamp;
 use super::vendor::Vendor;
 use crate::command::{Call, Operation};
 use crate::telemetry::span;
+use crate::verdict::code::explained;
 use crate::verdict::{History, Outcome, Request};
 use serde_json::json;
 use std::sync::{Arc, PoisonError};
@@ -61,7 +62,8 @@ impl Vendor {
             id: stamp.request_id,
             vendor_id,
             outcome: outcome.label(),
-            code: outcome.fault().map(|fault| fault.code.clone()),
+            // Of a stranger's own words nobody knows what is in them.
+            code: outcome.fault().map(|it| it.code.clone()).filter(|it| explained(it).is_some()),
         };
         history.attempted(request, outcome.is_failure());
         (outcome, body, is_mute)
