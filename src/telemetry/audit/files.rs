@@ -4,11 +4,15 @@ use super::line::{Head, Line};
 use crate::secrecy::Seal;
 use chrono::{DateTime, Utc};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Broken lines that are told; after a few nobody counts.
 const MOST_BROKEN: usize = 20;
+
+/// Bytes that a crash can have torn, and more than a line has. What is longer is something else, and is not
+/// kept.
+const MOST_TORN: usize = 16 * 1024 * 1024;
 
 /// What was found in files.
 #[derive(Clone, Debug, Default)]
@@ -109,9 +113,10 @@ impl Opened {
             Some("-") => Box::new(BufReader::new(io::stdin())),
             Some(_) | None => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
         };
-        let (mut read, mut first) = (Vec::new(), None);
-        while first.is_none() {
+        let (mut read, mut first, mut size) = (Vec::new(), None, 0);
+        while first.is_none() && size < MOST_TORN {
             let Some(text) = next(&mut *rest).map_err(failed)? else { break };
+            size += text.len();
             first = line(&text).map(|(_, line)| (line.head.chain, line.head.lines));
             read.push(text);
         }
@@ -126,9 +131,10 @@ impl Opened {
     }
 }
 
-fn next(file: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
+/// The next line with its line break, or the next part of one that is longer than any of ours.
+fn next(mut file: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
-    let size = file.read_until(b'\n', &mut text)?;
+    let size = (&mut file).take(MOST_TORN as u64).read_until(b'\n', &mut text)?;
     Ok((size > 0).then_some(text))
 }
 
@@ -153,7 +159,9 @@ impl Reading<'_> {
     fn line(&mut self, bytes: &[u8], number: usize, visit: &mut impl FnMut(&Line, bool)) {
         let Some((text, line)) = line(bytes) else {
             let (_, torn) = self.torn.get_or_insert_with(|| (number, Vec::new()));
-            torn.extend_from_slice(bytes);
+            // One byte more than can be vouched for is enough to know.
+            let left = (MOST_TORN + 1).saturating_sub(torn.len());
+            torn.extend_from_slice(&bytes[..bytes.len().min(left)]);
             return;
         };
         let is_sealed = Line::is_sealed(text, self.seal);
