@@ -74,6 +74,8 @@ fn series() -> BTreeSet<String> {
         [
             "eventd_api_quota_remaining",
             "eventd_api_throttled_seconds_total",
+            "eventd_audit_failures_total",
+            "eventd_audit_lines",
             "eventd_settings_last_reload_successful",
         ]
         .map(str::to_owned)

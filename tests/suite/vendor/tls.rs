@@ -120,9 +120,10 @@ async fn a_proxy_is_asked_to_connect_to_the_vendor_and_for_tokens_too() {
         assert!(asked.iter().all(|line| line == "CONNECT vendor.test:443 HTTP/1.1"), "{asked:?}");
         let called: Vec<Operation> =
             secure.fake.calls().iter().map(|call| call.operation).collect();
-        // A group that is not there is refused without a word, and the vendor heard after it.
-        let called: Vec<Operation> =
+        // A group that is not there is refused without a word, the vendor heard after it, and asked again.
+        let mut called: Vec<Operation> =
             called.into_iter().filter(|it| *it != Operation::FindGroups).collect();
+        called.dedup();
         assert_eq!(called, operations);
     }
 }
