@@ -62,7 +62,7 @@ pub fn start(settings: Log, traces: Option<&Url>) -> Result<Started, String> {
     #[cfg(feature = "otel")]
     let traces = traces.map(super::traces::Traces::start).transpose()?;
     #[cfg(feature = "otel")]
-    let subscriber = subscriber.with(traces.as_ref().map(super::traces::Traces::layer));
+    let subscriber = subscriber.with(traces.as_ref().map(|it| it.layer(super::span::TARGET)));
     #[cfg(not(feature = "otel"))]
     let _refused_by_the_settings = traces;
     subscriber.init();

@@ -1,6 +1,5 @@
 //! Sends spans to a collector, by OTLP over HTTP in JSON.
 
-use super::span::TARGET;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -37,12 +36,12 @@ impl Traces {
         Ok(Traces(provider))
     }
 
-    /// What spans are handed to.
-    pub(super) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    /// What spans with this target are handed to.
+    pub(super) fn layer<S>(&self, target: &'static str) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        let spans = Targets::new().with_target(TARGET, LevelFilter::TRACE);
+        let spans = Targets::new().with_target(target, LevelFilter::TRACE);
         let tracer = self.0.tracer("mimecast-eventd");
         tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_filter(spans)
     }
