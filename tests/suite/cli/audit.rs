@@ -1,12 +1,11 @@
 //! `audit`: what an auditor asks of files.
 
-use crate::support::program::{Ran, command, most_memory, run, run_with};
+use crate::support::program::{Ran, run, run_measured, run_with};
 use crate::support::settings::Variables;
 use mimecast_eventd::secrecy::Seal;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
 
 /// A file with a chain of these entries, an hour between each, as the page on the audit trail describes it.
 fn file(
@@ -61,18 +60,7 @@ async fn one_person_among_a_hundred_thousand_lines_is_found_soon_and_without_mem
     let started = std::time::Instant::now();
     let arguments =
         ["audit", "show", "--json", "--address", "ada@example.COM", path.to_str().unwrap()];
-    let mut child = command(&Variables::new(), &arguments).spawn().unwrap();
-    let (process, mut most, mut text) = (child.id().unwrap(), 0, String::new());
-    let mut out = child.stdout.take().unwrap();
-    let reading = tokio::spawn(async move {
-        out.read_to_string(&mut text).await.unwrap();
-        text
-    });
-    while child.try_wait().unwrap().is_none() {
-        most = most.max(most_memory(process).unwrap_or_default());
-        tokio::task::yield_now().await;
-    }
-    let text = reading.await.unwrap();
+    let (text, most) = run_measured(&Variables::new(), &arguments).await;
     let ids: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["event_id"].clone())

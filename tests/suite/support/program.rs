@@ -3,7 +3,7 @@
 use super::settings::Variables;
 use serde_json::Value;
 use std::process::Stdio;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 /// What a command came to.
@@ -60,6 +60,23 @@ pub fn command(variables: &Variables, arguments: &[&str]) -> Command {
     command.args(arguments).env_clear().envs(variables).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// Runs the binary; gives what it said, and the most memory that it took, in KiB.
+pub async fn run_measured(variables: &Variables, arguments: &[&str]) -> (String, usize) {
+    let mut child = command(variables, arguments).spawn().unwrap();
+    let (process, mut most) = (child.id().unwrap(), 0);
+    let mut out = child.stdout.take().unwrap();
+    let reading = tokio::spawn(async move {
+        let mut text = String::new();
+        out.read_to_string(&mut text).await.unwrap();
+        text
+    });
+    while child.try_wait().unwrap().is_none() {
+        most = most.max(most_memory(process).unwrap_or_default());
+        tokio::task::yield_now().await;
+    }
+    (reading.await.unwrap(), most)
 }
 
 /// The most memory that a process has had so far, in KiB; `None` once it is over.

@@ -3,7 +3,7 @@
 use super::world_of_dead_letters;
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::eventually;
-use crate::support::program::{command, most_memory, run};
+use crate::support::program::{command, run, run_measured};
 use crate::support::settings::{self, named};
 use crate::support::world::World;
 use fake_mimecast::{Credentials, FakeMimecast};
@@ -11,7 +11,6 @@ use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
 
 /// The SHA-1 of the body, as OpenSSL has it: printf 'not JSON' | openssl dgst -sha1
 const NOT_JSON: &str = "sha1:3b1ee92e7367";
@@ -235,19 +234,7 @@ async fn letters_that_are_huge_are_not_fetched_long_before_they_are_looked_at() 
 
 /// Tells of all dead letters, in their order; returns the most memory that it took, in KiB.
 async fn expect_told_in_order(world: &World, ids: &[String], arguments: &[&str]) -> usize {
-    let mut child = command(&world.variables, arguments).spawn().unwrap();
-    let (process, mut most) = (child.id().unwrap(), 0);
-    let mut out = child.stdout.take().unwrap();
-    let reading = tokio::spawn(async move {
-        let mut text = String::new();
-        out.read_to_string(&mut text).await.unwrap();
-        text
-    });
-    while child.try_wait().unwrap().is_none() {
-        most = most.max(most_memory(process).unwrap_or_default());
-        tokio::task::yield_now().await;
-    }
-    let out = reading.await.unwrap();
+    let (out, most) = run_measured(&world.variables, arguments).await;
     let told: Vec<Value> = out
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
