@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 from selenium import webdriver
@@ -99,6 +100,19 @@ def is_accessible(driver, how):
     expect(not grave, f"{how}: not accessible: {grave}")
 
 
+def outage(driver, world):
+    """The page at the moment of an outage, and after it."""
+    shown = lambda: driver.find_element(By.TAG_NAME, "main").text
+    ask(f"{world.fake}/_fake/faults", {"times": "always", "kind": {"type": "empty_body", "status": 503}})
+    send(world, "--type", "url.unblock", "--entry-id", "entry-3", "--id", "in-an-outage")
+    wait_for("the page shows the outage", lambda: "url.unblock: paused" in shown() and "http_503" in shown())
+    expect("user.offboarded: consuming" in shown() and "not ready" in shown(), "one lane pauses, and that is told")
+    is_accessible(driver, "an outage")
+    urllib.request.urlopen(urllib.request.Request(f"{world.fake}/_fake/faults", method="DELETE"))
+    wait_for("the page shows that it is over",
+             lambda: "url.unblock: consuming" in shown() and "in-an-outage" in shown())
+
+
 def look(driver, world):
     url = world.admin() + "/"
     driver.set_window_size(1280, 1000)
@@ -119,6 +133,7 @@ def look(driver, world):
     send(world, "--type", "url.unblock", "--entry-id", "entry-2", "--id", "seen-later")
     wait_for("the page shows what came later", lambda: "seen-later" in driver.find_element(By.TAG_NAME, "main").text)
     expect(driver.execute_script("return window.mark") == "here", "the page was loaded anew")
+    outage(driver, world)
     # On a phone.
     metrics = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
