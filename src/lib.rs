@@ -20,9 +20,11 @@
 //!    decided what becomes of the message. When its attempts are used up, the evidence of other calls
 //!    judges whose fault that is: the message's, which then climbs the delay ladder, or not, and then
 //!    its lane pauses until the vendor answers again.
-//! 7. [`broker`]: the disposition is carried out by one function that settles. Nothing else acks,
+//! 7. [`telemetry`]: the audit trail says what becomes of it, if there is one: what cannot be written down is
+//!    not done. Then whoever listens is told by an event.
+//! 8. [`broker`]: the disposition is carried out by one function that settles. Nothing else acks,
 //!    rejects or returns a message. A copy is safe in its queue before the original is acked.
-//! 8. [`telemetry`]: one line of the log says what became of it, and the metrics count it.
+//! 9. [`telemetry`]: one line of the log says what became of it, and the metrics count it.
 //!
 //! Around it, the daemon gives each lane sessions with the broker, one after the other until a stop;
 //! whatever goes wrong with one ends it, and the next one starts with nothing of it. Nothing that goes

@@ -1,7 +1,8 @@
 //! What the daemon shows: metrics, readiness, the log, and the endpoints where they are asked for.
 //!
 //! In comes what happened, from the rooms above. Out go numbers for Prometheus, a word about each lane
-//! for `/readyz`, and one line of the log for each settled message. It changes nothing and decides
+//! for `/readyz`, one line of the log for each settled message, one of the [`audit`] trail before it is settled,
+//! an [`OutcomeEvent`] for whoever listens, and each [`span`] for a collector. It changes nothing and decides
 //! nothing. Only [`Metrics`] names the crate `prometheus`.
 
 mod admin;
