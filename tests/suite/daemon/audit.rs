@@ -1,10 +1,12 @@
 //! The audit trail from outside: what it says, and that nothing is done which it does not say.
 
-use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
+use crate::support::node::Node;
 use crate::support::program::run;
-use crate::support::settings::named;
+use crate::support::settings::{self, named};
+use crate::support::wire::{Hold, Method, Wire};
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::BasicProperties;
@@ -73,9 +75,13 @@ async fn a_line_says_who_it_was_about_what_was_done_and_what_became_of_it() {
     let place = Place::new();
     let world = place.world(&[("POLICY__VERIFY_EFFECT", "true")]).await;
     world.fake.add_member("group-1", "ada@example.com");
-    world
-        .fake
-        .inject(Fault::next(FaultKind::status(503)).for_operation(Operation::RemoveGroupMember));
+    let known_to_the_vendor = FaultKind::Status {
+        status: 503,
+        headers: [("x-request-id".to_owned(), "vendor-77".to_owned())].into(),
+        body: String::new(),
+        content_type: String::new(),
+    };
+    world.fake.inject(Fault::next(known_to_the_vendor).for_operation(Operation::RemoveGroupMember));
     let known = BasicProperties::default()
         .with_content_type("application/cloudevents+json".into())
         .with_user_id("guest".into());
@@ -117,9 +123,14 @@ async fn a_line_says_who_it_was_about_what_was_done_and_what_became_of_it() {
     let outcomes: Vec<&Value> =
         command["requests"].as_array().unwrap().iter().map(|it| &it["outcome"]).collect();
     assert_eq!(outcomes, ["unavailable", "applied"]);
+    let first = &command["requests"][0];
+    assert_eq!((&first["vendor_id"], &first["code"]), (&json!("vendor-77"), &json!("http_503")));
     let calls = world.fake.calls();
-    let sent = calls.iter().filter(|call| call.operation == Operation::RemoveGroupMember).count();
-    assert_eq!(sent, 2, "each request of the command is in the line");
+    let sent = calls.iter().filter(|call| call.operation == Operation::RemoveGroupMember);
+    let sent: Vec<Value> = sent.map(|call| json!(call.request_id)).collect();
+    let told: Vec<Value> =
+        command["requests"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    assert_eq!(sent, told, "each request of the command is in the line");
     assert_eq!(malformed["disposition"], "dead_letter");
     assert_eq!((&malformed["reason"], &malformed["commands"]), (&json!("malformed"), &json!([])));
     assert_eq!(malformed["subject"], Value::Null);
@@ -216,6 +227,55 @@ async fn a_message_whose_dead_letter_is_not_taken_has_one_line_however_often_tha
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.settled(1).await;
     assert_eq!(place.lines("settled").len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_comes_again_has_a_second_line() {
+    let place = Place::new();
+    let wire = Wire::to(Node::shared().authority()).await;
+    let vhost = Vhost::new().await;
+    let url = vhost.url_by(&wire.authority());
+    let own: Vec<(&str, &str)> = place.own.iter().map(|(name, it)| (*name, it.as_str())).collect();
+    let told = [("AMQP__OUTCOME_EXCHANGE", "outcomes"), ("AMQP__URL", url.as_str())];
+    let mut world = World::start(vhost, settings::hmac, &[&own[..], &told].concat()).await;
+    // What is told of it is not confirmed, so that it is not acked.
+    wire.hold(Hold::Confirms);
+    world.fake.add_url("entry-1");
+    world.unblock("e-1", "entry-1").await;
+    let is_told = |method: &Method| matches!(method, Method::Publish { routing_key, .. } if routing_key == "url.unblock.applied");
+    wire.wait_for("what became of it", 1, is_told).await;
+    let [first] = &place.lines("settled")[..] else { panic!("it is written before that") };
+    assert_eq!(
+        (&first["disposition"], &first["commands"][0]["result"]),
+        (&json!("ack"), &json!("applied"))
+    );
+    world.daemon.signal("KILL");
+    assert_eq!(world.daemon.ended().await, None);
+    wire.hold(Hold::Nothing);
+    world.restart_daemon().await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    let [_, second] = &place.lines("settled")[..] else { panic!("each delivery has its own") };
+    assert_eq!(
+        (&second["event_id"], &second["commands"][0]["result"]),
+        (&json!("e-1"), &json!("already_gone"))
+    );
+}
+
+#[tokio::test]
+async fn once_a_minute_it_is_said_where_the_chain_is_and_seen_that_the_file_was_moved() {
+    let place = Place::new();
+    let world = place.world(&[]).await;
+    world.fake.add_url("entry-1");
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    fs::rename(&place.path, place.folder.path().join("audit.jsonl.1")).unwrap();
+    let said = eventually("it is said", async || {
+        world.daemon.logged("audit trail").into_iter().find(|it| it["lines"] == 3)
+    })
+    .await;
+    assert!(place.path.exists(), "and the chain goes on there");
+    let (code, chains) = place.verified(&world, "audit.jsonl", &[]).await;
+    assert_eq!((code, &chains[0]["head"]), (Some(0), &said["head"]), "{chains:?}");
 }
 
 #[tokio::test]

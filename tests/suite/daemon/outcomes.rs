@@ -10,8 +10,10 @@ use crate::support::wire::{Hold, Method, Wire};
 use crate::support::world::World;
 use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
 use lapin::BasicProperties;
-use lapin::options::{ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::options::{
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../docs/schemas/outcome.schema.json");
@@ -81,7 +83,7 @@ async fn whoever_listens_is_told_what_was_applied_and_what_failed_and_nothing_of
         .with_headers({
             let mut headers = FieldTable::default();
             let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-            headers.insert("traceparent".into(), lapin::types::AMQPValue::LongString(trace.into()));
+            headers.insert("traceparent".into(), AMQPValue::LongString(trace.into()));
             headers
         });
     world.vhost.publish("url.unblock", br#"{"id":"refused"}"#, asked).await;
@@ -179,6 +181,34 @@ async fn what_is_told_twice_after_a_crash_has_one_id() {
 }
 
 #[tokio::test]
+async fn a_listener_whose_queue_refuses_pauses_the_lane_and_costs_no_message() {
+    let world = World::with(&[TOLD, &[("BREAKER__INITIAL_PROBE_DELAY", "100ms")]].concat()).await;
+    let mut full = FieldTable::default();
+    full.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    full.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let channel = world.vhost.channel().await;
+    let options = QueueDeclareOptions::default();
+    channel.queue_declare("full".into(), options, full).await.unwrap();
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    channel
+        .queue_bind("full".into(), "outcomes".into(), "url.#".into(), options, none)
+        .await
+        .unwrap();
+    for number in 0..10 {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    let paused = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+    world.daemon.wait_for_metric(paused, 1.0).await;
+    let (_, why) = world.daemon.get("/readyz").await;
+    assert!(why.contains("outcomes") && why.contains("user.offboarded consuming"), "{why}");
+    channel.queue_delete("full".into(), QueueDeleteOptions::default()).await.unwrap();
+    world.daemon.wait_for_metric(ACKED, 10.0).await;
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
 async fn who_may_not_tell_pauses_and_loses_nothing() {
     let vhost = Vhost::new().await;
     let ours = "^(mimecast-eventd|events|outcomes|amq.default).*";
@@ -269,19 +299,23 @@ async fn without_the_setting_nobody_is_answered_and_an_exchange_of_ours_is_refus
         assert_eq!(refused.code, Some(64), "{refused:?}");
         assert!(refused.err.contains(&format!("must be another one than {key}")), "{refused:?}");
     }
-    // A dry run tells nobody.
+    // A dry run tells nobody, and writes nothing down.
     let fake = FakeMimecast::start(Credentials::default()).await;
     let vhost = Vhost::new().await;
     let mut variables = settings::hmac(&fake);
+    let folder = tempfile::tempdir().unwrap();
+    let trail = folder.path().join("audit.jsonl");
     variables.extend([
         named("AMQP__URL", &vhost.url),
         named("AMQP__OUTCOME_EXCHANGE", "outcomes"),
+        named("AUDIT__PATH", trail.to_str().unwrap()),
         named("POLICY__DRY_RUN", "true"),
     ]);
     let daemon = Daemon::start(&variables).await;
     daemon.wait_until_ready().await;
     vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, BasicProperties::default()).await;
     daemon.wait_for_metric(ACKED, 1.0).await;
+    assert!(!trail.exists(), "nothing was done that could be proved");
     let exchanges = vhost.described("exchanges").await;
     assert!(exchanges.iter().all(|it| it["name"] != "outcomes"), "{exchanges:?}");
     eventually("nothing went wrong", async || {
