@@ -304,6 +304,11 @@ mod tests {
         for (text, line) in [(without(4, 5), 5), (without(1, 8), 2), (swapped, 4), (twice, 5)] {
             assert_eq!(first_broken(&read(&[text], &key())), ("0", line));
         }
+        // A line of the same number and the same key, from a copy of the file that somebody went on with.
+        let mut head = Line::read(lines[2].trim_end()).unwrap().head;
+        let other = head.next(at(), r#"{"kind":"other"}"#, &key());
+        let forked = [&lines[..3], &[other], &lines[4..]].concat().concat();
+        assert_eq!(first_broken(&read(&[forked], &key())), ("0", 5));
         // A file in the middle is missing.
         let parts = [lines[..3].concat(), lines[6..].concat()];
         assert_eq!(first_broken(&read(&parts, &key())), ("1", 1));
