@@ -1,14 +1,14 @@
 //! What became of a message, told to whoever listens, and to who asked for an answer.
 
-use super::connection::{Broker, BrokerError};
+use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
 use super::publisher::{Publication, Publisher};
-use lapin::options::BasicPublishOptions;
+use crate::settings::Amqp;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Connection};
-use std::sync::Weak;
+use lapin::{BasicProperties, Channel};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Answers that wait for being sent; what is more is dropped.
@@ -26,6 +26,8 @@ pub struct Announcement<'a> {
     pub event_type: &'a str,
     /// What it is correlated by where the message does not say.
     pub correlation_id: Option<&'a str>,
+    /// The trace that it belongs to (W3C `traceparent`).
+    pub traceparent: Option<&'a str>,
     /// A CloudEvent in structured JSON.
     pub body: &'a str,
 }
@@ -80,7 +82,9 @@ impl Announcer {
     }
 }
 
-/// Answers whoever asked for that, on a channel of their own and without holding anything up.
+/// Answers whoever asked for that, on a connection of its own and without holding anything up. A stranger says
+/// where to, and the broker ends the whole connection over some names that look like a "direct reply-to" (seen
+/// with RabbitMQ 3.10.8).
 #[derive(Debug)]
 pub struct Answers {
     waiting: mpsc::Sender<Answer>,
@@ -94,21 +98,20 @@ struct Answer {
     properties: BasicProperties,
 }
 
-/// Who sends them, for as long as the connection lives.
+/// Who sends them, until `over`.
 struct Answering {
-    connection: Weak<Connection>,
-    blocked: watch::Receiver<Option<String>>,
-    channel: Option<Channel>,
+    amqp: Amqp,
+    over: CancellationToken,
+    connected: Option<(Broker, Channel)>,
 }
 
 impl Answers {
-    /// On the connection of `broker`, and never into one of `own_queues` or what belongs to one of them: a
-    /// stranger says where to.
-    pub fn open(broker: &Broker, own_queues: Vec<String>) -> Answers {
+    /// Begins to answer, for as long as `broker` is connected, and never into one of `own_queues` or what
+    /// belongs to one of them.
+    pub fn open(broker: &Broker, amqp: Amqp, own_queues: Vec<String>) -> Answers {
         let (waiting, answers) = mpsc::channel(MOST_ANSWERS);
-        let (connection, blocked) = (broker.connection(), broker.blocked());
-        let answering = Answering { connection, blocked, channel: None };
-        tokio::spawn(answering.run(answers, broker.over()));
+        let answering = Answering { amqp, over: broker.over(), connected: None };
+        tokio::spawn(answering.run(answers));
         Answers { waiting, own_queues }
     }
 
@@ -123,43 +126,47 @@ impl Answers {
 }
 
 impl Answering {
-    async fn run(mut self, mut answers: mpsc::Receiver<Answer>, over: CancellationToken) {
+    async fn run(mut self, mut answers: mpsc::Receiver<Answer>) {
+        let over = self.over.clone();
         while let Some(Some(answer)) = over.run_until_cancelled(answers.recv()).await {
-            // A broker that takes no messages would read nothing more of this connection, acks neither.
-            if self.blocked.borrow().is_some() {
-                continue;
-            }
             let sending = tokio::time::timeout(PATIENCE, self.send(answer));
-            match over.run_until_cancelled(sending).await {
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(error))) => {
-                    tracing::debug!(%error, "an answer was not sent");
-                    self.channel = None;
-                }
-                Some(Err(_)) => self.channel = None,
-                None => return,
-            }
+            let Some(sent) = over.run_until_cancelled(sending).await else { break };
+            let problem = match sent {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the broker does not take it in time".to_owned(),
+            };
+            tracing::debug!(problem, "an answer was not sent");
+            self.connected = None;
+        }
+        if let Some((broker, _)) = self.connected {
+            broker.close().await;
         }
     }
 
-    async fn send(&mut self, answer: Answer) -> Result<(), lapin::Error> {
-        let channel = match self.channel.take().filter(|channel| channel.status().connected()) {
-            Some(channel) => channel,
-            None => match self.connection.upgrade() {
-                Some(connection) => connection.create_channel().await?,
-                None => return Ok(()),
-            },
+    /// Sends one, and waits until the broker has looked at it: what one costs, costs no other.
+    async fn send(&mut self, answer: Answer) -> Result<(), BrokerError> {
+        let (_, channel) = match &mut self.connected {
+            Some(connected) => connected,
+            none => none.insert(connect(&self.amqp).await?),
         };
         let options = BasicPublishOptions::default();
         let Answer { to, body, properties } = answer;
-        channel.basic_publish("".into(), to, options, &body, properties).await?;
-        self.channel = Some(channel);
+        let confirm = channel.basic_publish("".into(), to, options, &body, properties).await;
+        confirm.map_err(lost)?.await.map_err(lost)?;
         Ok(())
     }
 }
 
+async fn connect(amqp: &Amqp) -> Result<(Broker, Channel), BrokerError> {
+    let broker = Broker::connect(amqp, |_| {}).await?;
+    let channel = broker.channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
+    Ok((broker, channel))
+}
+
 fn properties(delivery: &Delivery, announcement: Announcement<'_>) -> BasicProperties {
-    let Announcement { id, event_type, correlation_id, .. } = announcement;
+    let Announcement { id, event_type, correlation_id, traceparent, .. } = announcement;
     let mut properties = BasicProperties::default()
         .with_content_type("application/cloudevents+json".into())
         .with_delivery_mode(2)
@@ -171,9 +178,9 @@ fn properties(delivery: &Delivery, announcement: Announcement<'_>) -> BasicPrope
     if let Some(correlation_id) = correlation_id {
         properties = properties.with_correlation_id(correlation_id);
     }
-    if let Some(traceparent) = &delivery.envelope.traceparent {
+    if let Some(traceparent) = traceparent {
         let mut headers = FieldTable::default();
-        headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.as_str().into()));
+        headers.insert("traceparent".into(), AMQPValue::LongString(traceparent.into()));
         properties = properties.with_headers(headers);
     }
     properties

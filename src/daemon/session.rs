@@ -151,7 +151,7 @@ impl Sessions {
 /// Who tells others what became of messages. A dry run does not.
 fn announcer(broker: &Broker, settings: &Settings) -> Announcer {
     let is_real = !settings.contract.guards.dry_run;
-    let answers = || Answers::open(broker, settings.own_queues.clone());
+    let answers = || Answers::open(broker, settings.amqp.clone(), settings.own_queues.clone());
     Announcer {
         exchange: settings.amqp.outcome_exchange.clone().filter(|_| is_real),
         answers: (settings.amqp.reply && is_real).then(answers),

@@ -74,7 +74,9 @@ impl Worker {
         if settled.is_err() {
             span::failed(&span, "not_settled");
         }
-        if let Some(fault) = disposition.fault() {
+        // That its time has not come is no mistake.
+        let is_wait = matches!(disposition, Disposition::Wait(..));
+        if let Some(fault) = disposition.fault().filter(|_| !is_wait) {
             span::failed(&Span::current(), &fault.code);
         }
         match &settled {
@@ -150,6 +152,7 @@ fn announcement(outcome: &OutcomeEvent) -> Announcement<'_> {
         id: &outcome.id,
         event_type: &outcome.event_type,
         correlation_id: outcome.correlation_id.as_deref(),
+        traceparent: outcome.traceparent.as_deref(),
         body: &outcome.body,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use crate::command::Command;
-use crate::event::{Envelope, Event, EventType};
+use crate::event::{Envelope, Event, EventType, TraceId};
 use crate::secrecy::Seal;
 use crate::verdict::{Disposition, Execution, Reason};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -20,6 +20,8 @@ pub struct OutcomeEvent {
     pub event_type: String,
     /// What it is correlated by, unless the message has something for that: the id of the event or message.
     pub correlation_id: Option<String>,
+    /// The trace that the message belongs to, if it is one: it may be anything.
+    pub traceparent: Option<String>,
     /// The event in structured JSON.
     pub body: String,
 }
@@ -52,11 +54,12 @@ impl Report {
             "specversion": "1.0", "id": id, "source": SOURCE, "type": event_type, "time": at,
             "datacontenttype": "application/json", "data": self.data(event, envelope),
         });
-        if let Some(traceparent) = &envelope.traceparent {
+        let traceparent = envelope.traceparent.clone().filter(|it| TraceId::of(it).is_some());
+        if let Some(traceparent) = &traceparent {
             told["traceparent"] = json!(traceparent);
         }
         let correlation_id = event.id.clone().or_else(|| envelope.message_id.clone());
-        Some(OutcomeEvent { id, event_type, correlation_id, body: told.to_string() })
+        Some(OutcomeEvent { id, event_type, correlation_id, traceparent, body: told.to_string() })
     }
 
     fn data(&self, event: &Event, envelope: &Envelope) -> Value {

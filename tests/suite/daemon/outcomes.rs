@@ -101,6 +101,14 @@ async fn whoever_listens_is_told_what_was_applied_and_what_failed_and_nothing_of
     assert_eq!(found.header("traceparent"), failed["traceparent"].as_str().unwrap());
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
 
+    // A trace that is none is not told of.
+    let mut headers = FieldTable::default();
+    headers.insert("traceparent".into(), AMQPValue::LongString("00-<nonsense>".into()));
+    let named = BasicProperties::default().with_message_id("m-3".into()).with_headers(headers);
+    world.vhost.publish("url.unblock", br#"{"id":"entry-3"}"#, named).await;
+    let found = world.vhost.take("listener").await;
+    assert_eq!(told(&found).get("traceparent"), None);
+    assert_eq!(found.headers.get("traceparent"), None);
     // What could not be read is a dead letter, and nothing is told of it.
     world.vhost.publish("url.unblock", b"not JSON", BasicProperties::default()).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
@@ -256,6 +264,11 @@ async fn who_asks_for_an_answer_gets_one_and_no_stranger_puts_one_into_a_queue_o
         "mimecast-eventd.url.unblock.10000",
         "",
         "no such queue",
+        // Names that mean something to the broker, and nonsense (RabbitMQ, "Direct Reply-to").
+        "amq.rabbitmq.reply-to.nonsense",
+        "amq.rabbitmq.reply-to.nonsense.nonsense",
+        "amq.rabbitmq.reply-to.g2gCYQE=.x",
+        "amq.rabbitmq.reply-to.",
     ];
     for (place, to) in hostile.into_iter().chain(["answers"]).enumerate() {
         let entry = format!("entry-{place}");
@@ -263,12 +276,12 @@ async fn who_asks_for_an_answer_gets_one_and_no_stranger_puts_one_into_a_queue_o
         let body = json!({"id": entry}).to_string();
         world.vhost.publish("url.unblock", body.as_bytes(), asking(to, &entry)).await;
     }
-    world.daemon.wait_for_metric(ACKED, 7.0).await;
+    world.daemon.wait_for_metric(ACKED, 11.0).await;
     let found = world.vhost.take("answers").await;
     let answer = told(&found);
     assert_eq!(
         (&answer["type"], correlation(&found)),
-        (&json!("url.unblock.applied"), "entry-6".into())
+        (&json!("url.unblock.applied"), "entry-10".into())
     );
     for queue in [UNBLOCK, OFFBOARDED, DEAD_LETTERS, "answers"] {
         world.vhost.wait_for_depth(queue, 0).await;
@@ -278,18 +291,25 @@ async fn who_asks_for_an_answer_gets_one_and_no_stranger_puts_one_into_a_queue_o
     assert_eq!(warned.len(), 5);
     assert_eq!(world.daemon.logged("the session ended").len(), 0);
     let received = r#"eventd_messages_received_total{event="url.unblock"}"#;
-    assert_eq!(world.daemon.metric(received).await, 7.0, "no answer came back as a message");
+    assert_eq!(world.daemon.metric(received).await, 11.0, "no answer came back as a message");
 }
 
 #[tokio::test]
 async fn without_the_setting_nobody_is_answered_and_an_exchange_of_ours_is_refused() {
-    let world = World::hmac().await;
+    let mut world = World::hmac().await;
     queue(&world.vhost, "answers").await;
-    world.fake.add_url("entry-1");
-    let asking = BasicProperties::default().with_reply_to("answers".into());
-    world.vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, asking).await;
-    world.daemon.wait_for_metric(ACKED, 1.0).await;
-    world.vhost.wait_for_depth("answers", 0).await;
+    for number in 0..5 {
+        let entry = format!("entry-{number}");
+        world.fake.add_url(&entry);
+        let asking = BasicProperties::default().with_reply_to("answers".into());
+        let body = json!({"id": entry}).to_string();
+        world.vhost.publish("url.unblock", body.as_bytes(), asking).await;
+    }
+    world.daemon.wait_for_metric(ACKED, 5.0).await;
+    // What it had to say is said.
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    assert_eq!(world.vhost.depth("answers").await.map(|(messages, _)| messages), Some(0));
     for (key, exchange) in
         [("amqp.exchange", "events"), ("amqp.dead_letter_exchange", DEAD_LETTERS)]
     {
