@@ -62,7 +62,15 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
             })
         }
         Request::Send(given, events) => send(&events, &Queues::of_process(given)?),
-        Request::Dlq(given, asked) => dlq(&asked, &Queues::of_process(given)?),
+        Request::Dlq(given, asked) => {
+            let queues = Queues::of_process(given.clone())?;
+            // Who only looks needs no right to the trail or to its key.
+            let trail = match asked.act.changes() {
+                true => Audit::read(Sources::of_process(given))?,
+                false => None,
+            };
+            dlq(&asked, &queues, trail.map(by_hand).as_ref())
+        }
         Request::Audit(given, asked) => audit(&asked, &Audit::seal(Sources::of_process(given))?),
         Request::Status { given, json } => {
             let listen = Settings::admin_of_process(given);
@@ -190,9 +198,8 @@ fn send(events: &Send, settings: &Queues) -> ExitCode {
     }
 }
 
-fn dlq(asked: &Dlq, settings: &Queues) -> ExitCode {
-    let by_hand = settings.audit.clone().map(by_hand);
-    match in_runtime(dlq::run(asked, settings, by_hand.as_ref(), fresh_stamp().at)) {
+fn dlq(asked: &Dlq, settings: &Queues, by_hand: Option<&ByHand>) -> ExitCode {
+    match in_runtime(dlq::run(asked, settings, by_hand, fresh_stamp().at)) {
         Ok(Ok(dlq::Ended::Done)) => ExitCode::SUCCESS,
         Ok(Ok(dlq::Ended::Left)) => REFUSED.into(),
         // Whoever reads the output has seen enough of it.

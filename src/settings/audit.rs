@@ -82,14 +82,15 @@ impl Audit {
     }
 }
 
-/// The seal of the key in the file at `path`. Its bytes may be any, but for a line break at their end.
+/// The seal of the key in the file at `path`. Its bytes may be any, but for line breaks at their end.
 ///
 /// # Errors
 ///
 /// What is wrong with it.
 fn key(path: &str) -> Result<Seal, &'static str> {
     let key = std::fs::read(path).map_err(|_| "names a file that cannot be read")?;
-    let key = key.strip_suffix(b"\n").map_or(&*key, |key| key.strip_suffix(b"\r").unwrap_or(key));
+    let end = key.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+    let key = &key[..end.map_or(0, |last| last + 1)];
     match key.len() {
         SHORTEST_KEY.. => Ok(Seal::by(key)),
         _ => Err("names a file with less than 16 bytes"),

@@ -1,7 +1,6 @@
 //! What is needed to work on queues and events by hand.
 
 use super::amqp::Amqp;
-use super::audit::Audit;
 use super::contract::Contract;
 use super::reader::Reader;
 use super::settings::{LaneSettings, lanes};
@@ -16,8 +15,6 @@ pub struct Queues {
     pub lanes: Vec<LaneSettings>,
     /// What events mean.
     pub contract: Contract,
-    /// Where it is written down what people do, if it is.
-    pub audit: Option<Audit>,
 }
 
 impl Queues {
@@ -31,7 +28,6 @@ impl Queues {
         let amqp = Amqp::read(&mut reader);
         let lanes = lanes(&mut reader, &amqp.dead_letter_queue);
         let contract = Contract::of(&mut reader);
-        let audit = Audit::of(&mut reader);
-        reader.finish(Queues { amqp, lanes, contract, audit })
+        reader.finish(Queues { amqp, lanes, contract })
     }
 }

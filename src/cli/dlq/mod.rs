@@ -46,7 +46,7 @@ pub enum Act {
 
 impl Act {
     /// Whether it changes anything.
-    fn changes(&self) -> bool {
+    pub fn changes(&self) -> bool {
         match self {
             Act::List | Act::Stats | Act::Show(_) | Act::Export => false,
             Act::Replay(Replay { dry_run, .. }) | Act::Discard(Discard { dry_run, .. }) => !dry_run,
@@ -127,7 +127,6 @@ pub async fn run(
     if let Act::Discard(Discard { yes: false, dry_run: false, .. }) = dlq.act {
         settle::confirm(&settings.amqp.dead_letter_queue)?;
     }
-    let by_hand = by_hand.filter(|_| dlq.act.changes());
     if let Some(by_hand) = by_hand {
         by_hand.begin()?;
     }

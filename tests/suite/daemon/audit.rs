@@ -464,6 +464,12 @@ async fn what_people_do_by_hand_has_a_chain_of_its_own_and_is_not_done_without_i
         assert_eq!(ran.code, Some(0), "{ran:?}");
     };
     did(&["dlq", "list"]).await;
+    // Who only looks needs no key.
+    let mut variables = world.variables.clone();
+    variables.extend([named("AUDIT__KEY_FILE", "/nowhere/key")]);
+    assert_eq!(run(&variables, &["dlq", "list"]).await.code, Some(0));
+    assert_eq!(run(&variables, &["dlq", "discard", "--yes"]).await.code, Some(64));
+    assert_eq!(run(&variables, &["pause"]).await.code, Some(64));
     did(&["dlq", "replay", "--id", "e-1", "--dry-run"]).await;
     assert!(!place.folder.path().join("audit-by-hand.jsonl").exists(), "nothing was done");
     did(&["dlq", "replay", "--id", "e-1"]).await;
