@@ -73,7 +73,6 @@ pub async fn run(
         Arc::clone(&metrics),
     )?);
     let board = Arc::<Board>::default();
-    let stamp = Arc::new(now(fresh));
     let audit = settings.audit.as_ref();
     let audit = audit.map(|audit| Audit::start(audit, now(fresh), Arc::clone(&metrics)));
     let audit = audit.transpose()?.map(Arc::new);
@@ -82,7 +81,7 @@ pub async fn run(
         readiness: Arc::clone(&readiness),
         board: Arc::clone(&board),
         audit: audit.clone(),
-        fresh: stamp,
+        fresh: Arc::new(now(fresh)),
     };
     tokio::spawn(admin.serve(shown));
     let _goes_with_us = control(&settings.control)?.map(|(socket, file)| {
@@ -118,12 +117,17 @@ pub async fn run(
         lanes.spawn(Arc::new(sessions).run(stop.clone()));
     }
     drain(lanes, &current, &stop).await;
+    close(audit.as_deref()).await;
+    Ok(())
+}
+
+/// Waits until the end of the audit trail is safe, but not for ever.
+async fn close(audit: Option<&Audit>) {
     if let Some(audit) = audit
         && let Err(error) = audit.sync().await
     {
         tracing::error!(%error, "the end of the audit trail may not be safe");
     }
-    Ok(())
 }
 
 /// What time it is, and an id that nobody has.

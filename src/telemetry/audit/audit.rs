@@ -15,6 +15,10 @@ use uuid::Uuid;
 /// How often it is said where the chain is: whoever keeps the log can tell later that its end is missing.
 const SAID_EVERY: Duration = Duration::from_mins(1);
 
+/// How long a line may take. A disk in a network can be silent for good, and whoever waits for it would
+/// hold messages without a word.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Lines that are written at one stroke.
 const MOST_AT_ONCE: usize = 256;
 
@@ -79,7 +83,7 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// [`AuditError`]; then it is not there.
+    /// [`AuditError`]; then it is not there, or comes later where the disk was [silent](AuditError::Silent).
     pub async fn append(&self, at: DateTime<Utc>, entry: String) -> Result<(), AuditError> {
         self.ask(|done| Order::Append(at, entry, done)).await
     }
@@ -107,7 +111,10 @@ impl Audit {
     async fn ask(&self, order: impl FnOnce(Done) -> Order) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
         self.orders.send(order(done)).map_err(|_| AuditError::Ended)?;
-        answer.await.unwrap_or(Err(AuditError::Ended))
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answer) => answer.unwrap_or(Err(AuditError::Ended)),
+            Err(_) => Err(AuditError::Silent),
+        }
     }
 }
 
@@ -229,7 +236,7 @@ impl Scribe {
             }
             Ok(())
         }) {
-            tracing::error!(%error, "the audit trail goes on where it was");
+            tracing::error!(%error, "the audit trail does not follow its path");
         }
         if !self.is_failing() {
             self.show(None);
@@ -266,4 +273,22 @@ impl Scribe {
 /// What is left of `interval` since then.
 fn left(since: Instant, interval: Duration) -> Duration {
     interval.saturating_sub(since.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_is_silent_and_a_thread_that_is_gone_are_told_apart_and_not_waited_for() {
+        let (orders, received) = channel();
+        let shown = Shown { head: Head::new(Uuid::nil()), failure: None };
+        let audit = Audit { orders, shown: Arc::new(Mutex::new(shown)) };
+        let (at, entry) = (DateTime::UNIX_EPOCH, r#"{"kind":"k"}"#.to_owned());
+        assert!(matches!(audit.append(at, entry.clone()).await, Err(AuditError::Silent)));
+        assert!(matches!(audit.sync().await, Err(AuditError::Silent)));
+        assert_eq!(received.try_iter().count(), 2);
+        drop(received);
+        assert!(matches!(audit.append(at, entry).await, Err(AuditError::Ended)));
+    }
 }

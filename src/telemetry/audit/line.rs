@@ -13,6 +13,9 @@ use uuid::Uuid;
 const SEAL: (&str, &str) = (",\"seal\":\"", "\"}");
 const DIGITS: usize = 64;
 
+/// What every line begins with.
+pub(super) const BEGIN: &str = "{\"chain\":\"";
+
 /// Where a chain is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
@@ -38,7 +41,7 @@ impl Head {
         let entry = entry.trim_start_matches('{');
         let entry = entry.strip_suffix('}').unwrap_or(entry);
         let sealed =
-            format!(r#"{{"chain":"{chain}","line":{number},"at":"{at}",{entry},"prev":"{prev}""#);
+            format!(r#"{BEGIN}{chain}","line":{number},"at":"{at}",{entry},"prev":"{prev}""#);
         self.seal = seal.of(sealed.as_bytes());
         format!("{sealed}{}{}{}\n", SEAL.0, self.seal, SEAL.1)
     }

@@ -1,14 +1,17 @@
 //! The end of a file of the audit trail: its last whole line, and what a crash has left behind it.
 
-use super::line::{Head, Line};
+use super::line::{BEGIN, Head, Line};
 use crate::secrecy::Seal;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// What is read at first; the longest line has some hundred kilobytes.
 const FIRST_READ: u64 = 64 * 1024;
+
+/// What a line has at most, and more: what has none in so many bytes is something else.
+const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// The end of a file.
 #[derive(Debug, Default)]
@@ -38,6 +41,8 @@ pub(super) enum Unfit {
     Unreadable(io::Error),
     /// Its last line is not sealed as ours are.
     Foreign,
+    /// There is no line in it, nor the beginning of one.
+    NoTrail,
 }
 
 impl Tail {
@@ -76,9 +81,15 @@ impl Tail {
                     return Ok(Tail { head: Some(line.head), end });
                 }
                 if start == 0 {
-                    return Ok(Tail { head: None, end: End::Torn(0) });
+                    let length = bytes.len().min(BEGIN.len());
+                    let is_ours = bytes[..length] == BEGIN.as_bytes()[..length];
+                    let torn = Tail { head: None, end: End::Torn(0) };
+                    return if is_ours { Ok(torn) } else { Err(Unfit::NoTrail) };
                 }
                 stop = start - 1;
+            }
+            if size >= LONGEST {
+                return Err(Unfit::NoTrail);
             }
             size = (size * 4).min(length);
         }
@@ -93,7 +104,10 @@ impl Tail {
             .ok()?
             .filter_map(|it| it.ok()?.file_name().into_string().ok());
         let heads = names.filter(|older| is_older(name, older)).filter_map(|older| {
-            let file = File::open(folder.join(&older)).ok()?;
+            let path = folder.join(&older);
+            // Of a pipe or a device nobody knows whether opening it ever ends.
+            let file = path.metadata().ok().filter(Metadata::is_file);
+            let file = file.and_then(|_| File::open(path).ok())?;
             file.try_lock_shared().ok()?;
             let head = Tail::read(&file, seal).ok()?.head?;
             Some((head, older))

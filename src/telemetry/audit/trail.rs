@@ -40,6 +40,15 @@ pub enum AuditError {
         /// The file.
         path: String,
     },
+    /// It would be mixed with something else.
+    #[error("audit.path: {path} holds something else than an audit trail; name another file")]
+    NoTrail {
+        /// The file.
+        path: String,
+    },
+    /// The disk does not answer.
+    #[error("the audit trail is not written in time: the disk does not answer")]
+    Silent,
     /// Who writes it is no more.
     #[error("the audit trail is not written any more")]
     Ended,
@@ -79,8 +88,8 @@ pub(super) struct Trail {
 }
 
 impl Trail {
-    /// Opens the file at `path`, or makes it, and says so in it. The chain goes on after its last line, or after that of the file which was there before
-    /// it; else one with the id `chain` begins.
+    /// Opens the file at `path`, or makes it, and says so in it. The chain goes on after its last line, or after
+    /// that of the file which was there before it; else one with the id `chain` begins.
     ///
     /// # Errors
     ///
@@ -99,6 +108,7 @@ impl Trail {
         let tail = Tail::read(&file, &seal).map_err(|unfit| match unfit {
             Unfit::Unreadable(cause) => unwritable(path, &cause),
             Unfit::Foreign => AuditError::Foreign { path: path.display().to_string() },
+            Unfit::NoTrail => AuditError::NoTrail { path: path.display().to_string() },
         })?;
         let is_first = tail.head.is_none();
         let older = if is_first { Tail::of_older(path, &seal) } else { None };
@@ -112,7 +122,10 @@ impl Trail {
         };
         match opening {
             Opening::ForALine if !is_first => {}
-            Opening::ToStay | Opening::ForALine => trail.begin(at, continues.as_deref())?,
+            Opening::ToStay | Opening::ForALine => {
+                trail.begin(at, continues.as_deref())?;
+                trail.sync_folder()?;
+            }
         }
         Ok(trail)
     }
@@ -156,7 +169,7 @@ impl Trail {
     ///
     /// # Errors
     ///
-    /// [`AuditError`]; then it goes on where it was.
+    /// [`AuditError`]; then it goes on where it was, unless it is only not known whether the new file is safe.
     pub(super) fn follow(&mut self, at: DateTime<Utc>) -> Result<bool, AuditError> {
         let is_same = self.path.metadata().is_ok_and(|there| {
             let ours = self.file.metadata();
@@ -177,7 +190,7 @@ impl Trail {
         if begun.is_err() {
             (self.file, self.end) = (before, end);
         }
-        begun.map(|()| true)
+        begun.and_then(|()| self.sync_folder()).map(|()| true)
     }
 
     /// Says that a process has opened the file.
@@ -189,8 +202,11 @@ impl Trail {
             process: std::process::id(),
             continues,
         });
-        self.append(std::iter::once((at, opened.as_str())), true)?;
-        // That there is such a file has to be safe as well.
+        self.append(std::iter::once((at, opened.as_str())), true)
+    }
+
+    /// That there is such a file has to be safe as well.
+    fn sync_folder(&self) -> Result<(), AuditError> {
         let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
         let folder = File::open(folder.unwrap_or(Path::new(".")));
         folder.and_then(|it| it.sync_all()).map_err(|cause| unwritable(&self.path, &cause))
@@ -242,6 +258,10 @@ fn locked(path: &Path, patience: Duration) -> Result<File, AuditError> {
     let mut options = File::options();
     let file = options.read(true).append(true).create(true).mode(0o600).open(path);
     let file = file.map_err(|cause| unwritable(path, &cause))?;
+    // What is written to a pipe or a device is nowhere afterwards.
+    if !file.metadata().is_ok_and(|it| it.is_file()) {
+        return Err(unwritable(path, &io::Error::other("it is not a regular file")));
+    }
     let since = Instant::now();
     loop {
         match file.try_lock() {
@@ -348,12 +368,32 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_had_is_named() {
-        for path in ["/dev/full", "/nowhere/audit.jsonl"] {
+        for path in ["/dev/full", "/dev/null", "/proc", "/nowhere/audit.jsonl"] {
             let error = open(Path::new(path), b"key").unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("audit.path: {path} cannot be written: ")),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_left_as_it_is() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("settings.toml");
+        let long = "not ours\n".repeat(4 << 20);
+        for text in ["[audit]\npath = \"x\"\n", "x", "{\"chain\": 7}", &long] {
+            fs::write(&path, text).unwrap();
+            let error = open(&path, b"key").unwrap_err().to_string();
+            assert!(error.contains("holds something else than an audit trail"), "{error}");
+            assert!(fs::read_to_string(&path).unwrap() == text);
+        }
+        // The beginning of a first line is ours.
+        for text in ["{", "{\"chain\":\"0a"] {
+            fs::write(&path, text).unwrap();
+            open(&path, b"key").unwrap();
+            assert_eq!(whole(&[&path]), (2, 0));
+            fs::remove_file(&path).unwrap();
         }
     }
 }
