@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::call::Operation;
 use crate::entry::Entry;
 use crate::fault::Fault;
+use crate::load::Load;
 use crate::reply::Reply;
 use crate::state::State;
 use crate::vendor::Vendor;
@@ -65,6 +66,12 @@ struct Limit {
     operation: Option<Operation>,
     calls: u64,
     window_milliseconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Measurement {
+    latency_milliseconds: u64,
 }
 
 pub(crate) fn answer(vendor: &Vendor, request: &Request<Bytes>) -> Reply {
@@ -135,6 +142,11 @@ fn order(vendor: &Vendor, path: &str, request: &Request<Bytes>) -> Result<Option
             let window = Duration::from_millis(window_milliseconds);
             vendor.state().quota.set(operation, calls, window);
         }
+        "load" => {
+            let Measurement { latency_milliseconds } = read(request)?;
+            let latency = Duration::from_millis(latency_milliseconds);
+            vendor.state().load = Some(Load::new(latency));
+        }
         _ => return Ok(None),
     }
     Ok(Some(Reply::empty(204)))
@@ -148,6 +160,8 @@ fn show(state: &State, path: &str) -> Option<Reply> {
         "calls" => json!(state.calls),
         "violations" => json!(state.violations),
         "credentials" => json!(state.gate.credentials),
+        "load" => state.load.as_ref()?.count(),
+        "load/arrivals" => state.load.as_ref()?.arrivals(),
         _ => return None,
     };
     Some(Reply::json(200, &found))

@@ -33,7 +33,7 @@
 //!   `entry` of it; lists are shown by the `page`;
 //! - `quota` limits them, with `bucket`s;
 //! - `fault` holds what is ordered, `kind` what it does, `call` what is remembered;
-//! - `lever` is what a test does to a running fake and asks of it;
+//! - `lever` is what a test does to a running fake and asks of it; a `load` is for measurements;
 //! - `control` does all this for scripts, at the endpoints under `/_fake/`.
 
 mod bucket;
@@ -46,6 +46,7 @@ mod gate;
 mod generation;
 mod kind;
 mod lever;
+mod load;
 mod page;
 mod protocol;
 mod quota;

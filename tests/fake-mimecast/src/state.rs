@@ -14,6 +14,7 @@ use crate::credentials::Credentials;
 use crate::fault::Faults;
 use crate::gate::Gate;
 use crate::kind::FaultKind;
+use crate::load::Load;
 use crate::protocol::Asked;
 use crate::quota::{Account, Quota};
 use crate::reply::{Problem, Reply};
@@ -30,6 +31,8 @@ pub(crate) struct State {
     /// Those of `calls` that are meant to change something.
     pub(crate) operation_calls: usize,
     pub(crate) violations: Vec<String>,
+    /// Set while something is measured: faults and records have no part in it.
+    pub(crate) load: Option<Load>,
     request_ids: HashSet<String>,
 }
 
@@ -43,6 +46,7 @@ impl State {
             calls: Vec::new(),
             operation_calls: 0,
             violations: Vec::new(),
+            load: None,
             request_ids: HashSet::new(),
         }
     }
@@ -64,6 +68,16 @@ impl State {
             None => self.judge(index, asked),
         };
         (index, self.settle(index, asked, verdict))
+    }
+
+    /// The reply to a call under measurement; none if nothing is measured, or if it is not as it should be.
+    pub(crate) fn measure(&mut self, asked: &Asked) -> Option<(Duration, Reply)> {
+        let load = self.load.as_mut()?;
+        if !asked.operation.is_change() || self.gate.refuse(asked).is_some() {
+            return None;
+        }
+        let (latency, reply) = (load.latency, load.carry_out(&asked.item));
+        Some((latency, self.finish(reply, Account::Ours(asked.operation))))
     }
 
     pub(crate) fn refuse_path(&mut self, request: &Request<Bytes>) -> Reply {
