@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::operation::Operation;
 use crate::event::Member;
-use serde_json::json;
+use serde::Serialize;
 
 /// One thing that the vendor shall do. Carrying it out twice comes to the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +34,31 @@ impl Command {
     /// The call that carries this out.
     pub fn call(&self) -> Call {
         let item = match self {
-            Command::RemoveGroupMember { group_id, member } => match member {
-                Member::EmailAddress(address) => json!({"id": group_id, "emailAddress": address}),
-                Member::Domain(domain) => json!({"id": group_id, "domain": domain}),
+            Command::RemoveGroupMember { group_id: id, member } => match member {
+                Member::EmailAddress(address) => {
+                    Item { id, email_address: Some(address), domain: None }
+                }
+                Member::Domain(domain) => Item { id, email_address: None, domain: Some(domain) },
             },
-            Command::DeleteManagedUrl { id } => json!({"id": id}),
+            Command::DeleteManagedUrl { id } => Item { id, email_address: None, domain: None },
         };
-        Call { operation: self.operation(), body: json!({"data": [item]}).to_string() }
+        let body = serde_json::to_string(&Body { data: [item] }).expect("texts are valid JSON");
+        Call { operation: self.operation(), body }
     }
+}
+
+/// The body of a call that changes something.
+#[derive(Serialize)]
+struct Body<'a> {
+    data: [Item<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_address: Option<&'a str>,
+    id: &'a str,
 }

@@ -151,7 +151,7 @@ impl Worker {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
-        history.done = std::mem::take(&mut history.done).of(Intent::digest(intents));
+        history.done = std::mem::take(&mut history.done).of(|| Intent::digest(intents));
         let open = intents.iter().enumerate().filter(|(place, _)| !history.done.has(*place));
         let open: Vec<(usize, &Intent)> = open.collect();
         let asked: Vec<&Intent> = open.iter().map(|(_, intent)| *intent).collect();
@@ -170,7 +170,10 @@ impl Worker {
             }
             let conclusion = self.vendor.fulfil(intent, history, effort, ended).await;
             if matches!(conclusion, Conclusion::Applied | Conclusion::AlreadyGone) {
-                history.done.add(place);
+                // Of one alone nothing is left once it is done.
+                if intents.len() > 1 {
+                    history.done.add(place, || Intent::digest(intents));
+                }
             }
             conclusions.push(conclusion);
         }

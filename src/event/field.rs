@@ -25,9 +25,17 @@ pub(super) struct Fields<'a> {
 }
 
 /// A field that is there, and the JSON Pointer to it.
-struct Found<'a> {
+struct Found<'a, 'n> {
     value: &'a Value,
-    at: String,
+    fields: Fields<'a>,
+    name: &'n str,
+}
+
+impl Found<'_, '_> {
+    /// Written down only when something is wrong there.
+    fn at(&self) -> String {
+        self.fields.pointer(self.name)
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -67,13 +75,13 @@ impl<'a> Fields<'a> {
 
     pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>, EventError> {
         let found = self.find(name)?;
-        found.map(|Found { value, at }| text(value, name, || at)).transpose()
+        found.map(|found| text(found.value, name, || found.at())).transpose()
     }
 
     /// The text of an item: an address or an id.
     pub(super) fn required_item(&self, name: &str) -> Result<String, EventError> {
         let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
-        item(found.value, name, || found.at.clone())
+        item(found.value, name, || found.at())
     }
 
     /// The same, as `read` takes it; its errors stand after the name of the field.
@@ -105,7 +113,7 @@ impl<'a> Fields<'a> {
         }
         let (mut texts, mut known) = (Vec::with_capacity(values.len()), BTreeSet::new());
         for (place, value) in values.iter().enumerate() {
-            let pointer = || format!("{}/{place}", found.at);
+            let pointer = || format!("{}/{place}", found.at());
             let text = item(value, &format!("{name}[{place}]"), pointer)?;
             if known.insert(text.clone()) {
                 texts.push(text);
@@ -119,15 +127,15 @@ impl<'a> Fields<'a> {
 
     /// A field, if it is there; `null` counts as absent, as most producers mean it. One that is pointed
     /// to has to be there.
-    fn find(&self, name: &str) -> Result<Option<Found<'a>>, EventError> {
-        let at = self.pointer(name);
+    fn find<'n>(&self, name: &'n str) -> Result<Option<Found<'a, 'n>>, EventError> {
         let value = match self.pointers.of(name) {
             Some(pointer) => pointer.find(self.object),
             None => self.object.get(name),
         };
         match value.filter(|value| !value.is_null()) {
-            Some(value) => Ok(Some(Found { value, at })),
+            Some(value) => Ok(Some(Found { value, fields: *self, name })),
             None if self.pointers.of(name).is_some() => {
+                let at = self.pointer(name);
                 Err(EventError::malformed_at(at, format!("there is no {name} where it should be")))
             }
             None => Ok(None),

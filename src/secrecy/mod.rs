@@ -1,15 +1,17 @@
 //! What must not be seen: secrets, and people's addresses.
 //!
 //! In come texts from anywhere. Out goes what may be shown: a [`Secret`] shows only that it is there,
-//! and [`redact`] makes one short line of a text, without e-mail addresses or with the [`Pseudonyms`]
+//! [`Hidden`] takes secrets out of what strangers say, and [`redact`] makes one short line of a text, without e-mail addresses or with the [`Pseudonyms`]
 //! that they have. A [`Seal`] shows whether a line was changed. It knows nothing else of the daemon, because
 //! everything else of it needs this.
 
+mod hidden;
 mod pseudonym;
 pub mod redact;
 mod seal;
 mod secret;
 
+pub use hidden::Hidden;
 pub use pseudonym::Pseudonyms;
 pub use seal::Seal;
 pub use secret::Secret;

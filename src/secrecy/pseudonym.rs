@@ -37,9 +37,7 @@ impl Pseudonyms {
     pub fn of(&self, address: &str) -> String {
         let mut mac = self.0.clone();
         mac.update(address.trim().to_lowercase().as_bytes());
-        let digits = mac.finalize().into_bytes();
-        let digits: String = digits[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("who:{digits}")
+        format!("who:{}", redact::digits(&mac.finalize().into_bytes()[..8]))
     }
 
     /// `text` on one line of at most `max` bytes, its e-mail addresses by their names.

@@ -29,13 +29,18 @@ pub(super) fn hidden(text: &str, max: usize, instead: impl Fn(&str) -> String) -
 
 /// The SHA-1 of `text`, in hexadecimal.
 pub fn digest(text: &str) -> String {
-    Sha1::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    digits(&Sha1::digest(text.as_bytes()))
 }
 
 /// What names a message that has no id: the first twelve hexadecimal digits of the SHA-1 of its body.
 pub fn digest_of_body(body: &[u8]) -> String {
-    let digits: String = Sha1::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha1:{}", &digits[..12])
+    format!("sha1:{}", digits(&Sha1::digest(body)[..6]))
+}
+
+/// In hexadecimal.
+pub(super) fn digits(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half & 0xF)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 fn is_boundary(character: char) -> bool {

@@ -1,5 +1,6 @@
 //! What lines are sealed with, so that a changed one is noticed.
 
+use super::redact::digits;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -31,10 +32,6 @@ impl Seal {
             None => digits(&Sha256::digest(text)),
         }
     }
-}
-
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Debug for Seal {

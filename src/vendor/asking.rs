@@ -25,10 +25,11 @@ impl Vendor {
         if !is_mute {
             return (outcome, body);
         }
-        if !self.is_heard(deadline).await {
+        // What is rare is on the heap, or every message would carry the room for it along.
+        if !Box::pin(self.is_heard(deadline)).await {
             return (outcome.into_weather(), Vec::new());
         }
-        let (outcome, body, _) = self.request(call, history, deadline).await;
+        let (outcome, body, _) = Box::pin(self.request(call, history, deadline)).await;
         (outcome, body)
     }
 
@@ -43,7 +44,7 @@ impl Vendor {
         let caller = Arc::clone(&self.means().caller);
         let mut vendor_id = None;
         let span = caller.span(path, history.resends());
-        let posting = caller.post(path, call.body.clone(), &stamp, deadline);
+        let posting = caller.post(call.operation, call.body.clone(), &stamp, deadline);
         let (outcome, body, is_mute) = match posting.instrument(span.clone()).await {
             Ok(answer) => {
                 span.record("http.response.status_code", answer.received.status);
@@ -90,10 +91,10 @@ impl Vendor {
     /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,
     /// be it a refusal.
     async fn is_heard(&self, deadline: Instant) -> bool {
-        let (stamp, path) = ((self.fresh)(), Operation::FindGroups.path());
+        let stamp = (self.fresh)();
         let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
         let caller = Arc::clone(&self.means().caller);
-        match caller.post(path, body, &stamp, deadline).await {
+        match caller.post(Operation::FindGroups, body, &stamp, deadline).await {
             Ok(answer) => {
                 self.learn(&answer, &stamp);
                 answer.reply(None).is_voice()
@@ -109,9 +110,9 @@ impl Vendor {
             quota.remaining()
         });
         self.metrics.quota_remaining(remaining);
-        if let Some(date) = answer.received.date {
-            let ahead = Some(date - stamp.at);
-            *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner) = ahead;
+        if let Some(date) = &answer.received.date {
+            let told = Some((date.clone(), stamp.at));
+            *self.told_time.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
     }
 }

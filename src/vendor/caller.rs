@@ -1,12 +1,14 @@
 //! Sends calls to the vendor with the credentials of either API.
 
-use super::sign::{self, Stamp};
-use super::token::Tokens;
+use super::sign::{self, Signer, Stamp};
+use super::token::{Token, Tokens};
 use super::transport::{Received, Transport, TransportError};
-use crate::secrecy::Secret;
+use crate::command::Operation;
+use crate::secrecy::{Hidden, Secret};
 use crate::settings::{Credentials, Keys, Mimecast};
 use crate::telemetry::span;
 use crate::verdict::{Outcome, Reply};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Span;
@@ -17,13 +19,15 @@ use url::Url;
 pub(super) struct Caller {
     transport: Arc<Transport>,
     base_url: Url,
+    /// Where each operation is; the client wants it whole.
+    urls: BTreeMap<Operation, Url>,
     access: Access,
-    hide: Vec<Secret>,
+    hide: Arc<Hidden>,
 }
 
 #[derive(Debug)]
 enum Access {
-    Signed(Keys),
+    Signed(Keys, Signer),
     Bearer(Tokens),
 }
 
@@ -33,8 +37,8 @@ pub(super) struct Answer {
     /// The reply.
     pub received: Received,
     /// The secrets that the call was made with.
-    pub hide: Vec<Secret>,
-    token: Option<Secret>,
+    pub hide: Arc<Hidden>,
+    token: Option<Token>,
 }
 
 impl Caller {
@@ -46,16 +50,26 @@ impl Caller {
     pub(super) fn new(settings: &Mimecast) -> Result<Caller, TransportError> {
         let transport = Arc::new(Transport::new(settings)?);
         let access = match settings.credentials.clone() {
-            Credentials::Hmac(keys) => Access::Signed(keys),
+            Credentials::Hmac(keys) => {
+                let signer = Signer::new(keys.secret_key.reveal());
+                Access::Signed(keys, signer)
+            }
             Credentials::OAuth2(client) => {
                 Access::Bearer(Tokens::new(Arc::clone(&transport), client))
             }
         };
-        let (base_url, hide) = (settings.base_url.clone(), settings.credentials.secrets());
-        Ok(Caller { transport, base_url, access, hide })
+        let base_url = settings.base_url.clone();
+        let url = |operation: Operation| {
+            let mut url = base_url.clone();
+            url.set_path(operation.path());
+            (operation, url)
+        };
+        let urls = Operation::ALL.map(url).into();
+        let hide = Arc::new(Hidden::of(&settings.credentials.secrets()));
+        Ok(Caller { transport, base_url, urls, access, hide })
     }
 
-    /// One POST of `body` to `path`. It is signed in here, because the signature covers the date and
+    /// One POST of `body` for `operation`. It is signed in here, because the signature covers the date and
     /// the request id and both must be fresh each time. An access token is waited for until `deadline`.
     ///
     /// # Errors
@@ -63,24 +77,25 @@ impl Caller {
     /// What the attempt came to, when there is no reply to read.
     pub(super) async fn post(
         &self,
-        path: &str,
+        operation: Operation,
         body: String,
         stamp: &Stamp,
         deadline: Instant,
     ) -> Result<Answer, Outcome> {
-        let mut url = self.base_url.clone();
-        url.set_path(path);
-        let request_id = Secret::new(stamp.request_id.to_string());
+        let url = self.urls[&operation].clone();
         let (headers, token) = match &self.access {
-            Access::Signed(keys) => (signed_headers(keys, stamp, path), None),
+            Access::Signed(keys, signer) => {
+                (signed_headers(keys, signer, stamp, operation.path()), None)
+            }
             Access::Bearer(tokens) => {
                 let token = tokens.current(stamp, deadline).await?;
-                let bearer = Secret::new(format!("Bearer {}", token.reveal()));
+                let bearer = Secret::new(format!("Bearer {}", token.secret.reveal()));
+                let request_id = Secret::new(stamp.request_id.to_string());
                 (vec![("authorization", bearer), ("x-request-id", request_id)], Some(token))
             }
         };
         let posted = self.transport.post_json(url, &headers, body, stamp.at).await;
-        let hide = self.hide.iter().chain(&token).cloned().collect();
+        let hide = Arc::clone(token.as_ref().map_or(&self.hide, |token| &token.hide));
         Ok(Answer { received: posted.map_err(Outcome::Unavailable)?, hide, token })
     }
 
@@ -93,20 +108,25 @@ impl Caller {
     /// The vendor refused us with this answer: its token is of no use any more.
     pub(super) fn refused(&self, answer: &Answer) {
         if let (Access::Bearer(tokens), Some(token)) = (&self.access, &answer.token) {
-            tokens.forget(token);
+            tokens.forget(&token.secret);
         }
     }
 }
 
-fn signed_headers(keys: &Keys, stamp: &Stamp, path: &str) -> Vec<(&'static str, Secret)> {
-    let text = sign::string_to_sign(stamp, path, keys.app_key.reveal());
-    let signature = sign::signature(keys.secret_key.reveal(), &text);
-    let authorization = sign::authorization(keys.access_key.reveal(), &signature);
+fn signed_headers(
+    keys: &Keys,
+    signer: &Signer,
+    stamp: &Stamp,
+    path: &str,
+) -> Vec<(&'static str, Secret)> {
+    let (date, id) = (stamp.date(), stamp.request_id.to_string());
+    let text = sign::string_to_sign(&date, &id, path, keys.app_key.reveal());
+    let authorization = sign::authorization(keys.access_key.reveal(), &signer.signature(&text));
     vec![
         ("authorization", Secret::new(authorization)),
         ("x-mc-app-id", keys.app_id.clone()),
-        ("x-mc-date", Secret::new(stamp.date())),
-        ("x-mc-req-id", Secret::new(stamp.request_id.to_string())),
+        ("x-mc-date", Secret::new(date)),
+        ("x-mc-req-id", Secret::new(id)),
     ]
 }
 
@@ -121,6 +141,6 @@ impl Answer {
     pub(super) fn request_id(&self, stamp: &Stamp) -> Option<String> {
         let id = self.received.request_id.clone()?;
         let is_ours = id.eq_ignore_ascii_case(&stamp.request_id.to_string());
-        (!is_ours).then(|| Secret::hide_all(&self.hide, id))
+        (!is_ours).then(|| self.hide.hide(id))
     }
 }

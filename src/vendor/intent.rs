@@ -32,9 +32,10 @@ impl Vendor {
                 }
             }
             Intent::Leave { name, place, member } => {
-                self.leave(name, *place, member, (history, effort, ended)).await
+                // On the heap, for most intents are commands, and would carry the room for it along.
+                Box::pin(self.leave(name, *place, member, (history, effort, ended))).await
             }
-            Intent::Unblock(url) => self.unblock(url, history, effort, ended).await,
+            Intent::Unblock(url) => Box::pin(self.unblock(url, history, effort, ended)).await,
         }
     }
 

@@ -71,7 +71,8 @@ impl Vendor {
                 return Err(Broken::Off(Conclusion::OutOfTime));
             }
             let asked = call(next.as_deref());
-            let (conclusion, body) = self.conclude(&asked, history, effort, ended).await;
+            let concluding = Box::pin(self.conclude(&asked, history, effort, ended));
+            let (conclusion, body) = concluding.await;
             match conclusion {
                 Conclusion::Applied => {}
                 // The place in the list is not known any more; what was asked for is as it was.

@@ -136,7 +136,7 @@ impl Vendor {
         }
         // Nobody is called so: it may be an id.
         let call = Call::get_group_members(group, None);
-        match self.conclude(&call, history, effort, ended).await.0 {
+        match Box::pin(self.conclude(&call, history, effort, ended)).await.0 {
             Conclusion::Applied => Ok(BTreeSet::from([group.to_owned()])),
             Conclusion::Refused(..) => Ok(BTreeSet::new()),
             conclusion @ (Conclusion::AlreadyGone

@@ -47,14 +47,14 @@ impl Headers {
     ) -> Headers {
         let mut read = Headers::default();
         for (name, value) in headers {
-            let name = name.replace('-', "").to_ascii_lowercase();
+            // Every reply has headers of other names, which are not worth a text of their own.
+            let Some(name) = Name::of(name) else { continue };
             let value = value.trim();
-            match name.strip_prefix("xmimecast").map_or(name.as_str(), |rest| rest) {
-                "retryafter" => read.retry_after = seconds_or_date(value, now),
-                "ratelimitreset" | "xratelimitreset" => read.reset = milliseconds(value),
-                "ratelimitlimit" | "xratelimitlimit" => read.limit = value.parse().ok(),
-                "ratelimitremaining" | "xratelimitremaining" => read.remaining = value.parse().ok(),
-                _ => {}
+            match name {
+                Name::RetryAfter => read.retry_after = seconds_or_date(value, now),
+                Name::Reset => read.reset = milliseconds(value),
+                Name::Limit => read.limit = value.parse().ok(),
+                Name::Remaining => read.remaining = value.parse().ok(),
             }
         }
         read
@@ -120,6 +120,44 @@ impl Quota {
     /// The calls left, as far as known.
     pub fn remaining(&self) -> Option<u64> {
         self.remaining
+    }
+}
+
+/// The headers that say something of the quota.
+#[derive(Clone, Copy)]
+enum Name {
+    RetryAfter,
+    Reset,
+    Limit,
+    Remaining,
+}
+
+impl Name {
+    const SPELLINGS: [(Name, &str); 7] = [
+        (Name::RetryAfter, "retryafter"),
+        (Name::Reset, "ratelimitreset"),
+        (Name::Reset, "xratelimitreset"),
+        (Name::Limit, "ratelimitlimit"),
+        (Name::Limit, "xratelimitlimit"),
+        (Name::Remaining, "ratelimitremaining"),
+        (Name::Remaining, "xratelimitremaining"),
+    ];
+
+    /// The header of this name, in whatever case and with whatever dashes.
+    fn of(name: &str) -> Option<Name> {
+        // Most others are told apart by that.
+        if !name.starts_with(['r', 'R', 'x', 'X', '-']) {
+            return None;
+        }
+        let letters =
+            name.bytes().filter(|letter| *letter != b'-').map(|it| it.to_ascii_lowercase());
+        let mut rest = letters.clone();
+        let is_prefixed = rest.by_ref().take(9).eq(*b"xmimecast");
+        let known = |spelling: &str| match is_prefixed {
+            true => rest.clone().eq(spelling.bytes()),
+            false => letters.clone().eq(spelling.bytes()),
+        };
+        Name::SPELLINGS.iter().find(|(_, spelling)| known(spelling)).map(|(name, _)| *name)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::sign::Stamp;
 use super::transport::{Received, Transport};
 use crate::command::Operation;
-use crate::secrecy::Secret;
+use crate::secrecy::{Hidden, Secret};
 use crate::settings::Client;
 use crate::verdict::{Fault, Outcome, Reply};
 use futures_util::FutureExt;
@@ -47,11 +47,20 @@ struct State {
 }
 
 /// A fetch that all who wait for it share, its failure too.
-type Fetch = Shared<BoxFuture<'static, Result<Secret, Outcome>>>;
+type Fetch = Shared<BoxFuture<'static, Result<Token, Outcome>>>;
+
+/// A token, and what must not be shown of a call that is made with it.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    /// The token itself.
+    pub secret: Secret,
+    /// The token, and what it was got with.
+    pub hide: Arc<Hidden>,
+}
 
 #[derive(Debug)]
 struct Held {
-    token: Secret,
+    token: Token,
     renew_at: Instant,
 }
 
@@ -74,11 +83,7 @@ impl Tokens {
     /// # Errors
     ///
     /// The outcome of the call that needed it: unauthorised, throttled or unavailable.
-    pub(super) async fn current(
-        &self,
-        stamp: &Stamp,
-        deadline: Instant,
-    ) -> Result<Secret, Outcome> {
+    pub(super) async fn current(&self, stamp: &Stamp, deadline: Instant) -> Result<Token, Outcome> {
         let fetch = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(held) = state.held.as_ref().filter(|held| Instant::now() < held.renew_at) {
@@ -94,7 +99,7 @@ impl Tokens {
     /// Forgets `token` after the vendor refused it, unless it was replaced meanwhile.
     pub(super) fn forget(&self, token: &Secret) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.held.take_if(|held| held.token == *token);
+        state.held.take_if(|held| held.token.secret == *token);
     }
 
     /// Begins a fetch, in a task of its own: it goes on whoever stops waiting for it.
@@ -124,7 +129,7 @@ impl Endpoint {
         let posted = self.transport.post_form(self.client.token_url.clone(), &form, stamp.at).await;
         let received = posted.map_err(Outcome::Unavailable)?;
         match serde_json::from_slice(&received.body) {
-            Ok(grant) if (200..300).contains(&received.status) => Ok(Held::of(grant)),
+            Ok(grant) if (200..300).contains(&received.status) => Ok(Held::of(grant, &self.client)),
             Ok(_) | Err(_) => Err(self.refusal(&received)),
         }
     }
@@ -132,7 +137,7 @@ impl Endpoint {
     /// What a reply without a token means. Nothing in it can be the item's fault, so what would be
     /// a refusal of the item is one of ours.
     fn refusal(&self, received: &Received) -> Outcome {
-        let hide = [self.client.client_id.clone(), self.client.client_secret.clone()];
+        let hide = Hidden::of([&self.client.client_id, &self.client.client_secret]);
         let reply = Reply {
             status: received.status,
             body: &received.body,
@@ -159,10 +164,12 @@ impl Endpoint {
 }
 
 impl Held {
-    fn of(grant: Grant) -> Held {
+    fn of(grant: Grant, client: &Client) -> Held {
         let life = grant.expires_in.as_u64().map_or(UNTOLD_LIFE, Duration::from_secs);
         let life = life.min(LONGEST_LIFE);
         let renew_at = Instant::now() + life - MARGIN.min(life / 5);
-        Held { token: Secret::new(grant.access_token), renew_at }
+        let secret = Secret::new(grant.access_token);
+        let hide = Arc::new(Hidden::of([&client.client_id, &client.client_secret, &secret]));
+        Held { token: Token { secret, hide }, renew_at }
     }
 }

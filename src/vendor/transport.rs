@@ -6,8 +6,8 @@ use crate::secrecy::Secret;
 use crate::settings::{self, Mimecast};
 use crate::verdict::Fault;
 use chrono::{DateTime, Utc};
-use reqwest::header::HeaderValue;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Request, Response};
 use std::error::Error;
 use url::Url;
 
@@ -32,8 +32,8 @@ pub(super) struct Received {
     pub quota: quota::Headers,
     /// The id that the vendor gave the request: `x-request-id`, or else `x-mc-req-id`.
     pub request_id: Option<String>,
-    /// What time it is where the reply comes from: its header `Date`.
-    pub date: Option<DateTime<Utc>>,
+    /// What time it is where the reply comes from: its header `Date`, which hardly anybody asks for.
+    pub date: Option<String>,
 }
 
 /// The HTTP client could not be made.
@@ -75,19 +75,20 @@ impl Transport {
         body: String,
         now: DateTime<Utc>,
     ) -> Result<Received, Fault> {
-        let mut request = self
-            .client
-            .post(url)
-            .header("content-type", "application/json")
-            .header("accept", "application/json")
-            .body(body);
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        let mut map = HeaderMap::with_capacity(headers.len() + 2);
+        map.insert(CONTENT_TYPE, JSON);
+        map.insert(ACCEPT, JSON);
         for (name, value) in headers {
             let mut value = HeaderValue::from_str(value.reveal())
                 .map_err(|_| Fault::new("request", "a credential does not fit into a header"))?;
             value.set_sensitive(true);
-            request = request.header(*name, value);
+            map.insert(HeaderName::from_static(name), value);
         }
-        exchange(request, now).await
+        let mut request = Request::new(Method::POST, url);
+        *request.headers_mut() = map;
+        *request.body_mut() = Some(body.into());
+        exchange(self.client.execute(request), now).await
     }
 
     /// Posts a form.
@@ -101,20 +102,22 @@ impl Transport {
         form: &[(&str, &str)],
         now: DateTime<Utc>,
     ) -> Result<Received, Fault> {
-        exchange(self.client.post(url).form(form), now).await
+        exchange(self.client.post(url).form(form).send(), now).await
     }
 }
 
-async fn exchange(request: RequestBuilder, now: DateTime<Utc>) -> Result<Received, Fault> {
-    let response = request.send().await.map_err(fault)?;
+async fn exchange(
+    sending: impl Future<Output = Result<Response, reqwest::Error>>,
+    now: DateTime<Utc>,
+) -> Result<Received, Fault> {
+    let response = sending.await.map_err(fault)?;
     let status = response.status().as_u16();
     let headers = response.headers().iter();
     let readable = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
     let quota = quota::Headers::read(readable, now);
     let text = |name: &str| response.headers().get(name).and_then(|text| text.to_str().ok());
     let request_id = text("x-request-id").or_else(|| text("x-mc-req-id")).map(str::to_owned);
-    let date = text("date").and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-    let date = date.map(|date| date.to_utc());
+    let date = text("date").map(str::to_owned);
     Ok(Received { status, body: body(response).await?, quota, request_id, date })
 }
 

@@ -10,7 +10,7 @@ use crate::command::{Call, Command, Guards, Operation, Rule};
 use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
 use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::time::Instant;
@@ -24,7 +24,8 @@ pub struct Vendor {
     pub(super) metrics: Arc<Metrics>,
     quota: Mutex<Quota>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
-    pub(super) clock_ahead: Mutex<Option<TimeDelta>>,
+    /// The time by the vendor's last reply, in its words, and by our clock.
+    pub(super) told_time: Mutex<Option<(String, DateTime<Utc>)>>,
     pub(super) directory: Directory,
     pub(super) inventory: Inventory,
 }
@@ -58,7 +59,7 @@ impl Vendor {
             metrics,
             quota: Mutex::default(),
             evidence: Mutex::default(),
-            clock_ahead: Mutex::default(),
+            told_time: Mutex::default(),
             directory: Directory::default(),
             inventory: Inventory::default(),
         })
@@ -92,7 +93,9 @@ impl Vendor {
 
     /// How far the vendor's clock is ahead of ours, as its last reply told; accurate to a few seconds.
     pub fn clock_ahead(&self) -> Option<TimeDelta> {
-        *self.clock_ahead.lock().unwrap_or_else(PoisonError::into_inner)
+        let told = self.told_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let (theirs, ours) = told.as_ref()?;
+        Some(DateTime::parse_from_rfc2822(theirs).ok()?.to_utc() - *ours)
     }
 
     /// The calls left in the vendor's window, as far as its last reply told.

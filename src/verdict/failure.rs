@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::outcome::Outcome;
 use super::status::{by_status, is_of_the_way, speaks_of_the_item};
 use crate::command::Operation;
-use crate::secrecy::Secret;
+use crate::secrecy::Hidden;
 use serde_json::Value;
 
 /// One failure that a reply tells of.
@@ -21,7 +21,7 @@ pub(super) struct Failure {
 /// The failures of a reply: in `fail[].errors[]` (API 1.0 and functions of 2.0), flat in `fail[]` (the
 /// 2.0 gateway), in `errors[]` (newer endpoints of 2.0), and in `error`, which is a text beside an
 /// `error_description` (OAuth), an object or a list. Entries may be texts.
-pub(super) fn failures(body: &Value, hide: &[Secret]) -> Vec<Failure> {
+pub(super) fn failures(body: &Value, hide: &Hidden) -> Vec<Failure> {
     let read = |error: &Value, in_fail| Failure::read(error, in_fail, hide);
     let mut found = Vec::new();
     for entry in entries(body.get("fail")) {
@@ -42,7 +42,7 @@ pub(super) fn failures(body: &Value, hide: &[Secret]) -> Vec<Failure> {
 }
 
 impl Failure {
-    fn read(error: &Value, in_fail: bool, hide: &[Secret]) -> Failure {
+    fn read(error: &Value, in_fail: bool, hide: &Hidden) -> Failure {
         let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
         let code = match error.get("code").or_else(|| error.get("error")) {
             Some(Value::String(code)) => Some(code.clone()),
@@ -57,8 +57,8 @@ impl Failure {
             "" => message,
             field => format!("{message} (field {field})"),
         };
-        let code = code.map(|code| Secret::hide_all(hide, code));
-        Failure { code, is_text, text: Secret::hide_all(hide, text), in_fail }
+        let code = code.map(|code| hide.hide(code));
+        Failure { code, is_text, text: hide.hide(text), in_fail }
     }
 
     /// What it means for a call of `operation`, when the HTTP status is `http` and the one that counts

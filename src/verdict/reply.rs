@@ -7,7 +7,7 @@ use super::outcome::Outcome;
 use super::status::{by_status, http_fault, is_of_the_way, succeeded};
 use super::voice::is_voice;
 use crate::command::Operation;
-use crate::secrecy::Secret;
+use crate::secrecy::Hidden;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct Reply<'a> {
     /// How long the headers ask to wait.
     pub wait: Option<Duration>,
     /// What must not be repeated even if the vendor echoes it.
-    pub hide: &'a [Secret],
+    pub hide: &'a Hidden,
     /// The id that the vendor gave the request, for a talk with its support.
     pub request_id: Option<&'a str>,
 }
@@ -82,20 +82,23 @@ fn says_nothing_failed(body: &Value) -> bool {
         return false;
     }
     // A function status that cannot be read may be one of failure.
-    let readable = match body.pointer("/meta/status") {
+    let readable = match function_status(body) {
         None | Some(Value::Null) => true,
         Some(status) => status.as_u64().is_some_and(|status| (200..300).contains(&status)),
     };
     readable && body.get("fail").and_then(Value::as_array).is_some_and(Vec::is_empty)
 }
 
+/// What stands in the reply for the status of the function that was called.
+fn function_status(body: &Value) -> Option<&Value> {
+    body.get("meta")?.get("status")
+}
+
 /// The HTTP status, unless that is one of success and `meta.status` is not.
 fn effective_status(status: u16, body: &Value) -> u16 {
-    let function_status = body
-        .pointer("/meta/status")
-        .and_then(Value::as_u64)
-        .and_then(|status| u16::try_from(status).ok());
-    match function_status {
+    let status_of_function =
+        function_status(body).and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+    match status_of_function {
         Some(function_status) if succeeded(status) => function_status,
         Some(_) | None => status,
     }

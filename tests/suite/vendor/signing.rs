@@ -12,6 +12,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::DateTime;
 use mimecast_eventd::command::Operation;
+use mimecast_eventd::vendor::sign::Signer;
 use mimecast_eventd::vendor::{Stamp, sign};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -49,10 +50,11 @@ fn every_known_answer_is_reached_step_by_step() {
         let request_id = vector.request_id.parse().unwrap();
         let stamp = Stamp { request_id, ..stamp(&vector.at) };
         assert_eq!(stamp.date(), vector.date, "{name}");
-        let signed = sign::string_to_sign(&stamp, &vector.path, &vector.app_key);
+        let signed =
+            sign::string_to_sign(&vector.date, &vector.request_id, &vector.path, &vector.app_key);
         assert_eq!(signed, vector.string_to_sign, "{name}");
         let secret_key = STANDARD.decode(&vector.secret_key).unwrap();
-        let signature = sign::signature(&secret_key, &signed);
+        let signature = Signer::new(&secret_key).signature(&signed);
         assert_eq!(signature, vector.signature, "{name}");
         let authorization = sign::authorization(&vector.access_key, &signature);
         assert_eq!(authorization, vector.authorization, "{name}");
@@ -106,8 +108,9 @@ impl Signed {
     }
 
     fn signature(&self) -> String {
-        let text = sign::string_to_sign(&self.stamp(), &self.path, &self.app_key);
-        sign::signature(&self.secret_key, &text)
+        let (date, id) = (self.stamp().date(), self.stamp().request_id.to_string());
+        let text = sign::string_to_sign(&date, &id, &self.path, &self.app_key);
+        Signer::new(&self.secret_key).signature(&text)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a reply means: every status, every code, every shape of a failure.
 
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
-use mimecast_eventd::secrecy::Secret;
+use mimecast_eventd::secrecy::{Hidden, Secret};
 use mimecast_eventd::verdict::{Outcome, Reply, code};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -134,7 +134,7 @@ fn the_id_that_the_vendor_gave_the_request_is_told_however_long_its_words_are() 
     let body = json!({"fail": [{"code": "err_new", "message": message}]}).to_string();
     for (status, body) in [(200, body.as_bytes()), (502, b"<html>")] {
         let request_id = Some("vendor-1");
-        let reply = Reply { status, body, wait: None, hide: &[], request_id };
+        let reply = Reply { status, body, wait: None, hide: &Hidden::default(), request_id };
         let (Outcome::Rejected(fault) | Outcome::Unavailable(fault)) =
             Outcome::of_reply(RemoveGroupMember, reply)
         else {
@@ -277,7 +277,13 @@ fn odd_forms_of_fail_are_no_success() {
 fn a_429_is_never_a_failure_and_its_headers_say_how_long_to_wait() {
     let body = shapes("err_xdk_invalid_signature")[0].to_string();
     let wait = Some(Duration::from_millis(1234));
-    let reply = Reply { status: 429, body: body.as_bytes(), wait, hide: &[], request_id: None };
+    let reply = Reply {
+        status: 429,
+        body: body.as_bytes(),
+        wait,
+        hide: &Hidden::default(),
+        request_id: None,
+    };
     assert_eq!(shown(&Outcome::of_reply(RemoveGroupMember, reply)), "throttled 1234");
 }
 
@@ -287,8 +293,13 @@ fn the_detail_names_the_field_and_hides_the_address() {
         json!({"code": "err_validation_blank", "message": "no ada@example.com", "field": "id"});
     let body = json!({"fail": [{"key": {"emailAddress": "ada@example.com"}, "errors": [error]}]});
     let body = body.to_string();
-    let reply =
-        Reply { status: 200, body: body.as_bytes(), wait: None, hide: &[], request_id: None };
+    let reply = Reply {
+        status: 200,
+        body: body.as_bytes(),
+        wait: None,
+        hide: &Hidden::default(),
+        request_id: None,
+    };
     let Outcome::Rejected(fault) = Outcome::of_reply(RemoveGroupMember, reply) else { panic!() };
     assert!(fault.detail.contains("(field id)"), "{}", fault.detail);
     assert!(!format!("{fault:?}").contains("ada@"), "{}", fault.detail);
@@ -296,8 +307,8 @@ fn the_detail_names_the_field_and_hides_the_address() {
 
 #[test]
 fn of_two_secrets_one_of_which_begins_the_other_nothing_remains() {
-    let hide = [Secret::new("canary"), Secret::new("canary-and-more")];
-    assert_eq!(Secret::hide_all(&hide, "is canary-and-more".into()), "is [secret]");
+    let hidden = Hidden::of(&[Secret::new("canary"), Secret::new("canary-and-more")]);
+    assert_eq!(hidden.hide("is canary-and-more".into()), "is [secret]");
 }
 
 /// A failure with `code` in each of the vendor's four shapes.
@@ -318,7 +329,7 @@ fn of(status: u16, body: &Value) -> String {
 fn verdict(operation: Operation, status: u16, body: &[u8]) -> String {
     shown(&Outcome::of_reply(
         operation,
-        Reply { status, body, wait: None, hide: &[], request_id: None },
+        Reply { status, body, wait: None, hide: &Hidden::default(), request_id: None },
     ))
 }
 

@@ -1,7 +1,7 @@
 //! What must hold for any reply, whatever its bytes, and for any run of conclusions.
 
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
-use mimecast_eventd::secrecy::Secret;
+use mimecast_eventd::secrecy::{Hidden, Secret};
 use mimecast_eventd::verdict::{
     Cause, Conclusion, Disposition, Evidence, Fault, Outcome, Reason, Reply, Stuck,
 };
@@ -20,7 +20,7 @@ proptest! {
     fn applied_needs_success_in_every_place_where_a_failure_could_stand(
         status in statuses(), body in bodies(), operation in operations(),
     ) {
-        let outcome = read(operation, status, body.to_string().as_bytes(), &[]);
+        let outcome = read(operation, status, body.to_string().as_bytes(), &Hidden::default());
         if outcome == Outcome::Applied {
             prop_assert!((200..300).contains(&status));
             let in_body = body.pointer("/meta/status").unwrap_or(&Value::Null);
@@ -37,7 +37,7 @@ proptest! {
         status in statuses(), body in bodies(), operation in operations(),
     ) {
         let body = body.to_string();
-        if read(operation, status, body.as_bytes(), &[]) == Outcome::AlreadyGone {
+        if read(operation, status, body.as_bytes(), &Hidden::default()) == Outcome::AlreadyGone {
             let (_, code) = GONE.into_iter().find(|(gone, _)| *gone == operation).unwrap();
             prop_assert!(body.contains(code), "{}", body);
             prop_assert!(status < 500);
@@ -49,7 +49,7 @@ proptest! {
         status in any::<u16>(), body in proptest::collection::vec(any::<u8>(), 0..256),
         operation in operations(),
     ) {
-        let outcome = read(operation, status, &body, &[]);
+        let outcome = read(operation, status, &body, &Hidden::default());
         prop_assert!(Outcome::LABELS.contains(&outcome.label()));
     }
 
@@ -68,7 +68,7 @@ proptest! {
             _ => json!({"meta": {"status": echo}, "fail": [], "error": [echo]}),
         };
         let hide: Vec<Secret> = secrets.iter().map(Secret::new).collect();
-        let outcome = read(operation, status, body.to_string().as_bytes(), &hide);
+        let outcome = read(operation, status, body.to_string().as_bytes(), &Hidden::of(&hide));
         let shown = format!("{outcome:?}");
         for secret in secrets {
             prop_assert!(!shown.contains(&secret), "{}", shown);
@@ -111,7 +111,7 @@ proptest! {
     }
 }
 
-fn read(operation: Operation, status: u16, body: &[u8], hide: &[Secret]) -> Outcome {
+fn read(operation: Operation, status: u16, body: &[u8], hide: &Hidden) -> Outcome {
     Outcome::of_reply(operation, Reply { status, body, wait: None, hide, request_id: None })
 }
 

@@ -7,6 +7,7 @@
 
 use chrono::DateTime;
 use mimecast_eventd::command::Operation;
+use mimecast_eventd::secrecy::Hidden;
 use mimecast_eventd::vendor::quota::Headers;
 use mimecast_eventd::verdict::{Outcome, Reply};
 use serde::Deserialize;
@@ -157,7 +158,7 @@ fn found(case: &Case) -> Found {
         status: case.status,
         body: case.body.as_bytes(),
         wait,
-        hide: &[],
+        hide: &Hidden::default(),
         request_id: None,
     };
     let outcome = Outcome::of_reply(operation.expect("the operation is known"), reply);
