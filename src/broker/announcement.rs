@@ -62,7 +62,8 @@ impl Announcer {
         let Announcement { event_type: routing_key, body, .. } = announcement;
         let (of, mandatory, body) = (Some(delivery.tag), false, body.as_bytes());
         let publication = Publication { of, mandatory, exchange, routing_key, body };
-        publisher.publish(publication, properties(delivery, announcement)).await
+        // On the heap, for most daemons tell nobody, and their messages would carry the room for it along.
+        Box::pin(publisher.publish(publication, properties(delivery, announcement))).await
     }
 
     /// Answers who sent `delivery` and asked for that, if that can be done at once.

@@ -1,9 +1,11 @@
 //! The consumer of one lane's queue, on a channel of its own.
 
+use super::acks::Acks;
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
 use futures_util::StreamExt;
 use lapin::Channel;
+use lapin::message;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
@@ -12,6 +14,7 @@ use lapin::types::FieldTable;
 #[derive(Debug)]
 pub struct Consumer {
     channel: Channel,
+    acks: Acks,
     /// `None` while the lane is paused.
     deliveries: Option<lapin::Consumer>,
     queue: String,
@@ -26,7 +29,8 @@ impl Consumer {
     /// [`BrokerError::Lost`].
     pub async fn open(broker: &Broker, queue: &str) -> Result<Consumer, BrokerError> {
         let channel = broker.channel().await?;
-        let consumer = Consumer { channel, deliveries: None, queue: queue.to_owned() };
+        let acks = Acks::of(channel.clone(), broker.over());
+        let consumer = Consumer { channel, acks, deliveries: None, queue: queue.to_owned() };
         consumer.ask_for(1).await?;
         Ok(consumer)
     }
@@ -74,7 +78,7 @@ impl Consumer {
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
         let Some(deliveries) = &mut self.deliveries else { return std::future::pending().await };
         match deliveries.next().await {
-            Some(Ok(delivery)) => Ok(Delivery::read(delivery, &self.queue)),
+            Some(Ok(delivery)) => Ok(self.read(delivery)),
             Some(Err(error)) => Err(lost(error)),
             None => Err(BrokerError::Cancelled(self.queue.clone())),
         }
@@ -91,7 +95,7 @@ impl Consumer {
         self.channel.basic_cancel(tag, options).await.map_err(lost)?;
         let mut rest = Vec::new();
         while let Some(delivery) = deliveries.next().await {
-            rest.push(Delivery::read(delivery.map_err(lost)?, &self.queue));
+            rest.push(self.read(delivery.map_err(lost)?));
         }
         Ok(rest)
     }
@@ -105,6 +109,11 @@ impl Consumer {
         let getting =
             self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
         let got = getting.await.map_err(lost)?;
-        Ok(got.map(|got| Delivery::read(got.delivery, &self.queue)))
+        Ok(got.map(|got| self.read(got.delivery)))
+    }
+
+    fn read(&self, delivery: message::Delivery) -> Delivery {
+        self.acks.handed_out(delivery.delivery_tag);
+        Delivery::read(delivery, &self.queue, self.acks.clone())
     }
 }

@@ -1,5 +1,6 @@
 //! One delivery, and the envelope that the rest of the daemon sees of it.
 
+use super::acks::Acks;
 use super::sieve;
 use crate::event::Envelope;
 use crate::verdict::{Done, History};
@@ -22,13 +23,14 @@ pub struct Delivery {
     pub(super) tag: u64,
     pub(super) properties: BasicProperties,
     pub(super) acker: Acker,
+    pub(super) acks: Acks,
 }
 
 impl Delivery {
     /// Reads what was delivered from `queue`. What the headers of a copy of ours say is believed if it
     /// came the way of our copies, through the default exchange to the queue; from elsewhere anybody
     /// could have written them.
-    pub(super) fn read(delivery: message::Delivery, queue: &str) -> Delivery {
+    pub(super) fn read(delivery: message::Delivery, queue: &str, acks: Acks) -> Delivery {
         let message::Delivery { delivery_tag: tag, exchange, routing_key, redelivered, .. } =
             delivery;
         let (properties, data, acker) = (delivery.properties, delivery.data, delivery.acker);
@@ -50,7 +52,7 @@ impl Delivery {
         history.replays = number(headers, "x-eventd-replays").unwrap_or_default();
         history.altered = text(headers, sieve::ALTERED).or(history.altered);
         let deliveries = number(headers, "x-delivery-count").unwrap_or_default();
-        Delivery { envelope, history, deliveries, redelivered, tag, properties, acker }
+        Delivery { envelope, history, deliveries, redelivered, tag, properties, acker, acks }
     }
 }
 

@@ -5,6 +5,7 @@
 //! deliveries, a [`Publisher`] sends copies and knows whether they are safe, a [`Settler`] tells
 //! the broker what becomes of a message: nothing else does, and an [`Announcer`] tells it to whoever listens. It decides nothing about messages.
 
+mod acks;
 mod announcement;
 mod connection;
 mod consumer;

@@ -6,8 +6,7 @@ use super::delivery::Delivery;
 use super::publisher::{Publication, Publisher};
 use crate::verdict::{Disposition, History};
 use chrono::{DateTime, Utc};
-use lapin::Acker;
-use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
+use lapin::options::{BasicNackOptions, BasicRejectOptions};
 
 /// Settles the messages of one lane's queue.
 #[derive(Debug)]
@@ -69,31 +68,33 @@ impl Settler {
             let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
             let copy =
                 Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
-            self.publisher.publish(copy, properties).await?;
+            // On the heap, for most messages have no copy, and would carry the room for it along.
+            Box::pin(self.publisher.publish(copy, properties)).await?;
         }
-        let answered = answer(&delivery.acker, disposition);
-        match self.publisher.until_over(answered).await {
-            Some(Ok(true)) => Ok(()),
-            // lapin's way to say that nothing was sent, because the channel is gone.
-            Some(Ok(false)) | None => Err(BrokerError::SettleLost),
-            Some(Err(error)) => Err(lost(error)),
-        }
+        let answered = answer(delivery, disposition);
+        self.publisher.until_over(answered).await.unwrap_or(Err(BrokerError::SettleLost))
     }
 }
 
-async fn answer(acker: &Acker, disposition: &Disposition) -> Result<bool, lapin::Error> {
-    match disposition {
+async fn answer(delivery: &Delivery, disposition: &Disposition) -> Result<(), BrokerError> {
+    let Delivery { acker, acks, tag, .. } = delivery;
+    let given_back = match disposition {
         Disposition::Ack
         | Disposition::Retry(..)
         | Disposition::Defer(..)
         | Disposition::Wait(..)
         | Disposition::DeadLetter(..)
-        | Disposition::Park(_) => acker.ack(BasicAckOptions::default()).await,
+        | Disposition::Park(_) => return acks.ack(*tag).await,
         Disposition::PassOver(_) => acker.reject(BasicRejectOptions { requeue: false }).await,
         // A reject, not a nack: since RabbitMQ 4.3 only a reject counts towards the delivery limit.
         Disposition::Requeue(_) => acker.reject(BasicRejectOptions { requeue: true }).await,
         Disposition::Return => {
             acker.nack(BasicNackOptions { multiple: false, requeue: true }).await
         }
+    };
+    match given_back.map_err(lost)? {
+        true => Ok(acks.given_back(*tag)),
+        // lapin's way to say that nothing was sent, because the channel is gone.
+        false => Err(BrokerError::SettleLost),
     }
 }
