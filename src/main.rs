@@ -110,7 +110,9 @@ fn run(running: Running) -> ExitCode {
         Err(error) => return fail(&format!("traces.endpoint: {error}")),
     };
     let level = started.level.clone();
-    let runtime = tokio::runtime::Runtime::new();
+    // One thread for the work, beside the client's own for each lane's connection: messages wait for answers, and
+    // handing them from thread to thread costs more than the work.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let ended = runtime.block_on(async {
             let stop = daemon::on_signals().map_err(|error| error.to_string())?;

@@ -19,7 +19,8 @@ impl InWork {
         message: Message,
         ended: &CancellationToken,
     ) {
-        self.0.spawn(Arc::clone(worker).carry(message, false, ended.clone()));
+        // On the heap: the set would move it several times, and it is large.
+        self.0.spawn(Box::pin(Arc::clone(worker).carry(message, false, ended.clone())));
     }
 
     /// The next message that could not be settled, once all that end before it are settled; `None`

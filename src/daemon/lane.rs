@@ -7,6 +7,7 @@ use super::pause::Pause;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::telemetry::LaneState;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -76,6 +77,8 @@ impl Lane<'_> {
         hand: &mut Hand,
         ended: &CancellationToken,
     ) -> Result<Option<Held>, BrokerError> {
+        // Made once: each message would have them put into their lists and taken out again.
+        let (mut over, mut moved) = (pin!(ended.cancelled()), pin!(moved(hand)));
         loop {
             let harmless_at = match self.start {
                 Start::Slow(Some(since)) => Some(since + HARMLESS),
@@ -83,8 +86,8 @@ impl Lane<'_> {
             };
             tokio::select! {
                 biased;
-                () = ended.cancelled() => return Ok(None),
-                () = moved(hand) => return Ok(None),
+                () = &mut over => return Ok(None),
+                () = &mut moved => return Ok(None),
                 Some(carried) = self.in_work.next() => {
                     if let Some(held) = carried? {
                         return Ok(Some(held));
