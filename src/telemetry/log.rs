@@ -1,5 +1,6 @@
 //! What the logs look like: one JSON object a line on standard error, or text for people.
 
+use super::log_line::LogLine;
 use crate::secrecy::redact;
 use crate::settings::Log;
 use std::io::{self, IsTerminal};
@@ -52,8 +53,7 @@ pub fn start(settings: Log, traces: Option<&Url>) -> Result<Started, String> {
     let json = settings.json.unwrap_or_else(|| !io::stderr().is_terminal());
     let (filter, handle) = reload::Layer::new(own(settings.level));
     let layer: Box<dyn Layer<Registry> + Send + Sync> = if json {
-        let lines = fmt::layer().json().flatten_event(true).with_target(false);
-        lines.with_current_span(false).with_span_list(false).with_writer(io::stderr).boxed()
+        fmt::layer().event_format(LogLine).with_writer(io::stderr).boxed()
     } else {
         let colours = io::stderr().is_terminal();
         fmt::layer().with_target(false).with_ansi(colours).with_writer(io::stderr).boxed()

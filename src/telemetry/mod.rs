@@ -8,6 +8,7 @@
 mod admin;
 pub mod audit;
 pub mod log;
+mod log_line;
 mod metrics;
 mod outcome_event;
 mod queue;
