@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+#
+# Measures the daemon against the least that a consumer of its events can do, and
+# against others where their runtimes are there, and writes docs/benchmarks.md with
+# docs/benchmarks.svg.
+#
+# usage: bench.sh [--quick]
+#
+# --quick   a tenth of everything and one round, to see that it works: nothing is written
+#
+# It takes about half an hour on two processors, which should have nothing else to
+# do. Everything runs on this machine: a private RabbitMQ node, a fake of the
+# vendor's API and each program in turn, with the release build. Node and Python
+# are measured too if their clients can be installed under target/bench.
+#
+# exit status: 0 measured, whatever came of it; 1 something went wrong; 64 wrong
+#              usage; 69 something that is needed is missing and cannot be installed
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+PEERS=$PWD/target/bench
+
+fail() {
+    printf 'bench.sh: %s\n' "${*:2}" >&2
+    exit "$1"
+}
+
+# The last versions of what people use for this in Node and in Python.
+node_peer() {
+    local folder=$PEERS/node
+    mkdir -p "$folder"
+    [[ -d $folder/node_modules/undici ]] ||
+        npm install --silent --no-save --prefix "$folder" amqplib undici >/dev/null 2>&1 || return 1
+    cp benches/peers/consume.mjs "$folder/"
+    printf '"node": ["node", "%s/consume.mjs"]' "$folder"
+}
+
+python_peer() {
+    local folder=$PEERS/python
+    [[ -x $folder/bin/python ]] || python3 -m venv "$folder" >/dev/null 2>&1 || return 1
+    "$folder/bin/python" -c 'import aio_pika, aiohttp, uvloop' 2>/dev/null ||
+        "$folder/bin/pip" install --quiet aio-pika aiohttp uvloop >/dev/null 2>&1 || return 1
+    printf '"python": ["%s/bin/python", "benches/peers/consume.py"]' "$folder"
+}
+
+case $#${1-} in
+    0) ;;
+    1--quick) ;;
+    *) fail 64 "usage: bench.sh [--quick]" ;;
+esac
+scripts/broker/node.sh --install
+[[ -x .tools/bin/python ]] || fail 69 "the tools are missing: scripts/checks/tools.sh installs them"
+messages=$(cargo build --quiet --release --locked --bins --package floor --package fake-mimecast \
+    --package mimecast-eventd --message-format json-render-diagnostics)
+mapfile -t programs < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
+peers=
+for peer in node python; do
+    if found=$("${peer}_peer"); then
+        peers+=${peers:+, }$found
+    else
+        printf 'bench.sh: not measured beside it: %s, whose clients cannot be installed\n' "$peer" >&2
+    fi
+done
+export PYTHONPATH=scripts/checks PYTHONDONTWRITEBYTECODE=1 BROKER_STOP_TIMEOUT=0
+.tools/bin/python scripts/bench/bench.py "$@" --peers "{$peers}" "${programs[@]}"

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+#
+# Counts the instructions that the pure core needs for one message, from its bytes to
+# the decision what becomes of it, and insists on a bound. Unlike a time, the count
+# is the same on every machine.
+#
+# usage: instructions.sh [--release]
+#
+# Counted is the build of the tests, which is there anyway: what is done twice shows
+# in it as well. --release counts the optimised one, and knows no bound.
+#
+# exit status: 0 within the bound; 1 above it; 64 wrong usage; 69 valgrind is
+#              missing and cannot be installed
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# shellcheck source=scripts/checks/packages.sh
+source scripts/checks/packages.sh
+
+# A message needed BOUND_SEEN when this was written; a tenth more is a change of compilers.
+BOUND=BOUND_VALUE
+
+profile=()
+case $#${1-} in
+    0) ;;
+    1--release) profile=(--release) ;;
+    *)
+        printf 'usage: instructions.sh [--release]\n' >&2
+        exit 64
+        ;;
+esac
+command -v valgrind >/dev/null || ! can_install || install_packages valgrind || true
+if ! command -v valgrind >/dev/null; then
+    printf 'instructions.sh: valgrind is missing: install it (Debian and Ubuntu: the package valgrind)\n' >&2
+    exit 69
+fi
+messages=$(cargo build --quiet --locked "${profile[@]}" --example instructions \
+    --message-format json-render-diagnostics)
+program=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# What the start needs is the same for few and for many.
+count() {
+    valgrind --tool=callgrind --callgrind-out-file="$folder/$1" "$program" "$1" 2>"$folder/log" ||
+        { cat "$folder/log" >&2 && exit 1; }
+    awk '/^(summary|totals):/ {print $2; exit}' "$folder/$1"
+}
+
+each=$((($(count 300) - $(count 100)) / 200))
+if ((${#profile[@]})); then
+    printf '%d instructions a message, optimised\n' "$each"
+    exit
+fi
+printf '%d instructions a message; at most %d are allowed\n' "$each" "$BOUND"
+if ((each > BOUND)); then
+    printf 'instructions.sh: what is done for each message has become more: see where with\n' >&2
+    printf '  valgrind --tool=callgrind %s 300 && callgrind_annotate --inclusive=yes callgrind.out.*\n' "$program" >&2
+    exit 1
+fi
