@@ -1,7 +1,7 @@
 //! A message in work, and one that is held because nothing can be done for it now.
 
-use super::obstacle::Obstacle;
-use crate::broker::Delivery;
+use super::obstacle::{NotSettled, Obstacle};
+use crate::broker::{BrokerError, Delivery};
 use crate::command::Operation;
 use crate::event::Event;
 use crate::telemetry::{InFlight, Report};
@@ -58,6 +58,25 @@ impl Message {
         let mut report = Report::of(&self.delivery.envelope, &self.delivery.history, disposition);
         report.event.clone_from(&self.event);
         report
+    }
+
+    /// What is left of it after it was to be settled as its report says.
+    ///
+    /// # Errors
+    ///
+    /// When it is no longer ours.
+    pub(super) fn left_by(
+        self,
+        settled: Result<(), NotSettled>,
+        report: Report,
+    ) -> Result<Option<Held>, BrokerError> {
+        match settled {
+            Ok(()) => Ok(None),
+            Err(NotSettled::Ours(obstacle)) => {
+                Ok(Some(Held::NotSettled(self, Box::new(report), obstacle)))
+            }
+            Err(NotSettled::Lost(error)) => Err(error),
+        }
     }
 
     /// Until when it may be ours.

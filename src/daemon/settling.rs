@@ -22,13 +22,8 @@ impl Worker {
         message: Message,
         mut report: Report,
     ) -> Result<Option<Held>, BrokerError> {
-        match self.settle_and_record(&message, &mut report).await {
-            Ok(()) => Ok(None),
-            Err(NotSettled::Ours(obstacle)) => {
-                Ok(Some(Held::NotSettled(message, Box::new(report), obstacle)))
-            }
-            Err(NotSettled::Lost(error)) => Err(error),
-        }
+        let settled = self.settle_and_record(&message, &mut report).await;
+        message.left_by(settled, report)
     }
 
     /// Gives a message back to its queue, because we stop or may not hold it any longer.
@@ -59,7 +54,8 @@ impl Worker {
         }
     }
 
-    async fn settle_and_record(
+    /// The same, of a message that stays with the caller.
+    pub(super) async fn settle_and_record(
         &self,
         message: &Message,
         report: &mut Report,

@@ -64,14 +64,14 @@ impl Worker {
     /// # Errors
     ///
     /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn carry(
+    pub(super) fn carry(
         self: Arc<Self>,
         message: Message,
         probe: bool,
         ended: CancellationToken,
-    ) -> Result<Option<Held>, BrokerError> {
+    ) -> impl Future<Output = Result<Option<Held>, BrokerError>> + Send + 'static {
         let span = span::process(&self.lane.queue, &message.delivery.envelope);
-        self.carry_on(message, probe, ended).instrument(span).await
+        self.carry_on(message, probe, ended).instrument(span)
     }
 
     async fn carry_on(
@@ -90,7 +90,8 @@ impl Worker {
         match decided.or_else(|stuck| self.judge(&message, stuck, &report.history)) {
             Ok(disposition) => {
                 report.disposition = disposition;
-                self.settle_or_hold(message, report).await
+                let settled = self.settle_and_record(&message, &mut report).await;
+                message.left_by(settled, report)
             }
             Err(stuck) => {
                 // It goes on from here, be it held or parked.
