@@ -9,8 +9,8 @@
 # RUST_TEST_THREADS says how many tests run at once (4: they mostly wait).
 #
 # What depends on the broker is run against the installed RabbitMQ and against a
-# later one, and the page is looked at in Chromium. Where one of them cannot be had,
-# the last line says so.
+# later one, the page is looked at in Chromium, and the instructions that the core needs
+# are counted by valgrind. Where one of them cannot be had, the last line says so.
 #
 # exit status: 0 all passed; 1 something did not, its name is on stderr; 69
 #              something that is needed is missing and cannot be installed
@@ -57,7 +57,7 @@ later_broker() {
     local status=0
     LATER=$(scripts/broker/later.sh "$NEWEST" ".tools/rabbitmq-$NEWEST") || status=$?
     if ((status == 69)); then
-        not_run="nothing was run against RabbitMQ $NEWEST, see above"
+        not_run="${not_run:+$not_run; }nothing was run against RabbitMQ $NEWEST, see above"
         return 0
     fi
     return "$status"
@@ -69,6 +69,17 @@ page() {
     scripts/page.sh || status=$?
     if ((status == 69)); then
         not_run="${not_run:+$not_run; }the page was not looked at in a browser, see above"
+        return 0
+    fi
+    return "$status"
+}
+
+# Without valgrind the rest is still worth running.
+instructions() {
+    local status=0
+    scripts/instructions.sh || status=$?
+    if ((status == 69)); then
+        not_run="${not_run:+$not_run; }the instructions of the core were not counted, see above"
         return 0
     fi
     return "$status"
@@ -90,6 +101,7 @@ step 'documentation' env RUSTDOCFLAGS='-D warnings' \
     cargo doc --workspace --no-deps --document-private-items --locked
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
+step 'instructions' instructions
 step 'spans' cargo test --locked --features otel --test suite -- telemetry::spans
 step "RabbitMQ $NEWEST" later_broker
 if [[ -n $LATER ]]; then

@@ -1,6 +1,5 @@
 //! Takes so many messages through the pure core, for a program that counts instructions.
 
-#[expect(dead_code, reason = "the steps alone are for the other benchmark")]
 mod path;
 
 use mimecast_eventd::verdict::Disposition;

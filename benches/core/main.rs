@@ -1,7 +1,5 @@
 //! How long the steps of the pure core take: `cargo bench --bench core`.
 
-#![expect(missing_docs, reason = "the names of the benchmarks say it")]
-
 mod path;
 
 use divan::Bencher;

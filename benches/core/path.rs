@@ -15,7 +15,7 @@ const BODY: &str = r#"{"specversion":"1.0","id":"e-1","source":"/hr","type":"use
 const APPLIED: &str = r#"{"meta":{"status":200},"data":[{"id":"eNoVzr0group0001","emailAddress":"ada@example.com"}],"fail":[]}"#;
 
 /// What is there before the first message.
-pub struct Core {
+pub(crate) struct Core {
     envelope: Envelope,
     reading: Reading,
     signer: Signer,
@@ -24,7 +24,7 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new() -> Core {
+    pub(crate) fn new() -> Core {
         Core {
             envelope: Envelope {
                 body: BODY.into(),
@@ -39,12 +39,12 @@ impl Core {
         }
     }
 
-    pub fn parse(&self) -> Event {
+    pub(crate) fn parse(&self) -> Event {
         let event = Event::parse(&self.envelope, EventType::UserOffboarded, &self.reading);
         event.expect("it is an event")
     }
 
-    pub fn plan(&self, event: &Event) -> Call {
+    pub(crate) fn plan(&self, event: &Event) -> Call {
         let intents = Intent::of_event(event, &[]).expect("it names a group");
         match intents.as_slice() {
             [Intent::Command(command @ Command::RemoveGroupMember { .. })] => command.call(),
@@ -52,26 +52,26 @@ impl Core {
         }
     }
 
-    pub fn sign(&self, call: &Call) -> String {
+    pub(crate) fn sign(&self, call: &Call) -> String {
         let (date, id) = (self.stamp.date(), self.stamp.request_id.to_string());
         let text = sign::string_to_sign(&date, &id, call.operation.path(), "app-key");
         sign::authorization("access-key", &self.signer.signature(&text))
     }
 
-    pub fn verdict(&self) -> Outcome {
+    pub(crate) fn verdict(&self) -> Outcome {
         let (body, hide) = (APPLIED.as_bytes(), &self.hidden);
         let reply = Reply { status: 200, body, wait: None, hide, request_id: None };
         Outcome::of_reply(Operation::RemoveGroupMember, reply)
     }
 
-    pub fn settle(&self, outcome: Outcome) -> Disposition {
+    pub(crate) fn settle(&self, outcome: Outcome) -> Disposition {
         assert_eq!(outcome, Outcome::Applied);
         let decided = Disposition::of_conclusions(vec![Conclusion::Applied]);
         decided.expect("what is applied is acked")
     }
 
     /// All of it.
-    pub fn path(&self) -> Disposition {
+    pub(crate) fn path(&self) -> Disposition {
         let call = self.plan(&self.parse());
         assert!(self.sign(&call).starts_with("MC access-key:"));
         self.settle(self.verdict())

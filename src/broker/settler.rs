@@ -93,7 +93,10 @@ async fn answer(delivery: &Delivery, disposition: &Disposition) -> Result<(), Br
         }
     };
     match given_back.map_err(lost)? {
-        true => Ok(acks.given_back(*tag)),
+        true => {
+            acks.given_back(*tag);
+            Ok(())
+        }
         // lapin's way to say that nothing was sent, because the channel is gone.
         false => Err(BrokerError::SettleLost),
     }

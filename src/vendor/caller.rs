@@ -27,7 +27,7 @@ pub(super) struct Caller {
 
 #[derive(Debug)]
 enum Access {
-    Signed(Keys, Signer),
+    Signed(Box<(Keys, Signer)>),
     Bearer(Tokens),
 }
 
@@ -52,7 +52,7 @@ impl Caller {
         let access = match settings.credentials.clone() {
             Credentials::Hmac(keys) => {
                 let signer = Signer::new(keys.secret_key.reveal());
-                Access::Signed(keys, signer)
+                Access::Signed(Box::new((keys, signer)))
             }
             Credentials::OAuth2(client) => {
                 Access::Bearer(Tokens::new(Arc::clone(&transport), client))
@@ -84,7 +84,8 @@ impl Caller {
     ) -> Result<Answer, Outcome> {
         let url = self.urls[&operation].clone();
         let (headers, token) = match &self.access {
-            Access::Signed(keys, signer) => {
+            Access::Signed(signed) => {
+                let (keys, signer) = &**signed;
                 (signed_headers(keys, signer, stamp, operation.path()), None)
             }
             Access::Bearer(tokens) => {

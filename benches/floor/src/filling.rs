@@ -47,7 +47,11 @@ async fn confirmed(confirm: Option<PublisherConfirm>) -> Result<(), Failed> {
         None => Ok(()),
         Some(confirm) => match confirm.await? {
             Confirmation::Ack(None) => Ok(()),
-            other => Err(format!("the broker did not take a message: {other:?}").into()),
+            other @ (Confirmation::Ack(Some(_))
+            | Confirmation::Nack(_)
+            | Confirmation::NotRequested) => {
+                Err(format!("the broker did not take a message: {other:?}").into())
+            }
         },
     }
 }
