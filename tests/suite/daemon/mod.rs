@@ -1,5 +1,6 @@
 //! The story from outside: messages, outages, pauses, sessions and the life of the process.
 
+mod acks;
 mod audit;
 mod due;
 mod guards;
