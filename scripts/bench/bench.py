@@ -166,10 +166,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Rig(programs, given.peers, folder) as rig:
         bench = Bench(rig, rounds, scale)
         measure(bench)
-    lines = [f"Measured on {date.today()}: {machine()}; everything on this one machine, {rounds} rounds in turn, "
-             "medians, ratios from within the run.", "", "| work | found | goal | met |", "| --- | --- | --- | --- |",
+    lines = ["## What was measured", "", f"On {date.today()}: {machine()}.",
+             f"Everything ran on this one machine, {rounds} rounds in turn; medians, and ratios from within the run.",
+             "", "| work | found | goal | met |", "| --- | --- | --- | --- |",
              *bench.goals, "", *bench.lines]
-    print("\n".join(lines[:len(bench.goals) + 4]))
+    print("\n".join(lines[:len(bench.goals) + 7]))
     if given.quick:
         return
     before, rest = PAGE.read_text().split(BEGIN)
