@@ -16,10 +16,11 @@ FROM docker.io/library/rust:1.95.0-slim-bookworm AS fetched
 RUN cargo install --quiet --locked --root /usr/local cargo-auditable@0.7.7
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY benches/floor/Cargo.toml benches/floor/
 COPY tests/amqp-probe/Cargo.toml tests/amqp-probe/
 COPY tests/fake-mimecast/Cargo.toml tests/fake-mimecast/
 # Cargo reads no manifest without a source file.
-RUN for package in . tests/amqp-probe tests/fake-mimecast; do \
+RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast; do \
         mkdir "$package/src" && echo 'fn main() {}' >"$package/src/main.rs" && : >"$package/src/lib.rs" || exit; \
     done
 ARG VERSION

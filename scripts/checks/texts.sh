@@ -49,6 +49,15 @@ version() {
     [[ $dockerfile == "${cargo##*@}" ]] || problem "the Dockerfile says version $dockerfile, Cargo.toml ${cargo##*@}"
 }
 
+# Cargo reads no manifest of a workspace whose members are not all there.
+members() {
+    local member
+    while read -r member; do
+        grep -q "^COPY $member/Cargo.toml $member/\$" Dockerfile || problem "the Dockerfile leaves out $member/Cargo.toml"
+        grep -qx "!/$member/Cargo.toml" .dockerignore || problem ".dockerignore leaves out $member/Cargo.toml"
+    done < <(sed -n '/^members = /s/"/\n/gp' Cargo.toml | grep /)
+}
+
 # Docker makes a folder of what is not there.
 mounts() {
     local path
@@ -78,6 +87,7 @@ contract() {
 failed=''
 check 'Dockerfile' hadolint --failure-threshold style Dockerfile
 check 'build context' context
+check 'members' members
 check 'version' version
 check 'composition' composition
 check 'workflows' workflows
