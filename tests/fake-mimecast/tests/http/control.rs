@@ -171,3 +171,21 @@ fn every_fault_survives_its_way_through_json() {
         assert_eq!(back, fault, "{json}");
     }
 }
+
+#[tokio::test]
+async fn under_a_load_what_is_rightly_signed_is_applied_and_counted_and_nothing_else_is() {
+    let (_program, fake, _) = start(&[]).await;
+    let load = json!({ "latency_milliseconds": 0 });
+    assert_eq!(control("POST", "load", &load, fake).await.status, 204);
+    let wrong = Credentials { app_key: "wrong".to_owned(), ..Credentials::default() };
+    let remove =
+        |keys: &Credentials| Draft::signed_by(keys, Operation::RemoveGroupMember, &removal_of(ADA));
+    assert_eq!(remove(&wrong).send_to(fake).await.expect("a reply came").status, 401);
+    for _ in 0..2 {
+        // Nobody is a member of anything here.
+        let applied = remove(&Credentials::default()).send_to(fake).await.expect("a reply came");
+        assert_eq!(applied.json()["fail"], json!([]));
+    }
+    let count = control("GET", "load", &Value::Null, fake).await;
+    assert_eq!(count.json(), json!({ "calls": 2 }));
+}
