@@ -32,6 +32,7 @@ pub struct DeadLetter {
     /// How often it was sent back to a lane.
     pub replays: u32,
     pub(super) properties: BasicProperties,
+    pub(super) delivery_tag: u64,
     pub(super) acker: Acker,
 }
 
@@ -41,7 +42,9 @@ impl DeadLetter {
     /// What the broker itself has dead-lettered came with its headers as somebody published them, so that
     /// ours are believed only in copies of ours: those had come through the default exchange.
     pub(super) fn read(delivery: message::Delivery) -> DeadLetter {
-        let message::Delivery { exchange, routing_key, properties, data, acker, .. } = delivery;
+        let message::Delivery {
+            delivery_tag, exchange, routing_key, properties, data, acker, ..
+        } = delivery;
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
         let death = Death::last(headers);
@@ -82,6 +85,7 @@ impl DeadLetter {
             },
             replays: number(headers, "x-eventd-replays").unwrap_or_default(),
             properties,
+            delivery_tag,
             acker,
         }
     }

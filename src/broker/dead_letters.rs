@@ -8,8 +8,10 @@
 use super::connection::{Broker, BrokerError, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
+use super::held::Held;
 use super::publisher::{Publication, Publisher};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use lapin::Channel;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
@@ -28,10 +30,6 @@ const FIRST_ROUND: u16 = 8;
 /// Bytes that a round may have if its letters are as large as the largest of the round before.
 const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
-/// Messages that go back at once. RabbitMQ 3.10 returns more of them than this in the order of a hash (tried
-/// with 3.10.8).
-const GROUP: usize = 32;
-
 /// Groups that go back before the broker is known to have them. When it is behind it puts together what came
 /// in the meantime, and that is more than a group.
 const AHEAD: usize = 8;
@@ -42,11 +40,15 @@ const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A queue that has messages ready and hands none out for so long has handed them to somebody else.
 const QUIET: Duration = Duration::from_secs(2);
 
+/// Copies that are under way at once, each on a channel of its own, so that the time until one is confirmed is
+/// not the time that each of them takes.
+pub const COPIES: usize = 16;
+
 /// The dead letters that were there when it was opened, one after the other.
 #[derive(Debug)]
 pub struct DeadLetters {
     channel: Channel,
-    publisher: Publisher,
+    publishers: [Publisher; COPIES],
     queue: String,
     /// Letters that were there at first and were not handed out yet.
     left: u32,
@@ -67,33 +69,6 @@ struct Round {
     largest: usize,
 }
 
-/// What was looked at and left alone, in groups that go back at once.
-#[derive(Debug, Default)]
-struct Held {
-    /// The last tag of each group, and how many messages it has.
-    groups: Vec<(u64, usize)>,
-    /// The letter that is looked at.
-    current: Option<u64>,
-    /// The next one begins a group: its consumer is another one.
-    is_closed: bool,
-}
-
-impl Held {
-    /// The letter that was looked at stays; the next one has this tag.
-    fn next(&mut self, tag: Option<u64>) {
-        if let Some(tag) = std::mem::replace(&mut self.current, tag) {
-            match self.groups.last_mut() {
-                Some((last, count)) if *count < GROUP && !self.is_closed => {
-                    *last = tag;
-                    *count += 1;
-                }
-                Some(_) | None => self.groups.push((tag, 1)),
-            }
-            self.is_closed = false;
-        }
-    }
-}
-
 impl DeadLetters {
     /// Opens the queue; nothing is taken from it yet.
     ///
@@ -103,10 +78,9 @@ impl DeadLetters {
     pub async fn open(broker: &Broker, queue: &str) -> Result<DeadLetters, BrokerError> {
         let channel = broker.channel().await?;
         let (there, others) = count(&channel, queue).await?;
-        let publisher = Publisher::open(broker).await?;
         Ok(DeadLetters {
             channel,
-            publisher,
+            publishers: std::array::from_fn(|_| Publisher::of(broker)),
             queue: queue.to_owned(),
             left: there,
             unseen: 0,
@@ -132,22 +106,39 @@ impl DeadLetters {
         self.unseen
     }
 
-    /// The next letter, `None` after the last of those that were there at first.
+    /// The next letter, `None` after the last of those that were there at first. The ones before it stay.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`], or that it may not be read.
     pub async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
-        while self.left > 0 {
+        Ok(self.next_few(1).await?.pop())
+    }
+
+    /// The next letters, no more than `most` of them and none after the last of those that were there at
+    /// first. The ones before them stay.
+    ///
+    /// # Errors
+    ///
+    /// As for [`DeadLetters::next`].
+    pub async fn next_few(&mut self, most: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+        self.held.leave();
+        let mut letters = Vec::new();
+        while letters.len() < most && self.left > 0 {
             let queue = self.queue.clone();
             let round = self.round().await?;
             match tokio::time::timeout(QUIET, round.deliveries.next()).await {
                 Ok(Some(Ok(delivery))) => {
                     round.left -= 1;
                     round.largest = round.largest.max(delivery.data.len());
+                    let is_over = round.left == 0;
                     self.left -= 1;
-                    self.held.next(Some(delivery.delivery_tag));
-                    return Ok(Some(DeadLetter::read(delivery)));
+                    self.held.take(delivery.delivery_tag);
+                    letters.push(DeadLetter::read(delivery));
+                    if is_over {
+                        self.end_round().await?;
+                        break;
+                    }
                 }
                 Ok(Some(Err(error))) => return Err(lost(error)),
                 Ok(None) => return Err(BrokerError::Cancelled(queue)),
@@ -158,18 +149,11 @@ impl DeadLetters {
                 Err(_) => {}
             }
         }
-        Ok(None)
+        Ok(letters)
     }
 
     /// The consumer that has something to take still, or the next one.
     async fn round(&mut self) -> Result<&mut Round, BrokerError> {
-        if let Some(used_up) = self.round.take_if(|round| round.left == 0) {
-            let (tag, options) = (used_up.deliveries.tag(), BasicCancelOptions::default());
-            self.channel.basic_cancel(tag, options).await.map_err(lost)?;
-            self.held.next(None);
-            self.held.is_closed = true;
-            self.ahead = round_after(self.ahead, used_up.largest);
-        }
         let round = match self.round.take() {
             Some(round) => round,
             None => {
@@ -184,18 +168,33 @@ impl DeadLetters {
         Ok(self.round.insert(round))
     }
 
-    /// Sends a copy of `letter` back to `queue`, through the default exchange so that nobody else gets it.
-    /// The letter stays until it is [discarded](DeadLetters::discard): whatever happens in between, it is in
-    /// both.
+    /// Ends a round whose letters were all taken, before one of them is discarded: else the broker would
+    /// give the consumer another one for it.
+    async fn end_round(&mut self) -> Result<(), BrokerError> {
+        if let Some(used_up) = self.round.take() {
+            let (tag, options) = (used_up.deliveries.tag(), BasicCancelOptions::default());
+            self.channel.basic_cancel(tag, options).await.map_err(lost)?;
+            self.held.end_consumer();
+            self.ahead = round_after(self.ahead, used_up.largest);
+        }
+        Ok(())
+    }
+
+    /// Sends copies back to the queues beside them, through the default exchange so that nobody else gets
+    /// them, all at once and at most [`COPIES`]. What became of each comes in the same order. A letter stays
+    /// until it is [discarded](DeadLetters::discard): whatever happens in between, it is in both.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotTaken`] when the copy is not safe; others with the connection.
-    pub async fn send_back(&self, letter: &DeadLetter, queue: &str) -> Result<(), BrokerError> {
-        let body = &letter.envelope.body;
-        let publication =
-            Publication { of: None, mandatory: true, exchange: "", routing_key: queue, body };
-        self.publisher.publish(publication, copy::replayed(letter)).await
+    /// [`BrokerError::NotTaken`] when a copy is not safe; others with the connection.
+    pub async fn send_back(&self, copies: &[(&DeadLetter, &str)]) -> Vec<Result<(), BrokerError>> {
+        join_all(self.publishers.iter().zip(copies).map(|(publisher, (letter, queue))| {
+            let body = &letter.envelope.body;
+            let publication =
+                Publication { of: None, mandatory: true, exchange: "", routing_key: queue, body };
+            publisher.publish(publication, copy::replayed(letter))
+        }))
+        .await
     }
 
     /// Takes `letter` out of the dead letters for good.
@@ -204,9 +203,10 @@ impl DeadLetters {
     ///
     /// When the connection is gone, and with it the letter is back where it was.
     pub async fn discard(&mut self, letter: &DeadLetter) -> Result<(), BrokerError> {
-        self.held.current = None;
+        self.held.gone(letter.delivery_tag);
         let acking = letter.acker.ack(BasicAckOptions::default());
-        match self.publisher.until_over(acking).await {
+        let [publisher, ..] = &self.publishers;
+        match publisher.until_over(acking).await {
             Some(Ok(true)) => {
                 // Its place is free, so that the broker gives the same consumer another one.
                 if let Some(round) = &mut self.round {
@@ -219,24 +219,24 @@ impl DeadLetters {
         }
     }
 
-    /// Gives back everything that is still there, in the order that it had.
+    /// Gives back everything that is still there, in the order that it had. Nothing comes after it.
     ///
     /// # Errors
     ///
     /// When the connection is gone, which gives it back too.
-    pub async fn give_back(mut self) -> Result<(), BrokerError> {
+    pub async fn give_back(&mut self) -> Result<(), BrokerError> {
         if let Some(Round { mut deliveries, .. }) = self.round.take() {
             let (tag, options) = (deliveries.tag(), BasicCancelOptions::default());
             self.channel.basic_cancel(tag, options).await.map_err(lost)?;
             // What was handed out and not looked at.
             while let Some(delivery) = deliveries.next().await {
-                self.held.next(Some(delivery.map_err(lost)?.delivery_tag));
+                self.held.take(delivery.map_err(lost)?.delivery_tag);
             }
         }
-        self.held.next(None);
+        self.held.leave();
         let options = BasicNackOptions { multiple: true, requeue: true };
         let mut returned = 0;
-        for groups in self.held.groups.chunks(AHEAD) {
+        for groups in self.held.groups().chunks(AHEAD) {
             for (last, count) in groups {
                 self.channel.basic_nack(*last, options).await.map_err(lost)?;
                 returned += count;

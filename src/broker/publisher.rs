@@ -63,11 +63,15 @@ impl Publisher {
     ///
     /// [`BrokerError::Lost`].
     pub async fn open(broker: &Broker) -> Result<Publisher, BrokerError> {
-        let (connection, over, blocked) = (broker.connection(), broker.over(), broker.blocked());
-        let outgoing = Mutex::default();
-        let publisher = Publisher { connection, outgoing, blocked, over };
+        let publisher = Publisher::of(broker);
         publisher.outgoing.lock().await.channel = Some(publisher.channel().await?);
         Ok(publisher)
+    }
+
+    /// One that opens its channel with its first copy.
+    pub(super) fn of(broker: &Broker) -> Publisher {
+        let (connection, over, blocked) = (broker.connection(), broker.over(), broker.blocked());
+        Publisher { connection, outgoing: Mutex::default(), blocked, over }
     }
 
     /// Publishes and waits for the confirm: after `Ok` the copy is in a queue, if one has to take it.

@@ -13,7 +13,7 @@ const MOST_IDS: usize = 10_000;
 
 /// A line each.
 pub(super) async fn list(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqError> {
-    let mut found = 0_u32;
+    let mut found = 0;
     while let Some(letter) = desk.next().await? {
         if found == 0 && !json {
             say(&Letter::header())?;
@@ -31,7 +31,7 @@ pub(super) async fn list(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqEr
 pub(super) async fn stats(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqError> {
     type Kind = (Grounds, Option<String>, Option<EventType>);
     let mut kinds: BTreeMap<Kind, (u32, Option<u64>, Option<u64>)> = BTreeMap::new();
-    let mut found = 0_u32;
+    let mut found = 0;
     while let Some(letter) = desk.next().await? {
         found += 1;
         let age = letter.age.map(|age| age.as_secs());
@@ -105,7 +105,7 @@ pub(super) async fn export(desk: &mut Desk<'_>) -> Result<Ended, DlqError> {
 }
 
 /// So many, in words.
-pub(super) fn counted(letters: u32) -> String {
+pub(super) fn counted(letters: usize) -> String {
     match letters {
         0 => "no dead letters".into(),
         1 => "1 dead letter".into(),

@@ -7,7 +7,7 @@ mod settle;
 
 use super::terminal;
 use crate::broker::topology::{self, Found};
-use crate::broker::{Broker, BrokerError, DeadLetters};
+use crate::broker::{Broker, BrokerError, DeadLetter, DeadLetters};
 use crate::settings::Queues;
 use crate::telemetry::AuditError;
 use crate::telemetry::audit::{Action, ByHand};
@@ -158,6 +158,7 @@ pub async fn run(
     }
     // Also after a failure: what is still there is to be back at once, not when the connection is missed.
     let given_back = desk.letters.give_back().await;
+    // While its channels are still there: what the broker was told last might not reach it otherwise.
     broker.close().await;
     let ended = ended?;
     given_back?;
@@ -181,7 +182,8 @@ impl Desk<'_> {
 
     /// The next letter that is meant.
     async fn next(&mut self) -> Result<Option<Letter>, DlqError> {
-        while let Some(letter) = self.any().await? {
+        while let Some(found) = self.letters.next().await? {
+            let letter = self.read(found);
             if self.filter.allows(&letter) {
                 return Ok(Some(letter));
             }
@@ -189,9 +191,13 @@ impl Desk<'_> {
         Ok(None)
     }
 
-    /// The next letter, whether it is meant or not.
-    async fn any(&mut self) -> Result<Option<Letter>, DlqError> {
-        let found = self.letters.next().await?;
-        Ok(found.map(|found| Letter::read(found, &self.settings.contract, self.now)))
+    /// The next letters, whether they are meant or not, but no more than `most`; none after the last.
+    async fn next_few(&mut self, most: usize) -> Result<Vec<Letter>, DlqError> {
+        let found = self.letters.next_few(most).await?;
+        Ok(found.into_iter().map(|found| self.read(found)).collect())
+    }
+
+    fn read(&self, found: DeadLetter) -> Letter {
+        Letter::read(found, &self.settings.contract, self.now)
     }
 }

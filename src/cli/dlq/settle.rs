@@ -3,6 +3,7 @@
 use super::letter::Letter;
 use super::look::counted;
 use super::{Desk, Discard, DlqError, Ended, Replay};
+use crate::broker::COPIES;
 use crate::cli::terminal::{self, ask, say, tell};
 use crate::settings::Queues;
 use crate::telemetry::audit::Action;
@@ -14,41 +15,46 @@ use tokio::time::{Interval, interval};
 /// What was sent back so often and is a dead letter again will be one the next time too.
 const MOST_REPLAYS: u32 = 3;
 
-/// Sends back those that are meant, one after the other.
+/// Sends back those that are meant, a few at once.
 pub(super) async fn replay(
     desk: &mut Desk<'_>,
     replay: &Replay,
     json: bool,
 ) -> Result<Ended, DlqError> {
     let progress = terminal::progress(desk.letters.left().into());
+    // What is under way is finished, whoever reads of it.
+    let say_sent = |letter: &Letter, queue: &str| {
+        let _nobody_reads = progress.suspend(|| said(letter, json, &[("to", queue)]));
+    };
     let mut pace = replay.rate.map(pace);
-    let (mut sent, mut left) = (0_u32, 0_u32);
-    while replay.limit.is_none_or(|limit| sent < limit) {
-        let Some(letter) = desk.any().await? else { break };
-        progress.inc(1);
-        if !desk.filter.allows(&letter) {
-            continue;
+    let (mut sent, mut left) = (0, 0);
+    loop {
+        let letters = desk.next_few(at_once(replay, sent)).await?;
+        if letters.is_empty() {
+            break;
         }
-        let queue = match destination(&letter, replay, desk.settings) {
-            Ok(queue) => queue.to_owned(),
-            Err(why) => {
-                left += 1;
-                let id = terminal::plain(&letter.id, 64);
-                progress.suspend(|| tell(&format!("left where it is: {id}: {why}")));
-                continue;
+        let mut copies = Vec::new();
+        for letter in letters.iter().filter(|letter| desk.filter.allows(letter)) {
+            match destination(letter, replay, desk.settings) {
+                Ok(queue) => copies.push((letter, queue)),
+                Err(why) => {
+                    left += 1;
+                    let id = terminal::plain(&letter.id, 64);
+                    progress.suspend(|| tell(&format!("left where it is: {id}: {why}")));
+                }
             }
-        };
+        }
         if let Some(pace) = &mut pace {
-            pace.tick().await;
+            for _ in &copies {
+                pace.tick().await;
+            }
         }
-        if !replay.dry_run {
-            desk.letters.send_back(&letter.found, &queue).await?;
-            desk.tell(&Action::Replayed { letter: letter.told(), to: &queue })?;
-            desk.letters.discard(&letter.found).await?;
+        match replay.dry_run {
+            true => copies.iter().for_each(|(letter, queue)| say_sent(letter, queue)),
+            false => send_back(desk, &copies, say_sent).await?,
         }
-        sent += 1;
-        // What is under way is finished, whoever reads of it.
-        let _nobody_reads = progress.suspend(|| said(&letter, json, &[("to", &queue)]));
+        sent += copies.len();
+        progress.inc(letters.len() as u64);
     }
     progress.finish_and_clear();
     let done = if replay.dry_run { "would be sent back" } else { "sent back" };
@@ -57,14 +63,43 @@ pub(super) async fn replay(
     Ok(if left == 0 { Ended::Done } else { Ended::Left })
 }
 
+/// How many letters are looked at next, of which so many were sent back already.
+fn at_once(replay: &Replay, sent: usize) -> usize {
+    // No more at once than the rate allows in a moment that nobody notices.
+    let by_rate = replay.rate.map_or(COPIES, |rate| (rate / 50).max(1) as usize);
+    let by_limit = replay.limit.map_or(COPIES, |limit| (limit as usize).saturating_sub(sent));
+    COPIES.min(by_rate).min(by_limit)
+}
+
+/// Sends these back at once, and takes those whose copies are safe out of the dead letters.
+async fn send_back(
+    desk: &mut Desk<'_>,
+    copies: &[(&Letter, &str)],
+    say_sent: impl Fn(&Letter, &str),
+) -> Result<(), DlqError> {
+    let found: Vec<_> = copies.iter().map(|(letter, queue)| (&letter.found, *queue)).collect();
+    let mut ended = Ok(());
+    for ((letter, to), taken) in copies.iter().zip(desk.letters.send_back(&found).await) {
+        match taken {
+            Ok(()) => {
+                desk.tell(&Action::Replayed { letter: letter.told(), to })?;
+                desk.letters.discard(&letter.found).await?;
+                say_sent(letter, to);
+            }
+            Err(error) => ended = ended.and(Err(error.into())),
+        }
+    }
+    ended
+}
+
 /// Throws away those that are meant.
 pub(super) async fn discard(
     desk: &mut Desk<'_>,
     discard: &Discard,
     json: bool,
 ) -> Result<Ended, DlqError> {
-    let mut gone = 0_u32;
-    while discard.limit.is_none_or(|limit| gone < limit) {
+    let mut gone = 0;
+    while discard.limit.is_none_or(|limit| gone < limit as usize) {
         let Some(letter) = desk.next().await? else { break };
         if !discard.dry_run {
             desk.tell(&Action::Discarded { letter: letter.told() })?;

@@ -148,7 +148,7 @@ async fn what_the_broker_dead_lettered_is_sent_back_as_it_was_published_and_beli
 #[tokio::test]
 async fn a_replay_that_is_killed_at_any_moment_loses_nothing() {
     let world = World::hmac().await;
-    let all = 120;
+    let all = 600;
     for number in 0..all {
         world.fake.add_url(&format!("entry-{number}"));
         let named = BasicProperties::default().with_message_id(format!("m-{number}").into());
@@ -237,6 +237,47 @@ async fn a_limit_and_a_rate_are_kept_and_what_is_left_keeps_its_order() {
     assert!(started.elapsed() >= std::time::Duration::from_millis(400), "two waits of 200 ms");
     let left = run(&world.variables, &["dlq", "list", "--json"]).await;
     assert_eq!(left.field("id"), ["m-3", "m-4", "m-5"], "{left:?}");
+    // Fewer than are sent at once when nothing limits it.
+    let sent = run(&world.variables, &["dlq", "replay", "--limit", "2", "--json"]).await;
+    assert_eq!(sent.field("id"), ["m-3", "m-4"], "{sent:?}");
+    let left = run(&world.variables, &["dlq", "list", "--json"]).await;
+    assert_eq!(left.field("id"), ["m-5"], "{left:?}");
+}
+
+#[tokio::test]
+async fn of_letters_that_are_sent_at_once_those_that_are_not_taken_stay_in_their_order() {
+    let world = World::hmac().await;
+    for number in 0..40 {
+        let named = BasicProperties::default().with_message_id(format!("m-{number}").into());
+        world.vhost.publish_to(DEAD_LETTERS, "url.unblock", b"{}", named).await;
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 40).await;
+    // A queue that has room for some of them, and refuses the others.
+    let mut bounds = FieldTable::default();
+    bounds.insert("x-max-length".into(), AMQPValue::LongInt(20));
+    bounds.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions::default();
+    world.vhost.channel().await.queue_declare("small".into(), options, bounds).await.unwrap();
+
+    let sent = run(&world.variables, &["dlq", "replay", "--to", "small", "--json"]).await;
+    assert_eq!(sent.code, Some(1), "{sent:?}");
+    assert!(sent.err.contains("a queue refused it"), "{sent:?}");
+    let left = run(&world.variables, &["dlq", "list", "--json"]).await.field("id");
+    let sent = sent.field("id");
+    assert_eq!((sent.len(), left.len()), (20, 20), "each is in one place: {sent:?}, {left:?}");
+    let mut taken = Vec::new();
+    for _ in &sent {
+        let found = world.vhost.take("small").await;
+        taken.push(json!(found.properties.message_id().as_ref().unwrap().as_str()));
+    }
+    let ids =
+        |ids: &[serde_json::Value]| ids.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    assert_eq!(ids(&taken), ids(&sent), "what is said to be sent is there");
+    let in_order: Vec<_> = (0..40)
+        .map(|number| json!(format!("m-{number}")))
+        .filter(|id| !sent.contains(id))
+        .collect();
+    assert_eq!(left, in_order);
 }
 
 #[tokio::test]
@@ -248,7 +289,8 @@ async fn however_many_there_are_each_is_settled_and_what_is_left_keeps_its_order
         let named = BasicProperties::default()
             .with_message_id(name(number).into())
             .with_type("url.unblock".into());
-        let body = json!({"id": name(number), "goes": number % 2 == 1}).to_string();
+        let (goes, first) = (number % 2 == 1, number % 6 == 0);
+        let body = json!({"id": name(number), "goes": goes, "first": first}).to_string();
         world.vhost.publish_to("", DEAD_LETTERS, body.as_bytes(), named).await;
     }
     world.vhost.wait_for_depth(DEAD_LETTERS, 1000).await;
@@ -258,8 +300,16 @@ async fn however_many_there_are_each_is_settled_and_what_is_left_keeps_its_order
     let left = run(&world.variables, &["dlq", "list", "--json"]).await;
     let even: Vec<_> = (0..1000).step_by(2).map(|number| json!(name(number))).collect();
     assert_eq!(left.field("id"), even);
+    // Some from between the others, so that what is looked at together is parted.
+    let first = ["dlq", "replay", "--text", "\"first\":true", "--json"];
+    let sent = run(&world.variables, &first).await;
+    let (sixth, even): (Vec<_>, _) = (0..1000).step_by(2).partition(|number| number % 6 == 0);
+    let names = |numbers: &[u32]| numbers.iter().map(|it| json!(name(*it))).collect::<Vec<_>>();
+    assert_eq!((sent.code, sent.field("id")), (Some(0), names(&sixth)), "{}", sent.err);
+    let left = run(&world.variables, &["dlq", "list", "--json"]).await;
+    assert_eq!(left.field("id"), names(&even));
     let sent = run(&world.variables, &["dlq", "replay"]).await;
-    assert_eq!((sent.code, sent.lines().len()), (Some(0), 500), "{}", sent.err);
+    assert_eq!((sent.code, sent.lines().len()), (Some(0), even.len()), "{}", sent.err);
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
     let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
     world.daemon.wait_for_metric(acked, 500.0).await;
