@@ -83,9 +83,12 @@ class Bench:
 
     def little(self):
         # From the full prefetch on: the first message is alone.
-        found = drain(self.rig, "daemon", self.size(2_000), 64, latency_ms=100, skip=2).rate
-        part = found / (64 / 0.1)
-        self.goal("drain with 100 ms API latency, of what Little's law allows", f"{part:.3f}", "≥ 0.97", part >= 0.97)
+        parts = {name: statistics.median(
+            drain(self.rig, name, self.size(2_000), 64, latency_ms=100, skip=2).rate / (64 / 0.1)
+            for _ in range(self.rounds)) for name in ("hyper", "daemon")}
+        found, least = parts["daemon"], parts["hyper"]
+        self.goal("drain with 100 ms API latency, of what Little's law allows",
+                  f"{found:.3f} (the bare least: {least:.3f})", "≥ 0.97", found >= 0.97)
 
     def latency(self):
         messages = self.size(3_000)

@@ -83,7 +83,9 @@ impl Vendor {
             let measured = self.state().measure(&asked);
             if let Some((latency, reply)) = measured {
                 if !latency.is_zero() {
-                    tokio::time::sleep(latency).await;
+                    // The runtime's own timer counts whole milliseconds, and ends up to two later.
+                    let waiting = tokio::task::spawn_blocking(move || std::thread::sleep(latency));
+                    waiting.await.expect("a sleep does not panic");
                 }
                 return Ok(reply);
             }
