@@ -205,8 +205,10 @@ fn expect_version(version: &str, pointer: Option<&str>) -> Result<(), EventError
 }
 
 fn known(named: Option<EventType>, pointer: Option<&str>) -> Result<EventType, EventError> {
-    let (detail, pointer) = ("the event type is not known".into(), pointer.map(str::to_owned));
-    named.ok_or(EventError::Unsupported { detail, pointer })
+    named.ok_or_else(|| EventError::Unsupported {
+        detail: "the event type is not known".into(),
+        pointer: pointer.map(str::to_owned),
+    })
 }
 
 fn time(text: &str) -> Option<DateTime<Utc>> {

@@ -53,7 +53,8 @@ impl Transport {
             .timeout(settings.timeout)
             .connect_timeout(settings.connect_timeout)
             .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
+            // None at all: else each request is copied first, to have it again.
+            .retry(reqwest::retry::never().max_retries_per_request(0))
             .user_agent(concat!("mimecast-eventd/", env!("CARGO_PKG_VERSION")));
         if settings::is_loopback(&settings.base_url) {
             builder = builder.no_proxy();
