@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_ends_with_its_32nd_letter_however_many_are_looked_at_at_once() {
+    fn a_group_is_full_with_32_letters_however_many_are_looked_at_at_once() {
         for few in [1, 8, 100] {
             assert_eq!(held(70, few, |_| false).groups(), [(32, 32), (64, 32), (70, 6)], "{few}");
         }
