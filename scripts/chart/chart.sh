@@ -103,6 +103,25 @@ check_package() {
     say "package and notes"
 }
 
+# What is published renders the image that the same release pushes, for whoever sets no registry.
+check_published() {
+    local image=registry.example.com:5000/identity/eventd package rendered
+    package=$(HELM=helm4 scripts/chart/package.sh 9.8.7-rc.1 "$image" https://example.com/eventd "$folder/published")
+    quietly helm4 lint --strict --quiet "$package"
+    for helm in "${HELMS[@]}"; do
+        rendered=$("$helm" template demo "$package" | sed -n 's/^ *image: //p' | sort -u)
+        [[ $rendered == "\"$image:9.8.7-rc.1\"" ]] || fail "the published chart renders the image $rendered"
+    done
+    helm4 show chart "$package" >"$folder/said"
+    for line in 'version: 9.8.7-rc.1' 'appVersion: 9.8.7-rc.1' 'home: https://example.com/eventd' \
+        'prerelease: "true"' "image: $image:9.8.7-rc.1"; do
+        grep -qF "$line" "$folder/said" || fail "the published chart lacks: $line"
+    done
+    ! HELM=helm4 scripts/chart/package.sh 9.8.7 "$image:latest" https://example.com/eventd "$folder" 2>/dev/null ||
+        fail "a chart is published for an image with a tag"
+    say "the published chart has the published image"
+}
+
 check_models() {
     python - "$folder"/rendered/helm4/*/*.yaml >"$folder/objects.json" <<'PYTHON'
 import json, sys
@@ -119,7 +138,7 @@ PYTHON
 check_rules() {
     mkdir "$folder/rules"
     helm4 template mimecast-eventd "$CHART" --namespace mimecast-eventd \
-        --set metrics.prometheusRule.enabled=true --show-only templates/prometheusrule.yaml \
+        --set metrics.prometheusRule.enabled=true --set metrics.serviceMonitor.enabled=true --show-only templates/prometheusrule.yaml \
         >"$folder/rules/manifest.yaml"
     python - "$folder/rules" "$CHART/tests/alerts.yaml" <<'PYTHON'
 import shutil, sys, yaml
@@ -167,10 +186,12 @@ main() {
     python scripts/chart/guards.py "$TOOLS/helm4" "$TOOLS/helm3"
     python scripts/chart/releases.py "$TOOLS/helm4" "$TOOLS/helm3"
     check_package
+    check_published
     check_rules
     find_daemon
     python scripts/chart/daemon.py "$daemon" "$folder/rendered/helm4/1.37" "$folder/exposition"
     quietly promtool check metrics <"$folder/exposition"
+    python scripts/chart/strangers.py "$daemon" "$TOOLS/helm4"
     python scripts/chart/topology.py "$daemon" "$folder/rendered/helm4/1.37/topology-operator.yaml"
     python scripts/chart/expressions.py "$folder/exposition" \
         "$folder"/rendered/helm4/1.37/{everything-on,external-secret,keda}.yaml
