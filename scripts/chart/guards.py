@@ -43,7 +43,7 @@ BAD = [
     ("a broker's URL among the settings", {"config": {"amqp": {"url": "amqp://x"}}}, "config.amqp.url is a secret"),
     ("the key of pseudonyms among the settings", {"config": {"log": {"pseudonym_key": "x"}}}, "config.log.pseudonym_key is a secret"),
     ("a key among the settings", {"config": {"mimecast": {"secret_key": "x"}}}, "secrets.values.secretKey"),
-    ("a secret from two places", {**SECRET, "secrets": {"existingSecret": "mine", "values": {"amqpUrl": "x"}}},
+    ("a secret from two places", {**SECRET, "secrets": {"existingSecret": "mine", "values": {"amqpUrl": "amqp://x"}}},
      "secrets.existingSecret and secrets.values are both set"),
     ("a secret from two makers", {**SECRET, "secrets": {"existingSecret": "mine", "externalSecret": {
         "enabled": True, "remoteKey": "x", "secretStoreRef": {"name": "x"}}}}, "take one of the three"),
@@ -69,7 +69,7 @@ BAD = [
     ("a drain timeout without a unit", {"config": {"drain_timeout": "25"}}, "write a duration such as"),
     ("a ladder in words", {**SECRET, "config": {**OAUTH2, "amqp": {"topology": "verify"}, "retry": {"ladder": ["1 week"]}},
                            "topologyOperator": {"enabled": True, "rabbitmqClusterReference": {"name": "x"}}},
-     "config.retry.ladder is \"1 week\": write a duration such as"),
+     "config.retry.ladder has \"1 week\": write a duration such as"),
     ("metrics on loopback", {"config": {"admin": {"listen": "127.0.0.1:9464"}}}, "on loopback"),
     ("metrics on no port", {"config": {"admin": {"listen": "0.0.0.0"}}}, "write an address and port"),
     ("no lane", {"config": {"events": {"user.offboarded": {"enabled": False}, "url.unblock": {"enabled": False}}}},
@@ -103,11 +103,46 @@ BAD = [
                                            "prometheusRule": {"enabled": True}}}, "cannot know the job"),
     ("a change to no alert", {"metrics": {"prometheusRule": {"overrides": {"Nonsense": {"for": "1m"}}}}},
      "there is no such alert"),
+    ("rules for what nobody scrapes", {"metrics": {"prometheusRule": {"enabled": True}}}, "sets metrics.prometheusRule.selector"),
+    ("a region of the other API", {"config": {"mimecast": {"auth": "oauth2", "region": "eu"}}},
+     "which oauth2 does not have: take one of global, uk, us"),
+    ("a drain of an hour", {"config": {"drain_timeout": "1h"}}, "at least 0s and at most 20m"),
+    ("a ladder that descends", {"config": {"retry": {"ladder": ["1m", "10s"]}}}, "let the delays grow"),
+    ("a first delay above the longest", {"config": {"retry": {"initial_delay": "11s"}}}, "longer than config.retry.max_delay"),
+    ("plain HTTP to the vendor", {"config": {"mimecast": {"base_url": "http://api.example.com"}}}, None),
+    ("metrics on a host's name", {"config": {"admin": {"listen": "eventd:9464"}}}, "write an address and port"),
+    ("metrics on port 99999", {"config": {"admin": {"listen": "0.0.0.0:99999"}}}, "at most 65535"),
+    ("a lane that is not there", {"config": {"events": {"url.unblock": None}}},
+     "config.events.url.unblock is null, and everything in it has a meaning: leave it out, or set enabled: false"),
+    ("no global values", {"global": None}, "global is null"),
+    ("two lanes with one queue", {"config": {"events": {"url.unblock": {"queue": "mimecast-eventd.user.offboarded"}}}},
+     "each needs a queue of its own"),
+    ("a rollout that cannot begin", {"strategy": {"rollingUpdate": {"maxSurge": 0}}}, "no pod could be replaced"),
+    ("a budget of everything", {"replicaCount": 2, "podDisruptionBudget": {"minAvailable": "100%"}}, "no node could be drained"),
+    ("a budget of nothing", {"replicaCount": 2, "podDisruptionBudget": {"maxUnavailable": 0}}, "no node could be drained"),
+    ("a name with a point", {"nameOverride": "a.b"}, None),
+    ("a name with a number first", {"fullnameOverride": "1a"}, None),
+    ("a secret of no name", {"secrets": {"existingSecret": "My_Secret"}}, "no name of a secret"),
+    ("a secret for the other API", {"config": OAUTH2, "secrets": {"values": {"accessKey": "x"}}}, "secrets.values.accessKey has no effect"),
+    ("a name for the store's secret", {"config": OAUTH2, "secrets": {"externalSecret": {
+        "enabled": True, "remoteKey": "x", "secretStoreRef": {"name": "x"}, "target": {"name": "y"}}}}, "target.name would have no effect"),
+    ("a URL that is none", {"config": OAUTH2, "secrets": {"values": {"amqpUrl": "canary"}}}, "secrets.values.amqpUrl is not a URL"),
+    ("certificates for a plain connection", {"config": OAUTH2, "secrets": {"values": {"amqpUrl": "amqp://x"}},
+                                             "tls": {"existingSecret": "x"}}, "certificates are for amqps:// only"),
+    ("a queue by a flag", {"extraArgs": ["--events-url-unblock-queue=x"]}, "extraArgs has --events-url-unblock-queue=x"),
+    ("a topology by a flag", {"extraArgs": ["--amqp-topology", "verify"]}, "the chart reads that from config"),
+    ("a lane by a variable", {"extraEnv": [{"name": "EVENTD_EVENTS__URL_UNBLOCK__ENABLED", "value": "false"}]},
+     "extraEnv has EVENTD_EVENTS__URL_UNBLOCK__ENABLED"),
+    ("a virtual host as it was", {**SECRET, "keda": {"vhost": "x"}}, "keda.vhost is now broker.vhost"),
+    ("two virtual hosts", {"config": {**OAUTH2, "amqp": {"topology": "verify"}}, "secrets": {"values": {"amqpUrl": "amqp://x/identity"}},
+                           "topologyOperator": {"enabled": True, "rabbitmqClusterReference": {"name": "x"}}}, "another virtual host"),
+    ("the folder of the chart's socket", {"extraVolumeMounts": [{"name": "x", "mountPath": "/run/mimecast-eventd"}]},
+     "extraVolumeMounts has the path"),
     ("KEDA and replicas", {**SECRET, "keda": {"enabled": True}, "replicaCount": 3}, "replicaCount has no effect"),
     ("KEDA without a ceiling", {**SECRET, "keda": {"enabled": True, "minReplicaCount": 5}}, "is less than"),
     ("KEDA with idlers", {**SECRET, "keda": {"enabled": True, "idleReplicaCount": 1}}, "idleReplicaCount must be less"),
     ("KEDA with nothing to ask", {"keda": {"enabled": True}}, "needs the management API's URL"),
-    ("KEDA with half a secret", {"config": OAUTH2, "secrets": {"values": {"amqpUrl": "x"}}, "keda": {"enabled": True}},
+    ("KEDA with half a secret", {"config": OAUTH2, "secrets": {"values": {"amqpUrl": "amqp://x"}}, "keda": {"enabled": True}},
      "set secrets.values.managementUrl"),
     ("two who declare", {**SECRET, "topologyOperator": {"enabled": True, "rabbitmqClusterReference": {"name": "x"}}},
      "needs config.amqp.topology: verify"),
@@ -120,7 +155,7 @@ BAD = [
 GOOD = [
     ("OpenShift, which gives out ids itself",
      {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}, ["runAsNonRoot: true"]),
-    ("a release called like the chart", {}, ["name: demo-mimecast-eventd\n"]),
+    ("a release called like the chart", {}, ["name: \"demo-mimecast-eventd\"\n"]),
     ("files that something else puts there", {"config": OAUTH2, "podAnnotations": {"vault/inject": "true"}, "extraEnv": [
         {"name": "EVENTD_AMQP__URL_FILE", "value": "/vault/secrets/amqp-url"}]}, ["/vault/secrets/amqp-url"]),
     ("Recreate, without a word of what RollingUpdate needs", {"strategy": {"type": "Recreate"}}, ["type: Recreate\n  sel"]),
@@ -135,21 +170,24 @@ GOOD = [
      ["        - labelSelector:\n            matchLabels:\n              tier: backend\n          maxSkew",
       "        - labelSelector:\n            matchLabels:\n              app.kubernetes.io/component: daemon"]),
     ("two pods, and so a budget", {"replicaCount": 2}, ["kind: PodDisruptionBudget", "unhealthyPodEvictionPolicy"]),
-    ("all secrets of both generations, of which one is used", {"config": OAUTH2, "secrets": {"values": {
-        "amqpUrl": "x", "accessKey": "x", "clientId": "x", "clientSecret": "x"}}}, ["EVENTD_MIMECAST__CLIENT_ID_FILE"]),
+    ("several nodes of a broker, and a password with a comma", {"config": OAUTH2, "secrets": {"values": {
+        "amqpUrl": "amqp://u:a,b@one,amqp://u:a,b@two"}}}, ["EVENTD_AMQP__URL_FILE"]),
     ("a text that YAML would take for something else", {"config": {"amqp": {"username": "yes: #1 \"é\"\n"}}},
      ['username = "yes: #1 \\"é\\"\\n"']),
     ("rules by other matchers", {"metrics": {"prometheusRule": {"enabled": True, "selector": 'job="x", env="y"'}}},
      ['absent(eventd_build_info{job="x", env="y"})']),
     ("rules for what a PodMonitor scrapes", {"metrics": {"podMonitor": {"enabled": True, "namespace": "monitoring"},
                                                          "prometheusRule": {"enabled": True}}},
-     ['namespace="default", job="monitoring/demo-mimecast-eventd"']),
+     ['namespace="default", job="monitoring/default.demo-mimecast-eventd"', 'name: "default.demo-mimecast-eventd"']),
+    ("rules beside their PodMonitor", {"metrics": {"podMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}},
+     ['namespace="default", job="default/demo-mimecast-eventd"']),
     ("KEDA down to nothing, and no alert for it", {**SECRET, "keda": {"enabled": True, "minReplicaCount": 0},
-                                                   "metrics": {"prometheusRule": {"enabled": True}}},
+                                                   "metrics": {"prometheusRule": {"enabled": True},
+                                                               "podMonitor": {"enabled": True}}},
      ["alert: MimecastEventdNotConnected", "!alert: MimecastEventdMetricsAbsent", "!replicas: 1\n  revision"]),
     ("one pod, and so no budget", {}, ["!kind: PodDisruptionBudget"]),
     ("an account of somebody else's", {"serviceAccount": {"create": False, "name": "theirs"}},
-     ["serviceAccountName: theirs", "!kind: ServiceAccount"]),
+     ["serviceAccountName: \"theirs\"", "!kind: ServiceAccount"]),
     ("no test pod", {"tests": {"enabled": False}}, ["!kind: Pod\n"]),
 ]
 
@@ -194,10 +232,32 @@ def subchart(helm, problems):
         problems.expect("kind: Deployment" not in off.stdout, f"{helm}: a disabled subchart is rendered")
 
 
+def vault(helm, problems):
+    """The README's values for the Vault agent: its templates are left to it, in the test pod too, and it gets a token."""
+    readme = (CHART / "README.md").read_text(encoding="utf-8")
+    values = yaml.safe_load(readme.split("<!-- vault -->\n```yaml\n", 1)[1].split("```", 1)[0])
+    result = render(helm, values)
+    problems.expect(result.returncode == 0, f"{helm}: the README's values for Vault are refused: {result.stderr}")
+    objects = [item for item in yaml.safe_load_all(result.stdout) if item]
+    pods = [item["spec"]["template"] for item in objects if item["kind"] == "Deployment"]
+    pods += [item for item in objects if item["kind"] == "Pod"]
+    problems.expect(len(pods) == 2, f"{helm}: {len(pods)} pods for Vault")
+    for pod in pods:
+        annotations = pod["metadata"]["annotations"]
+        wanted = values["podAnnotations"].items()
+        problems.expect(wanted <= annotations.items(), f"{helm}: Vault's annotations became {annotations}")
+        problems.expect(pod["spec"]["automountServiceAccountToken"], f"{helm}: Vault's agent has no token")
+        given = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
+        for name, path in given.items():
+            secret = "vault.hashicorp.com/agent-inject-secret-" + path.rpartition("/")[2]
+            problems.expect(secret in annotations, f"{helm}: nobody writes {path} for {name}")
+
+
 def main():
     problems = Problems()
     for helm in sys.argv[1:]:
         refusals(helm, problems)
+        vault(helm, problems)
         subchart(helm, problems)
     problems.tell("guards")
 

@@ -46,6 +46,19 @@ app.kubernetes.io/component: daemon
 {{- omit (include "mimecast-eventd.labels" (dict "root" . "labels" .Values.podLabels) | fromYaml) "helm.sh/chart" "app.kubernetes.io/managed-by" | toYaml }}
 {{- end }}
 
+{{/*
+The annotations of the daemon's pods and of the test pod. Their templates are carried out, but for those of the Vault
+agent: they are in the same language, and meant for it.
+*/}}
+{{- define "mimecast-eventd.podAnnotations" -}}
+{{- $annotations := dict }}
+{{- range $name, $value := .Values.podAnnotations }}
+{{- if not (hasPrefix "vault.hashicorp.com/" $name) }}{{ $value = tpl $value $ }}{{ end }}
+{{- $_ := set $annotations $name $value }}
+{{- end }}
+{{- toYaml $annotations }}
+{{- end }}
+
 {{/* The `annotations:` of an object's metadata, or nothing; call with (dict "root" $ "annotations" map). */}}
 {{- define "mimecast-eventd.annotations" -}}
 {{- $own := include "mimecast-eventd.rendered" (dict "root" .root "value" .root.Values.commonAnnotations) | fromYaml }}
@@ -80,7 +93,7 @@ app.kubernetes.io/component: daemon
 
 {{- define "mimecast-eventd.imagePullSecrets" -}}
 {{- $secrets := list }}
-{{- range concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
+{{- range concat (default list .Values.global.imagePullSecrets) (default list .Values.imagePullSecrets) }}
 {{- $name := kindIs "map" . | ternary (dict "name" (get (kindIs "map" . | ternary . dict) "name")) (dict "name" .) }}
 {{- $secrets = append $secrets $name }}
 {{- end }}
@@ -103,19 +116,18 @@ imagePullSecrets:
 {{- regexFind "[0-9]+$" (toString .Values.config.admin.listen) | default "0" }}
 {{- end }}
 
-{{/* A duration such as 1m30s in milliseconds; call with (dict "key" "…" "value" "…"). */}}
+{{/* A duration such as 1m30s in milliseconds; nothing where it is none, which the guards refuse. */}}
 {{- define "mimecast-eventd.milliseconds" -}}
-{{- $text := toString .value }}
-{{- if not (regexMatch "^([0-9]+(ms|s|m|h|days|day|d) ?)+$" $text) }}
-{{- fail (printf "%s is %q: write a duration such as 500ms, 25s, 2m or 1h30m" .key $text) }}
-{{- end }}
+{{- $text := toString . }}
+{{- if regexMatch "^([0-9]{1,9}(ms|s|m|h|days|day|d) ?)+$" $text }}
 {{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "day" 86400000 "days" 86400000 }}
 {{- $sum := 0 }}
 {{- range regexFindAll "[0-9]+(ms|s|m|h|days|day|d)" $text -1 }}
 {{- $unit := regexFind "[a-z]+$" . }}
-{{- $sum = add $sum (mul (trimSuffix $unit . | int64) (get $units $unit)) }}
+{{- $sum = add $sum (mul (atoi (trimSuffix $unit .)) (get $units $unit)) }}
 {{- end }}
 {{- $sum }}
+{{- end }}
 {{- end }}
 
 {{/* Milliseconds as the daemon writes them in the names of its delay queues: 90000 is 1m30s. */}}
@@ -131,16 +143,17 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* The drain timeout, rounded up to seconds, and what kubelet shall add to it. */}}
+{{/* The drain timeout, rounded up to seconds, what a preStop hook sleeps before it, and what kubelet shall add. */}}
 {{- define "mimecast-eventd.terminationGracePeriodSeconds" -}}
-{{- $drain := include "mimecast-eventd.milliseconds" (dict "key" "config.drain_timeout" "value" .Values.config.drain_timeout) | int64 }}
-{{- add (div (add $drain 999) 1000) .Values.terminationGracePeriodMargin }}
+{{- $drain := include "mimecast-eventd.milliseconds" .Values.config.drain_timeout | int64 }}
+{{- $sleep := dig "preStop" "sleep" "seconds" 0 .Values.lifecycle | int64 }}
+{{- add (div (add $drain 999) 1000) $sleep .Values.terminationGracePeriodMargin }}
 {{- end }}
 
 {{/* Most and fewest pods that there can be. */}}
 {{- define "mimecast-eventd.maxReplicas" -}}
-{{- .Values.keda.enabled | ternary .Values.keda.maxReplicaCount .Values.replicaCount | int }}
+{{- if .Values.keda.enabled }}{{ int .Values.keda.maxReplicaCount }}{{ else }}{{ int .Values.replicaCount }}{{ end }}
 {{- end }}
 {{- define "mimecast-eventd.minReplicas" -}}
-{{- .Values.keda.enabled | ternary .Values.keda.minReplicaCount .Values.replicaCount | int }}
+{{- if .Values.keda.enabled }}{{ int .Values.keda.minReplicaCount }}{{ else }}{{ int .Values.replicaCount }}{{ end }}
 {{- end }}

@@ -1,25 +1,20 @@
-{{/* The part of an endpoint that ServiceMonitor and PodMonitor have in common. */}}
-{{- define "mimecast-eventd.scrape" -}}
-{{- with .interval }}
-interval: {{ . }}
+{{/* The endpoint of a ServiceMonitor or a PodMonitor; call with its values. */}}
+{{- define "mimecast-eventd.endpoint" -}}
+{{- $endpoint := dict "port" "metrics" "path" "/metrics" }}
+{{- range $field := list "interval" "scrapeTimeout" "honorLabels" "relabelings" "metricRelabelings" }}
+{{- with get $ $field }}{{ $_ := set $endpoint $field . }}{{ end }}
 {{- end }}
-{{- with .scrapeTimeout }}
-scrapeTimeout: {{ . }}
+{{- toYaml (mergeOverwrite $endpoint (default dict .extraEndpoint | deepCopy)) }}
 {{- end }}
-{{- if .honorLabels }}
-honorLabels: true
-{{- end }}
-{{- with .relabelings }}
-relabelings:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .metricRelabelings }}
-metricRelabelings:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .extraEndpoint }}
-{{ toYaml . }}
-{{- end }}
+
+{{/*
+The name of an object for monitoring; call with (dict "root" $ "namespace" "…"). In a namespace of others the release's
+own is part of it: there may be a release of the same name in each.
+*/}}
+{{- define "mimecast-eventd.monitoringName" -}}
+{{- $own := include "mimecast-eventd.namespace" .root }}
+{{- if and .namespace (ne .namespace $own) }}{{ $own }}.{{ end }}
+{{- include "mimecast-eventd.fullname" .root }}
 {{- end }}
 
 {{/*
@@ -27,11 +22,12 @@ The job of this release's series. The operator calls that of a ServiceMonitor li
 like the monitor with its namespace.
 */}}
 {{- define "mimecast-eventd.job" -}}
-{{- $name := include "mimecast-eventd.fullname" . }}
 {{- if .Values.metrics.podMonitor.enabled }}
-{{- printf "%s/%s" (default (include "mimecast-eventd.namespace" .) .Values.metrics.podMonitor.namespace) $name }}
+{{- $namespace := .Values.metrics.podMonitor.namespace }}
+{{- $name := include "mimecast-eventd.monitoringName" (dict "root" . "namespace" $namespace) }}
+{{- printf "%s/%s" (default (include "mimecast-eventd.namespace" .) $namespace) $name }}
 {{- else }}
-{{- $name }}
+{{- include "mimecast-eventd.fullname" . }}
 {{- end }}
 {{- end }}
 
@@ -63,7 +59,7 @@ like the monitor with its namespace.
 {{- /* Read as a file of any Prometheus, the rules are for the job mimecast-eventd; here, for this release. */}}
 {{- $_ := set $rule "expr" (default .expr (get $override "expr") | replace "job=\"mimecast-eventd\"" $matchers) }}
 {{- with get $override "for" }}{{ $_ := set $rule "for" . }}{{ end }}
-{{- $labels := mergeOverwrite (deepCopy .labels) (deepCopy $values.additionalLabels) (deepCopy (default dict (get $override "labels"))) }}
+{{- $labels := mergeOverwrite (deepCopy .labels) (default dict $values.additionalLabels | deepCopy) (deepCopy (default dict (get $override "labels"))) }}
 {{- with get $override "severity" }}{{ $_ := set $labels "severity" . }}{{ end }}
 {{- $_ := set $rule "labels" $labels }}
 {{- $annotations := deepCopy .annotations }}
@@ -73,7 +69,7 @@ like the monitor with its namespace.
 {{- end }}
 {{- end }}
 {{- end }}
-{{- toJson (concat $rules $values.extraRules) }}
+{{- toJson (concat $rules (default list $values.extraRules)) }}
 {{- end }}
 
 {{/*

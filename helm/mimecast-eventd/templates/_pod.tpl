@@ -3,7 +3,7 @@ What the daemon's pods and the test pod have in common. Both must see the same s
 test would test something else.
 */}}
 {{- define "mimecast-eventd.podSpec" -}}
-serviceAccountName: {{ include "mimecast-eventd.serviceAccountName" . }}
+serviceAccountName: {{ include "mimecast-eventd.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ .Values.serviceAccount.automountServiceAccountToken }}
 # Or each Service called eventd-… in the namespace would make EVENTD_… variables, which the daemon refuses as unknown.
 enableServiceLinks: false
@@ -13,13 +13,13 @@ securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.schedulerName }}
-schedulerName: {{ . }}
+schedulerName: {{ . | quote }}
 {{- end }}
 {{- with .Values.dnsPolicy }}
 dnsPolicy: {{ . }}
@@ -47,7 +47,7 @@ affinity:
 volumes:
   - name: config
     configMap:
-      name: {{ include "mimecast-eventd.fullname" . }}
+      name: {{ include "mimecast-eventd.fullname" . | quote }}
   # For the socket of `pause` and `resume`, and nothing else.
   - name: runtime
     emptyDir:
@@ -56,7 +56,7 @@ volumes:
   {{- with include "mimecast-eventd.secretFiles" . | fromJsonArray }}
   - name: secrets
     secret:
-      secretName: {{ include "mimecast-eventd.secretName" $ }}
+      secretName: {{ include "mimecast-eventd.secretName" $ | quote }}
       # kubelet adds the group in fsGroup, which makes it 0440 for a process that is not root.
       defaultMode: 0400
       items:
@@ -68,7 +68,7 @@ volumes:
   {{- if .Values.tls.existingSecret }}
   - name: tls
     secret:
-      secretName: {{ tpl .Values.tls.existingSecret . }}
+      secretName: {{ tpl .Values.tls.existingSecret . | quote }}
       defaultMode: 0400
       items:
         {{- with .Values.tls.caKey }}
