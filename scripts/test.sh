@@ -9,8 +9,9 @@
 # RUST_TEST_THREADS says how many tests run at once (4: they mostly wait).
 #
 # What depends on the broker is run against the installed RabbitMQ and against a
-# later one, the page is looked at in Chromium, and the instructions that the core needs
-# are counted by valgrind. Where one of them cannot be had, the last line says so.
+# later one, the page is looked at in Chromium, the instructions that the core needs
+# are counted by valgrind, and systemd's own tool looks at the unit. Where one of them
+# cannot be had, the last line says so.
 #
 # exit status: 0 all passed; 1 something did not, its name is on stderr; 69
 #              something that is needed is missing and cannot be installed
@@ -63,23 +64,13 @@ later_broker() {
     return "$status"
 }
 
-# Without a browser the rest is still worth running.
-page() {
-    local status=0
-    scripts/page.sh || status=$?
+# where_possible MISSED COMMAND... runs what the rest is still worth running without, where something is missing
+# that it needs; MISSED is what the last line then says.
+where_possible() {
+    local missed=$1 status=0
+    "${@:2}" || status=$?
     if ((status == 69)); then
-        not_run="${not_run:+$not_run; }the page was not looked at in a browser, see above"
-        return 0
-    fi
-    return "$status"
-}
-
-# Without valgrind the rest is still worth running.
-instructions() {
-    local status=0
-    scripts/instructions.sh || status=$?
-    if ((status == 69)); then
-        not_run="${not_run:+$not_run; }the instructions of the core were not counted, see above"
+        not_run="${not_run:+$not_run; }$missed, see above"
         return 0
     fi
     return "$status"
@@ -101,7 +92,7 @@ step 'documentation' env RUSTDOCFLAGS='-D warnings' \
     cargo doc --workspace --no-deps --document-private-items --locked
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
-step 'instructions' instructions
+step 'instructions' where_possible 'the instructions of the core were not counted' scripts/instructions.sh
 step 'spans' cargo test --locked --features otel --test suite -- telemetry::spans
 step "RabbitMQ $NEWEST" later_broker
 if [[ -n $LATER ]]; then
@@ -112,7 +103,8 @@ if [[ -n $LATER ]]; then
 fi
 step 'demo' scripts/demo.sh
 step 'producers' scripts/producers.sh
-step 'page' page
+step 'page' where_possible 'the page was not looked at in a browser' scripts/page.sh
+step 'unit' where_possible 'the unit for systemd was not looked at' scripts/systemd.sh
 step 'chart' scripts/chart/chart.sh
 step 'dashboard' scripts/dashboard.sh
 printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"

@@ -5,6 +5,7 @@ use super::depths::Watch;
 use super::hand::Hands;
 use super::reload::{Current, Reload};
 use super::session::Sessions;
+use super::supervisor;
 use crate::settings::{Control, Settings};
 use crate::telemetry::audit::Fresh;
 use crate::telemetry::{Admin, Audit, AuditError, Board, Metrics, Readiness, Shown};
@@ -12,9 +13,13 @@ use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// What closing connections and files may take after that.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -116,6 +121,8 @@ pub async fn run(
         };
         lanes.spawn(Arc::new(sessions).run(stop.clone()));
     }
+    supervisor::ready();
+    tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness)));
     drain(lanes, &current, &stop).await;
     close(audit.as_deref()).await;
     Ok(())
@@ -161,6 +168,7 @@ async fn drain(lanes: JoinSet<()>, current: &Current, stop: &CancellationToken) 
         stop.cancelled().await;
         tracing::info!("stopping, finishing what is in work");
         let drain_timeout = current.borrow().drain_timeout;
+        supervisor::stopping(drain_timeout + CLOSING);
         tokio::time::sleep(drain_timeout).await;
     };
     tokio::select! {

@@ -18,6 +18,7 @@ mod reload;
 mod session;
 mod settling;
 mod stop;
+mod supervisor;
 mod worker;
 
 pub use control::{Answer, LaneAnswer, Order};

@@ -1,5 +1,6 @@
 //! The settings, read once more on SIGHUP and when their files change.
 
+use super::supervisor;
 use crate::settings::{Mistake, Reloaded, Running, Settings};
 use crate::telemetry::{Audit, LogLevel, Metrics};
 use crate::vendor::Vendor;
@@ -63,6 +64,9 @@ impl Reload {
             if let Some(audit) = audit.as_ref().filter(|_| asked) {
                 audit.follow();
             }
+            if asked {
+                supervisor::reloading();
+            }
             let looking = tokio::task::spawn_blocking(move || {
                 let has_reason = asked || self.running.has_changed();
                 let reloaded = has_reason.then(|| self.running.reload());
@@ -85,6 +89,9 @@ impl Reload {
                 Ok(reloaded)
             });
             tell(taken, &metrics);
+            if asked {
+                supervisor::ready();
+            }
         }
     }
 }

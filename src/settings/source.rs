@@ -1,28 +1,12 @@
 //! Where settings come from: flags, then the environment, then the file, then the defaults.
 
+use super::origin::Origin;
 use super::table::{SETTINGS, Setting};
 use crate::secrecy::Secret;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// Where a value was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag, by its name with dashes.
-    Flag(String),
-    /// An environment variable.
-    Variable(String),
-    /// A file with a secret, named by a variable.
-    SecretFile(String),
-    /// The settings file.
-    File(String),
-    /// The built-in default.
-    Default,
-    /// Nowhere.
-    Missing,
-}
 
 /// What the command line says of the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +68,9 @@ impl Sources {
         }
         if let Some(path) = file {
             sources.add_file(path);
+        }
+        if let Some(folder) = environment.get(OsStr::new("CREDENTIALS_DIRECTORY")) {
+            sources.add_credentials(Path::new(folder));
         }
         sources.add_environment(environment);
         for (key, value) in flags {
@@ -212,7 +199,8 @@ impl Sources {
                         let problem = format!("{variable} is set as well; set one of the two");
                         self.mistake(setting.key, origin, &problem);
                     } else {
-                        self.add_secret_file(setting, name, value);
+                        let origin = Origin::SecretFile(name.to_owned());
+                        self.add_secret_file(setting, origin, Path::new(value));
                     }
                 }
                 Some((setting, false, _)) => match value.to_str() {
@@ -225,8 +213,29 @@ impl Sources {
         }
     }
 
-    fn add_secret_file(&mut self, setting: &'static Setting, variable: &str, path: &OsStr) {
-        let origin = Origin::SecretFile(variable.to_owned());
+    /// The secrets in the folder of credentials that systemd makes for a service (systemd.exec(5), "CREDENTIALS"),
+    /// as `eventd_mimecast.secret_key`; those with other beginnings are for others.
+    fn add_credentials(&mut self, folder: &Path) {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        for name in &names {
+            let Some(key) = name.to_str().and_then(|name| name.strip_prefix("eventd_")) else {
+                continue;
+            };
+            let origin = Origin::Credential(name.display().to_string());
+            match setting(key).filter(|setting| setting.secret) {
+                Some(setting) => self.add_secret_file(setting, origin, &folder.join(name)),
+                None => {
+                    let secrets = SETTINGS.iter().filter(|setting| setting.secret);
+                    let known = secrets.map(|setting| setting.key.to_owned());
+                    self.mistake(key, origin, &unknown("secret", key, known));
+                }
+            }
+        }
+    }
+
+    fn add_secret_file(&mut self, setting: &'static Setting, origin: Origin, path: &Path) {
         self.files.push(SourceFile { key: setting.key, path: path.into(), secret: true });
         match std::fs::read(path).map(String::from_utf8) {
             Ok(Ok(text)) => {
@@ -251,19 +260,6 @@ impl fmt::Debug for SourceFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.secret { Path::new("[secret]") } else { self.path.as_path() };
         formatter.debug_struct("SourceFile").field("key", &self.key).field("path", &path).finish()
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Flag(flag) => write!(formatter, "flag {flag}"),
-            Origin::Variable(variable) => write!(formatter, "variable {variable}"),
-            Origin::SecretFile(variable) => write!(formatter, "file named by {variable}"),
-            Origin::File(path) => write!(formatter, "file {path}"),
-            Origin::Default => formatter.write_str("default"),
-            Origin::Missing => formatter.write_str("not set"),
-        }
     }
 }
 

@@ -18,4 +18,5 @@ mod probing;
 mod process;
 mod reload;
 mod session;
+mod supervisor;
 mod traces;

@@ -70,6 +70,37 @@ fn a_secret_comes_from_the_file_that_its_variable_names_without_the_last_newline
 }
 
 #[test]
+fn a_credential_of_the_service_is_a_secret_that_a_variable_wins_over() {
+    let folder = TempDir::new().unwrap();
+    let mut variables = with(&[]);
+    variables.remove("EVENTD_MIMECAST__ACCESS_KEY");
+    variables.insert("CREDENTIALS_DIRECTORY".into(), folder.path().to_str().unwrap().into());
+    for (name, text) in [
+        ("eventd_mimecast.access_key", "from-systemd\n"),
+        ("eventd_mimecast.app_id", "also-from-systemd"),
+        ("certificate-of-somebody-else", "x"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let Credentials::Hmac(keys) = accepted(&variables).mimecast.credentials else { panic!() };
+    assert_eq!(keys.access_key.reveal(), "from-systemd");
+    assert_ne!(keys.app_id.reveal(), "also-from-systemd", "the variable says something else");
+
+    // What is no secret, and what is mistyped, is found by its name and never by its value.
+    std::fs::write(folder.path().join("eventd_mimecast.region"), "canary").unwrap();
+    std::fs::write(folder.path().join("eventd_mimecast.app_kye"), "canary").unwrap();
+    let said = refused(&variables).join("\n");
+    assert!(
+        said.contains(
+            "mimecast.region (credential eventd_mimecast.region): there is no such secret"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("did you mean mimecast.app_key?"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[test]
 fn the_brokers_url_is_a_secret_with_a_default_and_may_come_from_a_file() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "secret", "amqp://ada:pass@broker:1234/team\n");

@@ -1,0 +1,90 @@
+//! What the service manager hears of the process.
+
+use crate::support::broker::Vhost;
+use crate::support::daemon::Daemon;
+use crate::support::eventually;
+use crate::support::settings::{self, named};
+use fake_mimecast::FakeMimecast;
+use std::sync::{Arc, Mutex};
+use tokio::net::UnixDatagram;
+
+/// All that was told, message by message.
+type Heard = Arc<Mutex<Vec<String>>>;
+
+fn listen(socket: UnixDatagram) -> Heard {
+    let heard = Heard::default();
+    let told = Arc::clone(&heard);
+    tokio::spawn(async move {
+        let mut message = [0; 4096];
+        while let Ok(length) = socket.recv(&mut message).await {
+            let text = String::from_utf8_lossy(&message[..length]).trim_end().to_owned();
+            told.lock().unwrap().push(text);
+        }
+    });
+    heard
+}
+
+async fn until(heard: &Heard, what: &str, wanted: impl Fn(&[String]) -> bool) {
+    eventually(what, async || wanted(&heard.lock().unwrap()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_service_manager_hears_of_start_life_reload_and_stop() {
+    let (vhost, fake) = (Vhost::new().await, FakeMimecast::start(Default::default()).await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        named("AMQP__URL", &vhost.url),
+        named("DRAIN_TIMEOUT", "7s"),
+        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
+        ("WATCHDOG_USEC".to_owned(), "100000".to_owned()),
+    ]);
+    let mut daemon = Daemon::start(&variables).await;
+
+    let has = |line: &'static str| {
+        move |heard: &[String]| heard.iter().any(|it| it.lines().any(|it| it == line))
+    };
+    until(&heard, "it has started", has("READY=1")).await;
+    until(&heard, "the lanes are told of", |heard| {
+        heard
+            .iter()
+            .any(|it| it.contains("STATUS=user.offboarded consuming; url.unblock consuming"))
+    })
+    .await;
+    let signs = |heard: &[String]| heard.iter().filter(|it| it.contains("WATCHDOG=1")).count();
+    let before = signs(&heard.lock().unwrap());
+    until(&heard, "it goes on giving signs of life", |heard| signs(heard) >= before + 3).await;
+
+    daemon.signal("HUP");
+    until(&heard, "a reload begins and ends", |heard| {
+        let reloading = heard.iter().position(|it| it.starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        reloading.is_some_and(|at| heard[at..].iter().any(|it| it == "READY=1"))
+    })
+    .await;
+
+    daemon.signal("TERM");
+    until(&heard, "it says how long the end may take", has("STOPPING=1")).await;
+    until(&heard, "it says how long the end may take", has("EXTEND_TIMEOUT_USEC=12000000")).await;
+    assert_eq!(daemon.ended().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_does_not_keep_the_process_from_having_started() {
+    let fake = FakeMimecast::start(Default::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        named("AMQP__URL", "amqp://127.0.0.1:1"),
+        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
+    ]);
+    let _daemon = Daemon::start(&variables).await;
+    until(&heard, "it has started", |heard| heard.iter().any(|it| it == "READY=1")).await;
+    until(&heard, "it says what is the matter", |heard| {
+        heard.iter().any(|it| it.contains("STATUS=user.offboarded disconnected"))
+    })
+    .await;
+}
