@@ -49,6 +49,32 @@ version() {
     [[ $dockerfile == "${cargo##*@}" ]] || problem "the Dockerfile says version $dockerfile, Cargo.toml ${cargo##*@}"
 }
 
+# The version of Rust stands where each reader looks for it.
+rust() {
+    local cargo image workflow
+    cargo=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    image=$(sed -n 's/^FROM [^ ]*\/rust:\([0-9.]*\)-.*/\1/p' Dockerfile)
+    workflow=$(sed -n 's/^  RUST: //p' .github/workflows/ci.yaml)
+    [[ $image == "$workflow" ]] || problem "the Dockerfile has Rust $image, the workflow $workflow"
+    [[ ${image%.*} == "$cargo" ]] || problem "the Dockerfile has Rust $image, Cargo.toml $cargo"
+}
+
+# Which tags of the image a release moves.
+tags() {
+    local version released expected found
+    while IFS='|' read -r version released expected; do
+        found=$(tr ' ' '\n' <<<"$released" | scripts/release/tags.sh "$version" | paste --serial --delimiters ' ')
+        [[ $found == "$expected" ]] || problem "a release of $version after $released moves $found, not $expected"
+    done <<'TABLE'
+0.1.0||0.1.0 0.1 latest
+0.2.1|v0.1.0 v0.2.0 v0.2.1|0.2.1 0.2 latest
+0.10.0|v0.9.0 v1.0.0-rc.1|0.10.0 0.10 latest
+0.2.2|v0.2.0 v0.3.0 v0.10.0|0.2.2 0.2
+0.9.5|v0.9.10 v0.10.0|0.9.5
+1.0.0-rc.1|v0.1.0|1.0.0-rc.1
+TABLE
+}
+
 # Cargo reads no manifest of a workspace whose members are not all there.
 members() {
     local member
@@ -89,6 +115,8 @@ check 'Dockerfile' hadolint --failure-threshold style Dockerfile
 check 'build context' context
 check 'members' members
 check 'version' version
+check 'Rust' rust
+check 'tags of a release' tags
 check 'composition' composition
 check 'workflows' workflows
 check 'contract' contract
