@@ -2,16 +2,16 @@
 #
 #   docker build --build-arg REVISION="$(git rev-parse HEAD)" --tag mimecast-eventd .
 #
-# The bases are pinned by tag, which says what is meant. A digest behind it (name:tag@sha256:...) would
-# say which bytes; `docker buildx imagetools inspect name:tag` tells it. Both are Debian 12: the C library
-# of the builder must not be newer than that of the runtime.
+# The bases are pinned by tag, which says what is meant. For a release scripts/image/pin.sh puts the digests
+# behind them (name:tag@sha256:...), which say what bytes, and the release tells them. Both are Debian 13: the
+# C library of the builder must not be newer than that of the runtime.
 
 # The version in Cargo.toml. It is here too because a label cannot be read from a file.
 ARG VERSION=0.1.0
 
 
 # Everything that comes from the network. It is made anew only when a manifest or the lock changes.
-FROM docker.io/library/rust:1.95.0-slim-bookworm AS fetched
+FROM docker.io/library/rust:1.95.0-slim-trixie AS fetched
 # Writes the list of dependencies into the program, where scanners of images look for it.
 RUN cargo install --quiet --locked --root /usr/local cargo-auditable@0.7.7
 WORKDIR /src
@@ -37,7 +37,7 @@ RUN --network=none touch tests/fake-mimecast/src/main.rs tests/fake-mimecast/src
     CARGO_PROFILE_RELEASE_LTO=off cargo build --locked --offline --release --package fake-mimecast
 
 
-FROM gcr.io/distroless/cc-debian12:nonroot AS runtime
+FROM gcr.io/distroless/cc-debian13:nonroot AS runtime
 
 
 FROM runtime AS fake
@@ -77,8 +77,10 @@ COPY LICENSE /usr/share/doc/mimecast-eventd/
 COPY --from=build /src/target/release/mimecast-eventd /usr/local/bin/
 # By number, or Kubernetes cannot tell that it is not root.
 USER 65532:65532
-# Loopback, the program's own default, cannot be scraped from outside of a container.
-ENV EVENTD_ADMIN__LISTEN=0.0.0.0:9464
+# Loopback, the program's own default, cannot be scraped from outside of a container. A file, because a variable
+# would win over the file that somebody mounts in its place.
+COPY config/image.toml /etc/mimecast-eventd/mimecast-eventd.toml
+ENV EVENTD_CONFIG=/etc/mimecast-eventd/mimecast-eventd.toml
 EXPOSE 9464
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \

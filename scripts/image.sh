@@ -9,7 +9,7 @@
 # fake-mimecast:check under localhost. Else with Podman, which is installed from
 # Debian's packages where that is permitted, and keeps all it has in target/image.
 # Where Podman can have no base images from their registries, it builds on
-# stand-ins: Debian 12 from its packages with this machine's Rust, and the packages
+# stand-ins: Debian 13 from its packages with this machine's Rust, and the packages
 # that the published runtime image has. What such a build says holds for the
 # Dockerfile and the program, not for the published base images.
 #
@@ -193,8 +193,24 @@ check_configuration() {
     expect 'the label revision' "$revision" "$(inspect "${label/NAME/revision}")"
     "${engine[@]}" image inspect "$DAEMON" | tr -d '[:space:]' |
         grep -qF '["CMD","/usr/local/bin/mimecast-eventd","healthcheck"]' || problem "the image has no health check"
-    [[ $(inspect '{{json .Config.Env}}') == *EVENTD_ADMIN__LISTEN=0.0.0.0:9464* ]] ||
-        problem "the image does not set EVENTD_ADMIN__LISTEN"
+    [[ $(inspect '{{json .Config.Env}}') == *EVENTD_CONFIG=/etc/mimecast-eventd/mimecast-eventd.toml* ]] ||
+        problem "the image does not set EVENTD_CONFIG"
+}
+
+# A file that is mounted in place of the image's own counts, and without one it is reached from outside.
+check_settings_file() {
+    printf '[admin]\nlisten = "0.0.0.0:1234"\n' >"$scratch/settings.toml"
+    chmod 0644 "$scratch/settings.toml"
+    shows_listen '0.0.0.0:9464'
+    shows_listen '0.0.0.0:1234' --volume "$scratch/settings.toml:/etc/mimecast-eventd/mimecast-eventd.toml:ro"
+}
+
+# shows_listen ADDRESS FLAGS...
+shows_listen() {
+    local found
+    found=$("${engine[@]}" run --rm "${confined[@]}" "${run_flags[@]}" "${@:2}" "$DAEMON" config show --json |
+        grep -o '"admin.listen"[^}]*' || true)
+    [[ $found == *"$1"* ]] || problem "the daemon in the image listens on: $found, not $1"
 }
 
 check_dependency_list() {
@@ -279,6 +295,7 @@ main() {
     check_configuration
     check_size "the image (bases: $bases)" "$DAEMON" "$MAX_IMAGE_BYTES"
     check_dependency_list
+    check_settings_file
     check_commands
     check_life
     check_fake

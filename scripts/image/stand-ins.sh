@@ -33,8 +33,8 @@ make_rust_image() {
     local mirror
     # shellcheck disable=SC2016 # apt-get's own
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-        sed -n 's/ bookworm$//p' | head -n 1)
-    mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev bookworm \
+        sed -n 's/ \(bookworm\|trixie\)$//p' | head -n 1)
+    mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev trixie \
         "$scratch/rust.tar" ${mirror:+"$mirror"}
     "${engine[@]}" import --quiet --change ENV=CARGO_HOME=/usr/local/cargo \
         --change ENV=PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -49,7 +49,7 @@ make_runtime_image() {
 FROM $rust AS packages
 WORKDIR /packages
 RUN apt-get -q update && \\
-    apt-get -q download base-files ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libssl3 \\
+    apt-get -q download base-files ca-certificates gcc-14-base libc6 libgcc-s1 libgomp1 libssl3t64 \\
         libstdc++6 netbase tzdata && \\
     for package in *.deb; do dpkg-deb -x "\$package" /runtime || exit; done && \\
     mkdir -p /runtime/home/nonroot && cp $CERTIFICATES /runtime/etc/ssl/certs/ && \\
