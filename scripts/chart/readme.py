@@ -1,7 +1,7 @@
-"""Makes the table of values in the chart's README from the comments in values.yaml.
+"""Makes the table of values in the chart's README, and the descriptions in the schema, from the comments in values.yaml.
 
-usage: readme.py          write the table
-       readme.py --check  say whether it is as it would be written
+usage: readme.py          write them
+       readme.py --check  say whether they are as they would be written
 
 A value is documented by a comment right above it that begins with `# -- `; it may go on in further lines
 before those of another kind. Every value must be documented, or lie within one that is. `# @section TITLE`
@@ -24,9 +24,9 @@ BEGIN, END = "<!-- values -->\n", "<!-- /values -->"
 
 
 def tables(text):
-    """The tables as Markdown, and the paths of all values that are documented."""
+    """The tables as Markdown, and the paths of all values that are documented, with what is said of them."""
     values = yaml.safe_load(text)
-    out, documented, path, pending = [], set(), [], None
+    out, documented, path, pending = [], {}, [], None
     for line in text.splitlines():
         section = re.match(r"^# @section (.+)$", line)
         comment = re.match(r"^\s*# -- (.+)$", line)
@@ -38,7 +38,7 @@ def tables(text):
         elif key:
             path[len(key[1]) // 2 :] = [key[2]]
             if pending:
-                documented.add(tuple(path))
+                documented[tuple(path)] = pending
                 out.append(row(path, dig(values, path), pending))
                 pending = None
         elif line.strip() and not line.lstrip().startswith("#") and pending:
@@ -69,8 +69,30 @@ def undocumented(tree, documented, path=()):
             yield ".".join(here)
 
 
+def describe(documented, is_check):
+    """Puts the comments into the schema, for whoever edits values with a tool that reads it."""
+    file = CHART / "values.schema.json"
+    text = file.read_text(encoding="utf-8")
+    schema = json.loads(text)
+    for path, comment in documented.items():
+        node = schema
+        for part in path:
+            while "$ref" in node:
+                node = schema["definitions"][node["$ref"].rsplit("/", 1)[1]]
+            node = node["properties"][part]
+        # The lanes have one description between them, that of the first.
+        if path[:2] != ("config", "events") or path[2] == "user.offboarded":
+            node["description"] = comment.replace("`", "")
+    wanted = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    if not is_check:
+        file.write_text(wanted, encoding="utf-8")
+    elif text != wanted:
+        sys.exit("readme.py: the schema's descriptions are not those of values.yaml: run scripts/chart/readme.py")
+
+
 def main():
     made, documented, values = tables((CHART / "values.yaml").read_text(encoding="utf-8"))
+    describe(documented, is_check=sys.argv[1:] == ["--check"])
     bare = list(undocumented(values, documented))
     if bare:
         sys.exit(f"readme.py: without a comment in values.yaml: {', '.join(bare)}")
