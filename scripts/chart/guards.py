@@ -189,6 +189,18 @@ GOOD = [
     ("an account of somebody else's", {"serviceAccount": {"create": False, "name": "theirs"}},
      ["serviceAccountName: \"theirs\"", "!kind: ServiceAccount"]),
     ("no test pod", {"tests": {"enabled": False}}, ["!kind: Pod\n"]),
+    ("annotations that the chart has too", {"podAnnotations": {
+        "checksum/config": "theirs", "kubectl.kubernetes.io/default-container": "theirs"}},
+     ["default-container: theirs", "!default-container: mimecast-eventd", "!        checksum/config: theirs"]),
+    ("a test pod of another kind", {"tests": {"annotations": {"helm.sh/hook-delete-policy": "hook-succeeded", "helm.sh/hook": "x"}}},
+     ["helm.sh/hook: test", "hook-delete-policy: hook-succeeded", "!before-hook-creation"]),
+    ("an endpoint of one's own", {"metrics": {"serviceMonitor": {"enabled": True, "extraEndpoint": {"path": "/x", "interval": "9s"}}}},
+     ["path: /x", "interval: 9s", "!path: /metrics"]),
+    ("what sleeps before the drain", {"lifecycle": {"preStop": {"sleep": {"seconds": 7}}}}, ["terminationGracePeriodSeconds: 42"]),
+    ("the world by either protocol, name servers on another port", {"networkPolicy": {"enabled": True, "egress": {"dnsPorts": [5353]}}},
+     ["cidr: ::/0", "100.64.0.0/10", "port: 5353", "!port: 53\n"]),
+    ("KEDA where the URL says the virtual host", {**SECRET, "keda": {"enabled": True}}, ["kind: ScaledObject", "!vhostName"]),
+    ("KEDA with a virtual host", {**SECRET, "keda": {"enabled": True}, "broker": {"vhost": "identity"}}, ['vhostName: "identity"']),
 ]
 
 
