@@ -73,7 +73,7 @@ LABEL org.opencontainers.image.title="mimecast-eventd" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY LICENSE /usr/share/doc/mimecast-eventd/
+COPY LICENSE THIRD-PARTY-NOTICES.txt /usr/share/doc/mimecast-eventd/
 COPY --from=build /src/target/release/mimecast-eventd /usr/local/bin/
 # By number, or Kubernetes cannot tell that it is not root.
 USER 65532:65532

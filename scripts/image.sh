@@ -213,6 +213,17 @@ shows_listen() {
     [[ $found == *"$1"* ]] || problem "the daemon in the image listens on: $found, not $1"
 }
 
+# The licences of what is linked come with the program.
+check_licences() {
+    local file
+    container=$("${engine[@]}" create "${run_flags[@]}" "$DAEMON")
+    for file in LICENSE THIRD-PARTY-NOTICES.txt; do
+        "${engine[@]}" cp "$container:/usr/share/doc/mimecast-eventd/$file" "$scratch/" &&
+            cmp "$scratch/$file" "$file" || problem "the image has another $file"
+    done
+    remove_container
+}
+
 check_dependency_list() {
     container=$("${engine[@]}" create "${run_flags[@]}" "$DAEMON")
     "${engine[@]}" cp "$container:/usr/local/bin/mimecast-eventd" "$scratch/"
@@ -295,6 +306,7 @@ main() {
     check_configuration
     check_size "the image (bases: $bases)" "$DAEMON" "$MAX_IMAGE_BYTES"
     check_dependency_list
+    check_licences
     check_settings_file
     check_commands
     check_life

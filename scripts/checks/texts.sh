@@ -117,6 +117,7 @@ check 'members' members
 check 'version' version
 check 'Rust' rust
 check 'tags of a release' tags
+check 'licences' .tools/bin/python scripts/release/notices.py --check
 check 'composition' composition
 check 'workflows' workflows
 check 'contract' contract
