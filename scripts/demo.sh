@@ -15,6 +15,9 @@
 # end; else a private node of the package rabbitmq-server, which is installed
 # where that is permitted; else a container, where Docker runs.
 #
+# environment:
+#   MIMECAST_EVENTD   the daemon to show; by default one that is built here
+#
 # exit status: 0 all went as it should; 1 something did not, stderr says what;
 #              64 wrong usage; 69 there is no broker
 
@@ -160,6 +163,7 @@ build() {
             amqp-probe) probe=$program ;;
         esac
     done < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$folder/build")
+    eventd=${MIMECAST_EVENTD:-$eventd}
 }
 
 # What runs bound ends with this script, even if that is killed with -9.
