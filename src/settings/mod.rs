@@ -18,6 +18,7 @@ mod reader;
 mod running;
 mod settings;
 mod source;
+mod source_file;
 mod table;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
@@ -31,5 +32,6 @@ pub use pseudonym::pseudonyms;
 pub use queues::Queues;
 pub use running::{Reloaded, Running};
 pub use settings::{Breaker, LaneSettings, Log, Settings};
-pub use source::{Given, Mistake, SourceFile, Sources};
+pub use source::{Given, Mistake, Sources};
+pub use source_file::SourceFile;
 pub use table::{SETTINGS, Setting};

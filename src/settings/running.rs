@@ -3,7 +3,8 @@
 
 use super::change::Change;
 use super::settings::Settings;
-use super::source::{Given, Mistake, SourceFile, Sources};
+use super::source::{Given, Mistake, Sources};
+use super::source_file::SourceFile;
 use super::table::SETTINGS;
 use std::collections::BTreeMap;
 use std::fs::Metadata;

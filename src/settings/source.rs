@@ -1,11 +1,13 @@
 //! Where settings come from: flags, then the environment, then the file, then the defaults.
 
 use super::origin::Origin;
+use super::source_file::SourceFile;
 use super::table::{SETTINGS, Setting};
 use crate::secrecy::Secret;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::fs::DirEntry;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What the command line says of the settings.
@@ -36,17 +38,6 @@ pub struct Sources {
     mistakes: Vec<Mistake>,
     files: Vec<SourceFile>,
     runtime_folder: Option<PathBuf>,
-}
-
-/// A file that settings are read from.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SourceFile {
-    /// What it is for: the key of a setting, or `--config`.
-    pub key: &'static str,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Whether there is a secret in it.
-    pub secret: bool,
 }
 
 impl Sources {
@@ -216,8 +207,14 @@ impl Sources {
     /// The secrets in the folder of credentials that systemd makes for a service (systemd.exec(5), "CREDENTIALS"),
     /// as `eventd_mimecast.secret_key`; those with other beginnings are for others.
     fn add_credentials(&mut self, folder: &Path) {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+        let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+        let mut names: Vec<OsString> = match entries {
+            Ok(entries) => entries.iter().map(DirEntry::file_name).collect(),
+            Err(error) => {
+                let origin = Origin::Variable("CREDENTIALS_DIRECTORY".to_owned());
+                return self.mistake("credentials", origin, &format!("cannot be read: {error}"));
+            }
+        };
         names.sort();
         for name in &names {
             let Some(key) = name.to_str().and_then(|name| name.strip_prefix("eventd_")) else {
@@ -252,14 +249,6 @@ impl Sources {
 
     fn mistake(&mut self, key: &str, origin: Origin, problem: &str) {
         self.mistakes.push(Mistake { key: key.to_owned(), origin, problem: problem.to_owned() });
-    }
-}
-
-/// Without the path of a secret: somebody may have put the secret itself where its file belongs.
-impl fmt::Debug for SourceFile {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.secret { Path::new("[secret]") } else { self.path.as_path() };
-        formatter.debug_struct("SourceFile").field("key", &self.key).field("path", &path).finish()
     }
 }
 

@@ -98,6 +98,17 @@ fn a_credential_of_the_service_is_a_secret_that_a_variable_wins_over() {
     );
     assert!(said.contains("did you mean mimecast.app_key?"), "{said}");
     assert!(!said.contains("canary"), "{said}");
+
+    // A folder that is not there is told, and not taken for one without secrets.
+    variables.insert(
+        "CREDENTIALS_DIRECTORY".into(),
+        folder.path().join("gone").to_str().unwrap().into(),
+    );
+    let said = refused(&variables).join("\n");
+    assert!(
+        said.contains("credentials (variable CREDENTIALS_DIRECTORY): cannot be read"),
+        "{said}"
+    );
 }
 
 #[test]
