@@ -90,13 +90,15 @@ impl Sieve {
     /// [`NotAmqp`]; then nothing that follows can be told apart either.
     pub fn sift(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NotAmqp> {
         self.begun.extend_from_slice(bytes);
-        let begun = std::mem::take(&mut self.begun);
+        let mut begun = std::mem::take(&mut self.begun);
         let mut rest = begun.as_slice();
         while let Some((frame, after)) = next_frame(rest)? {
             self.frame(frame, out)?;
             rest = after;
         }
-        self.begun = rest.to_vec();
+        let sifted = begun.len() - rest.len();
+        begun.drain(..sifted);
+        self.begun = begun;
         Ok(())
     }
 
@@ -138,20 +140,18 @@ impl Sieve {
             _ => return Ok(None),
         };
         let mut walk = Walk::over(payload);
-        let walked = walk.bytes(4).is_some()
+        let walked = walk.take(4).is_some()
             && (0..texts_before).all(|_| walk.short_text().is_some())
-            && walk.bytes(skipped).is_some()
+            && walk.take(skipped).is_some()
             && (0..texts_after).all(|_| walk.short_text().is_some());
         if !walked {
             return Err(NotAmqp);
         }
-        if !walk.text {
+        if !walk.is_altered() {
             return Ok(None);
         }
         self.altered.insert(channel, Alterations { text: true, ..Alterations::default() });
-        let rest = walk.rest;
-        walk.out.extend_from_slice(rest);
-        Ok(Some(walk.out))
+        Ok(Some(walk.harmless(0..payload.len())))
     }
 
     /// A content header that the client can read, and that says what was altered, if anything was.

@@ -6,21 +6,22 @@ use super::walk::Walk;
 
 /// The properties of a message around its header table, sifted.
 #[derive(Debug, Default)]
-pub(super) struct Properties {
+pub(super) struct Properties<'a> {
     flags: u16,
-    before: Vec<u8>,
+    walk: Walk<'a>,
+    /// Where the header table begins among them, and where what follows it does.
+    table: (usize, usize),
     headers: Vec<u8>,
-    after: Vec<u8>,
     /// Whether nothing had to be altered in here.
     pub is_as_it_was: bool,
 }
 
-impl Properties {
+impl<'a> Properties<'a> {
     const HEADERS: u16 = 1 << 13;
 
     /// What the client can read of `properties`. Where one of them is cut short nothing can be said
     /// about those that follow, and none is kept.
-    pub(super) fn sift(properties: &[u8], altered: &mut Alterations) -> Properties {
+    pub(super) fn sift(properties: &'a [u8], altered: &mut Alterations) -> Properties<'a> {
         let sifted = Properties::walk(properties, altered);
         sifted.unwrap_or_else(|| {
             altered.headers += 1;
@@ -28,7 +29,7 @@ impl Properties {
         })
     }
 
-    fn walk(properties: &[u8], altered: &mut Alterations) -> Option<Properties> {
+    fn walk(properties: &'a [u8], altered: &mut Alterations) -> Option<Properties<'a>> {
         let (flags, rest) = properties.split_first_chunk()?;
         let flags = u16::from_be_bytes(*flags);
         let has = |bit: u16| flags & (1 << bit) != 0;
@@ -37,25 +38,26 @@ impl Properties {
         for _ in [15, 14].into_iter().filter(|bit| has(*bit)) {
             walk.short_text()?;
         }
-        let before = std::mem::take(&mut walk.out);
+        let begin = walk.at();
         let headers = if flags & Properties::HEADERS == 0 { &[] } else { walk.long_bytes()? };
+        let table = (begin, walk.at());
         for bit in (2..=12).rev().filter(|bit| has(*bit)) {
             match bit {
                 // Delivery mode and priority.
-                12 | 11 => walk.bytes(1)?,
+                12 | 11 => walk.take(1).map(drop)?,
                 // Timestamp.
-                6 => walk.bytes(8)?,
+                6 => walk.take(8).map(drop)?,
                 // Correlation id, reply to, expiration, message id, type, user id, app id, cluster id.
                 _ => walk.short_text()?,
             }
         }
-        if !walk.rest.is_empty() {
+        if !walk.rest().is_empty() {
             return None;
         }
-        altered.text |= walk.text;
+        altered.text |= walk.is_altered();
         let sifted = sift_table(headers, altered);
         let is_as_it_was = sifted == headers;
-        Some(Properties { flags, before, headers: sifted, after: walk.out, is_as_it_was })
+        Some(Properties { flags, walk, table, headers: sifted, is_as_it_was })
     }
 
     pub(super) fn write(mut self, altered: Alterations, out: &mut Vec<u8>) {
@@ -64,12 +66,13 @@ impl Properties {
             flags |= Properties::HEADERS;
             altered.write(&mut self.headers);
         }
+        let (before, after) = self.table;
         out.extend_from_slice(&flags.to_be_bytes());
-        out.extend_from_slice(&self.before);
+        out.extend(self.walk.harmless(0..before));
         if flags & Properties::HEADERS != 0 {
             out.extend_from_slice(&(self.headers.len() as u32).to_be_bytes());
             out.extend_from_slice(&self.headers);
         }
-        out.extend_from_slice(&self.after);
+        out.extend(self.walk.harmless(after..self.walk.at()));
     }
 }

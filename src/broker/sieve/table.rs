@@ -54,8 +54,8 @@ fn next_entry(table: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let mut walk = Walk::over(table);
     let name = walk.short_bytes()?;
     let kind = *walk.take(1)?.first()?;
-    walk.take(size_of(kind, walk.rest)?)?;
-    let (entry, rest) = table.split_at(table.len() - walk.rest.len());
+    walk.take(size_of(kind, walk.rest())?)?;
+    let (entry, rest) = table.split_at(walk.at());
     Some((entry, name, rest))
 }
 

@@ -1,22 +1,50 @@
 //! A walk over the fields of a frame.
 
-/// A walk over fields; what it walks over is copied, with harmless texts.
+use std::ops::Range;
+
+/// A walk over fields. What it walks over is copied only when it is asked for: hardly any message has a text
+/// that is not harmless.
+#[derive(Debug, Default)]
 pub(super) struct Walk<'a> {
-    pub rest: &'a [u8],
-    pub out: Vec<u8>,
-    /// Whether a text was altered.
-    pub text: bool,
+    fields: &'a [u8],
+    at: usize,
+    /// Where in texts bytes stand that are not UTF-8.
+    wrong: Vec<usize>,
 }
 
 impl<'a> Walk<'a> {
     /// A walk over `fields`.
     pub(super) fn over(fields: &'a [u8]) -> Walk<'a> {
-        Walk { rest: fields, out: Vec::new(), text: false }
+        Walk { fields, at: 0, wrong: Vec::new() }
+    }
+
+    /// How many bytes it has walked over.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What it has not walked over yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        &self.fields[self.at..]
+    }
+
+    /// Whether a text has to be altered.
+    pub(super) fn is_altered(&self) -> bool {
+        !self.wrong.is_empty()
+    }
+
+    /// Those of the fields, with harmless texts.
+    pub(super) fn harmless(&self, range: Range<usize>) -> Vec<u8> {
+        let mut fields = self.fields[range.clone()].to_vec();
+        for at in self.wrong.iter().filter(|at| range.contains(at)) {
+            fields[at - range.start] = b'?';
+        }
+        fields
     }
 
     pub(super) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(count)?;
-        self.rest = rest;
+        let (taken, _) = self.rest().split_at_checked(count)?;
+        self.at += count;
         Some(taken)
     }
 
@@ -30,31 +58,27 @@ impl<'a> Walk<'a> {
         self.take(length as usize)
     }
 
-    pub(super) fn bytes(&mut self, count: usize) -> Option<()> {
-        let taken = self.take(count)?;
-        self.out.extend_from_slice(taken);
-        Some(())
-    }
-
     pub(super) fn short_text(&mut self) -> Option<()> {
         let text = self.short_bytes()?;
-        // A short text has at most 255 bytes, and a replaced byte is one byte again.
-        self.out.push(text.len() as u8);
-        let begin = self.out.len();
-        self.out.extend_from_slice(text);
-        self.text |= replace_what_is_not_utf8(&mut self.out[begin..]);
+        let begin = self.at - text.len();
+        self.wrong.extend(not_utf8(text).map(|at| begin + at));
         Some(())
     }
 }
 
+/// Replaces each byte that is not UTF-8 by `?`, and says whether there was one.
 pub(super) fn replace_what_is_not_utf8(text: &mut [u8]) -> bool {
-    let mut wrong = Vec::new();
-    let mut at = 0;
-    for chunk in text.utf8_chunks() {
-        at += chunk.valid().len();
-        wrong.extend(at..at + chunk.invalid().len());
-        at += chunk.invalid().len();
-    }
+    let wrong: Vec<usize> = not_utf8(text).collect();
     wrong.iter().for_each(|at| text[*at] = b'?');
     !wrong.is_empty()
+}
+
+/// Where in a text bytes stand that are not UTF-8.
+fn not_utf8(text: &[u8]) -> impl Iterator<Item = usize> {
+    let mut at = 0;
+    text.utf8_chunks().flat_map(move |chunk| {
+        let begin = at + chunk.valid().len();
+        at = begin + chunk.invalid().len();
+        begin..at
+    })
 }
