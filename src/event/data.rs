@@ -68,20 +68,22 @@ impl Data {
 }
 
 fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
-    let member = match data.given(["emailAddress", "domain"]).as_slice() {
-        ["emailAddress"] => Member::EmailAddress(data.required_item_as("emailAddress", address)?),
-        ["domain"] => Member::Domain(data.required_item_as("domain", domain)?),
-        [] => return Err(data.malformed("neither emailAddress nor domain is given")),
-        _ => return Err(data.malformed("both emailAddress and domain are given")),
+    let member = match data.given(["emailAddress", "domain"]) {
+        [true, false] => Member::EmailAddress(data.required_item_as("emailAddress", address)?),
+        [false, true] => Member::Domain(data.required_item_as("domain", domain)?),
+        [false, false] => return Err(data.malformed("neither emailAddress nor domain is given")),
+        [true, true] => return Err(data.malformed("both emailAddress and domain are given")),
     };
-    let named = data.given(["groupIds", "groups"]);
+    let [by_id, by_name] = data.given(["groupIds", "groups"]);
     let mut groups = Vec::new();
-    if named.contains(&"groupIds") {
-        groups.extend(data.required_items("groupIds")?.into_iter().map(Group::Id));
+    if by_id {
+        let ids = data.required_items("groupIds")?;
+        groups.extend(ids.into_iter().map(|id| Group::Id(id.to_owned())));
     }
-    if named.contains(&"groups") {
+    if by_name {
         let names = data.required_items("groups")?;
-        groups.extend(names.into_iter().zip(0..).map(|(name, place)| Group::Name(name, place)));
+        let group = |(name, place): (&str, usize)| Group::Name(name.to_owned(), place);
+        groups.extend(names.into_iter().zip(0..).map(group));
     }
     if groups.len() > MOST_ENTRIES {
         let detail = format!("groupIds and groups have more than {MOST_ENTRIES} entries together");
@@ -91,10 +93,11 @@ fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
 }
 
 fn unblocking(data: Fields<'_>) -> Result<Data, EventError> {
-    let entries = match data.given(["id", "ids", "url"]).as_slice() {
-        ["id"] => Entries::Ids(vec![data.required_item("id")?]),
-        ["ids"] => Entries::Ids(data.required_items("ids")?),
-        ["url"] => Entries::Url(data.required_url("url")?),
+    let owned = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect();
+    let entries = match data.given(["id", "ids", "url"]) {
+        [true, false, false] => Entries::Ids(vec![data.required_item("id")?.to_owned()]),
+        [false, true, false] => Entries::Ids(owned(data.required_items("ids")?)),
+        [false, false, true] => Entries::Url(data.required_url("url")?),
         _ => return Err(data.malformed("exactly one of id, ids and url must be given")),
     };
     Ok(Data::UrlUnblock { entries })

@@ -7,11 +7,10 @@ use super::envelope::{Envelope, MAX_BODY};
 use super::error::EventError;
 use super::event_type::EventType;
 use super::field::Fields;
-use super::json;
+use super::json::{self, Json, Object};
 use super::reading::Reading;
 use super::trace::TraceId;
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// One event, understood.
@@ -96,14 +95,14 @@ fn read(
     if envelope.body.len() > MAX_BODY {
         return Err(EventError::TooLarge(envelope.body.len() as u64));
     }
-    let content_type = envelope.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
-    if content_type.starts_with("application/cloudevents-batch") {
+    let content_type = envelope.content_type.as_deref().unwrap_or_default();
+    if begins(content_type, "application/cloudevents-batch") {
         return Err(EventError::unsupported("a batch of events is not supported"));
     }
     expect_plain(envelope.content_encoding.as_deref())?;
     let attributes = Attributes(&envelope.attributes);
     let body = json::object(&envelope.body)?;
-    if content_type.starts_with("application/cloudevents") {
+    if begins(content_type, "application/cloudevents") {
         structured(&body, reading)
     } else if attributes.are_given() {
         binary(&body, attributes, reading)
@@ -112,6 +111,11 @@ fn read(
     } else {
         bare(&body, envelope, lane, reading)
     }
+}
+
+/// Whether a media type begins so, in whatever case (RFC 2045, section 5.1).
+fn begins(media_type: &str, name: &str) -> bool {
+    media_type.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name))
 }
 
 /// Some clients put the character set there; a compressed body would have to be trusted to be small.
@@ -128,27 +132,27 @@ fn expect_plain(content_encoding: Option<&str>) -> Result<(), EventError> {
     Err(EventError::unsupported(detail))
 }
 
-fn structured(body: &Map<String, Value>, reading: &Reading) -> Result<Event, EventError> {
+fn structured(body: &Object<'_>, reading: &Reading) -> Result<Event, EventError> {
     let fields = Fields::new(body, "");
-    expect_version(&fields.required_text("specversion")?, Some("/specversion"))?;
+    expect_version(fields.required_text("specversion")?, Some("/specversion"))?;
     let id = fields.required_text("id")?;
     let source = fields.required_text("source")?;
-    let named = reading.names.event_type(&fields.required_text("type")?);
+    let named = reading.names.event_type(fields.required_text("type")?);
     let event_type = known(named, Some("/type"))?;
     let data = Fields::new(fields.required_object("data")?, "/data");
     let data = data.pointed(reading.pointers(event_type));
     Ok(Event {
-        id: Some(id),
-        source: Some(source),
-        time: body.get("time").and_then(Value::as_str).and_then(time),
-        trace: body.get("traceparent").and_then(Value::as_str).and_then(TraceId::of),
+        id: Some(id.to_owned()),
+        source: Some(source.to_owned()),
+        time: body.get("time").and_then(Json::as_text).and_then(time),
+        trace: body.get("traceparent").and_then(Json::as_text).and_then(TraceId::of),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
     })
 }
 
 fn binary(
-    body: &Map<String, Value>,
+    body: &Object<'_>,
     attributes: Attributes<'_>,
     reading: &Reading,
 ) -> Result<Event, EventError> {
@@ -170,7 +174,7 @@ fn binary(
 
 /// A bare body has neither id nor time of its own, unless it is said where they stand.
 fn bare(
-    body: &Map<String, Value>,
+    body: &Object<'_>,
     envelope: &Envelope,
     lane: Option<EventType>,
     reading: &Reading,
@@ -187,9 +191,9 @@ fn bare(
         None => Ok(None),
     };
     Ok(Event {
-        id: pointed("event_id")?.or_else(|| envelope.message_id.clone()),
+        id: pointed("event_id")?.map(str::to_owned).or_else(|| envelope.message_id.clone()),
         source: None,
-        time: pointed("time")?.as_deref().and_then(time),
+        time: pointed("time")?.and_then(time),
         trace: None,
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,

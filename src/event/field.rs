@@ -2,9 +2,9 @@
 //! with the place as a JSON Pointer.
 
 use super::error::EventError;
+use super::json::{Json, Object};
 use super::managed_url::ManagedUrl;
 use super::pointer::Pointers;
-use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Entries of one list: an event that asks for more is no event of a person or an entry.
@@ -19,14 +19,14 @@ const LONGEST_URL: usize = 8 * 1024;
 /// One object, the JSON Pointer to it, and where in it fields stand that are not where they are called.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a> {
-    object: &'a Map<String, Value>,
+    object: &'a Object<'a>,
     at: &'a str,
     pointers: &'a Pointers,
 }
 
 /// A field that is there, and the JSON Pointer to it.
 struct Found<'a, 'n> {
-    value: &'a Value,
+    value: &'a Json<'a>,
     fields: Fields<'a>,
     name: &'n str,
 }
@@ -40,7 +40,7 @@ impl Found<'_, '_> {
 
 impl<'a> Fields<'a> {
     /// The fields of an object that stand where they are called.
-    pub(super) fn new(object: &'a Map<String, Value>, at: &'a str) -> Fields<'a> {
+    pub(super) fn new(object: &'a Object<'a>, at: &'a str) -> Fields<'a> {
         Fields { object, at, pointers: Pointers::NONE }
     }
 
@@ -49,39 +49,37 @@ impl<'a> Fields<'a> {
         Fields { pointers, ..self }
     }
 
-    /// Those of `names` that the object gives. Of fields that stand for each other, one that is
-    /// pointed to is the one that counts: in the events of others the rest may mean anything.
-    pub(super) fn given<const N: usize>(&self, names: [&'static str; N]) -> Vec<&'static str> {
-        let pointed: Vec<_> =
-            names.into_iter().filter(|name| self.pointers.of(name).is_some()).collect();
-        if !pointed.is_empty() {
+    /// Which of `names` the object gives. Of fields that stand for each other, one that is pointed to is
+    /// the one that counts: in the events of others the rest may mean anything.
+    pub(super) fn given<const N: usize>(&self, names: [&str; N]) -> [bool; N] {
+        let pointed = names.map(|name| self.pointers.of(name).is_some());
+        if pointed.contains(&true) {
             return pointed;
         }
-        let is_there = |name: &&str| self.object.get(*name).is_some_and(|it| !it.is_null());
-        names.into_iter().filter(is_there).collect()
+        names.map(|name| self.object.get(name).is_some_and(|it| *it != Json::Null))
     }
 
-    pub(super) fn required_object(&self, name: &str) -> Result<&'a Map<String, Value>, EventError> {
+    pub(super) fn required_object(&self, name: &str) -> Result<&'a Object<'a>, EventError> {
         match self.find(name)? {
-            Some(Found { value: Value::Object(object), .. }) => Ok(object),
+            Some(Found { value: Json::Object(object), .. }) => Ok(object),
             Some(_) => Err(self.wrong(name, "must be an object")),
             None => Err(self.wrong(name, "is missing")),
         }
     }
 
-    pub(super) fn required_text(&self, name: &str) -> Result<String, EventError> {
+    pub(super) fn required_text(&self, name: &str) -> Result<&'a str, EventError> {
         self.optional_text(name)?.ok_or_else(|| self.wrong(name, "is missing"))
     }
 
-    pub(super) fn optional_text(&self, name: &str) -> Result<Option<String>, EventError> {
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&'a str>, EventError> {
         let found = self.find(name)?;
-        found.map(|found| text(found.value, name, || found.at())).transpose()
+        found.map(|found| text(found.value, || (found.at(), name.to_owned()))).transpose()
     }
 
     /// The text of an item: an address or an id.
-    pub(super) fn required_item(&self, name: &str) -> Result<String, EventError> {
+    pub(super) fn required_item(&self, name: &str) -> Result<&'a str, EventError> {
         let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
-        item(found.value, name, || found.at())
+        item(found.value, || (found.at(), name.to_owned()))
     }
 
     /// The same, as `read` takes it; its errors stand after the name of the field.
@@ -90,8 +88,7 @@ impl<'a> Fields<'a> {
         name: &str,
         read: impl FnOnce(&str) -> Result<T, &'static str>,
     ) -> Result<T, EventError> {
-        let item = self.required_item(name)?;
-        read(&item).map_err(|problem| self.wrong(name, problem))
+        read(self.required_item(name)?).map_err(|problem| self.wrong(name, problem))
     }
 
     /// A URL, which may be longer than an address.
@@ -100,22 +97,22 @@ impl<'a> Fields<'a> {
         if text.len() > LONGEST_URL {
             return Err(self.wrong(name, &format!("is longer than {LONGEST_URL} bytes")));
         }
-        ManagedUrl::parse(&text).map_err(|problem| self.wrong(name, problem))
+        ManagedUrl::parse(text).map_err(|problem| self.wrong(name, problem))
     }
 
     /// A list of texts without repetitions, in the order given. An empty list is refused: it would
     /// turn the event into a success that did nothing.
-    pub(super) fn required_items(&self, name: &str) -> Result<Vec<String>, EventError> {
+    pub(super) fn required_items(&self, name: &str) -> Result<Vec<&'a str>, EventError> {
         let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
-        let values = found.value.as_array().ok_or_else(|| self.wrong(name, "must be a list"))?;
+        let Json::List(values) = found.value else { return Err(self.wrong(name, "must be a list")) };
         if values.len() > MOST_ENTRIES {
             return Err(self.wrong(name, &format!("has more than {MOST_ENTRIES} entries")));
         }
         let (mut texts, mut known) = (Vec::with_capacity(values.len()), BTreeSet::new());
         for (place, value) in values.iter().enumerate() {
-            let pointer = || format!("{}/{place}", found.at());
-            let text = item(value, &format!("{name}[{place}]"), pointer)?;
-            if known.insert(text.clone()) {
+            let at = || (format!("{}/{place}", found.at()), format!("{name}[{place}]"));
+            let text = item(value, at)?;
+            if known.insert(text) {
                 texts.push(text);
             }
         }
@@ -132,7 +129,7 @@ impl<'a> Fields<'a> {
             Some(pointer) => pointer.find(self.object),
             None => self.object.get(name),
         };
-        match value.filter(|value| !value.is_null()) {
+        match value.filter(|value| **value != Json::Null) {
             Some(value) => Ok(Some(Found { value, fields: *self, name })),
             None if self.pointers.of(name).is_some() => {
                 let at = self.pointer(name);
@@ -163,20 +160,26 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn item(value: &Value, name: &str, pointer: impl Fn() -> String) -> Result<String, EventError> {
-    let item = text(value, name, &pointer)?;
+/// The text of an item; `at` is its place and what it is called there.
+fn item<'a>(value: &'a Json<'a>, at: impl Fn() -> (String, String)) -> Result<&'a str, EventError> {
+    let item = text(value, &at)?;
     if item.len() > LONGEST_ITEM {
+        let (pointer, name) = at();
         let detail = format!("{name} is longer than {LONGEST_ITEM} bytes");
-        return Err(EventError::malformed_at(pointer(), detail));
+        return Err(EventError::malformed_at(pointer, detail));
     }
     Ok(item)
 }
 
-fn text(value: &Value, name: &str, pointer: impl FnOnce() -> String) -> Result<String, EventError> {
-    let what = match value.as_str() {
-        Some(text) if !text.trim().is_empty() => return Ok(text.to_owned()),
+fn text<'a>(
+    value: &'a Json<'a>,
+    at: impl FnOnce() -> (String, String),
+) -> Result<&'a str, EventError> {
+    let what = match value.as_text() {
+        Some(text) if !text.trim().is_empty() => return Ok(text),
         Some(_) => "is blank",
         None => "must be a string",
     };
-    Err(EventError::malformed_at(pointer(), format!("{name} {what}")))
+    let (pointer, name) = at();
+    Err(EventError::malformed_at(pointer, format!("{name} {what}")))
 }

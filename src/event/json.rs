@@ -3,22 +3,39 @@
 
 use super::error::EventError;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
+
+/// A value. Its texts are those of the body, where nothing in them is escaped: most of what a body says is
+/// looked at once and not kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Json<'a> {
+    Null,
+    /// A number, `true` or `false`: no field of an event is one.
+    Scalar,
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    Object(Object<'a>),
+}
+
+/// The entries of an object.
+pub(super) type Object<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
 
 /// Reads a body that is one JSON object.
 ///
 /// # Errors
 ///
 /// With the line and column of what is not JSON, or the JSON Pointer to a key that stands twice.
-pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, EventError> {
+pub(super) fn object(body: &[u8]) -> Result<Object<'_>, EventError> {
     let repeated = RefCell::default();
     let whole = Strict { at: &Place::Whole, repeated: &repeated };
     let mut reader = serde_json::Deserializer::from_slice(body);
     let read = whole.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match read {
-        Ok(Value::Object(object)) => Ok(object),
+        Ok(Json::Object(object)) => Ok(object),
         Ok(_) => Err(EventError::malformed("the body is JSON, but not an object")),
         Err(error) => match repeated.into_inner() {
             Some(pointer) => Err(EventError::malformed_at(pointer, "a key stands twice")),
@@ -47,68 +64,131 @@ enum Place<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = Json<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Json<'de>, D::Error> {
         reader.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
+    type Value = Json<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Json<'de>, E> {
+        Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E>(self, _: bool) -> Result<Json<'de>, E> {
+        Ok(Json::Scalar)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, _: i64) -> Result<Json<'de>, E> {
+        Ok(Json::Scalar)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, _: u64) -> Result<Json<'de>, E> {
+        Ok(Json::Scalar)
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_f64<E>(self, _: f64) -> Result<Json<'de>, E> {
+        Ok(Json::Scalar)
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Borrowed(value)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_str<E>(self, value: &str) -> Result<Json<'de>, E> {
+        Ok(Json::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
         let mut values = Vec::new();
         loop {
             let at = &Place::Index(self.at, values.len());
             match entries.next_element_seed(Strict { at, ..self })? {
                 Some(value) => values.push(value),
-                None => return Ok(values.into()),
+                None => return Ok(Json::List(values)),
             }
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
-            let at = &Place::Key(self.at, &key);
-            if object.contains_key(&key) {
-                self.repeated.replace(Some(at.to_string()));
-                return Err(A::Error::custom("a key stands twice"));
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json<'de>, A::Error> {
+        let mut object = Object::new();
+        while let Some(key) = entries.next_key_seed(Key)? {
+            match object.entry(key) {
+                Entry::Occupied(known) => {
+                    let at = Place::Key(self.at, known.key());
+                    self.repeated.replace(Some(at.to_string()));
+                    return Err(A::Error::custom("a key stands twice"));
+                }
+                Entry::Vacant(place) => {
+                    let at = &Place::Key(self.at, place.key());
+                    let value = entries.next_value_seed(Strict { at, ..self })?;
+                    place.insert(value);
+                }
             }
-            let value = entries.next_value_seed(Strict { at, ..self })?;
-            object.insert(key, value);
         }
-        Ok(object.into())
+        Ok(Json::Object(object))
     }
+}
+
+/// Reads a key.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Cow<'de, str>, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+}
+
+impl<'a> Json<'a> {
+    /// The text that it is, if it is one.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match self {
+            Json::Text(text) => Some(text),
+            Json::Null | Json::Scalar | Json::List(_) | Json::Object(_) => None,
+        }
+    }
+
+    /// What stands at `pointer`, without its first slash, in an object.
+    pub(super) fn find<'j>(object: &'j Object<'a>, pointer: &str) -> Option<&'j Json<'a>> {
+        let mut keys = pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~"));
+        let first = object.get(keys.next()?.as_str())?;
+        keys.try_fold(first, |within, key| match within {
+            Json::Object(object) => object.get(key.as_str()),
+            Json::List(values) => values.get(index(&key)?),
+            Json::Null | Json::Scalar | Json::Text(_) => None,
+        })
+    }
+}
+
+/// A place in a list, which has one spelling (RFC 6901, section 4).
+fn index(key: &str) -> Option<usize> {
+    let is_padded = key.starts_with('+') || (key.starts_with('0') && key.len() > 1);
+    if is_padded { None } else { key.parse().ok() }
 }
 
 /// As a JSON Pointer (RFC 6901, section 3).
@@ -128,6 +208,21 @@ impl fmt::Display for Place<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// What everybody reads, as far as it is of interest here.
+    fn of(value: &Value) -> Json<'_> {
+        match value {
+            Value::Null => Json::Null,
+            Value::Bool(_) | Value::Number(_) => Json::Scalar,
+            Value::String(text) => Json::Text(Cow::Borrowed(text)),
+            Value::Array(values) => Json::List(values.iter().map(of).collect()),
+            Value::Object(entries) => {
+                let entry = |(key, value)| (Cow::Borrowed(String::as_str(key)), of(value));
+                Json::Object(entries.iter().map(entry).collect())
+            }
+        }
+    }
 
     fn pointer(body: &str) -> Option<String> {
         match object(body.as_bytes()) {
@@ -166,7 +261,7 @@ mod tests {
             for body in [&body[..], text.as_bytes(), format!(r#"{{"a":{text}}}"#).as_bytes()] {
                 let everybody = serde_json::from_slice::<Value>(body).ok();
                 match object(body) {
-                    Ok(read) => prop_assert_eq!(Some(Value::Object(read)), everybody),
+                    Ok(read) => prop_assert_eq!(Some(Json::Object(read)), everybody.as_ref().map(of)),
                     Err(EventError::Malformed { pointer: Some(_), .. }) => {}
                     Err(_) => prop_assert!(everybody.is_none_or(|value| !value.is_object())),
                 }
