@@ -16,7 +16,7 @@ impl InWork {
     pub(super) fn begin(
         &mut self,
         worker: &Arc<Worker>,
-        message: Message,
+        message: Box<Message>,
         ended: &CancellationToken,
     ) {
         // On the heap: the set would move it several times, and it is large.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// channel (RabbitMQ, "Delivery Acknowledgement Timeout").
 const HELD_LIMIT: Duration = Duration::from_mins(20);
 
-/// A message in work.
+/// A message in work. It is on the heap: it goes through many hands, and is large.
 #[derive(Debug)]
 pub(super) struct Message {
     /// What the broker handed out.
@@ -35,22 +35,22 @@ pub(super) struct Message {
 #[derive(Debug)]
 pub(super) enum Held {
     /// Nothing of its lane would succeed.
-    Stuck(Message, Stuck),
+    Stuck(Box<Message>, Stuck),
     /// What settling needs is not to be had.
-    NotSettled(Message, Box<Report>, Obstacle),
+    NotSettled(Box<Message>, Box<Report>, Obstacle),
 }
 
 impl Message {
     /// A delivery that just came.
-    pub(super) fn new(delivery: Delivery, came: Mark, in_flight: InFlight) -> Message {
-        Message {
+    pub(super) fn new(delivery: Delivery, came: Mark, in_flight: InFlight) -> Box<Message> {
+        Box::new(Message {
             delivery,
             since: Instant::now(),
             came,
             suspect: None,
             event: None,
             _in_flight: in_flight,
-        }
+        })
     }
 
     /// What is known of it before anything is done, or instead.
@@ -66,7 +66,7 @@ impl Message {
     ///
     /// When it is no longer ours.
     pub(super) fn left_by(
-        self,
+        self: Box<Message>,
         settled: Result<(), NotSettled>,
         report: Report,
     ) -> Result<Option<Held>, BrokerError> {
@@ -87,7 +87,7 @@ impl Message {
 
 impl Held {
     /// The message, and what is to become of it for now: what is stuck is parked.
-    pub(super) fn into_parts(self) -> (Message, Report) {
+    pub(super) fn into_parts(self) -> (Box<Message>, Report) {
         match self {
             Held::Stuck(message, stuck) => {
                 let report = message.report(Disposition::Park(stuck.fault));
@@ -98,7 +98,7 @@ impl Held {
     }
 
     /// The message itself.
-    pub(super) fn into_message(self) -> Message {
+    pub(super) fn into_message(self) -> Box<Message> {
         match self {
             Held::Stuck(message, _) | Held::NotSettled(message, ..) => message,
         }

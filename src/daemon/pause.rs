@@ -26,10 +26,10 @@ pub(super) struct Pause<'a> {
     probing: Probing,
     began: Instant,
     /// The message that the lane is paused for, unless it is the probe just now.
-    suspect: Option<(Message, Stuck)>,
+    suspect: Option<(Box<Message>, Stuck)>,
     /// Messages that cannot be settled until the broker takes copies of them. Those to be parked have
     /// nothing wrong with them but the time: if the pause ends before that, they need no copies.
-    waiting: Vec<(Message, Report)>,
+    waiting: Vec<(Box<Message>, Report)>,
     /// Whether the vendor has to answer before the lane goes on.
     until_answered: bool,
     /// Whether what was done cannot be written down: then nothing more is done.
@@ -167,7 +167,7 @@ impl<'a> Pause<'a> {
         &mut self,
         turn: Turn,
         consumer: &Consumer,
-    ) -> Result<Option<Message>, BrokerError> {
+    ) -> Result<Option<Box<Message>>, BrokerError> {
         let ours = match turn {
             Turn::Queue if self.waiting.is_empty() => None,
             Turn::Suspect | Turn::Queue => self.take_ours(),
@@ -182,7 +182,7 @@ impl<'a> Pause<'a> {
     }
 
     /// The suspect, or else another one that is held because nothing would have succeeded.
-    fn take_ours(&mut self) -> Option<Message> {
+    fn take_ours(&mut self) -> Option<Box<Message>> {
         let suspect = self.suspect.take().map(|(suspect, _)| suspect);
         suspect.or_else(|| {
             let place = self.waiting.iter().position(|(_, report)| is_to_be_parked(report))?;
@@ -193,7 +193,7 @@ impl<'a> Pause<'a> {
     /// Asks the vendor once, with `message`.
     async fn probe(
         &mut self,
-        message: Message,
+        message: Box<Message>,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
         let carried = Arc::clone(self.worker).carry(message, true, ended.clone()).await?;
@@ -226,7 +226,7 @@ impl<'a> Pause<'a> {
     }
 
     /// Lets a copy of the message go to the end of the queue, with the others that wait for theirs.
-    fn park(&mut self, message: Message, fault: Fault) {
+    fn park(&mut self, message: Box<Message>, fault: Fault) {
         let report = message.report(Disposition::Park(fault));
         self.waiting.push((message, report));
     }

@@ -19,7 +19,7 @@ impl Worker {
     /// When the message is no longer ours, because its channel is gone.
     pub(super) async fn settle_or_hold(
         &self,
-        message: Message,
+        message: Box<Message>,
         mut report: Report,
     ) -> Result<Option<Held>, BrokerError> {
         let settled = self.settle_and_record(&message, &mut report).await;

@@ -66,7 +66,7 @@ impl Worker {
     /// When the message is no longer ours, because its channel is gone.
     pub(super) fn carry(
         self: Arc<Self>,
-        message: Message,
+        message: Box<Message>,
         probe: bool,
         ended: CancellationToken,
     ) -> impl Future<Output = Result<Option<Held>, BrokerError>> + Send + 'static {
@@ -76,7 +76,7 @@ impl Worker {
 
     async fn carry_on(
         self: Arc<Self>,
-        mut message: Message,
+        mut message: Box<Message>,
         probe: bool,
         ended: CancellationToken,
     ) -> Result<Option<Held>, BrokerError> {
@@ -238,7 +238,7 @@ impl Worker {
     }
 
     /// Takes a delivery into work.
-    pub(super) fn receive(&self, delivery: Delivery) -> Message {
+    pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
         Message::new(delivery, self.changes().mark(), self.metrics.received(self.lane.event_type))
     }
 }
