@@ -37,7 +37,7 @@ impl Pseudonyms {
     pub fn of(&self, address: &str) -> String {
         let mut mac = self.0.clone();
         mac.update(address.trim().to_lowercase().as_bytes());
-        format!("who:{}", redact::digits(&mac.finalize().into_bytes()[..8]))
+        ["who:", &redact::digits(&mac.finalize().into_bytes()[..8])].concat()
     }
 
     /// `text` on one line of at most `max` bytes, its e-mail addresses by their names.

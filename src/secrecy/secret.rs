@@ -20,6 +20,11 @@ impl Secret {
         &self.0
     }
 
+    /// The same, where it is not needed any more.
+    pub fn into_revealed(self) -> String {
+        self.0
+    }
+
     /// The secret as it is, percent-encoded as forms are, and what is sure to stand in any text in
     /// base64 that holds it.
     pub(super) fn forms(&self) -> Vec<String> {

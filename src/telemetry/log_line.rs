@@ -76,7 +76,7 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.entry(field.name(), format!("{value:?}"));
+        self.entry(field.name(), format_args!("{value:?}"));
     }
 }
 

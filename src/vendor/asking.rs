@@ -46,11 +46,11 @@ impl Vendor {
         let span = caller.span(path, history.resends());
         let posting = caller.post(call.operation, call.body.clone(), &stamp, deadline);
         let (outcome, body, is_mute) = match posting.instrument(span.clone()).await {
-            Ok(answer) => {
+            Ok(mut answer) => {
                 span.record("http.response.status_code", answer.received.status);
                 vendor_id = answer.request_id(&stamp);
                 let (outcome, is_mute) =
-                    self.read(&caller, call.operation, &answer, &stamp, vendor_id.as_deref());
+                    self.read(&caller, call.operation, &mut answer, &stamp, vendor_id.as_deref());
                 (outcome, answer.received.body, is_mute)
             }
             Err(outcome) => (outcome, Vec::new(), false),
@@ -75,7 +75,7 @@ impl Vendor {
         &self,
         caller: &Caller,
         operation: Operation,
-        answer: &Answer,
+        answer: &mut Answer,
         stamp: &Stamp,
         request_id: Option<&str>,
     ) -> (Outcome, bool) {
@@ -95,8 +95,8 @@ impl Vendor {
         let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
         let caller = Arc::clone(&self.means().caller);
         match caller.post(Operation::FindGroups, body, &stamp, deadline).await {
-            Ok(answer) => {
-                self.learn(&answer, &stamp);
+            Ok(mut answer) => {
+                self.learn(&mut answer, &stamp);
                 answer.reply(None).is_voice()
             }
             Err(_) => false,
@@ -104,14 +104,14 @@ impl Vendor {
     }
 
     /// Keeps what the headers tell, of the quota and of the time.
-    fn learn(&self, answer: &Answer, stamp: &Stamp) {
+    fn learn(&self, answer: &mut Answer, stamp: &Stamp) {
         let remaining = self.with_quota(|quota| {
             quota.learn(&answer.received.quota, Instant::now().into_std());
             quota.remaining()
         });
         self.metrics.quota_remaining(remaining);
-        if let Some(date) = &answer.received.date {
-            let told = Some((date.clone(), stamp.at));
+        if let Some(date) = answer.received.date.take() {
+            let told = Some((date, stamp.at));
             *self.told_time.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
     }

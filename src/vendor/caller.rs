@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::Span;
 use url::Url;
+use uuid::Uuid;
 
 /// Who calls: signed by keys (API 1.0), or with an access token (API 2.0).
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Caller {
                 (vec![("authorization", bearer), ("x-request-id", request_id)], Some(token))
             }
         };
-        let posted = self.transport.post_json(url, &headers, body, stamp.at).await;
+        let posted = self.transport.post_json(url, headers, body, stamp.at).await;
         let hide = Arc::clone(token.as_ref().map_or(&self.hide, |token| &token.hide));
         Ok(Answer { received: posted.map_err(Outcome::Unavailable)?, hide, token })
     }
@@ -140,8 +141,9 @@ impl Answer {
 
     /// The id that the vendor gave the request, unless that is the one which it was sent with.
     pub(super) fn request_id(&self, stamp: &Stamp) -> Option<String> {
-        let id = self.received.request_id.clone()?;
-        let is_ours = id.eq_ignore_ascii_case(&stamp.request_id.to_string());
-        (!is_ours).then(|| self.hide.hide(id))
+        let id = self.received.request_id.as_ref()?;
+        let mut ours = Uuid::encode_buffer();
+        let is_ours = id.eq_ignore_ascii_case(stamp.request_id.as_hyphenated().encode_lower(&mut ours));
+        (!is_ours).then(|| self.hide.hide(id.clone()))
     }
 }

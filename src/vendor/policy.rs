@@ -7,6 +7,7 @@ use crate::command::{Call, Command, Intent, Operation, Rule};
 use crate::event::Member;
 use crate::verdict::{Cause, Conclusion, Fault, History, Reason, Stuck};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -27,14 +28,16 @@ impl Vendor {
     ) -> Result<(), Conclusion> {
         self.admit_entries(intents, history, effort, ended).await?;
         for intent in intents {
-            let id = match intent {
-                Intent::Command(Command::RemoveGroupMember { group_id, .. }) => group_id.clone(),
+            let id: Cow<'_, String> = match intent {
+                Intent::Command(Command::RemoveGroupMember { group_id, .. }) => {
+                    Cow::Borrowed(group_id)
+                }
                 Intent::Leave { name, place, .. } => {
                     if self.fence(history, effort, ended).await?.is_open() {
                         continue;
                     }
                     match self.group(name, *place, history, effort, ended).await {
-                        Ok(group) => group.id,
+                        Ok(group) => Cow::Owned(group.id),
                         // It is refused when its turn comes, and looked at once more before that.
                         Err(Conclusion::Refused(..)) => continue,
                         Err(conclusion) => return Err(conclusion),

@@ -10,7 +10,7 @@
 //! Headers and Sample Code. The body is not signed.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chrono::{DateTime, Datelike, Month, Timelike, Utc};
+use chrono::{DateTime, Datelike, Month, Timelike, Utc, Weekday};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use std::fmt;
@@ -29,13 +29,43 @@ pub struct Stamp {
 impl Stamp {
     /// The value of the header `x-mc-date`, such as `Tue, 24 Nov 2015 12:50:11 UTC`.
     pub fn date(&self) -> String {
-        let Stamp { at, .. } = self;
-        let (weekday, month) = (at.weekday(), Month::try_from(at.month() as u8));
-        let month = month.map_or("", |month| &month.name()[..3]);
-        let (day, year, time) = (at.day(), at.year(), at.time());
-        let (hour, minute, second) = (time.hour(), time.minute(), time.second());
-        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} UTC")
+        let (day, time) = (self.at.date_naive(), self.at.time());
+        let month = Month::try_from(day.month() as u8).map_or("", |month| &month.name()[..3]);
+        // Piece by piece: a formatter for each number took a tenth of what an attempt costs before it is sent.
+        let mut date = String::with_capacity(DATE_LENGTH);
+        date.push_str(weekday(day.weekday()));
+        date.push_str(", ");
+        push_two(&mut date, day.day());
+        date.extend([" ", month, " "]);
+        push_two(&mut date, day.year().unsigned_abs() / 100);
+        push_two(&mut date, day.year().unsigned_abs() % 100);
+        for (before, number) in [(' ', time.hour()), (':', time.minute()), (':', time.second())] {
+            date.push(before);
+            push_two(&mut date, number);
+        }
+        date.push_str(" UTC");
+        date
     }
+}
+
+/// Bytes of a date.
+const DATE_LENGTH: usize = 29;
+
+fn weekday(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Mon => "Mon",
+        Weekday::Tue => "Tue",
+        Weekday::Wed => "Wed",
+        Weekday::Thu => "Thu",
+        Weekday::Fri => "Fri",
+        Weekday::Sat => "Sat",
+        Weekday::Sun => "Sun",
+    }
+}
+
+/// The last two digits of a number.
+fn push_two(text: &mut String, number: u32) {
+    text.extend([number / 10 % 10, number % 10].map(|digit| char::from(b'0' + digit as u8)));
 }
 
 /// The string that gets signed: the values of `x-mc-date` and `x-mc-req-id` as they are sent, and more.
@@ -69,5 +99,5 @@ impl fmt::Debug for Signer {
 
 /// The value of the header `Authorization`.
 pub fn authorization(access_key: &str, signature: &str) -> String {
-    format!("MC {access_key}:{signature}")
+    ["MC ", access_key, ":", signature].concat()
 }

@@ -15,6 +15,10 @@ use url::Url;
 /// a list has up to 500 entries, and a URL can be long.
 const MAX_REPLY: usize = 4 * 1024 * 1024;
 
+/// Headers of every request: its type, what is accepted, and what the client adds, which are its own name, the
+/// host and the length.
+const FIXED_HEADERS: usize = 5;
+
 /// Posts to the vendor.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -72,16 +76,16 @@ impl Transport {
     pub(super) async fn post_json(
         &self,
         url: Url,
-        headers: &[(&'static str, Secret)],
+        headers: Vec<(&'static str, Secret)>,
         body: String,
         now: DateTime<Utc>,
     ) -> Result<Received, Fault> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
-        let mut map = HeaderMap::with_capacity(headers.len() + 2);
+        let mut map = HeaderMap::with_capacity(headers.len() + FIXED_HEADERS);
         map.insert(CONTENT_TYPE, JSON);
         map.insert(ACCEPT, JSON);
         for (name, value) in headers {
-            let mut value = HeaderValue::from_str(value.reveal())
+            let mut value = HeaderValue::try_from(value.into_revealed())
                 .map_err(|_| Fault::new("request", "a credential does not fit into a header"))?;
             value.set_sensitive(true);
             map.insert(HeaderName::from_static(name), value);
