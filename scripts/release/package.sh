@@ -15,6 +15,8 @@
 #   PACKAGE_VERSION     a version for the Debian package in place of the program's own, as
 #                       its checks need a later one
 #
+# A pre-release such as 0.2.0-rc.1 is 0.2.0~rc.1 to Debian, which sorts it before 0.2.0.
+#
 # exit status: 0 packed; 1 it cannot be; 64 wrong usage
 
 set -euo pipefail
@@ -83,7 +85,7 @@ control() {
     mkdir "$1/DEBIAN"
     cat >"$1/DEBIAN/control" <<TEXT
 Package: $NAME
-Version: ${PACKAGE_VERSION:-$version}
+Version: ${PACKAGE_VERSION:-${version/-/\~}}
 Architecture: $architecture
 Maintainer: The mimecast-eventd developers <mimecast-eventd@example.com>
 Section: net
