@@ -75,6 +75,24 @@ tags() {
 TABLE
 }
 
+# The notes that a release takes out of a changelog, "none" where it has none for that version.
+notes() {
+    local changelog version expected found
+    changelog=$'# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.0.0] - 2031-02-01\n\n- second\n\n## 1.0.0-rc.1\n\n- try\n
+## 0.2.0\n\n## 0.1.0 - 2031-01-01\n\n### Added\n\n- first\n\n[1.0.0]: https://example.com\n'
+    while IFS='|' read -r version expected; do
+        found=$(scripts/release/notes.sh "$version" <<<"$changelog" 2>/dev/null | paste --serial --delimiters ' ') || found=none
+        [[ $found == "$expected" ]] || problem "the notes of $version are '$found', not '$expected'"
+    done <<'TABLE'
+1.0.0|- second
+1.0.0-rc.1|- try
+0.2.0|none
+0.1.0|### Added  - first
+1.0.1|none
+1.0|none
+TABLE
+}
+
 # Cargo reads no manifest of a workspace whose members are not all there.
 members() {
     local member
@@ -117,6 +135,7 @@ check 'members' members
 check 'version' version
 check 'Rust' rust
 check 'tags of a release' tags
+check 'notes of a release' notes
 check 'licences' .tools/bin/python scripts/release/notices.py --check
 check 'composition' composition
 check 'workflows' workflows
