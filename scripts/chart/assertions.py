@@ -17,6 +17,8 @@ import kubernetes_validate
 from manifest import Problems, containers, load, of_kind, pods
 
 CHART = Path("helm/mimecast-eventd")
+# What the chart is installed into by cluster.sh, which no helm renders.
+SURROUNDINGS = Path("scripts/chart/cluster/surroundings.yaml")
 # Groups whose objects have schemas of their own; what is in none of them is Kubernetes's.
 CUSTOM = ("monitoring.coreos.com", "keda.sh", "external-secrets.io", "rabbitmq.com")
 SELECTOR = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
@@ -69,6 +71,8 @@ def main():
     expected = {"defaults": 35, "existing-secret": 100, "everything-on": 140}
     for name, seconds in expected.items():
         expect(graces.get(name) == seconds, f"{name}: the grace period is {graces.get(name)}, not {seconds}")
+    for version in {version for version, _ in rendered}:
+        follows_the_schema(f"{SURROUNDINGS}, Kubernetes {version}", load(SURROUNDINGS), version)
     chart_and_program_agree()
     problems.tell("manifests")
 

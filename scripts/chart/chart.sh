@@ -56,18 +56,18 @@ check_tools() {
 check_files() {
     quietly yamllint --strict --config-data \
         '{extends: default, rules: {line-length: disable, document-start: disable, braces: {max-spaces-inside: 0}, comments: {min-spaces-from-content: 1}, comments-indentation: disable}}' \
-        "$CHART/Chart.yaml" "$CHART/values.yaml" "$CHART/ci" "$CHART/files" "$CHART/tests"
+        "$CHART/Chart.yaml" "$CHART/values.yaml" "$CHART/ci" "$CHART/files" "$CHART/tests" scripts/chart/cluster
     quietly check-jsonschema --check-metaschema "$CHART/values.schema.json"
     quietly check-jsonschema --schemafile "$CHART/values.schema.json" "$CHART/values.yaml" "$CHART"/ci/*.yaml
     python scripts/chart/readme.py --check
     say "values, schema and README agree"
 }
 
-# Every file in ci/, and no file at all.
+# Every file in ci/, that of cluster.sh, and no file at all.
 render() {
     local helm=$1 version=$2 values name arguments
     mkdir -p "$folder/rendered/$helm/$version"
-    for values in defaults "$CHART"/ci/*-values.yaml; do
+    for values in defaults "$CHART"/ci/*-values.yaml scripts/chart/cluster/cluster-values.yaml; do
         name=$(basename "$values" -values.yaml)
         arguments=("$CHART" --kube-version "$version")
         [[ $values == defaults ]] || arguments+=(--values "$values")
