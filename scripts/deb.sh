@@ -31,7 +31,8 @@ in_debian() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninter
 make_debian() {
     local mirror
     ((EUID == 0)) || fail 69 "only root can make a Debian"
-    command -v mmdebstrap >/dev/null || ! can_install || install_packages mmdebstrap || true
+    # Ubuntu does not come with the keys that Debian's packages are signed with.
+    command -v mmdebstrap >/dev/null || ! can_install || install_packages mmdebstrap debian-archive-keyring || true
     command -v mmdebstrap >/dev/null || fail 69 "mmdebstrap is missing and cannot be installed"
     # shellcheck disable=SC2016 # apt-get's own
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
