@@ -79,7 +79,7 @@ TABLE
 notes() {
     local changelog version expected found
     changelog=$'# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.0.0] - 2031-02-01\n\n- second\n\n## 1.0.0-rc.1\n\n- try\n
-## 0.2.0\n\n## 0.1.0 - 2031-01-01\n\n### Added\n\n- first\n\n[1.0.0]: https://example.com\n'
+## 0.2.0\n\n## 0.1.0 - 2031-01-01\n\n### Added\n\n- first,\n  `wrapped`\n- more\n\n[1.0.0]: https://example.com\n'
     while IFS='|' read -r version expected; do
         found=$(scripts/release/notes.sh "$version" <<<"$changelog" 2>/dev/null | paste --serial --delimiters ' ') || found=none
         [[ $found == "$expected" ]] || problem "the notes of $version are '$found', not '$expected'"
@@ -87,7 +87,7 @@ notes() {
 1.0.0|- second
 1.0.0-rc.1|- try
 0.2.0|none
-0.1.0|### Added  - first
+0.1.0|### Added  - first, `wrapped` - more
 1.0.1|none
 1.0|none
 TABLE

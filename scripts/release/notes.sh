@@ -17,10 +17,14 @@ if (($# != 1)) || [[ ! $version =~ ^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]
     printf 'notes.sh: usage: notes.sh VERSION <CHANGELOG\n' >&2
     exit 64
 fi
-# What the headings link to stands at the end of the file, and belongs to no version.
+# What the headings link to stands at the end of the file, and belongs to no version. A forge takes each end of a
+# line for one of the reader's, so that what was wrapped for the file is one line again.
 notes=$(awk -v heading="$version" '
     /^## / { gsub(/[][]/, "", $2); inside = $2 == heading; next }
-    inside && !/^\[[^]]*\]: /' | sed '/./,$!d')
+    !inside || /^\[[^]]*\]: / { next }
+    /[^ ]/ && !/^ *([-*#]|```)/ && line ~ /[^ ]/ && line !~ /^#/ { sub(/^ */, " "); line = line $0; next }
+    { print line; line = $0 }
+    END { print line }' | sed '/./,$!d')
 if [[ -z $notes ]]; then
     printf 'notes.sh: the changelog says nothing about %s\n' "$version" >&2
     exit 1
