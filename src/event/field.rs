@@ -104,7 +104,9 @@ impl<'a> Fields<'a> {
     /// turn the event into a success that did nothing.
     pub(super) fn required_items(&self, name: &str) -> Result<Vec<&'a str>, EventError> {
         let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
-        let Json::List(values) = found.value else { return Err(self.wrong(name, "must be a list")) };
+        let Json::List(values) = found.value else {
+            return Err(self.wrong(name, "must be a list"));
+        };
         if values.len() > MOST_ENTRIES {
             return Err(self.wrong(name, &format!("has more than {MOST_ENTRIES} entries")));
         }

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_pointer_finds_what_the_standard_says_it_does() {
-        let body = br#"{"a/b":{"m~n":["zero",{"":"deep"}]},"":"nameless","plain":"1","~1":"escaped"}"#;
+        let body =
+            br#"{"a/b":{"m~n":["zero",{"":"deep"}]},"":"nameless","plain":"1","~1":"escaped"}"#;
         let body = json::object(body).unwrap();
         for (pointer, expected) in [
             ("/plain", Some("1")),

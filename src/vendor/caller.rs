@@ -143,7 +143,8 @@ impl Answer {
     pub(super) fn request_id(&self, stamp: &Stamp) -> Option<String> {
         let id = self.received.request_id.as_ref()?;
         let mut ours = Uuid::encode_buffer();
-        let is_ours = id.eq_ignore_ascii_case(stamp.request_id.as_hyphenated().encode_lower(&mut ours));
+        let is_ours =
+            id.eq_ignore_ascii_case(stamp.request_id.as_hyphenated().encode_lower(&mut ours));
         (!is_ours).then(|| self.hide.hide(id.clone()))
     }
 }

@@ -35,13 +35,19 @@ impl Fence {
 #[derive(Debug)]
 pub(super) struct Fences {
     lifetime: Duration,
+    open: Arc<Fence>,
     known: Mutex<Option<(Arc<Fence>, Instant)>>,
 }
 
 impl Fences {
     /// Remembers it for so long.
     pub(super) fn new(lifetime: Duration) -> Fences {
-        Fences { lifetime, known: Mutex::default() }
+        Fences { lifetime, open: Arc::default(), known: Mutex::default() }
+    }
+
+    /// The one where nobody has said anything about groups.
+    pub(super) fn open(&self) -> Arc<Fence> {
+        Arc::clone(&self.open)
     }
 
     /// The fence as it is remembered.

@@ -1,5 +1,6 @@
 //! The failures that a reply tells of, in any of the shapes that the vendor uses.
 
+use super::body::Body;
 use super::code::{self, Class};
 use super::fault::Fault;
 use super::outcome::Outcome;
@@ -21,10 +22,11 @@ pub(super) struct Failure {
 /// The failures of a reply: in `fail[].errors[]` (API 1.0 and functions of 2.0), flat in `fail[]` (the
 /// 2.0 gateway), in `errors[]` (newer endpoints of 2.0), and in `error`, which is a text beside an
 /// `error_description` (OAuth), an object or a list. Entries may be texts.
-pub(super) fn failures(body: &Value, hide: &Hidden) -> Vec<Failure> {
-    let read = |error: &Value, in_fail| Failure::read(error, in_fail, hide);
+pub(super) fn failures(body: &Body, hide: &Hidden) -> Vec<Failure> {
+    let read =
+        |error: &Value, in_fail| Failure::of(|name| error.get(name), error.as_str(), in_fail, hide);
     let mut found = Vec::new();
-    for entry in entries(body.get("fail")) {
+    for entry in entries(body.fail.as_ref()) {
         match entry.get("errors").and_then(Value::as_array) {
             Some(errors) if !errors.is_empty() => {
                 found.extend(errors.iter().map(|error| read(error, true)));
@@ -32,33 +34,40 @@ pub(super) fn failures(body: &Value, hide: &Hidden) -> Vec<Failure> {
             Some(_) | None => found.push(read(entry, true)),
         }
     }
-    found.extend(entries(body.get("errors")).iter().map(|error| read(error, false)));
-    match body.get("error") {
+    found.extend(entries(body.errors.as_ref()).iter().map(|error| read(error, false)));
+    match body.error.as_ref() {
         // The code stands in `error`, and the words beside it.
-        Some(Value::String(_)) => found.push(read(body, false)),
+        Some(Value::String(_)) => {
+            found.push(Failure::of(|name| body.of_error(name), None, false, hide));
+        }
         error => found.extend(entries(error).iter().map(|error| read(error, false))),
     }
     found
 }
 
 impl Failure {
-    fn read(error: &Value, in_fail: bool, hide: &Hidden) -> Failure {
-        let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-        let code = match error.get("code").or_else(|| error.get("error")) {
+    /// Of an error with these parts, or one that is nothing but a text.
+    fn of<'a>(
+        part: impl Fn(&str) -> Option<&'a Value>,
+        alone: Option<&str>,
+        in_fail: bool,
+        hide: &Hidden,
+    ) -> Failure {
+        let words = |name: &str| part(name).and_then(Value::as_str).unwrap_or_default();
+        let code = match part("code").or_else(|| part("error")) {
             Some(Value::String(code)) => Some(code.clone()),
             Some(Value::Number(code)) => Some(code.to_string()),
             // Anything else as text would have its quotes escaped, and a secret in it unrecognised.
             Some(_) | None => None,
         };
-        let is_text = error.is_string();
-        let code = code.or_else(|| error.as_str().map(str::to_owned));
-        let message = [part("message"), part("error_description")].concat();
-        let text = match part("field") {
+        let code = code.or_else(|| alone.map(str::to_owned));
+        let message = [words("message"), words("error_description")].concat();
+        let text = match words("field") {
             "" => message,
             field => format!("{message} (field {field})"),
         };
         let code = code.map(|code| hide.hide(code));
-        Failure { code, is_text, text: hide.hide(text), in_fail }
+        Failure { code, is_text: alone.is_some(), text: hide.hide(text), in_fail }
     }
 
     /// What it means for a call of `operation`, when the HTTP status is `http` and the one that counts

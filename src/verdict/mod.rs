@@ -8,6 +8,7 @@
 //! [`Ladder`] with its [`History`]; else its lane pauses, and [`Probing`] says until when.
 
 mod attempts;
+mod body;
 pub mod code;
 mod conclusion;
 mod disposition;

@@ -1,6 +1,7 @@
 //! Reads a reply: its body, because the vendor answers HTTP 200 for failures (vendor page "Response
 //! Codes": the status speaks for the HTTP call only).
 
+use super::body::Body;
 use super::failure::failures;
 use super::fault::Fault;
 use super::outcome::Outcome;
@@ -38,7 +39,7 @@ impl Reply<'_> {
 
     /// Whether it is the vendor's own voice, whatever it says.
     pub fn is_voice(&self) -> bool {
-        serde_json::from_slice(self.body).is_ok_and(|body| is_voice(self.status, &body))
+        is_voice(self.status, &Body::read(self.body))
     }
 }
 
@@ -47,7 +48,7 @@ impl Outcome {
     /// what is not the vendor's voice counts as no answer. A reply that [is mute](Reply::is_mute)
     /// counts as a refusal of the item: whoever asks has to hear the voice first.
     pub fn of_reply(operation: Operation, reply: Reply<'_>) -> Outcome {
-        let body = serde_json::from_slice(reply.body).unwrap_or(Value::Null);
+        let body = Body::read(reply.body);
         let status = effective_status(reply.status, &body);
         if status == 429 {
             return Outcome::Throttled(reply.wait.unwrap_or(DEFAULT_THROTTLE));
@@ -77,28 +78,20 @@ impl Outcome {
     }
 }
 
-fn says_nothing_failed(body: &Value) -> bool {
-    if body.get("error").is_some_and(|error| !error.is_null()) {
-        return false;
-    }
+fn says_nothing_failed(body: &Body) -> bool {
     // A function status that cannot be read may be one of failure.
-    let readable = match function_status(body) {
+    let readable = match body.function_status() {
         None | Some(Value::Null) => true,
         Some(status) => status.as_u64().is_some_and(|status| (200..300).contains(&status)),
     };
-    readable && body.get("fail").and_then(Value::as_array).is_some_and(Vec::is_empty)
-}
-
-/// What stands in the reply for the status of the function that was called.
-fn function_status(body: &Value) -> Option<&Value> {
-    body.get("meta")?.get("status")
+    let nothing_failed = body.fail.as_ref().and_then(Value::as_array).is_some_and(Vec::is_empty);
+    readable && nothing_failed && body.error.is_none()
 }
 
 /// The HTTP status, unless that is one of success and `meta.status` is not.
-fn effective_status(status: u16, body: &Value) -> u16 {
-    let status_of_function =
-        function_status(body).and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
-    match status_of_function {
+fn effective_status(status: u16, body: &Body) -> u16 {
+    let of_function = body.function_status().and_then(Value::as_u64);
+    match of_function.and_then(|status| u16::try_from(status).ok()) {
         Some(function_status) if succeeded(status) => function_status,
         Some(_) | None => status,
     }

@@ -5,20 +5,20 @@
 //! voice is a JSON document in one of the shapes that the vendor documents or that were recorded:
 //! `fail` of the functions and of the 2.0 gateway, `errors` of its newer endpoints, `error` of OAuth.
 
+use super::body::Body;
 use serde_json::Value;
 
 /// Whether the JSON document `body`, under this HTTP status, is in one of the vendor's shapes. A bare
 /// text in the place of an error is one under 401 and 403 only: others say `"error": "Not Found"` too.
-pub(super) fn is_voice(status: u16, body: &Value) -> bool {
-    let (fail, errors, error) = (body.get("fail"), body.get("errors"), body.get("error"));
-    let nothing_failed = fail.and_then(Value::as_array).is_some_and(Vec::is_empty);
-    let described = error.is_some_and(Value::is_string)
-        && body.get("error_description").is_some_and(Value::is_string);
-    let told = [fail, errors, error].into_iter().flatten();
+pub(super) fn is_voice(status: u16, body: &Body) -> bool {
+    let Body { fail, errors, error, error_description, .. } = body;
+    let nothing_failed = fail.as_ref().and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let is_text = |part: &Option<Value>| part.as_ref().is_some_and(Value::is_string);
+    let mut told = [fail, errors, error].into_iter().flatten();
     nothing_failed
-        || described
+        || (is_text(error) && is_text(error_description))
         || told.clone().any(has_a_code)
-        || (matches!(status, 401 | 403) && told.into_iter().any(|it| !it.is_null()))
+        || (matches!(status, 401 | 403) && told.next().is_some())
 }
 
 /// Whether there is an error with a code: here, in the list that this is, or in its list of errors.
@@ -39,6 +39,10 @@ fn has_a_code(error: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn is_voice(status: u16, body: &Value) -> bool {
+        super::is_voice(status, &Body::read(body.to_string().as_bytes()))
+    }
 
     #[test]
     fn the_vendors_shapes_are_its_voice_and_what_others_say_is_not() {

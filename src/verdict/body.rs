@@ -1,0 +1,74 @@
+//! The parts of a reply's body that say how the call went.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The parts of a reply's body that say how the call went. What it has for data is passed over; `null` is as
+/// good as nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Body {
+    meta: Option<Value>,
+    pub fail: Option<Value>,
+    pub errors: Option<Value>,
+    pub error: Option<Value>,
+    pub error_description: Option<Value>,
+    code: Option<Value>,
+    message: Option<Value>,
+    field: Option<Value>,
+}
+
+impl Body {
+    /// Reads a body that is one JSON object in which each of these parts stands at most once: of two of them
+    /// nobody knows which one counts. Anything else says nothing.
+    pub(super) fn read(body: &[u8]) -> Body {
+        // The parts of a list would be taken in their order.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Body::default();
+        }
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// What stands in it for the status of the function that was called.
+    pub(super) fn function_status(&self) -> Option<&Value> {
+        self.meta.as_ref()?.get("status")
+    }
+
+    /// The part of this name, of those that an error can have.
+    pub(super) fn of_error(&self, name: &str) -> Option<&Value> {
+        let part = match name {
+            "code" => &self.code,
+            "error" => &self.error,
+            "error_description" => &self.error_description,
+            "message" => &self.message,
+            "field" => &self.field,
+            _ => &None,
+        };
+        part.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_or_has_a_part_twice_says_nothing() {
+        for body in [
+            "",
+            "null",
+            "text",
+            r#"[{"status":200},[]]"#,
+            r#" [null, []]"#,
+            r#"{"fail":[{"code":"err_x"}],"fail":[]}"#,
+            r#"{"fail":[]} {}"#,
+            r#"{"fail":[]"#,
+        ] {
+            assert!(Body::read(body.as_bytes()).fail.is_none(), "{body}");
+        }
+        let body =
+            Body::read(b"\n{\"data\":[{}],\"data\":1,\"meta\":{\"status\":207},\"fail\":[]}");
+        assert_eq!(body.fail, Some(Value::Array(Vec::new())));
+        assert_eq!(body.function_status(), Some(&207.into()));
+    }
+}
