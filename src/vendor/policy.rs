@@ -28,9 +28,9 @@ impl Vendor {
     ) -> Result<(), Conclusion> {
         self.admit_entries(intents, history, effort, ended).await?;
         for intent in intents {
-            let id: Cow<'_, String> = match intent {
+            let id: Cow<'_, str> = match intent {
                 Intent::Command(Command::RemoveGroupMember { group_id, .. }) => {
-                    Cow::Borrowed(group_id)
+                    Cow::Borrowed(group_id.as_str())
                 }
                 Intent::Leave { name, place, .. } => {
                     if self.fence(history, effort, ended).await?.is_open() {
