@@ -173,11 +173,11 @@ def main():
         bench = Bench(rig, rounds, scale)
         measure(bench)
     lines = ["## What was measured", "", f"On {date.today()}: {machine()}.",
-             f"Everything ran on this one machine, {rounds} rounds in turn, {2 * rounds - 1} of what is against the "
-             "least; medians, and ratios from within the run.",
+             f"Everything ran on this one machine, {rounds} rounds in turn, and {2 * rounds - 1} of what is against the",
+             "least. Medians, and ratios from within the run.",
              "", "| work | found | goal | met |", "| --- | --- | --- | --- |",
              *bench.goals, "", *bench.lines]
-    print("\n".join(lines[:len(bench.goals) + 7]))
+    print("\n".join(lines[:len(bench.goals) + 8]))
     if given.quick:
         return
     before, rest = PAGE.read_text().split(BEGIN)
