@@ -30,13 +30,17 @@ pub(super) fn stopping(within: Duration) {
     tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(microseconds)]);
 }
 
-/// Gives signs of life for as long as what answers `/livez` gets its turn, and says what the lanes do.
+/// Gives signs of life for as long as what answers `/livez` gets its turn, and says what the lanes do: at once when
+/// that is something else, since whoever asks the manager believes it.
 pub(super) async fn keep_telling(readiness: Arc<Readiness>) {
     // Twice as often as the manager looks.
     let often = sd_notify::watchdog_enabled().map_or(STATUS, |every| every / 2);
     let mut ticks = tokio::time::interval(often.max(Duration::from_millis(1)));
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = readiness.changed() => {}
+        }
         let (_, lanes) = readiness.report();
         let lanes = lanes.trim_end().replace('\n', "; ");
         tell(&[NotifyState::Watchdog, NotifyState::Status(&lanes)]);

@@ -6,19 +6,22 @@ use crate::event::EventType;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
 
 /// The state of every enabled lane.
 #[derive(Debug)]
 pub struct Readiness {
     lanes: Mutex<BTreeMap<EventType, (LaneState, String)>>,
     blocked: Mutex<BTreeMap<EventType, String>>,
+    changed: Notify,
     metrics: Arc<Metrics>,
 }
 
 impl Readiness {
     /// All `lanes` disconnected, as they are before the first session.
     pub fn new(lanes: impl IntoIterator<Item = EventType>, metrics: Arc<Metrics>) -> Readiness {
-        let readiness = Readiness { lanes: Mutex::default(), blocked: Mutex::default(), metrics };
+        let (states, blocked, changed) = (Mutex::default(), Mutex::default(), Notify::new());
+        let readiness = Readiness { lanes: states, blocked, changed, metrics };
         for lane in lanes {
             readiness.enter(lane, LaneState::Disconnected, "not connected yet");
         }
@@ -30,6 +33,7 @@ impl Readiness {
         self.metrics.lane_entered(lane, state);
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.insert(lane, (state, why.to_owned()));
+        self.changed.notify_one();
     }
 
     /// The broker takes no messages of a lane, for the reason it gives; or takes them again.
@@ -39,6 +43,12 @@ impl Readiness {
             Some(reason) => blocked.insert(lane, reason.to_owned()),
             None => blocked.remove(&lane),
         };
+        self.changed.notify_one();
+    }
+
+    /// Comes when something of the report is another than the last time that this came. One may wait for it.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// What a lane does, and why.

@@ -88,3 +88,26 @@ async fn a_broker_that_is_away_does_not_keep_the_process_from_having_started() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_the_lanes_do_is_told_when_it_changes() {
+    let (vhost, fake) = (Vhost::new().await, FakeMimecast::start(Default::default()).await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        named("AMQP__URL", &vhost.url),
+        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
+        // An hour: long before the next sign of life is due.
+        ("WATCHDOG_USEC".to_owned(), "3600000000".to_owned()),
+    ]);
+    let _daemon = Daemon::start(&variables).await;
+    until(&heard, "the lanes are told of", |heard| {
+        let last = heard.iter().rev().find(|it| it.contains("STATUS="));
+        last.is_some_and(|it| {
+            it.contains("STATUS=user.offboarded consuming; url.unblock consuming")
+        })
+    })
+    .await;
+}
