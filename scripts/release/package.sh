@@ -38,6 +38,8 @@ trap 'rm -rf "$staged"' EXIT
 # Whatever the caller's is: what is packed is for everybody to read.
 umask 022
 mkdir -p "$folder" "$staged/generated/man"
+# Whatever its file is called where it was built.
+install -D --mode 755 "$program" "$staged/program/$NAME"
 "$program" man "$staged/generated/man"
 for shell in bash zsh fish; do
     "$program" completions "$shell" >"$staged/generated/$shell"
@@ -48,7 +50,7 @@ put() { install -D --mode "$1" --target-directory "$2" "${@:3}"; }
 
 tarball() {
     local root=$staged/$NAME-$version
-    put 755 "$root" "$program"
+    put 755 "$root" "$staged/program/$NAME"
     put 644 "$root" README.md CHANGELOG.md LICENSE THIRD-PARTY-NOTICES.txt SECURITY.md config/$NAME.toml \
         config/systemd/$NAME.service
     put 644 "$root/man" "$staged"/generated/man/*
@@ -60,7 +62,7 @@ tarball() {
 
 deb() {
     local root=$staged/deb package=$folder/${NAME}_${PACKAGE_VERSION:-$version}_$architecture.deb
-    put 755 "$root/usr/bin" "$program"
+    put 755 "$root/usr/bin" "$staged/program/$NAME"
     put 644 "$root/usr/lib/systemd/system" config/systemd/$NAME.service
     put 644 "$root/etc/$NAME" config/$NAME.toml
     install --directory --mode 700 "$root/etc/$NAME/credentials"
