@@ -2,7 +2,9 @@
 #
 # Packs the program, installs the package on a clean Debian, and sees that it is
 # installed, upgraded and removed as an administrator expects it, and that what it
-# installed does the demo's work.
+# installed does the demo's work. Then that Debian is booted, and its systemd starts
+# the unit, watches over it, reloads and stops it; where that is not permitted,
+# stderr says so.
 #
 # usage: deb.sh
 #
@@ -21,6 +23,8 @@ export LC_ALL=C
 
 # shellcheck source=scripts/checks/packages.sh
 source scripts/checks/packages.sh
+# shellcheck source=scripts/deb/booted.sh
+source scripts/deb/booted.sh
 
 say() { printf 'deb.sh: %s\n' "$*" >&2; }
 fail() { say "${@:2}"; exit "$1"; }
@@ -38,7 +42,7 @@ make_debian() {
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
         sed -n 's/ \(bookworm\|trixie\)$//p' | head -n 1)
     debian=$folder/debian
-    mmdebstrap --quiet --variant=minbase --include=ca-certificates,libgcc-s1 trixie "$debian" \
+    mmdebstrap --quiet --variant=minbase --include=ca-certificates,libgcc-s1,systemd trixie "$debian" \
         ${mirror:+"$mirror"} >&2 || fail 69 "no Debian could be made"
 }
 
@@ -125,11 +129,16 @@ remove_it() {
 
 (($# == 0)) || fail 64 'usage: deb.sh'
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+trap 'shut_down; rm -rf "$folder"' EXIT
 pack
 make_debian
 install_it
 upgrade_it
 run_it
 remove_it
+if boot; then
+    see_booted
+else
+    say "NOT BOOTED: what systemd does with the unit was not seen, because namespaces are not permitted here"
+fi
 say "all is as it should be, after $SECONDS s"
