@@ -126,9 +126,9 @@ break_and_mend() {
     for secret in client_id client_secret; do
         printf 'secret\n' >"$debian/$CREDENTIALS/mimecast.$secret"
     done
-    # Signs of life every second, so that it need not be waited for longer than that when there are none.
+    # Sooner than for a user, so that the end of the signs of life is not waited for that long.
     mkdir -p "$debian/etc/systemd/system/$UNIT.d"
-    printf '[Service]\nWatchdogSec=2s\nRestartSec=1s\n' >"$debian/etc/systemd/system/$UNIT.d/hurry.conf"
+    printf '[Service]\nWatchdogSec=6s\nRestartSec=1s\n' >"$debian/etc/systemd/system/$UNIT.d/hurry.conf"
     in_booted systemctl daemon-reload
     in_booted systemctl enable --now "$UNIT" 2>/dev/null || fail_with_journal "it does not start with all that it needs"
     wait_for ActiveState active
@@ -137,7 +137,7 @@ break_and_mend() {
     in_booted mimecast-eventd healthcheck --config "/$SETTINGS" >/dev/null || fail_with_journal "/livez does not answer"
     in_booted mimecast-eventd pause --config "/$SETTINGS" >/dev/null 2>&1 || fail_with_journal "it cannot be paused by hand"
     printf '\n[log]\nlevel = "debug"\n' >>"$debian/$SETTINGS"
-    in_booted systemctl reload "$UNIT"
+    in_booted systemctl reload "$UNIT" || fail_with_journal "it cannot be reloaded"
     logged '"message":"the settings were reloaded","changed":"log.level"'
 }
 
@@ -156,12 +156,12 @@ upgrade_and_remove_booted() {
     local before
     before=$(property MainPID)
     cp "${later[1]}" "$debian/later.deb"
-    in_booted dpkg --install /later.deb >/dev/null
+    in_booted dpkg --install /later.deb >/dev/null || fail_with_journal "it cannot be upgraded"
     wait_for ActiveState active
     [[ $(property MainPID) != "$before" ]] || fail 1 "after an upgrade the old program goes on"
-    in_booted systemctl stop "$UNIT"
+    in_booted systemctl stop "$UNIT" || fail_with_journal "it cannot be stopped"
     [[ $(property Result) == success ]] || fail_with_journal "it does not stop as it should"
-    in_booted systemctl start "$UNIT"
+    in_booted systemctl start "$UNIT" || fail_with_journal "it does not start again"
     in_booted dpkg --purge mimecast-eventd >/dev/null 2>&1
     [[ $(property ActiveState) == inactive ]] || fail 1 "it runs after it was removed"
     [[ ! -e $debian/etc/mimecast-eventd ]] || fail 1 "secrets are left after a purge"
