@@ -136,7 +136,8 @@ install_it
 upgrade_it
 run_it
 remove_it
-if boot; then
+if may_boot; then
+    boot
     see_booted
 else
     say "NOT BOOTED: what systemd does with the unit was not seen, because namespaces are not permitted here"

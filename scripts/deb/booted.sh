@@ -9,7 +9,7 @@ SETTINGS=etc/mimecast-eventd/mimecast-eventd.toml
 CREDENTIALS=etc/mimecast-eventd/credentials
 PATIENCE=60 # seconds to wait for any one fact
 
-first=''
+first='' cgroup=''
 
 # Runs something under that systemd.
 in_booted() {
@@ -17,12 +17,18 @@ in_booted() {
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@" </dev/null
 }
 
-# Boots; fails where that is not permitted.
+# Whether namespaces and a control group of one's own are permitted here.
+may_boot() {
+    local cgroups
+    unshare --mount --pid --fork --ipc --uts --cgroup --net true 2>/dev/null || return 1
+    cgroups=$(findmnt --noheadings --output TARGET --types cgroup2 | head -n 1)
+    [[ -n $cgroups ]] || return 1
+    cgroup=$cgroups$(sed -n 's/^0:://p' /proc/self/cgroup)/deb-$$
+    mkdir "$cgroup" 2>/dev/null || return 1
+}
+
 boot() {
     local parent deadline=$((SECONDS + PATIENCE))
-    unshare --mount --pid --fork --ipc --uts --cgroup --net true 2>/dev/null || return 1
-    cgroup=$(findmnt --noheadings --output TARGET --types cgroup2 | head -n 1)$(sed -n 's/^0:://p' /proc/self/cgroup)/deb-$$
-    mkdir "$cgroup" 2>/dev/null || return 1
     write_first
     (
         echo "$BASHPID" >"$cgroup/cgroup.procs"
@@ -32,8 +38,10 @@ boot() {
     # Degraded, because it may not load modules for the kernel.
     until first=$(pgrep --parent "$parent") &&
         [[ $(in_booted systemctl is-system-running 2>/dev/null || true) =~ ^(running|degraded)$ ]]; do
-        kill -0 "$parent" 2>/dev/null || { cat "$folder/console" >&2; return 1; }
-        ((SECONDS < deadline)) || return 1
+        if ! kill -0 "$parent" 2>/dev/null || ((SECONDS >= deadline)); then
+            cat "$folder/console" >&2
+            fail 1 "that Debian does not boot"
+        fi
         sleep 0.2
     done
 }
@@ -68,8 +76,12 @@ TEXT
 }
 
 shut_down() {
+    local deadline=$((SECONDS + PATIENCE))
     [[ -z $first ]] || kill -KILL "$first" 2>/dev/null || true
-    [[ -z ${cgroup-} ]] || until find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null; do sleep 0.2; done
+    # It can go when the last process in it has.
+    while [[ -d $cgroup ]] && ((SECONDS < deadline)); do
+        find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.2
+    done
 }
 
 property() { in_booted systemctl show "$UNIT" --property "$1" --value; }
