@@ -5,11 +5,19 @@ use crate::support::daemon::Daemon;
 use crate::support::eventually;
 use crate::support::settings::{self, named};
 use fake_mimecast::FakeMimecast;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::net::UnixDatagram;
 
 /// All that was told, message by message.
 type Heard = Arc<Mutex<Vec<String>>>;
+
+/// A service manager in `folder`: what it hears, and the variable that says where it listens.
+fn manager(folder: &Path) -> (Heard, (String, String)) {
+    let path = folder.join("notify");
+    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    (heard, ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()))
+}
 
 fn listen(socket: UnixDatagram) -> Heard {
     let heard = Heard::default();
@@ -32,13 +40,12 @@ async fn until(heard: &Heard, what: &str, wanted: impl Fn(&[String]) -> bool) {
 async fn a_service_manager_hears_of_start_life_reload_and_stop() {
     let (vhost, fake) = (Vhost::new().await, FakeMimecast::start(Default::default()).await);
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    let (heard, socket) = manager(folder.path());
     let mut variables = settings::hmac(&fake);
     variables.extend([
         named("AMQP__URL", &vhost.url),
         named("DRAIN_TIMEOUT", "7s"),
-        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
+        socket,
         ("WATCHDOG_USEC".to_owned(), "100000".to_owned()),
     ]);
     let mut daemon = Daemon::start(&variables).await;
@@ -74,13 +81,9 @@ async fn a_service_manager_hears_of_start_life_reload_and_stop() {
 async fn a_broker_that_is_away_does_not_keep_the_process_from_having_started() {
     let fake = FakeMimecast::start(Default::default()).await;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    let (heard, socket) = manager(folder.path());
     let mut variables = settings::hmac(&fake);
-    variables.extend([
-        named("AMQP__URL", "amqp://127.0.0.1:1"),
-        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
-    ]);
+    variables.extend([named("AMQP__URL", "amqp://127.0.0.1:1"), socket]);
     let _daemon = Daemon::start(&variables).await;
     until(&heard, "it has started", |heard| heard.iter().any(|it| it == "READY=1")).await;
     until(&heard, "it says what is the matter", |heard| {
@@ -93,12 +96,11 @@ async fn a_broker_that_is_away_does_not_keep_the_process_from_having_started() {
 async fn what_the_lanes_do_is_told_when_it_changes() {
     let (vhost, fake) = (Vhost::new().await, FakeMimecast::start(Default::default()).await);
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let heard = listen(UnixDatagram::bind(&path).unwrap());
+    let (heard, socket) = manager(folder.path());
     let mut variables = settings::hmac(&fake);
     variables.extend([
         named("AMQP__URL", &vhost.url),
-        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
+        socket,
         // An hour: long before the next sign of life is due.
         ("WATCHDOG_USEC".to_owned(), "3600000000".to_owned()),
     ]);
