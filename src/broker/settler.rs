@@ -4,7 +4,7 @@ use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
 use super::publisher::{Publication, Publisher};
-use crate::verdict::{Disposition, History};
+use crate::verdict::{Answer, Disposition, Fault, History, Place, Step};
 use chrono::{DateTime, Utc};
 use lapin::options::{BasicNackOptions, BasicRejectOptions};
 
@@ -22,9 +22,8 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Tells the broker what becomes of `delivery`. A copy is safe in its queue before the original is
-    /// acked: a crash in between makes a duplicate, never a loss. `now` is asked
-    /// for the time when something becomes a dead letter.
+    /// Tells the broker what becomes of `delivery`, one step after the other. `now` is asked for the time
+    /// when something becomes a dead letter.
     ///
     /// # Errors
     ///
@@ -39,58 +38,56 @@ impl Settler {
     ) -> Result<(), BrokerError> {
         let is_kept = !self.dry_run || *disposition == Disposition::Return;
         let disposition = if is_kept { disposition } else { &Disposition::Ack };
-        let copy = match disposition {
-            Disposition::Ack
-            | Disposition::PassOver(_)
-            | Disposition::Requeue(_)
-            | Disposition::Return => None,
-            // The default exchange, whose routing keys are queues.
-            Disposition::Retry(rung, fault) => {
-                let properties = copy::waiting(delivery, rung.number, fault, history);
-                Some(("", rung.queue(&self.queue), properties))
+        for step in disposition.steps() {
+            match step {
+                // On the heap, for most messages have no copy, and would carry the room for it along.
+                Step::Copy(place, fault) => {
+                    Box::pin(self.copy(delivery, place, fault, history, &now)).await?;
+                }
+                Step::Answer(answer) => {
+                    let told = self.publisher.until_over(tell(delivery, answer)).await;
+                    told.unwrap_or(Err(BrokerError::SettleLost))?;
+                }
             }
-            Disposition::Defer(hop, fault) | Disposition::Wait(hop, fault) => {
-                let properties = copy::waiting(delivery, history.climbed, fault, history);
-                Some(("", hop.queue(&self.queue), properties))
-            }
-            Disposition::Park(fault) => {
-                let properties = copy::waiting(delivery, history.climbed, fault, history);
-                Some(("", self.queue.clone(), properties))
-            }
-            Disposition::DeadLetter(reason, fault) => {
+        }
+        Ok(())
+    }
+
+    async fn copy(
+        &self,
+        delivery: &Delivery,
+        place: Place,
+        fault: &Fault,
+        history: &History,
+        now: impl Fn() -> DateTime<Utc>,
+    ) -> Result<(), BrokerError> {
+        let waiting = |climbed| copy::waiting(delivery, climbed, fault, history);
+        // The default exchange is the one without a name; its routing keys are queues.
+        let (exchange, routing_key, properties) = match place {
+            Place::Rung(rung) => ("", rung.queue(&self.queue), waiting(rung.number)),
+            Place::Hop(hop) => ("", hop.queue(&self.queue), waiting(history.climbed)),
+            Place::Queue => ("", self.queue.clone(), waiting(history.climbed)),
+            Place::DeadLetters(reason) => {
                 let properties =
-                    copy::dead_letter(delivery, *reason, fault, history, (&self.queue, now()));
+                    copy::dead_letter(delivery, reason, fault, history, (&self.queue, now()));
                 let routing_key = delivery.envelope.routing_key.clone();
-                Some((self.dead_letter_exchange.as_str(), routing_key, properties))
+                (self.dead_letter_exchange.as_str(), routing_key, properties)
             }
         };
-        if let Some((exchange, routing_key, properties)) = copy {
-            let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
-            let copy =
-                Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
-            // On the heap, for most messages have no copy, and would carry the room for it along.
-            Box::pin(self.publisher.publish(copy, properties)).await?;
-        }
-        let answered = answer(delivery, disposition);
-        self.publisher.until_over(answered).await.unwrap_or(Err(BrokerError::SettleLost))
+        let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
+        let copy = Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
+        self.publisher.publish(copy, properties).await
     }
 }
 
-async fn answer(delivery: &Delivery, disposition: &Disposition) -> Result<(), BrokerError> {
+async fn tell(delivery: &Delivery, answer: Answer) -> Result<(), BrokerError> {
     let Delivery { acker, acks, tag, .. } = delivery;
-    let given_back = match disposition {
-        Disposition::Ack
-        | Disposition::Retry(..)
-        | Disposition::Defer(..)
-        | Disposition::Wait(..)
-        | Disposition::DeadLetter(..)
-        | Disposition::Park(_) => return acks.ack(*tag).await,
-        Disposition::PassOver(_) => acker.reject(BasicRejectOptions { requeue: false }).await,
+    let given_back = match answer {
+        Answer::Ack => return acks.ack(*tag).await,
+        Answer::Reject => acker.reject(BasicRejectOptions { requeue: false }).await,
         // A reject, not a nack: since RabbitMQ 4.3 only a reject counts towards the delivery limit.
-        Disposition::Requeue(_) => acker.reject(BasicRejectOptions { requeue: true }).await,
-        Disposition::Return => {
-            acker.nack(BasicNackOptions { multiple: false, requeue: true }).await
-        }
+        Answer::Requeue => acker.reject(BasicRejectOptions { requeue: true }).await,
+        Answer::Return => acker.nack(BasicNackOptions { multiple: false, requeue: true }).await,
     };
     match given_back.map_err(lost)? {
         true => {

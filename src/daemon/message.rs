@@ -40,6 +40,12 @@ pub(super) enum Held {
     NotSettled(Box<Message>, Box<Report>, Obstacle),
 }
 
+/// A message that waits to be settled, and how it is to be.
+pub(super) struct Waiting {
+    pub message: Box<Message>,
+    pub report: Report,
+}
+
 impl Message {
     /// A delivery that just came.
     pub(super) fn new(delivery: Delivery, came: Mark, in_flight: InFlight) -> Box<Message> {
@@ -82,6 +88,18 @@ impl Message {
     /// Until when it may be ours.
     pub(super) fn deadline(&self) -> Instant {
         self.since + HELD_LIMIT
+    }
+}
+
+impl AsRef<Disposition> for Waiting {
+    fn as_ref(&self) -> &Disposition {
+        &self.report.disposition
+    }
+}
+
+impl From<Waiting> for Box<Message> {
+    fn from(waiting: Waiting) -> Box<Message> {
+        waiting.message
     }
 }
 

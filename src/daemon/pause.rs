@@ -3,14 +3,14 @@
 
 use super::hand::{Hand, moved};
 use super::in_work::InWork;
-use super::message::{Held, Message};
+use super::message::{Held, Message, Waiting};
 use super::obstacle::Obstacle;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
 use crate::command::Operation;
 use crate::settings::Breaker;
-use crate::telemetry::{LaneState, Report};
-use crate::verdict::{Disposition, Fault, Probing, Stuck, Turn};
+use crate::telemetry::LaneState;
+use crate::verdict::{Disposition, Fault, Holding, Probing, Turn};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,15 +23,8 @@ const HOLD_LIMIT: Duration = Duration::from_mins(10);
 /// One pause of one lane.
 pub(super) struct Pause<'a> {
     worker: &'a Arc<Worker>,
-    probing: Probing,
+    holding: Holding<Box<Message>, Waiting>,
     began: Instant,
-    /// The message that the lane is paused for, unless it is the probe just now.
-    suspect: Option<(Box<Message>, Stuck)>,
-    /// Messages that cannot be settled until the broker takes copies of them. Those to be parked have
-    /// nothing wrong with them but the time: if the pause ends before that, they need no copies.
-    waiting: Vec<(Box<Message>, Report)>,
-    /// Whether the vendor has to answer before the lane goes on.
-    until_answered: bool,
     /// Whether what was done cannot be written down: then nothing more is done.
     is_unprovable: bool,
 }
@@ -43,15 +36,9 @@ impl<'a> Pause<'a> {
         let lane = worker.lane.event_type;
         let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane);
         let began = operations.map(|it| (it, worker.vendor.evidence(it).mark())).collect();
-        let mut pause = Pause {
-            worker,
-            probing: Probing::begin(began, initial_probe_delay, max_probe_delay),
-            began: Instant::now(),
-            suspect: None,
-            waiting: Vec::new(),
-            until_answered: false,
-            is_unprovable: false,
-        };
+        let probing = Probing::begin(began, initial_probe_delay, max_probe_delay);
+        let holding = Holding::begin(probing);
+        let mut pause = Pause { worker, holding, began: Instant::now(), is_unprovable: false };
         pause.keep(held);
         pause
     }
@@ -76,7 +63,7 @@ impl<'a> Pause<'a> {
             self.park(self.worker.receive(delivery), paused);
         }
         self.settle_waiting().await?;
-        let mut probe_at = Instant::now() + self.probing.wait();
+        let mut probe_at = Instant::now() + self.holding.probing.wait();
         while !self.is_over() {
             tokio::select! {
                 biased;
@@ -90,7 +77,7 @@ impl<'a> Pause<'a> {
                 Ok(()) = settings.changed() => {
                     let Breaker { initial_probe_delay, max_probe_delay } =
                         settings.borrow_and_update().breaker;
-                    self.probing.begin_again(initial_probe_delay, max_probe_delay);
+                    self.holding.probing.begin_again(initial_probe_delay, max_probe_delay);
                     probe_at = Instant::now();
                 }
                 Some(carried) = in_work.next() => {
@@ -100,7 +87,7 @@ impl<'a> Pause<'a> {
                 }
                 () = tokio::time::sleep_until(probe_at) => {
                     self.step(consumer, ended).await?;
-                    probe_at = Instant::now() + self.probing.wait();
+                    probe_at = Instant::now() + self.holding.probing.wait();
                 }
             }
         }
@@ -114,7 +101,7 @@ impl<'a> Pause<'a> {
         consumer: &Consumer,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
-        let turn = self.probing.turn();
+        let turn = self.holding.probing.turn();
         self.settle_waiting().await?;
         if self.is_over() || self.is_unprovable {
             return Ok(());
@@ -122,8 +109,7 @@ impl<'a> Pause<'a> {
         match self.choose(turn, consumer).await? {
             Some(message) => self.probe(message, ended).await,
             None => {
-                // Nothing is left to probe with: the next message that comes shall.
-                self.until_answered = false;
+                self.holding.has_nothing_to_probe_with();
                 Ok(())
             }
         }
@@ -133,61 +119,51 @@ impl<'a> Pause<'a> {
     /// letters and copies that come back go different ways: when one is refused, the others of its kind
     /// wait, since each try can take as long as a confirm. What may not wait any longer goes back.
     async fn settle_waiting(&mut self) -> Result<(), BrokerError> {
-        let wait = self.probing.wait();
+        let wait = self.holding.probing.wait();
         self.is_unprovable = false;
+        let suspect = &mut self.holding.suspect;
         if let Some((suspect, stuck)) =
-            self.suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT)
+            suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT)
         {
             self.park(suspect, stuck.fault);
         }
         let (mut dead_letters_refused, mut others_refused) = (false, false);
-        for (message, report) in std::mem::take(&mut self.waiting) {
-            let refused = match report.disposition.reason() {
+        for waiting in std::mem::take(&mut self.holding.waiting) {
+            let refused = match waiting.report.disposition.reason() {
                 Some(_) => &mut dead_letters_refused,
                 None => &mut others_refused,
             };
             if *refused {
-                self.waiting.push((message, report));
-            } else if let Some(held) = self.worker.settle_or_hold(message, report).await? {
+                self.holding.waiting.push(waiting);
+                continue;
+            }
+            let Waiting { message, report } = waiting;
+            if let Some(held) = self.worker.settle_or_hold(message, report).await? {
                 *refused = true;
                 self.keep(held);
             }
         }
         let next = Instant::now() + wait;
-        let too_long = self.waiting.extract_if(.., |(message, _)| next >= message.deadline());
-        for (message, _) in too_long.collect::<Vec<_>>() {
+        let too_long = self.holding.waiting.extract_if(.., |it| next >= it.message.deadline());
+        for Waiting { message, .. } in too_long.collect::<Vec<_>>() {
             self.worker.give_back(&message).await?;
         }
         Ok(())
     }
 
-    /// The message to probe with: the suspect and the queue in turn, as far as there are any. While
-    /// copies are not taken, nothing more is taken from the queue than must be.
+    /// The message to probe with, if there is any.
     async fn choose(
         &mut self,
         turn: Turn,
         consumer: &Consumer,
     ) -> Result<Option<Box<Message>>, BrokerError> {
-        let ours = match turn {
-            Turn::Queue if self.waiting.is_empty() => None,
-            Turn::Suspect | Turn::Queue => self.take_ours(),
-        };
-        if ours.is_some() {
-            return Ok(ours);
+        if let Some(ours) = self.holding.choose(turn) {
+            return Ok(Some(ours));
         }
         match consumer.get().await? {
             Some(delivery) => Ok(Some(self.worker.receive(delivery))),
-            None => Ok(self.take_ours()),
+            None => Ok(self.holding.take()),
         }
-    }
-
-    /// The suspect, or else another one that is held because nothing would have succeeded.
-    fn take_ours(&mut self) -> Option<Box<Message>> {
-        let suspect = self.suspect.take().map(|(suspect, _)| suspect);
-        suspect.or_else(|| {
-            let place = self.waiting.iter().position(|(_, report)| is_to_be_parked(report))?;
-            Some(self.waiting.remove(place).0)
-        })
     }
 
     /// Asks the vendor once, with `message`.
@@ -210,17 +186,14 @@ impl<'a> Pause<'a> {
                 self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
                 // Not an earlier one: an answer between two outages is no evidence in the second.
                 message.suspect = Some((stuck.operation, stuck.mark));
-                self.probing.is_for(&stuck);
-                self.until_answered = true;
-                match &self.suspect {
-                    None => self.suspect = Some((message, stuck)),
-                    Some(_) => self.park(message, stuck.fault),
+                if let Some((message, fault)) = self.holding.keep(message, stuck) {
+                    self.park(message, fault);
                 }
             }
             Held::NotSettled(message, report, obstacle) => {
                 self.say(&obstacle.to_string());
                 self.is_unprovable |= matches!(obstacle, Obstacle::Audit(_));
-                self.waiting.push((message, *report));
+                self.holding.waiting.push(Waiting { message, report: *report });
             }
         }
     }
@@ -228,25 +201,21 @@ impl<'a> Pause<'a> {
     /// Lets a copy of the message go to the end of the queue, with the others that wait for theirs.
     fn park(&mut self, message: Box<Message>, fault: Fault) {
         let report = message.report(Disposition::Park(fault));
-        self.waiting.push((message, report));
+        self.holding.waiting.push(Waiting { message, report });
     }
 
     fn is_over(&self) -> bool {
-        let answered = self.probing.is_over(|operation| self.worker.vendor.evidence(operation));
-        let may_go_on = answered || !self.until_answered;
-        may_go_on && self.waiting.iter().all(|(_, report)| is_to_be_parked(report))
+        self.holding.is_over(|operation| self.worker.vendor.evidence(operation))
     }
 
-    /// Consumes again. The suspect goes first: if it fails once more, the answer that ended the
-    /// pause is the evidence against it.
+    /// Consumes again, and begins with what is held once more.
     async fn resume(
         self,
         consumer: &mut Consumer,
         in_work: &mut InWork,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
-        let suspect = self.suspect.into_iter().map(|(message, _)| message);
-        for message in suspect.chain(self.waiting.into_iter().map(|(message, _)| message)) {
+        for message in self.holding.into_messages() {
             in_work.begin(self.worker, message, ended);
         }
         consumer.consume().await?;
@@ -258,8 +227,10 @@ impl<'a> Pause<'a> {
 
     /// A person has paused the lane: nothing is held for longer than it takes to let go of it.
     async fn hand_over(self) -> Result<(), BrokerError> {
-        let suspect = self.suspect.map(|(message, stuck)| Held::Stuck(message, stuck).into_parts());
-        for (message, report) in suspect.into_iter().chain(self.waiting) {
+        let Holding { suspect, waiting, .. } = self.holding;
+        let suspect = suspect.map(|(message, stuck)| Held::Stuck(message, stuck).into_parts());
+        let waiting = waiting.into_iter().map(|it| (it.message, it.report));
+        for (message, report) in suspect.into_iter().chain(waiting) {
             if let Some(held) = self.worker.settle_or_hold(message, report).await? {
                 self.worker.give_back(&held.into_message()).await?;
             }
@@ -270,9 +241,7 @@ impl<'a> Pause<'a> {
     /// Gives back everything that is held, because of a stop. After the end of a session there is
     /// nobody to give it back to, and the broker has it again already.
     async fn give_up(self) -> Result<(), BrokerError> {
-        let suspect = self.suspect.into_iter().map(|(message, _)| message);
-        let waiting = self.waiting.into_iter().map(|(message, _)| message);
-        for message in suspect.chain(waiting) {
+        for message in self.holding.into_messages() {
             self.worker.give_back(&message).await?;
         }
         Ok(())
@@ -283,8 +252,4 @@ impl<'a> Pause<'a> {
         tracing::warn!(event = event.name(), why, "the lane is paused");
         self.worker.readiness.enter(event, LaneState::Paused, why);
     }
-}
-
-fn is_to_be_parked(report: &Report) -> bool {
-    matches!(report.disposition, Disposition::Park(_))
 }

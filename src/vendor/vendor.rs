@@ -171,27 +171,12 @@ impl Vendor {
         let started = Instant::now();
         let sent = self.with_evidence(call.operation, Evidence::send);
         let (outcome, body) = self.ask(call, history, deadline).await;
-        // That a question may not be asked is never the item's fault.
-        let outcome = match call.operation.is_change() {
-            true => self.with_evidence(call.operation, |evidence| evidence.weigh(outcome)),
-            false => outcome,
-        };
-        match &outcome {
-            Outcome::Applied | Outcome::AlreadyGone => {
-                self.with_evidence(call.operation, |evidence| {
-                    evidence.answer(sent);
-                    evidence.effect();
-                });
-            }
-            Outcome::Rejected(_) => {
-                self.with_evidence(call.operation, |evidence| evidence.answer(sent));
-            }
-            Outcome::Throttled(wait) => {
-                // A vendor that asks for no wait at all is not to be flooded.
-                let wait = (*wait).max(self.means().policy.initial_delay);
-                self.with_quota(|quota| quota.close(wait, Instant::now().into_std()));
-            }
-            Outcome::Forbidden(_) | Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
+        let learn = |evidence: &mut Evidence| evidence.learn(call.operation, sent, outcome);
+        let outcome = self.with_evidence(call.operation, learn);
+        if let Outcome::Throttled(wait) = &outcome {
+            // A vendor that asks for no wait at all is not to be flooded.
+            let wait = (*wait).max(self.means().policy.initial_delay);
+            self.with_quota(|quota| quota.close(wait, Instant::now().into_std()));
         }
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         (outcome, body)

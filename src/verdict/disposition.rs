@@ -11,7 +11,7 @@ use crate::event::EventError;
 use std::time::Duration;
 
 /// What becomes of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Disposition {
     /// All that it asks for holds.
     Ack,

@@ -18,7 +18,7 @@ use super::outcome::Outcome;
 use crate::command::Operation;
 
 /// What is known about one operation: the numbers of calls sent and answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Evidence {
     sent: u64,
     answered: u64,
@@ -27,15 +27,15 @@ pub struct Evidence {
 }
 
 /// The number of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Sent(u64);
 
 /// A moment between calls: what was sent before it is no evidence about what came after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark(u64);
 
 /// Why the attempts at a command are used up, the graver last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// A passing fault.
     Passing,
@@ -50,7 +50,7 @@ pub enum Cause {
 }
 
 /// The attempts at a command are used up: whose fault that is, the evidence has to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stuck {
     /// In what.
     pub operation: Operation,
@@ -71,21 +71,14 @@ impl Evidence {
         Sent(self.sent)
     }
 
-    /// The vendor answered the call: applied, already gone or refused the item.
-    pub fn answer(&mut self, sent: Sent) {
-        self.answered = self.answered.max(sent.0);
-    }
-
-    /// An item was done, or was so already: the caller has the permission.
-    pub fn effect(&mut self) {
-        self.effective = true;
-    }
-
-    /// `outcome` as it is to be read by what is known: once an item was done, a refusal that may be for
-    /// a permission is the item's own.
-    pub fn weigh(&self, outcome: Outcome) -> Outcome {
-        match outcome {
-            Outcome::Forbidden(fault) if self.effective => Outcome::Rejected(fault),
+    /// The call at `operation` came to `outcome`, which is returned as it is to be read by what is known: once
+    /// an item was done, a refusal that may be for a permission is the item's own. That a question may not be
+    /// asked is never the item's fault.
+    pub fn learn(&mut self, operation: Operation, sent: Sent, outcome: Outcome) -> Outcome {
+        let outcome = match outcome {
+            Outcome::Forbidden(fault) if self.effective && operation.is_change() => {
+                Outcome::Rejected(fault)
+            }
             Outcome::Applied
             | Outcome::AlreadyGone
             | Outcome::Rejected(_)
@@ -93,7 +86,24 @@ impl Evidence {
             | Outcome::Unauthorised(_)
             | Outcome::Throttled(_)
             | Outcome::Unavailable(_) => outcome,
+        };
+        match outcome {
+            Outcome::Applied | Outcome::AlreadyGone => {
+                self.answer(sent);
+                self.effective = true;
+            }
+            Outcome::Rejected(_) => self.answer(sent),
+            Outcome::Forbidden(_)
+            | Outcome::Unauthorised(_)
+            | Outcome::Throttled(_)
+            | Outcome::Unavailable(_) => {}
         }
+        outcome
+    }
+
+    /// The vendor answered the call.
+    pub(super) fn answer(&mut self, sent: Sent) {
+        self.answered = self.answered.max(sent.0);
     }
 
     /// The moment after everything sent so far.
@@ -140,6 +150,49 @@ mod tests {
 
     fn passing(mark: Mark) -> Stuck {
         stuck(Cause::Passing, mark, 0)
+    }
+
+    #[test]
+    fn a_refusal_is_the_items_own_once_another_one_was_done_and_that_is_no_answer_before() {
+        let fault = || Fault::new("code", "");
+        let (change, question) = (Operation::RemoveGroupMember, Operation::FindGroups);
+        for (done, operation, expected) in [
+            (None, change, Outcome::Forbidden(fault())),
+            (Some(Outcome::Rejected(fault())), change, Outcome::Forbidden(fault())),
+            (Some(Outcome::Applied), change, Outcome::Rejected(fault())),
+            (Some(Outcome::AlreadyGone), change, Outcome::Rejected(fault())),
+            (Some(Outcome::Applied), question, Outcome::Forbidden(fault())),
+        ] {
+            let mut evidence = Evidence::default();
+            if let Some(done) = done {
+                let sent = evidence.send();
+                evidence.learn(operation, sent, done);
+            }
+            let (mark, sent) = (evidence.mark(), evidence.send());
+            let learnt = evidence.learn(operation, sent, Outcome::Forbidden(fault()));
+            assert_eq!(learnt, expected);
+            assert_eq!(evidence.answered_since(mark), matches!(expected, Outcome::Rejected(_)));
+        }
+    }
+
+    #[test]
+    fn only_what_the_vendor_did_or_refused_is_an_answer() {
+        let fault = || Fault::new("code", "");
+        for (outcome, is_answer) in [
+            (Outcome::Applied, true),
+            (Outcome::AlreadyGone, true),
+            (Outcome::Rejected(fault()), true),
+            (Outcome::Forbidden(fault()), false),
+            (Outcome::Unauthorised(fault()), false),
+            (Outcome::Throttled(std::time::Duration::ZERO), false),
+            (Outcome::Unavailable(fault()), false),
+        ] {
+            let mut evidence = Evidence::default();
+            let (mark, sent) = (evidence.mark(), evidence.send());
+            let learnt = evidence.learn(Operation::DeleteManagedUrl, sent, outcome.clone());
+            assert_eq!(learnt, outcome);
+            assert_eq!(evidence.answered_since(mark), is_answer, "{outcome:?}");
+        }
     }
 
     #[test]

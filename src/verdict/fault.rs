@@ -3,7 +3,7 @@
 use crate::secrecy::redact;
 
 /// What went wrong, for dead letters, logs and people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// The vendor's code, or a word of ours such as `http_502` or `timeout`.
     pub code: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// One wait on the way to a time that can be more than a year away. The delays are fixed, so that what
 /// waits is safe from a change of settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Hop {
     /// How long it takes.
     pub delay: Duration,

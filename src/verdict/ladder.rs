@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Ladder(Vec<Duration>);
 
 /// One rung.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rung {
     /// How many rungs a message has climbed that waits here; the first is 1.
     pub number: u32,

@@ -5,7 +5,8 @@
 //! [`code`] and only if it is the vendor's own voice, or the [`Fault`] in it; a [`Conclusion`] for each command, after its [`Attempts`]; a
 //! [`Disposition`] for the message. A message is [`Stuck`] when the attempts at a command are used up:
 //! the [`Evidence`] of other calls says whose fault that is. A message whose own fault it is climbs the
-//! [`Ladder`] with its [`History`]; else its lane pauses, and [`Probing`] says until when.
+//! [`Ladder`] with its [`History`]; else its lane pauses, and its [`Holding`] says until when. Each disposition is
+//! a few [`Step`]s at the broker.
 
 mod attempts;
 mod body;
@@ -19,6 +20,7 @@ mod failure;
 mod fault;
 mod grounds;
 mod history;
+mod holding;
 mod hop;
 mod ladder;
 mod outcome;
@@ -26,6 +28,7 @@ mod probing;
 mod reason;
 mod reply;
 pub mod retry;
+mod settlement;
 mod status;
 mod voice;
 mod word;
@@ -40,6 +43,7 @@ pub use execution::{Execution, Request};
 pub use fault::Fault;
 pub use grounds::Grounds;
 pub use history::History;
+pub use holding::Holding;
 pub use hop::Hop;
 pub use ladder::{Ladder, Rung};
 pub use outcome::Outcome;
@@ -47,3 +51,4 @@ pub use probing::{Probing, Turn};
 pub use reason::Reason;
 pub use reply::Reply;
 pub use retry::{Delays, Policy};
+pub use settlement::{Answer, Place, Step};

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use std::time::Duration;
 
 /// What one attempt came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Done now.
     Applied,

@@ -5,12 +5,13 @@ use crate::command::Operation;
 use std::time::Duration;
 
 /// The probes of one pause.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Probing {
     /// The moment before which an answer counts for nothing, by operation: of those whose answer ends
     /// the pause.
-    began: Vec<(Operation, Mark)>,
-    probes: u32,
+    pub began: Vec<(Operation, Mark)>,
+    /// How many there were.
+    pub probes: u32,
     initial_delay: Duration,
     max_delay: Duration,
 }

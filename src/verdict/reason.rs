@@ -1,7 +1,7 @@
 //! Why a message is dead-lettered.
 
 /// Why a message is dead-lettered. A closed list: alerts and pipelines depend on the names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// Not an event, or a field is wrong or missing.
     Malformed,
