@@ -11,10 +11,11 @@ ARG VERSION=0.1.0
 
 
 # Everything that comes from the network. It is made anew only when a manifest or the lock changes.
-FROM docker.io/library/rust:1.95.0-slim-trixie AS fetched
+FROM docker.io/library/rust:1.95.0-trixie AS fetched
 # Writes the list of dependencies into the program, where scanners of images look for it.
 RUN cargo install --quiet --locked --root /usr/local cargo-auditable@0.7.7
 WORKDIR /src
+COPY .cargo/config.toml .cargo/
 COPY Cargo.toml Cargo.lock ./
 COPY benches/floor/Cargo.toml benches/floor/
 COPY tests/amqp-probe/Cargo.toml tests/amqp-probe/
@@ -53,7 +54,7 @@ CMD ["--listen", "0.0.0.0:8080", "--listen-oauth2", "0.0.0.0:8081"]
 
 
 FROM fetched AS dependencies
-RUN --network=none cargo auditable build --quiet --locked --offline --release --bin mimecast-eventd
+RUN --network=none cargo auditable build --quiet --locked --offline --release --features jemalloc --bin mimecast-eventd
 
 
 FROM dependencies AS build
@@ -62,7 +63,7 @@ ARG REVISION=unknown
 ENV MIMECAST_EVENTD_REVISION=${REVISION}
 # Sources may be older than what was built from the empty ones.
 RUN --network=none touch src/main.rs src/lib.rs && \
-    cargo auditable build --locked --offline --release --bin mimecast-eventd
+    cargo auditable build --locked --offline --release --features jemalloc --bin mimecast-eventd
 
 
 FROM runtime AS daemon

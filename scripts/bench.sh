@@ -52,7 +52,8 @@ esac
 scripts/broker/node.sh --install
 [[ -x .tools/bin/python ]] || fail 69 "the tools are missing: scripts/checks/tools.sh installs them"
 messages=$(cargo build --quiet --release --locked --bins --package floor --package fake-mimecast \
-    --package mimecast-eventd --message-format json-render-diagnostics)
+    --package mimecast-eventd --features mimecast-eventd/jemalloc \
+    --message-format json-render-diagnostics)
 mapfile -t programs < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
 peers=
 for peer in node python; do

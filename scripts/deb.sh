@@ -49,7 +49,7 @@ make_debian() {
 pack() {
     program=${MIMECAST_EVENTD-}
     if [[ -z $program ]]; then
-        program=$(cargo build --quiet --release --locked --bin mimecast-eventd --message-format json-render-diagnostics |
+        program=$(cargo build --quiet --release --locked --features jemalloc --bin mimecast-eventd --message-format json-render-diagnostics |
             sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
     fi
     mapfile -t packed < <(scripts/release/package.sh "$program" "$folder/packed")

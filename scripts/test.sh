@@ -4,7 +4,7 @@
 #
 # usage: test.sh
 #
-# It needs a Rust toolchain with rustfmt and clippy. RabbitMQ, Python's venv and
+# It needs a Rust toolchain with rustfmt and clippy, a C compiler and make. RabbitMQ, Python's venv and
 # the pinned tools are installed where they are missing and that is permitted.
 # RUST_TEST_THREADS says how many tests run at once (4: they mostly wait).
 #
@@ -42,6 +42,12 @@ toolchain() {
         if ! "$program" --version; then
             printf 'test.sh: %s is missing: install Rust, and: rustup component add rustfmt clippy\n' \
                 "$program" >&2
+            return 69
+        fi
+    done
+    for program in cc make; do
+        if ! command -v "$program" >/dev/null; then
+            printf 'test.sh: %s is missing, by which the allocator of the feature jemalloc is built\n' "$program" >&2
             return 69
         fi
     done
@@ -86,14 +92,14 @@ step 'tools' scripts/checks/tools.sh
 step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh scripts/*/*.sh .ci/run
 step 'texts' scripts/checks/texts.sh
 step 'format' cargo fmt --all --check
-# With spans there is all the code, but for a line of those that refuse them, which the tests compile.
-step 'lints' cargo clippy --workspace --all-targets --features otel --locked -- -D warnings
+# With all features there is all the code, but for a line of those that refuse spans, which the tests compile.
+step 'lints' cargo clippy --workspace --all-targets --features otel,jemalloc --locked -- -D warnings
 step 'documentation' env RUSTDOCFLAGS='-D warnings' \
     cargo doc --workspace --no-deps --document-private-items --locked
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
 step 'instructions' where_possible 'the instructions of the core were not counted' scripts/instructions.sh
-step 'spans' cargo test --locked --features otel --test suite -- telemetry::spans
+step 'features' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
 step "RabbitMQ $NEWEST" later_broker
 if [[ -n $LATER ]]; then
     # What is skipped is long, and the same whatever the broker.

@@ -28,6 +28,11 @@ const USAGE: u8 = 64;
 /// Something that was asked for is not as it was asked for, and it was said what.
 const REFUSED: u8 = 2;
 
+/// One arena and pages that are given back soon (`.cargo/config.toml`): a daemon that rests shall be small.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Before anything can make a TLS connection: rustls panics where it cannot tell which to use.
     rustls::crypto::ring::default_provider()

@@ -86,10 +86,12 @@ class Bench:
 
     def little(self):
         # From the full prefetch on: the first message is alone.
-        parts = {name: statistics.median(
-            drain(self.rig, name, self.size(2_000), 64, latency_ms=100, skip=2).rate / (64 / 0.1)
-            for _ in range(self.rounds)) for name in ("hyper", "daemon")}
-        found, least = parts["daemon"], parts["hyper"]
+        parts = {"hyper": [], "daemon": []}
+        for _ in range(2 * self.rounds - 1):
+            for name, rates in parts.items():
+                run = drain(self.rig, name, self.size(2_000), 64, latency_ms=100, skip=2)
+                rates.append(run.rate / (64 / 0.1))
+        found, least = statistics.median(parts["daemon"]), statistics.median(parts["hyper"])
         self.goal("drain with 100 ms API latency, of what Little's law allows",
                   f"{found:.3f} (the bare least: {least:.3f})", "≥ 0.97", found >= 0.97)
 

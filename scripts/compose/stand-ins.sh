@@ -53,7 +53,8 @@ collect_programs() {
     if [[ -z ${COMPOSE_BINARIES-} ]]; then
         say "building the programs"
         mapfile -t programs < <(cargo build --quiet --release --locked --package mimecast-eventd \
-            --package fake-mimecast --bins --message-format json-render-diagnostics |
+            --package fake-mimecast --features mimecast-eventd/jemalloc --bins \
+            --message-format json-render-diagnostics |
             sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
     fi
     for program in "${programs[@]}"; do

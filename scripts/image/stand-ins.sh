@@ -34,7 +34,7 @@ make_rust_image() {
     # shellcheck disable=SC2016 # apt-get's own
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
         sed -n 's/ \(bookworm\|trixie\)$//p' | head -n 1)
-    mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev trixie \
+    mmdebstrap --quiet --variant=apt --include=ca-certificates,gcc,libc6-dev,make trixie \
         "$scratch/rust.tar" ${mirror:+"$mirror"}
     "${engine[@]}" import --quiet --change ENV=CARGO_HOME=/usr/local/cargo \
         --change ENV=PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

@@ -41,7 +41,7 @@ def linked():
     packages = {}
     for target in TARGETS:
         said = subprocess.run(
-            ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target],
+            ["cargo", "metadata", "--locked", "--features", "jemalloc", "--format-version", "1", "--filter-platform", target],
             check=True, capture_output=True, text=True,
         )
         metadata = json.loads(said.stdout)
@@ -75,6 +75,8 @@ def texts(package):
     chosen = files if " AND " in licence else [file for file in files if is_of(file, taken)] or files
     # A NOTICE goes with an Apache licence whatever it is called.
     chosen += [file for file in files if file.name.lower().startswith("notice") and file not in chosen]
+    # What it brings along of others, each in a folder of its own with its licence.
+    chosen += sorted(folder.glob("*/COPYING"))
     found = [file.read_text(encoding="utf-8", errors="replace").strip() for file in chosen]
     return found or [stand_in(package, licence)]
 

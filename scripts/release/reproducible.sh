@@ -30,7 +30,7 @@ for name in one another; do
         cd "$folder/$name"
         export CARGO_TARGET_DIR=$folder/$name/target
         export RUSTFLAGS="--remap-path-prefix=$folder/$name=/build --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-        cargo build --quiet --release --locked --bin mimecast-eventd
+        cargo build --quiet --release --locked --features jemalloc --bin mimecast-eventd
     )
 done
 programs=("$folder"/{one,another}/target/release/mimecast-eventd)
