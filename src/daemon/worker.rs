@@ -87,7 +87,7 @@ impl Worker {
             Ok(handled) => handled,
             Err(_) => self.after_panic(&message, &ended).await,
         };
-        match decided.or_else(|stuck| self.judge(&message, stuck, &report.history)) {
+        match decided.or_else(|stuck| self.judge(&message, stuck, &mut report.history)) {
             Ok(disposition) => {
                 report.disposition = disposition;
                 let settled = self.settle_and_record(&message, &mut report).await;
@@ -212,19 +212,19 @@ impl Worker {
         &self,
         message: &Message,
         stuck: Stuck,
-        history: &History,
+        history: &mut History,
     ) -> Result<Disposition, Stuck> {
         let suspect = message.suspect.filter(|(operation, _)| *operation == stuck.operation);
         let suspect = suspect.map(|(_, mark)| mark);
         let evidence = self.vendor.evidence(stuck.operation);
-        Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history.climbed).or_else(
-            |stuck| {
-                let changed = self.changes().answered_since(message.came);
-                let failing = history.first_failed_at.map(|since| (self.fresh)().at - since);
-                let failing = failing.and_then(|it| it.to_std().ok());
-                Disposition::of_unanswered(stuck, changed, failing.unwrap_or_default())
-            },
-        )
+        let judged = Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history);
+        judged.or_else(|stuck| {
+            history.relapses += u32::from(evidence.is_relapse(&stuck, suspect));
+            let changed = self.changes().answered_since(message.came);
+            let failing = history.first_failed_at.map(|since| (self.fresh)().at - since);
+            let failing = failing.and_then(|it| it.to_std().ok());
+            Disposition::of_unanswered(stuck, changed, failing.unwrap_or_default())
+        })
     }
 
     /// What is in force now.

@@ -3,6 +3,7 @@
 use super::conclusion::Conclusion;
 use super::evidence::{Cause, Evidence, Mark, Stuck};
 use super::fault::Fault;
+use super::history::History;
 use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
 use super::reason::Reason;
@@ -165,8 +166,8 @@ impl Disposition {
         }
     }
 
-    /// What becomes of a message that is stuck and has climbed so many rungs of the `ladder`, if that is
-    /// its own fault. `suspect` is as in [`Evidence::is_poison`].
+    /// What becomes of a message that is stuck and has climbed rungs of the `ladder`, as its `history` says, if
+    /// that is its own fault. `suspect` is as in [`Evidence::is_poison`].
     ///
     /// # Errors
     ///
@@ -176,12 +177,12 @@ impl Disposition {
         evidence: Evidence,
         suspect: Option<Mark>,
         ladder: &Ladder,
-        climbed: u32,
+        history: &History,
     ) -> Result<Disposition, Stuck> {
-        if !evidence.is_poison(&stuck, suspect) {
+        if !evidence.is_poison(&stuck, suspect, history.relapses) {
             return Err(stuck);
         }
-        Ok(match ladder.next(climbed) {
+        Ok(match ladder.next(history.climbed) {
             Some(rung) => Disposition::Retry(rung, stuck.fault),
             None if stuck.cause == Cause::Contradicted => {
                 Disposition::DeadLetter(Reason::Rejected, stuck.fault)
@@ -329,7 +330,8 @@ mod tests {
         let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
         let of_stuck = |evidence, climbed| {
             let stuck = stuck(Cause::Passing, "http_500");
-            Disposition::of_stuck(stuck, evidence, None, &ladder, climbed)
+            let history = History { climbed, ..History::default() };
+            Disposition::of_stuck(stuck, evidence, None, &ladder, &history)
         };
         let mut evidence = Evidence::default();
         assert_eq!(of_stuck(evidence, 0), Err(stuck(Cause::Passing, "http_500")));

@@ -11,7 +11,9 @@
 //! A paused lane probes with one message at a time, the suspect and the queue in turn, so that a
 //! poisonous suspect cannot hold it; the first answer ends the pause. If the suspect then fails once
 //! more and no other call was sent that could tell, the answer that ended the pause is the evidence
-//! against it; if others were sent and not answered, it is the next outage.
+//! against it; if others were sent and not answered, it is the next outage, and for the suspect a relapse.
+//! Whoever relapses and fails so once more is poison all the same: else two poisonous messages, of which each
+//! one's calls excuse the other, would hold their lane for ever.
 
 use super::fault::Fault;
 use super::outcome::Outcome;
@@ -117,8 +119,9 @@ impl Evidence {
     }
 
     /// Whether it is the message's own fault that it is stuck; else its lane is to pause. For the
-    /// suspect of a pause, `suspect` is the moment of its first failure when it was last tried.
-    pub fn is_poison(&self, stuck: &Stuck, suspect: Option<Mark>) -> bool {
+    /// suspect of a pause, `suspect` is the moment of its first failure when it was last tried; `relapses` are
+    /// [those](Evidence::is_relapse) before this one.
+    pub fn is_poison(&self, stuck: &Stuck, suspect: Option<Mark>, relapses: u32) -> bool {
         let others_are_answered = self.answered_since(stuck.mark);
         match (suspect, stuck.cause) {
             // Undecided: it is neither an answer nor a fault that passes.
@@ -129,12 +132,19 @@ impl Evidence {
             (None, Cause::Passing) => others_are_answered,
             // Nobody's call would be accepted, whatever was answered before.
             (None, Cause::Refused) => false,
-            // The answer that ended the pause speaks against it, unless others failed with it.
-            (Some(last), Cause::Passing | Cause::Refused) => {
+            // The answer that ended the pause speaks against it, unless others failed with it for once.
+            (Some(_), Cause::Passing | Cause::Refused) => {
                 let alone = self.sent == stuck.mark.0 + stuck.own;
-                others_are_answered || (alone && self.answered_since(last))
+                let counts = alone || relapses > 0;
+                others_are_answered || (counts && self.is_relapse(stuck, suspect))
             }
         }
+    }
+
+    /// Whether a suspect failed once more although the vendor has answered in between.
+    pub fn is_relapse(&self, stuck: &Stuck, suspect: Option<Mark>) -> bool {
+        matches!(stuck.cause, Cause::Passing | Cause::Refused)
+            && suspect.is_some_and(|last| self.answered_since(last))
     }
 }
 
@@ -200,11 +210,11 @@ mod tests {
         let mut evidence = Evidence::default();
         let _failed = evidence.send();
         let mark = evidence.mark();
-        assert!(!evidence.is_poison(&passing(mark), None));
+        assert!(!evidence.is_poison(&passing(mark), None, 0));
         let other = evidence.send();
-        assert!(!evidence.is_poison(&passing(mark), None));
+        assert!(!evidence.is_poison(&passing(mark), None, 0));
         evidence.answer(other);
-        assert!(evidence.is_poison(&passing(mark), None));
+        assert!(evidence.is_poison(&passing(mark), None, 0));
     }
 
     #[test]
@@ -214,7 +224,7 @@ mod tests {
         let _failed = evidence.send();
         let mark = evidence.mark();
         evidence.answer(under_way);
-        assert!(!evidence.is_poison(&passing(mark), None));
+        assert!(!evidence.is_poison(&passing(mark), None, 0));
     }
 
     #[test]
@@ -226,12 +236,15 @@ mod tests {
         let mark = evidence.mark();
         let (_second, _third) = (evidence.send(), evidence.send());
         let failed = stuck(Cause::Passing, mark, 2);
-        assert!(!evidence.is_poison(&failed, None));
-        assert!(evidence.is_poison(&failed, Some(before)));
+        assert!(!evidence.is_poison(&failed, None, 0));
+        assert!(evidence.is_poison(&failed, Some(before), 0));
         let other = evidence.send();
-        assert!(!evidence.is_poison(&failed, Some(before)));
+        assert!(!evidence.is_poison(&failed, Some(before), 0));
+        assert!(evidence.is_poison(&failed, Some(before), 1), "it has had its chance");
+        assert!(!evidence.is_poison(&failed, Some(mark), 1), "no answer, no evidence");
+        assert!(!evidence.is_poison(&failed, None, 1));
         evidence.answer(other);
-        assert!(evidence.is_poison(&failed, Some(before)));
+        assert!(evidence.is_poison(&failed, Some(before), 0));
     }
 
     #[test]
@@ -241,11 +254,11 @@ mod tests {
         let answered = evidence.send();
         evidence.answer(answered);
         let failed = stuck(Cause::Refused, before, 0);
-        assert!(!evidence.is_poison(&failed, None));
-        assert!(evidence.is_poison(&failed, Some(before)));
+        assert!(!evidence.is_poison(&failed, None, 0));
+        assert!(evidence.is_poison(&failed, Some(before), 0));
         let failed = stuck(Cause::Refused, evidence.mark(), 0);
-        assert!(evidence.is_poison(&failed, Some(before)));
-        assert!(!evidence.is_poison(&failed, Some(evidence.mark())));
+        assert!(evidence.is_poison(&failed, Some(before), 0));
+        assert!(!evidence.is_poison(&failed, Some(evidence.mark()), 0));
     }
 
     proptest! {
@@ -262,7 +275,7 @@ mod tests {
             answered.iter().for_each(|n| evidence.answer(Sent(*n)));
             let expected = answered.iter().any(|n| *n > before);
             prop_assert_eq!(evidence.answered_since(mark), expected);
-            prop_assert_eq!(evidence.is_poison(&passing(mark), None), expected);
+            prop_assert_eq!(evidence.is_poison(&passing(mark), None, 0), expected);
         }
     }
 }

@@ -18,6 +18,9 @@ pub struct History {
     pub request_id: Option<Uuid>,
     /// Rungs of the delay ladder that it has climbed.
     pub climbed: u32,
+    /// How often it relapsed on this rung: failed once more, and others with it, after an answer had ended the
+    /// pause that it was the suspect of.
+    pub relapses: u32,
     /// Which of its commands hold already.
     pub done: Done,
     /// How it was altered before it could be read, if it was.

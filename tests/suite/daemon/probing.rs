@@ -180,3 +180,26 @@ async fn a_paused_lane_notices_at_once_that_its_connection_is_lost() {
     // The next session starts with nothing of the last one, the pause neither.
     world.daemon.wait_for_metric(ACKED, 1.0).await;
 }
+
+#[tokio::test]
+async fn two_poisonous_messages_cannot_excuse_each_other_for_ever() {
+    let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#)]).await;
+    world.fake.inject(down().for_item_containing("poison"));
+    world.unblock("e-1", "poison-1").await;
+    world.unblock("e-2", "poison-2").await;
+    // Each good message ends a pause, and the two fail together again.
+    for good in 1..=6 {
+        world.daemon.wait_for_metric(PAUSED, 1.0).await;
+        world.unblock(&format!("e-good-{good}"), "entry").await;
+        world.daemon.wait_for_metric(ACKED, f64::from(good)).await;
+        let settled = eventually("it pauses again, or both are on the ladder", async || {
+            let retried = world.daemon.metric(RETRIED).await;
+            let paused = world.daemon.metric(PAUSED).await;
+            (paused == 1.0 || retried == 2.0).then_some(retried)
+        });
+        if settled.await == 2.0 {
+            return;
+        }
+    }
+    panic!("six good messages were not enough: {:?}", items(&world.fake.calls()));
+}
