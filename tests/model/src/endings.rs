@@ -1,0 +1,108 @@
+//! Whether everything comes to its end once nothing goes wrong any more.
+//!
+//! From a state on, as long as nothing goes wrong and the vendor is well, any order of events leads to the
+//! end: there is no way round in circles. The longest way is the bound.
+
+use crate::action::Action;
+use crate::protocol::Protocol;
+use crate::state::State;
+use stateright::Model;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+
+/// The steps of the longest ways to the end, from the states that were looked at; `None` while that is done.
+#[derive(Debug, Default)]
+pub struct Endings(Mutex<HashMap<u64, Option<u32>>>);
+
+/// A way that does not come to an end: each state, and what happens next.
+#[derive(Debug)]
+pub struct Endless(pub Vec<(State, Option<Action>)>);
+
+/// A state on the way, and what is still to be tried from there.
+struct Stop {
+    state: State,
+    left: Vec<Action>,
+    taken: Option<Action>,
+    longest: u32,
+}
+
+impl Endings {
+    /// The steps of the longest way to the end from `state`.
+    ///
+    /// # Errors
+    ///
+    /// A way that comes back to where it was, or ends with messages that have not.
+    pub fn longest(&self, protocol: &Protocol, state: &State) -> Result<u32, Endless> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut way: Vec<Stop> = Vec::new();
+        let mut next = Some(state.clone());
+        loop {
+            if let Some(state) = next.take() {
+                match known.get(&hash(&state)) {
+                    Some(Some(longest)) => match way.last_mut() {
+                        Some(stop) => stop.longest = stop.longest.max(longest + 1),
+                        None => return Ok(*longest),
+                    },
+                    Some(None) => return Err(Endless::of(way, state)),
+                    None => {
+                        let left = well(protocol, &state);
+                        if left.is_empty() && !state.has_ended() {
+                            return Err(Endless::of(way, state));
+                        }
+                        known.insert(hash(&state), None);
+                        way.push(Stop { state, left, taken: None, longest: 0 });
+                    }
+                }
+            }
+            let Some(stop) = way.last_mut() else { unreachable!("the first stop returns") };
+            stop.taken = stop.left.pop();
+            match stop.taken {
+                Some(action) => next = protocol.next_state(&stop.state, action),
+                None => {
+                    known.insert(hash(&stop.state), Some(stop.longest));
+                    next = way.pop().map(|stop| stop.state);
+                }
+            }
+        }
+    }
+
+    /// The longest of all ways that were looked at.
+    pub fn bound(&self) -> u32 {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.values().flatten().copied().max().unwrap_or_default()
+    }
+}
+
+impl Endless {
+    fn of(way: Vec<Stop>, last: State) -> Endless {
+        let way = way.into_iter().map(|stop| (stop.state, stop.taken));
+        Endless(way.chain([(last, None)]).collect())
+    }
+}
+
+fn hash(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    state.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What can happen while nothing goes wrong, once the vendor is well and, where a lane needs it, something comes
+/// that the vendor can do. What takes a bounded time, such as a reply, a confirm or a delay, is over before a
+/// paused lane probes once more.
+pub(crate) fn well(protocol: &Protocol, state: &State) -> Vec<Action> {
+    if !state.is_vendor_well {
+        return vec![Action::Recover];
+    }
+    let mut actions = Vec::new();
+    protocol.actions(state, &mut actions);
+    actions.retain(|action| !action.is_fault());
+    if let Some(arrival) = actions.iter().find(|it| matches!(it, Action::Arrive(_))) {
+        return vec![*arrival];
+    }
+    let wakes = |action: &Action| matches!(action, Action::Wake(_));
+    if !actions.iter().all(wakes) {
+        actions.retain(|action| !wakes(action));
+    }
+    actions
+}

@@ -1,0 +1,53 @@
+//! A world, explored.
+
+use crate::action::Action;
+use crate::endings::Endings;
+use crate::protocol::Protocol;
+use crate::state::State;
+use crate::story;
+use stateright::{Checker, Model};
+use std::sync::Arc;
+
+/// What came of exploring a world to the last state.
+#[derive(Clone, Copy, Debug)]
+pub struct Explored {
+    /// Different states.
+    pub states: usize,
+    /// Steps from one to another.
+    pub steps: usize,
+    /// Steps of the longest way to the end, from any state.
+    pub longest: u32,
+}
+
+/// Visits every state of the world.
+///
+/// # Errors
+///
+/// The story of the shortest way to a state that breaks a rule.
+pub fn explore(protocol: &Protocol) -> Result<Explored, String> {
+    let protocol = Protocol { endings: Arc::default(), ..protocol.clone() };
+    let checker = protocol.clone().checker().threads(2).spawn_bfs().join();
+    let Some((rule, path)) = checker.discoveries().into_iter().next() else {
+        let (states, steps) = (checker.unique_state_count(), checker.state_count());
+        return Ok(Explored { states, steps, longest: protocol.endings.bound() });
+    };
+    let way = path.into_vec();
+    let mut told = story::tell(&format!("Broken: {rule}."), &way);
+    if let Some((last, _)) = way.last() {
+        told.push_str(&circle(&protocol, last));
+    }
+    Err(told)
+}
+
+/// The way round from a state that does not come to an end, if there is one.
+fn circle(protocol: &Protocol, state: &State) -> String {
+    let Err(endless) = Endings::default().longest(protocol, state) else { return String::new() };
+    let way: Vec<(State, Option<Action>)> = endless.0;
+    let last = way.last().map(|(state, _)| state);
+    let from = way.iter().position(|(state, _)| Some(state) == last).unwrap_or_default();
+    let before = story::tell("From there on, without a fault:", &way[..=from]);
+    match from + 1 == way.len() {
+        true => format!("{before}And there it stays.\n"),
+        false => before + &story::tell("And then again and again:", &way[from..]),
+    }
+}

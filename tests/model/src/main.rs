@@ -1,0 +1,32 @@
+//! Explores every world and says what came of it.
+//!
+//! usage: model [PART OF A NAME]
+
+use model::{exploration, worlds};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> io::Result<ExitCode> {
+    let part = std::env::args().nth(1).unwrap_or_default();
+    let mut out = io::stdout().lock();
+    for world in worlds::all().into_iter().filter(|world| world.name.contains(&part)) {
+        let started = Instant::now();
+        match exploration::explore(&world.protocol) {
+            Ok(it) => writeln!(
+                out,
+                "{}\t{}\t{}\t{}\t{}",
+                world.name,
+                it.states,
+                it.steps,
+                it.longest,
+                started.elapsed().as_secs()
+            )?,
+            Err(story) => {
+                writeln!(out, "{}:\n{story}", world.name)?;
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
