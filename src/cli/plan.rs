@@ -1,6 +1,7 @@
 //! `plan`: what the daemon would do with an event, or why it is none. It asks nobody, so that a producer
 //! can hold its own events to it.
 
+use super::terminal;
 use crate::command::{Breach, Call, Command, Guards, Intent};
 use crate::event::{Envelope, Event, EventError, EventType};
 use crate::settings::Contract;
@@ -141,8 +142,8 @@ impl Plan {
     }
 
     /// What its event is called.
-    pub fn named(&self) -> &str {
-        self.id.as_deref().unwrap_or("without an id")
+    pub fn named(&self) -> String {
+        terminal::plain(self.id.as_deref().unwrap_or("without an id"), 256)
     }
 
     /// Whether all would be carried out.
@@ -244,20 +245,19 @@ impl fmt::Display for Plan {
                 if let Some((_, until)) = self.waits {
                     write!(formatter, ", not before {}", shown(until))?;
                 }
-                for call in calls {
-                    write!(formatter, "\n  POST {} {}", call.operation.path(), call.body)?;
+                for Call { operation, body } in calls {
+                    let body = terminal::plain(&body, usize::MAX - 1);
+                    write!(formatter, "\n  POST {} {body}", operation.path())?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;
                 }
                 Ok(())
             }
             Err(error) => {
                 let disposition = self.disposition();
-                match disposition.reason() {
-                    Some(reason) => {
-                        write!(formatter, "dead letter, {}: {error}", reason.label())
-                    }
-                    None => write!(formatter, "{}: {error}", disposition.label()),
-                }
+                let reason = disposition.reason().map(|it| format!("dead letter, {}", it.label()));
+                let comes_to = reason.unwrap_or_else(|| disposition.label().to_owned());
+                let error = terminal::plain(&error.to_string(), 1024);
+                write!(formatter, "{comes_to}: {error}")
             }
         }
     }

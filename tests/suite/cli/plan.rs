@@ -224,3 +224,24 @@ async fn with_a_look_up_the_vendor_says_what_is_called_so_and_nothing_is_changed
     let first: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!((output.status.code(), &first["disposition"]), (Some(2), &json!("retry")));
 }
+
+#[test]
+fn nothing_in_an_event_moves_the_cursor_or_turns_the_direction_of_writing() {
+    let named = OFFBOARDING.replace('\n', "").replace("e-1", "e\\u001b[2J\\u202e");
+    let in_a_call = named.replace("\"a\"", "\"\u{9b}2J\u{202e}\"");
+    let twice = r#"{"a\u001b[2J\n":1,"a\u001b[2J\n":2}"#;
+    let output = plan(&[], &[&in_a_call, twice].join("\n"));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("e?[2J?: 2 calls") && shown.contains("(at /a?[2J?)"), "{shown:?}");
+    let moves = |it: char| (it.is_control() && it != '\n') || it == '\u{202e}';
+    assert!(!shown.contains(moves), "{shown:?}");
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_short_line_however_long_a_key_is() {
+    let key = "k".repeat(100_000);
+    let output = plan(&[], &format!("{{\"{key}\":1,\"{key}\":2}}"));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("a key stands twice (at /kkk"), "{shown}");
+    assert!(shown.lines().count() == 1 && shown.len() < 1_200, "{}", shown.len());
+}
