@@ -21,7 +21,7 @@ pub struct Given {
 
 /// Something wrong with the settings, told without any value that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key} ({origin}): {problem}")]
+#[error("{}", one_line(&format!("{key} ({origin}): {problem}")))]
 pub struct Mistake {
     /// The key concerned.
     pub key: String,
@@ -269,6 +269,15 @@ fn setting(key: &str) -> Option<&'static Setting> {
 fn is_table(key: &str) -> bool {
     let within = |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
     SETTINGS.iter().any(|setting| within(setting.key))
+}
+
+/// Names in the file and of variables may have anything in them.
+fn one_line(text: &str) -> String {
+    let shown = |character: char| match character.is_control() {
+        true => character.escape_debug().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Says that `name` is not known, and which known name is near. The value stays unsaid: it may be a

@@ -271,3 +271,11 @@ fn a_map_has_the_fields_of_its_event_and_pointers_to_them() {
         read(&with(&[("EVENTS__URL_UNBLOCK__MAP", r#"{ ids = "/a/0", time = "/" }"#)])).is_ok()
     );
 }
+
+#[test]
+fn a_name_that_would_go_on_in_another_line_or_move_the_cursor_is_told_escaped() {
+    let mistakes = refused_file("\"one\\ntwo\\u001b[2J\" = 1\n");
+    assert_eq!(mistakes, [r"one\ntwo\u{1b}[2J (file settings): there is no such key"]);
+    let mistakes = refused(&with(&[("7\r7", "x")]));
+    assert_eq!(mistakes, [r"EVENTD_7\r7 (variable EVENTD_7\r7): there is no such variable"]);
+}
