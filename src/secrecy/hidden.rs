@@ -68,6 +68,14 @@ mod tests {
     }
 
     #[test]
+    fn whichever_way_a_form_writes_its_digits_the_letters_of_a_secret_stay() {
+        let hidden = Hidden::of(&[Secret::new("Canary/+Gold")]);
+        for echo in ["Canary%2F%2BGold", "Canary%2f%2bGold", "canary%2f%2bgold"] {
+            assert_eq!(hidden.hide(format!("secret={echo}&x")), "secret=[secret]&x");
+        }
+    }
+
+    #[test]
     fn a_short_secret_leaves_innocent_words_alone() {
         let hidden = Hidden::of(&[Secret::new("abc")]);
         assert_eq!(hidden.hide("YWJj is no word".into()), "YWJj is no word");

@@ -28,9 +28,9 @@ impl Secret {
     /// The secret as it is, percent-encoded as forms are, and what is sure to stand in any text in
     /// base64 that holds it.
     pub(super) fn forms(&self) -> Vec<String> {
-        let encoded = percent_encode(self.0.as_bytes(), FORM);
+        let encoded = percent_encode(self.0.as_bytes(), FORM).to_string();
         let mut forms =
-            vec![self.0.clone(), encoded.to_string(), encoded.to_string().to_lowercase()];
+            vec![self.0.clone(), small_digits(&encoded), encoded.to_lowercase(), encoded];
         for engine in [STANDARD, URL_SAFE] {
             for before in 0..3 {
                 forms.push(inside_of_base64(&engine, before, self.0.as_bytes()));
@@ -42,6 +42,17 @@ impl Secret {
 
 /// What a form encodes: all but letters, digits and these (URL Standard, "application/x-www-form-urlencoded").
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+
+/// The same, with small letters in its hexadecimal digits, as others write them.
+fn small_digits(encoded: &str) -> String {
+    let mut pieces = encoded.split('%');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at(2);
+        text.extend(["%", &digits.to_lowercase(), rest]);
+    }
+    text
+}
 
 /// Shorter pieces of base64 stand in innocent words too.
 const SHORTEST: usize = 8;
