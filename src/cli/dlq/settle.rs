@@ -171,5 +171,18 @@ fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> io::Result<()> {
 
 /// So many ticks a second, the first at once.
 fn pace(rate: u32) -> Interval {
-    interval(Duration::from_secs(1) / rate.max(1))
+    // Faster than that is no pace at all, and an interval of nothing is none.
+    interval((Duration::from_secs(1) / rate.max(1)).max(Duration::from_nanos(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pace_is_one_however_fast_it_is() {
+        for rate in [1, 1_000_000_000, u32::MAX] {
+            pace(rate).tick().await;
+        }
+    }
 }
