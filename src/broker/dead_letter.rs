@@ -41,7 +41,7 @@ impl DeadLetter {
     ///
     /// What the broker itself has dead-lettered came with its headers as somebody published them, so that
     /// ours are believed only in copies of ours: those had come through the default exchange.
-    pub(super) fn read(delivery: message::Delivery) -> DeadLetter {
+    pub fn read(delivery: message::Delivery) -> DeadLetter {
         let message::Delivery {
             delivery_tag, exchange, routing_key, properties, data, acker, ..
         } = delivery;

@@ -13,7 +13,7 @@ use crate::telemetry::AuditError;
 use crate::telemetry::audit::{Action, ByHand};
 use chrono::{DateTime, Utc};
 pub use filter::Filter;
-use letter::Letter;
+pub use letter::Letter;
 use std::io;
 
 /// What is asked for.
