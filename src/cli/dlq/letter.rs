@@ -64,10 +64,10 @@ impl Letter {
 
     /// Whether `text` stands in its body or detail.
     pub fn has(&self, text: &str) -> bool {
-        let text = text.to_lowercase();
+        let text = small(text);
         let detail = self.found.detail.as_deref().unwrap_or_default();
         let body = String::from_utf8_lossy(&self.found.envelope.body);
-        detail.to_lowercase().contains(&text) || body.to_lowercase().contains(&text)
+        small(detail).contains(&text) || small(&body).contains(&text)
     }
 
     /// What the audit trail says of it.
@@ -194,6 +194,11 @@ impl Letter {
         text.push_str(&body(&envelope.body));
         text
     }
+}
+
+/// In small letters, each by itself: what becomes of a whole word can depend on what stands around it.
+fn small(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }
 
 /// A body that people can read: JSON over several lines, anything else as it is but for what would move

@@ -1,5 +1,6 @@
-//! Dead letters in the hands of people, on a real broker.
+//! Dead letters in the hands of people, most of it on a real broker.
 
+mod finding;
 mod looking;
 mod settling;
 
