@@ -1,5 +1,7 @@
 //! The types of event.
 
+use std::collections::BTreeMap;
+
 /// The types of event that the daemon knows. Each has a lane: a queue and a consumer of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
@@ -26,7 +28,7 @@ impl EventType {
 /// and further routing keys by which it comes.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    further: Vec<(String, EventType)>,
+    further: BTreeMap<String, EventType>,
     binding_keys: Vec<(String, EventType)>,
 }
 
@@ -35,7 +37,7 @@ impl Names {
     pub fn add(&mut self, name: String, event_type: EventType) -> bool {
         let is_new = self.event_type(&name).is_none();
         if is_new {
-            self.further.push((name, event_type));
+            self.further.insert(name, event_type);
         }
         is_new
     }
@@ -43,8 +45,7 @@ impl Names {
     /// The type that is called exactly so.
     pub fn event_type(&self, name: &str) -> Option<EventType> {
         let own = EventType::ALL.into_iter().find(|event_type| event_type.name() == name);
-        let further = || self.further.iter().find(|(known, _)| known == name).map(|(_, it)| *it);
-        own.or_else(further)
+        own.or_else(|| self.further.get(name).copied())
     }
 
     /// Adds a binding key, as topic exchanges have them: what comes by it and has no type of its own is
@@ -72,7 +73,7 @@ impl Names {
 
     /// Every name of a type, its own first.
     pub fn of(&self, event_type: EventType) -> impl Iterator<Item = &str> {
-        let further = self.further.iter().filter(move |(_, named)| *named == event_type);
+        let further = self.further.iter().filter(move |(_, named)| **named == event_type);
         std::iter::once(event_type.name()).chain(further.map(|(name, _)| name.as_str()))
     }
 }

@@ -172,21 +172,17 @@ impl Address {
     ///
     /// What would be right, without a word of the URL itself: it may hold a password.
     pub fn parse(text: &str) -> Result<Address, &'static str> {
-        let mut all: Option<Address> = None;
+        let (mut nodes, mut without_nodes) = (Vec::new(), None);
         for part in parts(text) {
-            let address = Address::of_node(part)?;
-            all = Some(match all {
-                None => address,
-                Some(mut known) => {
-                    known.nodes.extend(address.nodes.iter().cloned());
-                    if known != (Address { nodes: known.nodes.clone(), ..address }) {
-                        return Err("has several addresses that differ in more than host and port");
-                    }
-                    known
-                }
-            });
+            let mut address = Address::of_node(part)?;
+            nodes.append(&mut address.nodes);
+            if *without_nodes.get_or_insert_with(|| address.clone()) != address {
+                return Err("has several addresses that differ in more than host and port");
+            }
         }
-        all.ok_or("is not a URL such as amqps://user:password@host/vhost")
+        let address =
+            without_nodes.ok_or("is not a URL such as amqps://user:password@host/vhost")?;
+        Ok(Address { nodes, ..address })
     }
 
     /// Parses `amqp://user:password@host:port/vhost`; parts that are left out are guest, guest, the

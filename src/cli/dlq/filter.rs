@@ -35,7 +35,7 @@ impl Filter {
                 || letter.event_type.is_some_and(|it| self.types.contains(&it)))
             && self.older_than.is_none_or(|than| age.is_some_and(|age| age > than))
             && self.newer_than.is_none_or(|than| age.is_some_and(|age| age < than))
-            && (self.ids.is_empty() || self.ids.iter().any(|id| letter.is_called(id)))
+            && (self.ids.is_empty() || letter.is_called(&self.ids))
             && self.text.as_deref().is_none_or(|text| letter.has(text))
     }
 }

@@ -57,9 +57,10 @@ impl Letter {
         Letter { found, id, event_type, subject, age }
     }
 
-    /// Whether `id` is its id, as it is or as it is shown.
-    pub fn is_called(&self, id: &str) -> bool {
-        self.id == id || terminal::plain(&self.id, usize::MAX - 1) == id
+    /// Whether one of `ids` is its id, as it is or as it is shown.
+    pub fn is_called(&self, ids: &[impl AsRef<str>]) -> bool {
+        let shown = terminal::plain(&self.id, usize::MAX - 1);
+        ids.iter().map(AsRef::as_ref).any(|id| id == self.id || id == shown)
     }
 
     /// Whether `text` stands in its body or detail.

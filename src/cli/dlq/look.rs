@@ -73,7 +73,7 @@ pub(super) async fn stats(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqE
 pub(super) async fn show(desk: &mut Desk<'_>, id: &str, json: bool) -> Result<Ended, DlqError> {
     let (mut found, mut ids) = (0, BTreeSet::new());
     while let Some(letter) = desk.next().await? {
-        if letter.is_called(id) {
+        if letter.is_called(&[id]) {
             if found > 0 && !json {
                 say("")?;
             }
