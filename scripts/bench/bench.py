@@ -5,8 +5,6 @@ usage: bench.py [--quick] FOLDER PROGRAM... [-- PEER COMMAND...]
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -16,6 +14,7 @@ from pathlib import Path
 import steady
 from curve import picture
 from drain import drain
+from machine import machine
 from rig import Rig
 
 PAGE, PICTURE = Path("docs/benchmarks.md"), Path("docs/benchmarks.svg")
@@ -144,13 +143,6 @@ def middle(runs, what):
 
 def part(values, share):
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
-
-
-def machine():
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), platform.processor())
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
-    return f"{os.cpu_count()} processors ({model}), {memory:.0f} GiB, Linux {platform.release()}"
 
 
 def measure(bench):
