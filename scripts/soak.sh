@@ -8,7 +8,9 @@
 # usage: soak.sh [MINUTES]
 #
 # Only a run of 60 minutes or more that did not fail writes docs/soak.md, between its
-# marks, and docs/soak.svg. In a shorter one everything is closer together.
+# marks, and docs/soak.svg. In a shorter one everything is closer together, and the
+# daemon may not be warm yet when the comparison begins. The machine should have
+# nothing else to do.
 #
 # environment:
 #   SOAK_SEED       which events and troubles come when (1)

@@ -37,7 +37,8 @@ LATENCY_P99 = Measure("latency, p99", "ms", 0.10, 5, quantile(0.99))
 SAMPLED = {
     "resident": MEMORY,
     "descriptors": Measure("descriptors, but those to the vendor", "", 0, 0),
-    "vendor": Measure("connections to the vendor", "", 0.10, 4),
+    # How many are kept depends on the rush after the last trouble: as many more as a lane has messages in work.
+    "vendor": Measure("connections to the vendor", "", 0.10, 16),
     "threads": Measure("threads", "", 0, 0),
     "connections": Measure("connections to the broker", "", 0, 0),
     "channels": Measure("channels", "", 0, 0),

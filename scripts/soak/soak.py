@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pika
@@ -160,10 +160,12 @@ def main():
     soak = Soak(given.minutes, given.seed, given.rate)
     # A node of another RabbitMQ than the installed one sees nothing but /tmp.
     folder = Path(tempfile.mkdtemp(prefix="soak-", dir="/tmp"))
-    print(f"the logs are in {folder} until all is well", flush=True)
+    print(f"the logs are in {folder}, and are deleted if nothing is wrong", flush=True)
     # Or broker, fake and daemon would stay behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("soak.py: stopped"))
     run(soak, given.programs, folder)
+    (folder / "samples.json").write_text(json.dumps([asdict(sample) for sample in soak.samples]))
+    (folder / "soak.svg").write_text(report.drawn(soak))
     print("\n".join(report.lines(soak)))
     wrong = judge(soak)
     if wrong:

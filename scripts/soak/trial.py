@@ -38,6 +38,8 @@ def flat():
            run(lambda minute, it: replace(it, descriptors=14 + (minute > 40))), {"descriptors, but those to the vendor"})
     expect("one thread an hour", run(lambda minute, it: replace(it, threads=3 + (minute > 52))), {"threads"})
     expect("a channel that stays", run(lambda minute, it: replace(it, channels=4 + int(minute / 20))), {"channels"})
+    expect("connections to the vendor that are not given up",
+           run(lambda minute, it: replace(it, vendor=6 + int(minute))), {"connections to the vendor"})
     expect("every message a little later than the one before", run(late=lambda minute: minute / 15),
            {"latency, p50"})
     expect("a message in forty that takes longer and longer",

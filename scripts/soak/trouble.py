@@ -18,6 +18,8 @@ import timetable
 from event import LANES
 from world import ask, start, wait_for
 
+# Calls in a second. What has waited through an outage uses up a narrower quota, and then the next ones wait too.
+WIDE = 5000
 LOGIN = {"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
 # Delays are short, or an hour would hold few troubles.
 SETTINGS = """
@@ -65,6 +67,7 @@ class Troubles:
 
     def __init__(self, world, config):
         self.world, self.config, self.spells = world, config, []
+        self.limit(WIDE)
         kinds = {"API answers 503": {"type": "empty_body", "status": 503}, "API hangs": {"type": "hang"},
                  "API talks garbage": {"type": "not_json"}, "API replies are lost": {"type": "lose_reply"},
                  "API answers 429": {"type": "throttle", "reset_milliseconds": 500, "retry_after": None},
@@ -116,9 +119,12 @@ class Troubles:
     @contextmanager
     def quota(self):
         """A third of what is needed."""
-        ask(f"{self.world.fake}/_fake/limit", {"operation": None, "calls": 20, "window_milliseconds": 1000})
+        self.limit(20)
         yield
-        ask(f"{self.world.fake}/_fake/limit", {"operation": None, "calls": 800, "window_milliseconds": 5000})
+        self.limit(WIDE)
+
+    def limit(self, calls):
+        ask(f"{self.world.fake}/_fake/limit", {"operation": None, "calls": calls, "window_milliseconds": 1000})
 
     # ---- the broker
 
