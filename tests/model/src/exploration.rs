@@ -19,6 +19,25 @@ pub struct Explored {
     pub longest: u32,
 }
 
+impl Explored {
+    /// The row about it in `docs/proof.md`.
+    pub fn row(&self, name: &str) -> String {
+        format!(
+            "| {name} | {} | {} | {} |",
+            grouped(self.states),
+            grouped(self.steps),
+            self.longest
+        )
+    }
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8(groups.join(&b',')).expect("digits and commas are text")
+}
+
 /// Visits every state of the world.
 ///
 /// # Errors

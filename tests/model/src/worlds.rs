@@ -50,9 +50,9 @@ pub fn all() -> Vec<World> {
             "two lanes share a quota of two calls",
             Protocol { lanes: vec![vec![Poison], vec![Good(1)]], ..two_lanes(NO_FAULTS) },
         ),
+        small("two lanes, three messages", two_lanes(NO_FAULTS)),
         large("a copy late, a connection lost", two_messages(copies)),
         large("a crash and an outage, three messages", one_lane(Faults { crashes: 1, ..outage })),
-        large("two lanes, three messages", two_lanes(NO_FAULTS)),
         large("two crashes and an outage, three messages", one_lane(two_crashes)),
         large("two lanes, three messages, two crashes and an outage", two_lanes(two_crashes)),
     ]

@@ -5,6 +5,8 @@ use model::walk::walk;
 use model::worlds::{self, one_lane, two_messages};
 use model::{Faults, Item, Mistake, Protocol};
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 #[test]
 fn every_order_of_events_in_a_small_world_keeps_the_rules() {
@@ -13,7 +15,22 @@ fn every_order_of_events_in_a_small_world_keeps_the_rules() {
         let explored = explored.unwrap_or_else(|story| panic!("{}:\n{story}", world.name));
         // A world in which next to nothing happens proves next to nothing.
         assert!(explored.states > 1_000 && explored.longest > 20, "{}: {explored:?}", world.name);
+        let row = explored.row(world.name);
+        assert!(page().contains(&row), "docs/proof.md does not have this row: {row}");
     }
+}
+
+#[test]
+fn the_page_has_a_row_for_every_world() {
+    let is_told = |name: &str| page().contains(&format!("| {name} | "));
+    let missing: Vec<&str> =
+        worlds::all().iter().map(|world| world.name).filter(|it| !is_told(it)).collect();
+    assert_eq!(missing, [""; 0], "docs/proof.md has no row for these");
+}
+
+fn page() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/proof.md");
+    fs::read_to_string(page).expect("the page is part of the repository")
 }
 
 #[test]
