@@ -4,11 +4,17 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from timetable import RECONNECTED
+
 PARTS = 60  # of the whole, for each of which there is one median: minutes of an hour
-BEGINS, FIRST_ENDS, LAST_BEGINS = 10, 20, 50  # of these parts
+BEGINS = 10  # the first of these parts that counts
 
 # A message that comes so shortly before a trouble may still be in work when it begins.
 MARGIN = 5
+
+# The client's buffers, 4 MiB each and two for a connection, fill like a ring, and are new after a reconnection. So
+# long after one next to nothing is in them.
+FRESH = 30
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Measure:
     part: float
     besides: float
     middle: object = statistics.median  # of the values of a time
+    span: int = 10  # parts at the beginning and at the end that are compared
 
     def allowed(self, before):
         return before * self.part + self.besides
@@ -31,7 +38,8 @@ def quantile(share):
     return of
 
 
-MEMORY = Measure("memory", "MiB", 0.10, 1)
+# Reconnections come only every eight minutes.
+MEMORY = Measure("memory after a reconnection", "MiB", 0.10, 1, span=25)
 LATENCY_P50 = Measure("latency, p50", "ms", 0.10, 1, quantile(0.5))
 LATENCY_P99 = Measure("latency, p99", "ms", 0.10, 5, quantile(0.99))
 SAMPLED = {
@@ -89,7 +97,7 @@ def find(measure, values, began, ended):
             parts[part].append(value)
     middles = [(place, measure.middle(part)) for place, part in enumerate(parts) if part and place >= BEGINS]
     first, last = (measure.middle(sum(some, [])) if any(some) else math.nan
-                   for some in (parts[BEGINS:FIRST_ENDS], parts[LAST_BEGINS:]))
+                   for some in (parts[BEGINS:BEGINS + measure.span], parts[PARTS - measure.span:]))
     return Finding(measure, first, last, slope(middles) * (PARTS - BEGINS))
 
 
@@ -106,6 +114,10 @@ def findings(samples, latencies, spells, began, ended):
     calm, early = calm_times(spells, began, ended), calm_times(spells, began, ended, MARGIN)
     samples = [sample for sample in samples if is_within(sample.at, calm)]
     counted = [(at, took) for at, took in latencies if is_within(at, early)]
-    of_samples = [find(measure, [(it.at, getattr(it, field)) for it in samples], began, ended)
-                  for field, measure in SAMPLED.items()]
+    fresh = [(spell.well, spell.well + FRESH) for spell in spells if spell.name in RECONNECTED]
+    of_samples = []
+    for field, measure in SAMPLED.items():
+        counted_in = fresh if measure is MEMORY else calm
+        values = [(it.at, getattr(it, field)) for it in samples if is_within(it.at, counted_in)]
+        of_samples.append(find(measure, values, began, ended))
     return [*of_samples, *(find(measure, counted, began, ended) for measure in (LATENCY_P50, LATENCY_P99))]

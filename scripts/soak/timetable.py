@@ -3,10 +3,13 @@
 import random
 from dataclasses import dataclass
 
-BROKER_STOPPED, BROKER_KILLED = "broker stopped", "broker killed"
+BROKER_STOPPED, BROKER_KILLED, CLOSED = "broker stopped", "broker killed", "connections closed"
 VENDOR = ["API answers 503", "API refuses the credentials", "API hangs", "API talks garbage", "API answers 429",
           "API is out of quota", "API replies are lost", "API resets connections"]
-BROKER = ["connections closed", "memory alarm", BROKER_STOPPED]
+BROKER = [CLOSED, "memory alarm", BROKER_STOPPED]
+
+# After these both lanes have connected anew.
+RECONNECTED = [CLOSED, BROKER_STOPPED, BROKER_KILLED]
 PEOPLE = ["other settings", "guard on", "mistaken settings", "lane paused", "all paused"]
 
 # Seconds from one trouble to the next, at least: a broker that was killed takes about ten to be back.

@@ -15,7 +15,7 @@ EVEN = Sample(0, 20.0, 14, 6, 3, 5.0, 0, 2, 4)
 def run(change=lambda minute, sample: sample, late=lambda minute: 0.0):
     """The names of what is not flat. There is a sample each second and a message each, and in every third minute a
     trouble with outrageous figures, which are not counted."""
-    spells = [Spell("trouble", minute * 60, minute * 60 + 10, minute * 60 + 20) for minute in range(1, MINUTES, 3)]
+    spells = [Spell("connections closed", minute * 60, minute * 60 + 10, minute * 60 + 20) for minute in range(1, MINUTES, 3)]
     samples, latencies = [], []
     for second in range(MINUTES * 60):
         minute, noise = second / 60, second % 7 / 7
@@ -33,7 +33,9 @@ def flat():
     expect("what grows before the tenth minute",
            run(lambda minute, it: replace(it, resident=it.resident + 20 * min(minute, 10))), set())
     expect("a megabyte in ten minutes",
-           run(lambda minute, it: replace(it, resident=it.resident + minute / 10)), {"memory"})
+           run(lambda minute, it: replace(it, resident=it.resident + minute / 10)), {"memory after a reconnection"})
+    expect("buffers that fill until the next reconnection",
+           run(lambda minute, it: replace(it, resident=it.resident + (minute - 4 / 3) % 3 * 2 + minute / 100)), set())
     expect("one descriptor that is not closed",
            run(lambda minute, it: replace(it, descriptors=14 + (minute > 40))), {"descriptors, but those to the vendor"})
     expect("one thread an hour", run(lambda minute, it: replace(it, threads=3 + (minute > 52))), {"threads"})
