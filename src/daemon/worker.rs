@@ -219,7 +219,6 @@ impl Worker {
         let evidence = self.vendor.evidence(stuck.operation);
         let judged = Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history);
         judged.or_else(|stuck| {
-            history.relapses += u32::from(evidence.is_relapse(&stuck, suspect));
             let changed = self.changes().answered_since(message.came);
             let failing = history.first_failed_at.map(|since| (self.fresh)().at - since);
             let failing = failing.and_then(|it| it.to_std().ok());

@@ -167,7 +167,7 @@ impl Disposition {
     }
 
     /// What becomes of a message that is stuck and has climbed rungs of the `ladder`, as its `history` says, if
-    /// that is its own fault. `suspect` is as in [`Evidence::is_poison`].
+    /// that is its own fault. `suspect` is as in [`Evidence::is_poison`]. That it relapses is noted in its history.
     ///
     /// # Errors
     ///
@@ -177,9 +177,12 @@ impl Disposition {
         evidence: Evidence,
         suspect: Option<Mark>,
         ladder: &Ladder,
-        history: &History,
+        history: &mut History,
     ) -> Result<Disposition, Stuck> {
         if !evidence.is_poison(&stuck, suspect, history.relapses) {
+            // A copy of ours that somebody else wrote may say any number.
+            let relapses = u32::from(evidence.is_relapse(&stuck, suspect));
+            history.relapses = history.relapses.saturating_add(relapses);
             return Err(stuck);
         }
         Ok(match ladder.next(history.climbed) {
@@ -284,6 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn a_suspect_that_fails_with_others_is_excused_once_and_however_often_it_says_it_was() {
+        let (mut evidence, ladder) = (Evidence::default(), Ladder::default());
+        let before = evidence.mark();
+        let answered = evidence.send();
+        evidence.answer(answered);
+        let mark = evidence.mark();
+        let (_own, _of_others) = (evidence.send(), evidence.send());
+        let stuck = |cause| Stuck { mark, own: 1, ..stuck(cause, "http_500") };
+        let judge = |cause, suspect, relapses| {
+            let mut history = History { relapses, ..History::default() };
+            let judged =
+                Disposition::of_stuck(stuck(cause), evidence, suspect, &ladder, &mut history);
+            (judged.is_ok(), history.relapses)
+        };
+        assert_eq!(judge(Cause::Passing, Some(before), 0), (false, 1));
+        assert_eq!(judge(Cause::Passing, Some(before), 1), (true, 1));
+        assert_eq!(judge(Cause::Passing, None, 1), (false, 1), "it is no suspect");
+        assert_eq!(judge(Cause::Passing, Some(mark), 1), (false, 1), "nothing was answered");
+        assert_eq!(judge(Cause::Forbidden, Some(before), u32::MAX), (false, u32::MAX));
+        assert_eq!(judge(Cause::Passing, Some(before), u32::MAX), (true, u32::MAX));
+    }
+
+    #[test]
     fn an_address_that_is_a_key_is_hidden_where_its_place_is_told() {
         let body = br#"{"ada@example.com":1,"ada@example.com":2}"#.to_vec();
         let envelope = Envelope { body, ..Envelope::default() };
@@ -330,8 +356,8 @@ mod tests {
         let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
         let of_stuck = |evidence, climbed| {
             let stuck = stuck(Cause::Passing, "http_500");
-            let history = History { climbed, ..History::default() };
-            Disposition::of_stuck(stuck, evidence, None, &ladder, &history)
+            let mut history = History { climbed, ..History::default() };
+            Disposition::of_stuck(stuck, evidence, None, &ladder, &mut history)
         };
         let mut evidence = Evidence::default();
         assert_eq!(of_stuck(evidence, 0), Err(stuck(Cause::Passing, "http_500")));

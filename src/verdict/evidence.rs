@@ -120,7 +120,7 @@ impl Evidence {
 
     /// Whether it is the message's own fault that it is stuck; else its lane is to pause. For the
     /// suspect of a pause, `suspect` is the moment of its first failure when it was last tried; `relapses` are
-    /// [those](Evidence::is_relapse) before this one.
+    /// how often it was let off before this time.
     pub fn is_poison(&self, stuck: &Stuck, suspect: Option<Mark>, relapses: u32) -> bool {
         let others_are_answered = self.answered_since(stuck.mark);
         match (suspect, stuck.cause) {
@@ -142,7 +142,7 @@ impl Evidence {
     }
 
     /// Whether a suspect failed once more although the vendor has answered in between.
-    pub fn is_relapse(&self, stuck: &Stuck, suspect: Option<Mark>) -> bool {
+    pub(super) fn is_relapse(&self, stuck: &Stuck, suspect: Option<Mark>) -> bool {
         matches!(stuck.cause, Cause::Passing | Cause::Refused)
             && suspect.is_some_and(|last| self.answered_since(last))
     }

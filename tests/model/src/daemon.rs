@@ -25,9 +25,13 @@ const LONG: Duration = Duration::from_hours(1);
 impl State {
     /// The next attempt is sent; nothing happens while the quota has no call for it.
     pub fn send(&mut self, protocol: &Protocol, lane: usize, seat: Seat) -> Option<()> {
+        let stops = self.process == Process::Stops;
+        if let Some(limit) = protocol.window.filter(|_| !stops) {
+            self.quota = self.quota.take(limit)?;
+        }
         let job = self.lanes[lane].take_job(seat);
         let Job { stage: Stage::Ready(tries), .. } = job else { return None };
-        if self.process == Process::Stops {
+        if stops {
             self.conclude(
                 protocol,
                 lane,
@@ -36,9 +40,6 @@ impl State {
                 Conclusion::Stopped,
             );
             return Some(());
-        }
-        if let Some(limit) = protocol.window {
-            self.quota = self.quota.take(limit)?;
         }
         let lane = &mut self.lanes[lane];
         let sent = lane.evidence.send();
@@ -170,14 +171,13 @@ impl Lane {
         let ladder = Ladder::new(vec![Duration::from_secs(1); protocol.rungs]);
         let (evidence, suspect) = (self.evidence, letter.suspect);
         let Letter { climbed, relapses, .. } = *letter;
-        let history = History { climbed, relapses, ..History::default() };
-        let judged = Disposition::of_stuck(stuck, evidence, suspect, &ladder, &history);
-        let judged = judged.or_else(|stuck| {
-            if protocol.mistake != Some(Mistake::ForgetRelapses) {
-                letter.relapses += u32::from(evidence.is_relapse(&stuck, suspect));
-            }
-            Disposition::of_unanswered(stuck, true, Duration::ZERO)
-        });
+        let mut history = History { climbed, relapses, ..History::default() };
+        let judged = Disposition::of_stuck(stuck, evidence, suspect, &ladder, &mut history);
+        if protocol.mistake != Some(Mistake::ForgetRelapses) {
+            letter.relapses = history.relapses;
+        }
+        let judged =
+            judged.or_else(|stuck| Disposition::of_unanswered(stuck, true, Duration::ZERO));
         match judged {
             Err(stuck) if protocol.mistake == Some(Mistake::BlameAtOnce) => {
                 let reason = Reason::RetriesExhausted;
@@ -223,13 +223,14 @@ impl Settling {
             Step::Copy(place, _) => Due::Copy(place),
             Step::Answer(answer) => Due::Answer(answer),
         });
-        match (protocol.mistake, &self.disposition) {
-            (Some(Mistake::ParkByRequeue), Disposition::Park(_)) => {
-                [Due::Answer(Answer::Requeue)].into_iter().nth(self.done)
-            }
-            (Some(Mistake::AckFirst), _) => due.collect::<Vec<_>>().into_iter().nth_back(self.done),
-            _ => due.nth(self.done),
+        let is_parked = matches!(self.disposition, Disposition::Park(_));
+        if is_parked && protocol.mistake == Some(Mistake::ParkByRequeue) {
+            return (self.done == 0).then_some(Due::Answer(Answer::Requeue));
         }
+        if protocol.mistake == Some(Mistake::AckFirst) {
+            return due.collect::<Vec<_>>().into_iter().nth_back(self.done);
+        }
+        due.nth(self.done)
     }
 }
 

@@ -5,10 +5,9 @@
 
 use crate::action::Action;
 use crate::protocol::Protocol;
-use crate::state::State;
+use crate::state::{State, hash};
 use stateright::Model;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 /// The steps of the longest ways to the end, from the states that were looked at; `None` while that is done.
@@ -79,12 +78,6 @@ impl Endless {
         let way = way.into_iter().map(|stop| (stop.state, stop.taken));
         Endless(way.chain([(last, None)]).collect())
     }
-}
-
-fn hash(state: &State) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// What can happen while nothing goes wrong, once the vendor is well and, where a lane needs it, something comes

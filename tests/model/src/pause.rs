@@ -25,9 +25,9 @@ impl Lane {
     pub fn is_over(&self, protocol: &Protocol) -> bool {
         let Some(pause) = &self.pause else { return false };
         let parked = |waiting: &Waiting| matches!(waiting.disposition, Disposition::Park(_));
-        match protocol.mistake {
-            Some(Mistake::ResumeBlindly) => pause.holding.waiting.iter().all(parked),
-            _ => pause.holding.is_over(|_| self.evidence),
+        match protocol.mistake == Some(Mistake::ResumeBlindly) {
+            true => pause.holding.waiting.iter().all(parked),
+            false => pause.holding.is_over(|_| self.evidence),
         }
     }
 

@@ -8,10 +8,9 @@ use crate::lane::{Lane, Process, Step};
 use crate::numbers;
 use crate::quota::Known;
 use crate::rules;
-use crate::state::State;
+use crate::state::{State, hash};
 use mimecast_eventd::command::Operation;
 use stateright::{Model, Property};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// A world: how it begins, and what may go wrong in it.
@@ -213,12 +212,6 @@ impl Protocol {
     pub(crate) fn may_send(&self, state: &State) -> bool {
         self.window.is_none_or(|limit| state.quota.take(limit).is_some())
     }
-}
-
-fn hash<T: Hash>(one: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    one.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Lane {

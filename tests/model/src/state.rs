@@ -3,6 +3,7 @@
 use crate::lane::{Lane, Process};
 use crate::protocol::Faults;
 use crate::quota::Known;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// The world at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,4 +27,11 @@ impl State {
     pub fn has_ended(&self) -> bool {
         self.lanes.iter().all(|lane| lane.letters().next().is_none())
     }
+}
+
+/// What tells one state, or a part of one, from another, in every run the same.
+pub(crate) fn hash<T: Hash>(one: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    one.hash(&mut hasher);
+    hasher.finish()
 }

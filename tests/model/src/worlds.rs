@@ -15,42 +15,34 @@ pub struct World {
     pub is_large: bool,
 }
 
-const NO_FAULTS: Faults = Faults {
-    crashes: 0,
-    stops: 0,
-    cuts: 0,
-    outages: 0,
-    lost_replies: 0,
-    late_confirms: 0,
-    refused_copies: 0,
-    timeouts: 0,
-    throttles: 0,
-};
-
 /// Every world, those that take minutes last.
 pub fn all() -> Vec<World> {
-    let outage = Faults { outages: 1, ..NO_FAULTS };
-    let trouble = Faults { outages: 1, lost_replies: 1, timeouts: 1, ..NO_FAULTS };
-    let late = Faults { late_confirms: 1, refused_copies: 1, ..NO_FAULTS };
-    let copies = Faults { late_confirms: 1, cuts: 1, ..NO_FAULTS };
-    let ends = Faults { crashes: 1, stops: 1, ..NO_FAULTS };
-    let two_crashes = Faults { crashes: 2, outages: 1, ..NO_FAULTS };
+    let none = Faults::default();
+    let outage = Faults { outages: 1, ..none };
+    let trouble = Faults { outages: 1, lost_replies: 1, timeouts: 1, ..none };
+    let late = Faults { late_confirms: 1, refused_copies: 1, ..none };
+    let copies = Faults { late_confirms: 1, cuts: 1, ..none };
+    let ends = Faults { crashes: 1, stops: 1, ..none };
+    let two_crashes = Faults { crashes: 2, outages: 1, ..none };
     vec![
-        small("nothing goes wrong", one_lane(NO_FAULTS)),
+        small("nothing goes wrong", one_lane(none)),
         small("an outage", one_lane(outage)),
         small("an outage, a lost reply, a timeout", two_messages(trouble)),
         small("a copy late, a copy refused", two_messages(late)),
-        small("a connection lost", two_messages(Faults { cuts: 1, ..NO_FAULTS })),
+        small("a connection lost", two_messages(Faults { cuts: 1, ..none })),
         small("a crash and a stop", two_messages(ends)),
         small(
             "a crash and a stop, and every return counts",
             Protocol { every_return_counts: true, ..two_messages(ends) },
         ),
         small(
-            "two lanes share a quota of two calls",
-            Protocol { lanes: vec![vec![Poison], vec![Good(1)]], ..two_lanes(NO_FAULTS) },
+            "two lanes share a quota of two calls, and a 429",
+            Protocol {
+                lanes: vec![vec![Poison], vec![Good(1)]],
+                ..two_lanes(Faults { throttles: 1, ..none })
+            },
         ),
-        small("two lanes, three messages", two_lanes(NO_FAULTS)),
+        small("two lanes, three messages", two_lanes(none)),
         large("a copy late, a connection lost", two_messages(copies)),
         large("a crash and an outage, three messages", one_lane(Faults { crashes: 1, ..outage })),
         large("two crashes and an outage, three messages", one_lane(two_crashes)),

@@ -3,10 +3,13 @@
 
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
 use crate::support::node::Node;
+use crate::support::program::run;
 use crate::support::relay::Relay;
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Call, Fault, FaultKind};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
 use std::time::Duration;
 
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
@@ -106,6 +109,16 @@ async fn a_suspect_that_fails_again_alone_is_judged_by_the_answer_to_another() {
     assert_eq!(world.daemon.metric(ACKED).await, 1.0);
 }
 
+/// The vendor answers once more, and then never again: neither the suspect, which goes on first, nor the
+/// message beside it, which takes longer to find that out.
+async fn answer_once(world: &World) {
+    let silent = |item| Fault::always(FaultKind::Hang).for_item_containing(item);
+    world.fake.inject_instead([silent("suspect"), silent("silent")]);
+    world.unblock("e-2", "entry-2").await;
+    world.publish_bare("url.unblock", r#"{"ids":["silent-1","silent-2"]}"#).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+}
+
 #[tokio::test]
 async fn a_suspect_that_meets_the_next_outage_spends_no_rung_in_it() {
     let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
@@ -113,13 +126,7 @@ async fn a_suspect_that_meets_the_next_outage_spends_no_rung_in_it() {
     world.fake.inject(down());
     world.unblock("e-1", "suspect").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    // The vendor answers once more, and then never again: neither the suspect, which goes on first,
-    // nor the message beside it, which takes longer to find that out.
-    let silent = |item| Fault::always(FaultKind::Hang).for_item_containing(item);
-    world.fake.inject_instead([silent("suspect"), silent("silent")]);
-    world.unblock("e-2", "entry-2").await;
-    world.publish_bare("url.unblock", r#"{"ids":["silent-1","silent-2"]}"#).await;
-    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    answer_once(&world).await;
     world.daemon.wait_for_metric(PAUSED, 0.0).await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     world.daemon.wait_for_at_least(PARKED, 1.0).await;
@@ -202,4 +209,46 @@ async fn two_poisonous_messages_cannot_excuse_each_other_for_ever() {
         }
     }
     panic!("six good messages were not enough: {:?}", items(&world.fake.calls()));
+}
+
+#[tokio::test]
+async fn that_a_suspect_was_let_off_travels_with_its_copy() {
+    let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
+    let world = World::with(&own).await;
+    world.fake.inject(down());
+    world.unblock("e-1", "suspect").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    answer_once(&world).await;
+    world.daemon.wait_for_metric(PAUSED, 0.0).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.daemon.wait_for_at_least(PARKED, 1.0).await;
+    // Whoever pauses the lane lets go of everything that it holds.
+    assert_eq!(run(&world.variables, &["pause", "url.unblock"]).await.code, Some(0));
+    let mut relapses = Vec::new();
+    for _ in 0..2 {
+        let found = world.vhost.take(UNBLOCK).await;
+        let is_suspect = found.body.windows(7).any(|part| part == b"suspect");
+        relapses.push((is_suspect, found.headers.get("x-eventd-relapses").cloned()));
+    }
+    relapses.sort_by_key(|(is_suspect, _)| *is_suspect);
+    assert_eq!(relapses, [(false, None), (true, Some(1.into()))]);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_suspect_that_was_let_off_is_let_off_no_more() {
+    let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
+    let world = World::with(&own).await;
+    world.fake.inject(down());
+    let mut headers = FieldTable::default();
+    headers.insert("x-eventd-routing-key".into(), AMQPValue::LongString("url.unblock".into()));
+    headers.insert("x-eventd-relapses".into(), AMQPValue::LongLongInt(1));
+    let properties = BasicProperties::default().with_headers(headers);
+    world.vhost.publish_to("", UNBLOCK, br#"{"id":"suspect"}"#, properties).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    answer_once(&world).await;
+    world.daemon.wait_for_metric(RETRIED, 1.0).await;
+    let rung = format!("{UNBLOCK}.retry.1h");
+    let found = world.vhost.take(&rung).await;
+    assert_eq!(found.body, br#"{"id":"suspect"}"#);
+    assert!(!found.headers.contains_key("x-eventd-relapses"), "it begins anew: {found:?}");
 }
