@@ -9,9 +9,12 @@
 # --quick   a tenth of everything and one round, to see that it works: nothing is written
 #
 # It takes about half an hour on two processors, which should have nothing else to
-# do. Everything runs on this machine: a private RabbitMQ node, a fake of the
+# do. Everything runs on this machine: a private RabbitMQ 4.3 node, a fake of the
 # vendor's API and each program in turn, with the release build. Node and Python
 # are measured too if their clients can be installed under target/bench.
+#
+# BROKER_PROGRAMS names the programs of another RabbitMQ than the one that
+# scripts/broker/later.sh unpacks.
 #
 # exit status: 0 measured, whatever came of it; 1 something went wrong; 64 wrong
 #              usage; 69 something that is needed is missing and cannot be installed
@@ -50,6 +53,8 @@ case $#${1-} in
     *) fail 64 "usage: bench.sh [--quick]" ;;
 esac
 scripts/broker/node.sh --install
+BROKER_PROGRAMS=${BROKER_PROGRAMS:-$(scripts/broker/later.sh 4.3 .tools/rabbitmq-4.3)}
+export BROKER_PROGRAMS
 [[ -x .tools/bin/python ]] || fail 69 "the tools are missing: scripts/checks/tools.sh installs them"
 messages=$(cargo build --quiet --release --locked --bins --package floor --package fake-mimecast \
     --package mimecast-eventd --features mimecast-eventd/jemalloc \

@@ -166,7 +166,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, Rig(programs, given.peers, folder) as rig:
         bench = Bench(rig, rounds, scale)
         measure(bench)
-    lines = ["## What was measured", "", f"On {date.today()}: {machine()}.",
+    lines = ["## What was measured", "", f"On {date.today()}: {machine()}, RabbitMQ {rig.version}.",
              f"Everything ran on this one machine, {rounds} rounds in turn, and {2 * rounds - 1} of what is against the",
              "least. Medians, and ratios from within the run.",
              "", "| work | found | goal | met |", "| --- | --- | --- | --- |",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pika
 
+from machine import broker_version
 from process import Process
 from world import ask, said, start, wait_for
 
@@ -27,7 +28,8 @@ class Rig:
         self.fake_process = start([self.programs["fake-mimecast"], *keys], folder / "fake.log")
         wait_for("the node is ready", lambda: "READY" in (folder / "node.log").read_text().splitlines())
         lines = (folder / "node.log").read_text().splitlines()
-        self.url = dict(line.split("=", 1) for line in lines if "=" in line)["AMQP_URL"]
+        facts = dict(line.split("=", 1) for line in lines if "=" in line)
+        self.url, self.version = facts["AMQP_URL"], broker_version(facts["MANAGEMENT_URL"])
         self.fake = wait_for("the fake listens", lambda: said(folder / "fake.log", "listening on "))
         ask(f"{self.fake}/_fake/limit", {"operation": None, "calls": 100_000_000, "window_milliseconds": 1000})
         self.connection = pika.BlockingConnection(pika.URLParameters(f"{self.url}?heartbeat=0"))

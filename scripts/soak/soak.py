@@ -23,6 +23,7 @@ import report
 from event import PLAIN
 from flatness import findings
 from ledger import Letter, account
+from machine import broker_version
 from producer import Producer
 from sample import Sampler, Settlements
 from timetable import timetable
@@ -61,7 +62,7 @@ def run(soak, programs, folder):
     settings = {"CONFIG": str(config), "AUDIT__PATH": str(folder / "audit.jsonl"), "AUDIT__FSYNC": "1s"}
     with World(programs, folder, settings) as world:
         world.admin_url = world.admin()
-        soak.version = json.loads(management(world, "overview"))["rabbitmq_version"]
+        soak.version = broker_version(world.facts["MANAGEMENT_URL"])
         producer, troubles = Producer(world.facts["AMQP_URL"], world.fake, soak.seed, soak.rate), Troubles(world, config)
         settlements = Settlements(world.log)
         soak.began = time.time()
