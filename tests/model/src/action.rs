@@ -20,8 +20,6 @@ pub enum Seat {
 pub enum Action {
     /// The daemon starts.
     Start,
-    /// A lane connects.
-    Connect(LaneNumber),
     /// The broker hands out the next message.
     Deliver(LaneNumber, Item),
     /// The daemon sends a call, or finds that there is no time left for it when it stops.
@@ -55,7 +53,7 @@ pub enum Action {
     Crash,
     /// The daemon is told to stop.
     Stop,
-    /// A lane's connection is lost.
+    /// A lane's connection is lost, and is there again.
     Cut(LaneNumber),
     /// The vendor falls ill.
     Outage,
@@ -96,7 +94,6 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::Start => f.write_str("The daemon starts."),
-            Action::Connect(lane) => write!(f, "Lane {lane} connects and consumes."),
             Action::Deliver(lane, item) => write!(f, "The broker hands out {item} to lane {lane}."),
             Action::Send(lane, _, item) => write!(f, "Lane {lane} asks the vendor for {item}."),
             Action::Reply(lane, _, item) => {
@@ -123,7 +120,9 @@ impl fmt::Display for Action {
             Action::Arrive(lane) => write!(f, "A good message is published for lane {lane}."),
             Action::Crash => f.write_str("FAULT: the daemon is killed."),
             Action::Stop => f.write_str("FAULT: the daemon is told to stop."),
-            Action::Cut(lane) => write!(f, "FAULT: lane {lane} loses its connection."),
+            Action::Cut(lane) => {
+                write!(f, "FAULT: lane {lane} loses its connection, and connects anew.")
+            }
             Action::Outage => f.write_str("FAULT: the vendor falls ill."),
             Action::Throttle(lane, _, item) => {
                 write!(f, "FAULT: the vendor tells lane {lane} to wait with {item}.")

@@ -48,7 +48,6 @@ impl Lane {
         for letter in letters {
             self.come_back(&letter, protocol.every_return_counts, protocol.delivery_limit);
         }
-        self.is_connected = false;
     }
 
     fn come_back(&mut self, letter: &Letter, counts: bool, limit: u8) {

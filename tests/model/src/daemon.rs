@@ -117,21 +117,24 @@ impl State {
 
     /// The next step of a settlement: the broker takes the copy, confirms it, or is told.
     pub fn step(&mut self, protocol: &Protocol, lane: usize, seat: Seat) {
+        let may_be_late = self.faults.late_confirms > 0;
         let here = &mut self.lanes[lane];
         let mut job = here.take_job(seat);
         let Stage::Settling(settling) = &mut job.stage else { return };
         match settling.next(protocol) {
             None => return here.leave_desk(protocol, seat),
-            Some(Due::Copy(place)) if settling.is_sent => {
-                (settling.is_sent, settling.done) = (false, settling.done + 1);
-                job.letter.late = job.letter.late.filter(|late| *late != place);
-            }
             Some(Due::Copy(place)) => {
+                let was_sent = settling.is_sent;
                 // One that is late is waited for once more, and not sent again.
-                if job.letter.late != Some(place) {
+                if !was_sent && job.letter.late != Some(place) {
                     here.take_copy(&job.letter, place);
                 }
                 settling.is_sent = true;
+                // When a confirm comes makes no difference if it cannot be late.
+                if was_sent || !may_be_late {
+                    (settling.is_sent, settling.done) = (false, settling.done + 1);
+                    job.letter.late = job.letter.late.filter(|late| *late != place);
+                }
             }
             Some(Due::Answer(answer)) => {
                 settling.done += 1;

@@ -33,7 +33,6 @@ impl Protocol {
                 state.window = self.window.unwrap_or_default();
                 state.quota = Known::default();
             }
-            Action::Connect(lane) => state.lanes[lane].is_connected = true,
             Action::Cut(lane) => {
                 state.faults.cuts -= 1;
                 state.lanes[lane].lose_session(self);

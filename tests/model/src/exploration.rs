@@ -5,7 +5,7 @@ use crate::endings::Endings;
 use crate::protocol::Protocol;
 use crate::state::State;
 use crate::story;
-use stateright::{Checker, Model};
+use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model};
 use std::sync::Arc;
 
 /// What came of exploring a world to the last state.
@@ -45,17 +45,25 @@ fn grouped(number: usize) -> String {
 /// The story of the shortest way to a state that breaks a rule.
 pub fn explore(protocol: &Protocol) -> Result<Explored, String> {
     let protocol = Protocol { endings: Arc::default(), ..protocol.clone() };
-    let checker = protocol.clone().checker().threads(2).spawn_bfs().join();
-    let Some((rule, path)) = checker.discoveries().into_iter().next() else {
+    // Depth first takes a small part of the memory; breadth first finds the shortest way, if there is any.
+    let checker = checker_of(&protocol).spawn_dfs().join();
+    if checker.discoveries().is_empty() {
         let (states, steps) = (checker.unique_state_count(), checker.state_count());
         return Ok(Explored { states, steps, longest: protocol.endings.bound() });
-    };
+    }
+    let protocol = Protocol { endings: Arc::default(), ..protocol };
+    let checker = checker_of(&protocol).spawn_bfs().join();
+    let (rule, path) = checker.discoveries().into_iter().next().expect("it was there before");
     let way = path.into_vec();
     let mut told = story::tell(&format!("Broken: {rule}."), &way);
     if let Some((last, _)) = way.last() {
         told.push_str(&circle(&protocol, last));
     }
     Err(told)
+}
+
+fn checker_of(protocol: &Protocol) -> CheckerBuilder<Protocol> {
+    protocol.clone().checker().threads(2).finish_when(HasDiscoveries::Any)
 }
 
 /// The way round from a state that does not come to an end, if there is one.

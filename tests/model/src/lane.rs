@@ -20,8 +20,6 @@ pub struct Lane {
     pub open: BTreeSet<Item>,
     /// What the daemon knows of the operation.
     pub evidence: Evidence,
-    /// Whether a session with the broker is there.
-    pub is_connected: bool,
     /// Messages in work.
     pub work: Vec<Job>,
     /// The pause, while there is one.
@@ -90,7 +88,6 @@ impl Lane {
             dead: BTreeSet::new(),
             open: items.iter().copied().collect(),
             evidence: Evidence::default(),
-            is_connected: false,
             work: Vec::new(),
             pause: None,
             ghosts: Vec::new(),

@@ -134,8 +134,7 @@ impl Protocol {
         may(state.process == Process::Gone, Action::Start);
         may(state.process == Process::Stops && is_idle, Action::Exit);
         may(!state.is_vendor_well, Action::Recover);
-        let is_used = self.window.is_some_and(|window| state.window < window);
-        may(is_used || state.quota != Known::default(), Action::Renew);
+        may(self.waits_for_window(state), Action::Renew);
         may(state.process != Process::Gone && faults.crashes > 0, Action::Crash);
         may(state.process == Process::Runs && faults.stops > 0, Action::Stop);
         may(state.is_vendor_well && faults.outages > 0, Action::Outage);
@@ -145,8 +144,8 @@ impl Protocol {
         let mut may =
             |is_possible: bool, action: Action| actions.extend(is_possible.then_some(action));
         let runs = state.process == Process::Runs;
-        may(runs && !lane.is_connected, Action::Connect(number));
-        may(lane.is_connected && state.faults.cuts > 0, Action::Cut(number));
+        let has_something = lane.pause.is_some() || !lane.work.is_empty();
+        may(has_something && state.faults.cuts > 0, Action::Cut(number));
         for (place, letter) in lane.delayed.iter().enumerate() {
             may(true, Action::Expire(number, place, letter.item));
         }
@@ -154,7 +153,7 @@ impl Protocol {
             may(self.has_call(state), Action::ReplyTooLate(number, place, *item));
         }
         let Some(pause) = lane.pause.as_ref().filter(|_| runs) else {
-            let next = lane.queue.front().filter(|_| runs && lane.is_connected);
+            let next = lane.queue.front().filter(|_| runs);
             if let Some(letter) = next.filter(|_| lane.work.len() < self.prefetch) {
                 may(true, Action::Deliver(number, letter.item));
             }
@@ -207,6 +206,20 @@ impl Protocol {
     /// Whether the vendor would answer a call in this window, be it that it is ill.
     pub(crate) fn has_call(&self, state: &State) -> bool {
         self.window.is_none() || state.window > 0 || !state.is_vendor_well
+    }
+
+    /// Whether anything waits for the vendor's next window. Nothing else can tell whether one has begun.
+    fn waits_for_window(&self, state: &State) -> bool {
+        let may_send = state.process == Process::Stops || self.may_send(state);
+        let has_call = self.has_call(state);
+        state.lanes.iter().any(|lane| {
+            let mut jobs = lane.jobs().map(|(_, job)| &job.stage);
+            jobs.any(|stage| match stage {
+                Stage::Ready(_) => !may_send,
+                Stage::Asking(..) => !has_call,
+                Stage::Settling(_) => false,
+            }) || (!has_call && !lane.ghosts.is_empty())
+        })
     }
 
     pub(crate) fn may_send(&self, state: &State) -> bool {

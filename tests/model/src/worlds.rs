@@ -46,7 +46,10 @@ pub fn all() -> Vec<World> {
         large("a copy late, a connection lost", two_messages(copies)),
         large("a crash and an outage, three messages", one_lane(Faults { crashes: 1, ..outage })),
         large("two crashes and an outage, three messages", one_lane(two_crashes)),
-        large("two lanes, three messages, two crashes and an outage", two_lanes(two_crashes)),
+        large(
+            "two lanes, three messages, two crashes and an outage",
+            Protocol { prefetch: 1, ..two_lanes(two_crashes) },
+        ),
     ]
 }
 
