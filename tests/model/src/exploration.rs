@@ -3,9 +3,10 @@
 use crate::action::Action;
 use crate::endings::Endings;
 use crate::protocol::Protocol;
+use crate::rules::ENDS;
 use crate::state::State;
 use crate::story;
-use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model};
+use stateright::{Checker, HasDiscoveries, Model};
 use std::sync::Arc;
 
 /// What came of exploring a world to the last state.
@@ -45,25 +46,31 @@ fn grouped(number: usize) -> String {
 /// The story of the shortest way to a state that breaks a rule.
 pub fn explore(protocol: &Protocol) -> Result<Explored, String> {
     let protocol = Protocol { endings: Arc::default(), ..protocol.clone() };
-    // Depth first takes a small part of the memory; breadth first finds the shortest way, if there is any.
-    let checker = checker_of(&protocol).spawn_dfs().join();
+    // Breadth first would need many times the memory.
+    let checker = protocol.clone().checker().threads(2).finish_when(HasDiscoveries::Any);
+    let checker = checker.spawn_dfs().join();
     if checker.discoveries().is_empty() {
         let (states, steps) = (checker.unique_state_count(), checker.state_count());
         return Ok(Explored { states, steps, longest: protocol.endings.bound() });
     }
-    let protocol = Protocol { endings: Arc::default(), ..protocol };
-    let checker = checker_of(&protocol).spawn_bfs().join();
-    let (rule, path) = checker.discoveries().into_iter().next().expect("it was there before");
-    let way = path.into_vec();
+    let (rule, way) = shortest_way(&protocol);
     let mut told = story::tell(&format!("Broken: {rule}."), &way);
-    if let Some((last, _)) = way.last() {
+    if let Some((last, _)) = way.last().filter(|_| rule == ENDS) {
         told.push_str(&circle(&protocol, last));
     }
     Err(told)
 }
 
-fn checker_of(protocol: &Protocol) -> CheckerBuilder<Protocol> {
-    protocol.clone().checker().threads(2).finish_when(HasDiscoveries::Any)
+/// The rule that is broken first, and the way there. The checker goes on for a while after what it finds, and
+/// tells of the last; so it goes one step further each time.
+fn shortest_way(protocol: &Protocol) -> (&'static str, Vec<(State, Option<Action>)>) {
+    let within = |steps: usize| {
+        let checker = protocol.clone().checker().target_max_depth(steps);
+        checker.spawn_bfs().join().discoveries().into_iter().next()
+    };
+    let found = (1..).find_map(within);
+    let (rule, path) = found.expect("a rule is broken after some number of steps");
+    (rule, path.into_vec())
 }
 
 /// The way round from a state that does not come to an end, if there is one.

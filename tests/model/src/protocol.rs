@@ -235,7 +235,7 @@ impl Lane {
     }
 
     /// Every message in work, and where.
-    fn jobs(&self) -> impl Iterator<Item = (Seat, &Job)> {
+    pub(crate) fn jobs(&self) -> impl Iterator<Item = (Seat, &Job)> {
         let work = self.work.iter().enumerate().map(|(place, job)| (Seat::Work(place), job));
         work.chain(self.pause.iter().flat_map(|it| &it.desk).map(|job| (Seat::Desk, job)))
     }

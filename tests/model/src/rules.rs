@@ -10,6 +10,9 @@ use stateright::Property;
 /// A rule, and whether a state keeps it.
 type Rule = (&'static str, fn(&Protocol, &State) -> bool);
 
+/// What can only be said of all that may come after a state.
+pub(crate) const ENDS: &str = "everything ends";
+
 /// What can be said of one state by itself.
 const RULES: [Rule; 4] = [
     ("nothing is lost", nothing_is_lost),
@@ -24,7 +27,7 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         !protocol.has_to_end || protocol.endings.longest(protocol, state).is_ok()
     };
     let rules = RULES.into_iter().map(|(name, holds)| Property::always(name, holds));
-    rules.chain([Property::always("everything ends", ends)]).collect()
+    rules.chain([Property::always(ENDS, ends)]).collect()
 }
 
 /// The first rule that a state breaks.

@@ -1,7 +1,8 @@
 //! A way to a state, told so that a person can follow it.
 
 use crate::action::Action;
-use crate::job::{Job, Stage};
+use crate::job::{Item, Job, Stage};
+use crate::lane::Lane;
 use crate::state::State;
 use std::fmt::Write;
 
@@ -10,9 +11,11 @@ pub fn tell(title: &str, path: &[(State, Option<Action>)]) -> String {
     let mut story = format!("{title}\n");
     for (number, (state, action)) in path.iter().enumerate() {
         if let Some(action) = action {
-            let after = path.get(number + 1).map(|(after, _)| changes(state, after));
+            let said = reply(state, *action);
+            let after = path.get(number + 1).map(|(after, _)| changes(state, *action, after));
             let after = after.unwrap_or_default();
-            writeln!(story, "{:3}. {action}{after}", number + 1).expect("a text takes everything");
+            writeln!(story, "{:3}. {action}{said}{after}", number + 1)
+                .expect("a text takes everything");
         }
     }
     if let Some((last, _)) = path.last() {
@@ -21,16 +24,39 @@ pub fn tell(title: &str, path: &[(State, Option<Action>)]) -> String {
     story
 }
 
+/// What a reply of the vendor says.
+fn reply(before: &State, action: Action) -> &'static str {
+    let (Action::Reply(lane, _, item) | Action::ReplyTooLate(lane, _, item)) = action else {
+        return "";
+    };
+    match item {
+        _ if !before.is_vendor_well => " It fails, for it is ill.",
+        Item::Poison => " It fails at it.",
+        Item::Undecided => " It refuses.",
+        Item::Good(_) | Item::Spare if before.lanes[lane].open.contains(&item) => " It is done.",
+        Item::Good(_) | Item::Spare => " It was done before.",
+    }
+}
+
 /// What a step has changed besides what it is itself.
-fn changes(before: &State, after: &State) -> String {
+fn changes(before: &State, action: Action, after: &State) -> String {
     let mut told = String::new();
     for (number, (was, is)) in before.lanes.iter().zip(&after.lanes).enumerate() {
+        let mut asked = asked(was);
+        for item in self::asked(is) {
+            match asked.iter().position(|it| *it == item) {
+                Some(place) => drop(asked.swap_remove(place)),
+                None if matches!(action, Action::Send(..)) => {}
+                None => write!(told, " Lane {number} asks the vendor for {item}.")
+                    .expect("a text takes everything"),
+            }
+        }
         if was.pause.is_none() && is.pause.is_some() {
             write!(told, " Lane {number} pauses.").expect("a text takes everything");
         }
-        for job in &is.work {
+        for (_, job) in is.jobs() {
             if let Stage::Settling(settling) = &job.stage
-                && !was.work.iter().any(|it| is_settling(it, job))
+                && !was.jobs().any(|(_, it)| is_settling(it, job))
             {
                 let (item, decided) = (job.letter.item, settling.disposition.label());
                 write!(told, " Lane {number} decides on {item}: {decided}.")
@@ -42,6 +68,12 @@ fn changes(before: &State, after: &State) -> String {
         }
     }
     told
+}
+
+/// What the vendor is asked for just now.
+fn asked(lane: &Lane) -> Vec<Item> {
+    let jobs = lane.jobs().map(|(_, job)| job);
+    jobs.filter(|job| matches!(job.stage, Stage::Asking(..))).map(|job| job.letter.item).collect()
 }
 
 fn is_settling(one: &Job, other: &Job) -> bool {

@@ -69,12 +69,16 @@ fn outage() -> Faults {
 fn an_ack_before_the_copy_loses_a_message() {
     let story = story_of(Mistake::AckFirst, two_messages(crash()));
     assert!(story.starts_with("Broken: nothing is lost."), "{story}");
-    assert!(story.contains("tells the broker what becomes of the poisonous item"), "{story}");
+    assert!(story.contains("reaches lane 0. It fails at it."), "{story}");
+    assert!(story.contains("  8. Lane 0 tells the broker what becomes of the poison"), "{story}");
+    assert!(!story.contains("  9. "), "there is a shorter one: {story}");
 }
 
 #[test]
 fn a_return_that_counts_makes_an_innocent_a_dead_letter_in_an_outage() {
-    let story = story_of(Mistake::ParkByRequeue, one_lane(outage()));
+    let lanes = vec![vec![Item::Good(1), Item::Good(2)]];
+    let protocol = Protocol { lanes, ..two_messages(outage()) };
+    let story = story_of(Mistake::ParkByRequeue, protocol);
     assert!(story.starts_with("Broken: no innocent is a dead letter."), "{story}");
     assert!(story.contains("FAULT: the vendor falls ill."), "{story}");
     assert!(story.contains("delivery_limit"), "{story}");
