@@ -337,6 +337,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_against_a_rule_is_told_by_its_name_and_only_an_old_event_has_expired() {
+        for rule in Rule::ALL {
+            let disposition = Disposition::of_breach(&Breach { rule, detail: "" });
+            let is_old = rule == Rule::MaxEventAge;
+            let reason = if is_old { Reason::Expired } else { Reason::Denied };
+            assert_eq!(disposition, Disposition::DeadLetter(reason, fault(rule.label())));
+            assert_eq!(disposition.rule(), Some(rule));
+            let other = Disposition::DeadLetter(Reason::Rejected, fault(rule.label()));
+            assert_eq!(other.rule(), None, "the vendor may use the same word");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_looked_up_waits_aside_only_while_others_are_served() {
         let of = |operation, changed, seconds| {
             let stuck = Stuck { operation, ..stuck(Cause::Refused, "app_forbidden") };
@@ -354,11 +367,12 @@ mod tests {
     #[test]
     fn poison_climbs_the_ladder_and_is_dead_lettered_after_its_end_and_a_plague_pauses_the_lane() {
         let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
-        let of_stuck = |evidence, climbed| {
-            let stuck = stuck(Cause::Passing, "http_500");
+        let judge = |cause, evidence, climbed| {
+            let stuck = stuck(cause, "http_500");
             let mut history = History { climbed, ..History::default() };
             Disposition::of_stuck(stuck, evidence, None, &ladder, &mut history)
         };
+        let of_stuck = |evidence, climbed| judge(Cause::Passing, evidence, climbed);
         let mut evidence = Evidence::default();
         assert_eq!(of_stuck(evidence, 0), Err(stuck(Cause::Passing, "http_500")));
         let sent = evidence.send();
@@ -367,5 +381,7 @@ mod tests {
         assert!(matches!(first, Ok(Disposition::Retry(Rung { number: 1, .. }, _))), "{first:?}");
         let last = Disposition::DeadLetter(Reason::RetriesExhausted, fault("http_500"));
         assert_eq!(of_stuck(evidence, 1), Ok(last));
+        let not_seen = Disposition::DeadLetter(Reason::Rejected, fault("http_500"));
+        assert_eq!(judge(Cause::Contradicted, evidence, 1), Ok(not_seen));
     }
 }

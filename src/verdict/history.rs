@@ -87,15 +87,20 @@ mod tests {
         let (mut history, at) = (History::default(), DateTime::UNIX_EPOCH);
         let command = |id: &str| Command::DeleteManagedUrl { id: id.into() };
         history.attempted(request(at, 1), false);
+        assert_eq!(history.resends(), 0, "there is no command yet");
         history.begin(&command("one"));
+        assert_eq!(history.resends(), 0);
         history.attempted(request(at, 2), true);
+        assert_eq!(history.resends(), 1);
         history.conclude(&Conclusion::OutOfTime);
         history.attempted(request(at, 3), false);
         history.begin(&command("two"));
         (4..=204).for_each(|id| history.attempted(request(at, id), false));
         history.conclude(&Conclusion::AlreadyGone);
+        assert_eq!(history.resends(), 0, "it is over");
         history.begin(&command("one"));
         history.attempted(request(at, 205), false);
+        assert_eq!(history.resends(), 2);
         history.conclude(&Conclusion::Applied);
         history.seen_gone(&command("two"), at);
         let told = history.executions.iter().map(|it| {
