@@ -95,5 +95,7 @@ mod tests {
         let all_are_said =
             |it: Grounds| !it.explained().0.is_empty() && !it.explained().1.is_empty();
         assert!(Grounds::all().all(all_are_said));
+        let meanings: BTreeSet<&str> = Grounds::all().map(|it| it.explained().0).collect();
+        assert_eq!(meanings.len(), labels.len(), "two mean the same");
     }
 }

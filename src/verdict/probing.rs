@@ -84,6 +84,11 @@ mod tests {
         }
         assert_eq!(waits, [5, 10, 20, 40, 60, 60]);
         assert_eq!(turns[..4], [Turn::Suspect, Turn::Queue, Turn::Suspect, Turn::Queue]);
+        probing.begin_again(Duration::from_secs(1), Duration::from_secs(3));
+        assert_eq!(probing.turn(), Turn::Suspect);
+        assert_eq!(probing.wait().as_secs(), 2);
+        probing.turn();
+        assert_eq!(probing.wait().as_secs(), 3);
     }
 
     #[test]
@@ -105,10 +110,17 @@ mod tests {
         assert!(probing.is_over(by(change)) && probing.is_over(by(question)));
         let mut for_a_change = probing.clone();
         let fault = Fault::new("http_503", "");
-        let stuck =
-            |operation| Stuck { operation, cause: Cause::Passing, mark: before, own: 0, fault };
-        for_a_change.is_for(&stuck(change));
+        let stuck = |operation, cause| {
+            let fault = fault.clone();
+            Stuck { operation, cause, mark: before, own: 0, fault }
+        };
+        for_a_change.is_for(&stuck(change, Cause::Passing));
         assert!(for_a_change.is_over(by(change)) && !for_a_change.is_over(by(question)));
+        let mut for_a_question = probing.clone();
+        for_a_question.is_for(&stuck(question, Cause::Passing));
+        assert!(for_a_question.is_over(by(question)));
+        for_a_question.is_for(&stuck(question, Cause::Guarded));
+        assert!(!for_a_question.is_over(by(question)), "it keeps changes back");
         let since = Probing::begin(vec![(change, answered.mark())], Duration::ZERO, Duration::ZERO);
         assert!(!since.is_over(by(change)), "that was before");
     }

@@ -83,3 +83,16 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_found_by_its_name_and_no_other_is() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::named(reason.label()), Some(reason));
+        }
+        assert_eq!(Reason::named("Malformed"), None);
+    }
+}
