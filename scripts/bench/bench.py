@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self, rig, rounds, scale):
         self.rig, self.rounds, self.scale = rig, rounds, scale
-        self.lines, self.goals = [], []
+        self.lines, self.goals, self.picture = [], [], ""
 
     def size(self, messages):
         return max(int(messages * self.scale), 200)
@@ -127,8 +127,8 @@ class Bench:
                             for many in (1, 4, 16, 64, 256)] for name in names}
         groups = {name: [(many, many * drain(self.rig, name, self.size(10_000) // many, 64, groups=many).rate)
                          for many in (1, 10, 100)] for name in names}
-        PICTURE.write_text(picture([("messages/s", "messages in flight", in_flight),
-                                    ("requests/s", "groups an event, 64 events in flight", groups)]))
+        self.picture = picture([("messages/s", "messages in flight", in_flight),
+                                ("requests/s", "groups an event, 64 events in flight", groups)])
         for what, lines in (("in flight", in_flight), ("groups an event", groups)):
             self.say(f"| {what} | " + " | ".join(str(many) for many, _ in lines["daemon"]) + " |")
             self.say("| --- " * (len(lines["daemon"]) + 1) + "|")
@@ -175,6 +175,7 @@ def main():
     if given.quick:
         return
     before, rest = PAGE.read_text().split(BEGIN)
+    PICTURE.write_text(bench.picture)
     PAGE.write_text(before + BEGIN + "\n" + "\n".join(lines) + END + rest.split(END)[1])
 
 
