@@ -1,10 +1,7 @@
 """What a measurement ran on."""
 
-import json
 import os
 import platform
-import urllib.request
-from base64 import b64encode
 from pathlib import Path
 
 
@@ -13,11 +10,3 @@ def machine():
                   if line.startswith("model name")), platform.processor())
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
     return f"{os.cpu_count()} processors ({model}), {memory:.0f} GiB, Linux {platform.release()}"
-
-
-def broker_version(management_url):
-    """The version of a private node's RabbitMQ."""
-    login = {"authorization": f"Basic {b64encode(b'guest:guest').decode()}"}
-    request = urllib.request.Request(f"{management_url}/api/overview", headers=login)
-    with urllib.request.urlopen(request, timeout=60) as reply:
-        return json.load(reply)["rabbitmq_version"]

@@ -1,5 +1,6 @@
 """A broker with the daemon's queues and a fake of the vendor's API, for programs under measurement."""
 
+import json
 import subprocess
 import sys
 import time
@@ -7,9 +8,8 @@ from pathlib import Path
 
 import pika
 
-from machine import broker_version
 from process import Process
-from world import ask, said, start, wait_for
+from world import ask, management, said, start, wait_for
 
 QUEUE = "mimecast-eventd.user.offboarded"
 
@@ -29,7 +29,8 @@ class Rig:
         wait_for("the node is ready", lambda: "READY" in (folder / "node.log").read_text().splitlines())
         lines = (folder / "node.log").read_text().splitlines()
         facts = dict(line.split("=", 1) for line in lines if "=" in line)
-        self.url, self.version = facts["AMQP_URL"], broker_version(facts["MANAGEMENT_URL"])
+        overview = json.loads(management(facts["MANAGEMENT_URL"], "overview"))
+        self.url, self.version = facts["AMQP_URL"], overview["rabbitmq_version"]
         self.fake = wait_for("the fake listens", lambda: said(folder / "fake.log", "listening on "))
         ask(f"{self.fake}/_fake/limit", {"operation": None, "calls": 100_000_000, "window_milliseconds": 1000})
         self.connection = pika.BlockingConnection(pika.URLParameters(f"{self.url}?heartbeat=0"))

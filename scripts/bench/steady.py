@@ -8,7 +8,7 @@ import pika
 
 from drain import is_idle
 from rig import QUEUE
-from world import ask, wait_for
+from world import wait_for
 
 DEAD_LETTERS = "mimecast-eventd.dead-letter"
 

@@ -27,6 +27,14 @@ def ask(url, body=None):
         return reply.read().decode()
 
 
+def management(url, path, method="GET"):
+    """What the management API of a private node at `url` answers."""
+    login = {"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
+    request = urllib.request.Request(f"{url}/api/{path}", headers=login, method=method)
+    with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+        return reply.read().decode()
+
+
 def start(command, log, **options):
     return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, **options)
 

@@ -6,13 +6,14 @@ import random
 import signal
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 import uuid
 from datetime import datetime, timedelta, timezone
 
 import pika
 
-from world import ask
+from world import ask, management
 
 # Delays are short, or a run would take hours.
 SETTINGS = {
@@ -112,13 +113,10 @@ class Story:
                            capture_output=True)
 
     def cut_connections(self):
-        management = f"{self.world.facts['MANAGEMENT_URL']}/api/connections"
-        login = {"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
-        with urllib.request.urlopen(urllib.request.Request(management, headers=login)) as reply:
-            names = [one["name"] for one in json.load(reply) if "mimecast-eventd" in json.dumps(one)]
-        for name in names:
-            url = f"{management}/{urllib.request.quote(name)}"
-            urllib.request.urlopen(urllib.request.Request(url, headers=login, method="DELETE"))
+        url = self.world.facts["MANAGEMENT_URL"]
+        found = json.loads(management(url, "connections"))
+        for name in [one["name"] for one in found if "mimecast-eventd" in json.dumps(one)]:
+            management(url, f"connections/{urllib.parse.quote(name)}", method="DELETE")
 
     # ---- all of it
 

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,12 +22,11 @@ import report
 from event import PLAIN
 from flatness import findings
 from ledger import Letter, account
-from machine import broker_version
 from producer import Producer
 from sample import Sampler, Settlements
 from timetable import timetable
-from trouble import LOGIN, USUAL, Troubles, depths, metric, write_settings
-from world import PATIENCE, World, ask
+from trouble import USUAL, Troubles, depths, metric, write_settings
+from world import PATIENCE, World, ask, management
 
 FULL = 60
 EVERY = 5  # seconds between samples
@@ -62,7 +60,8 @@ def run(soak, programs, folder):
     settings = {"CONFIG": str(config), "AUDIT__PATH": str(folder / "audit.jsonl"), "AUDIT__FSYNC": "1s"}
     with World(programs, folder, settings) as world:
         world.admin_url = world.admin()
-        soak.version = broker_version(world.facts["MANAGEMENT_URL"])
+        overview = json.loads(management(world.facts["MANAGEMENT_URL"], "overview"))
+        soak.version = overview["rabbitmq_version"]
         producer, troubles = Producer(world.facts["AMQP_URL"], world.fake, soak.seed, soak.rate), Troubles(world, config)
         settlements = Settlements(world.log)
         soak.began = time.time()
@@ -100,7 +99,7 @@ def work(soak, world, producer, troubles, settlements):
 
 def settle(soak, world, producer, settlements):
     """Waits until nothing is queued any more, stops the daemon, and looks where everything is."""
-    queues = [one["name"] for one in json.loads(management(world, "queues?columns=name"))]
+    queues = [one["name"] for one in json.loads(management(world.facts["MANAGEMENT_URL"], "queues?columns=name"))]
     waiting = [queue for queue in queues if queue != DEAD_LETTERS]
     deadline = time.monotonic() + DRAIN
     while any(depths(world, waiting).values()) or metric(world, "eventd_messages_in_flight{"):
@@ -124,12 +123,6 @@ def settle(soak, world, producer, settlements):
     soak.complaints.extend(f"the daemon said: {line}" for line in settlements.strange)
     for message, times in settlements.grave.items():
         print(f"logged as an error {times} times: {message}")
-
-
-def management(world, path):
-    url = f"{world.facts['MANAGEMENT_URL']}/api/{path}"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=LOGIN), timeout=PATIENCE) as reply:
-        return reply.read()
 
 
 def taken_out(world, queue):

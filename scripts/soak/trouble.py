@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +17,10 @@ from pika.exceptions import AMQPError
 
 import timetable
 from event import LANES
-from world import ask, start, wait_for
+from world import ask, management, start, wait_for
 
 # Calls in a second. What has waited through an outage uses up a narrower quota, and then the next ones wait too.
 WIDE = 5000
-LOGIN = {"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
 # Delays are short, or an hour would hold few troubles.
 SETTINGS = """
 [amqp]
@@ -132,8 +132,8 @@ class Troubles:
     def connections_closed(self):
         wait_for("the broker tells of both connections", lambda: len(connections(self.world)) >= 2)
         for one in connections(self.world):
-            url = f"{self.world.facts['MANAGEMENT_URL']}/api/connections/{urllib.request.quote(one['name'])}"
-            urllib.request.urlopen(urllib.request.Request(url, headers=LOGIN, method="DELETE"))
+            path = f"connections/{urllib.parse.quote(one['name'])}"
+            management(self.world.facts["MANAGEMENT_URL"], path, method="DELETE")
         yield
 
     @contextmanager
@@ -218,9 +218,8 @@ def metric(world, series):
 
 def connections(world):
     """The daemon's own, as the broker tells of them."""
-    request = urllib.request.Request(f"{world.facts['MANAGEMENT_URL']}/api/connections", headers=LOGIN)
-    with urllib.request.urlopen(request, timeout=5) as reply:
-        return [one for one in json.load(reply) if "mimecast-eventd" in json.dumps(one)]
+    found = json.loads(management(world.facts["MANAGEMENT_URL"], "connections"))
+    return [one for one in found if "mimecast-eventd" in json.dumps(one)]
 
 
 def depths(world, queues):
