@@ -109,6 +109,21 @@ async fn a_suspect_that_fails_again_alone_is_judged_by_the_answer_to_another() {
     assert_eq!(world.daemon.metric(ACKED).await, 1.0);
 }
 
+/// One rung, from which nothing comes back, and a vendor that is not waited for long.
+const ONE_RUNG: [(&str, &str); 2] = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
+
+/// A suspect meets the next outage together with another message: the lane pauses once more, and has parked
+/// the other.
+async fn let_off_once(world: &World) {
+    world.fake.inject(down());
+    world.unblock("e-1", "suspect").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    answer_once(world).await;
+    world.daemon.wait_for_metric(PAUSED, 0.0).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.daemon.wait_for_at_least(PARKED, 1.0).await;
+}
+
 /// The vendor answers once more, and then never again: neither the suspect, which goes on first, nor the
 /// message beside it, which takes longer to find that out.
 async fn answer_once(world: &World) {
@@ -121,15 +136,8 @@ async fn answer_once(world: &World) {
 
 #[tokio::test]
 async fn a_suspect_that_meets_the_next_outage_spends_no_rung_in_it() {
-    let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
-    let world = World::with(&own).await;
-    world.fake.inject(down());
-    world.unblock("e-1", "suspect").await;
-    world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    answer_once(&world).await;
-    world.daemon.wait_for_metric(PAUSED, 0.0).await;
-    world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    world.daemon.wait_for_at_least(PARKED, 1.0).await;
+    let world = World::with(&ONE_RUNG).await;
+    let_off_once(&world).await;
     // Alone again, it is not judged by the answer of the time before.
     let suspected = || items(&world.fake.calls()).iter().filter(|&&it| it == "suspect").count();
     let before = suspected();
@@ -213,15 +221,8 @@ async fn two_poisonous_messages_cannot_excuse_each_other_for_ever() {
 
 #[tokio::test]
 async fn that_a_suspect_was_let_off_travels_with_its_copy() {
-    let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
-    let world = World::with(&own).await;
-    world.fake.inject(down());
-    world.unblock("e-1", "suspect").await;
-    world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    answer_once(&world).await;
-    world.daemon.wait_for_metric(PAUSED, 0.0).await;
-    world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    world.daemon.wait_for_at_least(PARKED, 1.0).await;
+    let world = World::with(&ONE_RUNG).await;
+    let_off_once(&world).await;
     // Whoever pauses the lane lets go of everything that it holds.
     assert_eq!(run(&world.variables, &["pause", "url.unblock"]).await.code, Some(0));
     let mut relapses = Vec::new();
@@ -236,8 +237,7 @@ async fn that_a_suspect_was_let_off_travels_with_its_copy() {
 
 #[tokio::test]
 async fn a_copy_of_a_suspect_that_was_let_off_is_let_off_no_more() {
-    let own = [("RETRY__LADDER", r#"["1h"]"#), ("MIMECAST__TIMEOUT", "1s")];
-    let world = World::with(&own).await;
+    let world = World::with(&ONE_RUNG).await;
     world.fake.inject(down());
     let mut headers = FieldTable::default();
     headers.insert("x-eventd-routing-key".into(), AMQPValue::LongString("url.unblock".into()));
