@@ -66,7 +66,7 @@ pub fn explore(protocol: &Protocol) -> Result<Explored, String> {
 fn shortest_way(protocol: &Protocol) -> (&'static str, Vec<(State, Option<Action>)>) {
     let within = |steps: usize| {
         let checker = protocol.clone().checker().target_max_depth(steps);
-        checker.spawn_bfs().join().discoveries().into_iter().next()
+        checker.spawn_bfs().join().discoveries().into_iter().min_by_key(|(rule, _)| *rule)
     };
     let found = (1..).find_map(within);
     let (rule, path) = found.expect("a rule is broken after some number of steps");

@@ -1,6 +1,7 @@
 //! One lane: what the broker has of it, what is still to be done at the vendor, and what the daemon holds.
 
-use crate::job::{Item, Job, Letter, Waiting};
+use crate::action::Seat;
+use crate::job::{Item, Job, Letter, Stage, Waiting};
 use mimecast_eventd::command::Operation;
 use mimecast_eventd::verdict::{Evidence, Holding, Sent};
 use std::collections::{BTreeSet, VecDeque};
@@ -109,5 +110,17 @@ impl Lane {
     /// Every message of the lane that has not come to its end.
     pub fn letters(&self) -> impl Iterator<Item = &Letter> {
         self.queue.iter().chain(&self.delayed).chain(self.unsettled())
+    }
+
+    /// A message that nothing was asked for yet.
+    pub fn fresh(&self) -> Option<Seat> {
+        let is_fresh = |job: &Job| matches!(&job.stage, Stage::Ready(it) if it.outcomes.is_empty());
+        self.jobs().find(|(_, job)| is_fresh(job)).map(|(seat, _)| seat)
+    }
+
+    /// Every message in work, and where.
+    pub fn jobs(&self) -> impl Iterator<Item = (Seat, &Job)> {
+        let work = self.work.iter().enumerate().map(|(place, job)| (Seat::Work(place), job));
+        work.chain(self.pause.iter().flat_map(|it| &it.desk).map(|job| (Seat::Desk, job)))
     }
 }

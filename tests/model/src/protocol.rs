@@ -226,17 +226,3 @@ impl Protocol {
         self.window.is_none_or(|limit| state.quota.take(limit).is_some())
     }
 }
-
-impl Lane {
-    /// A message that nothing was asked for yet.
-    pub(crate) fn fresh(&self) -> Option<Seat> {
-        let is_fresh = |job: &Job| matches!(&job.stage, Stage::Ready(it) if it.outcomes.is_empty());
-        self.jobs().find(|(_, job)| is_fresh(job)).map(|(seat, _)| seat)
-    }
-
-    /// Every message in work, and where.
-    pub(crate) fn jobs(&self) -> impl Iterator<Item = (Seat, &Job)> {
-        let work = self.work.iter().enumerate().map(|(place, job)| (Seat::Work(place), job));
-        work.chain(self.pause.iter().flat_map(|it| &it.desk).map(|job| (Seat::Desk, job)))
-    }
-}

@@ -29,8 +29,10 @@ fn reply(before: &State, action: Action) -> &'static str {
     let (Action::Reply(lane, _, item) | Action::ReplyTooLate(lane, _, item)) = action else {
         return "";
     };
+    if !before.is_vendor_well {
+        return " It fails, for it is ill.";
+    }
     match item {
-        _ if !before.is_vendor_well => " It fails, for it is ill.",
         Item::Poison => " It fails at it.",
         Item::Undecided => " It refuses.",
         Item::Good(_) | Item::Spare if before.lanes[lane].open.contains(&item) => " It is done.",
@@ -42,14 +44,10 @@ fn reply(before: &State, action: Action) -> &'static str {
 fn changes(before: &State, action: Action, after: &State) -> String {
     let mut told = String::new();
     for (number, (was, is)) in before.lanes.iter().zip(&after.lanes).enumerate() {
-        let mut asked = asked(was);
-        for item in self::asked(is) {
-            match asked.iter().position(|it| *it == item) {
-                Some(place) => drop(asked.swap_remove(place)),
-                None if matches!(action, Action::Send(..)) => {}
-                None => write!(told, " Lane {number} asks the vendor for {item}.")
-                    .expect("a text takes everything"),
-            }
+        let goes_without_saying = matches!(action, Action::Send(..));
+        for item in newly_asked(was, is).into_iter().filter(|_| !goes_without_saying) {
+            write!(told, " Lane {number} asks the vendor for {item}.")
+                .expect("a text takes everything");
         }
         if was.pause.is_none() && is.pause.is_some() {
             write!(told, " Lane {number} pauses.").expect("a text takes everything");
@@ -68,6 +66,17 @@ fn changes(before: &State, action: Action, after: &State) -> String {
         }
     }
     told
+}
+
+/// What the vendor is asked for since a step.
+fn newly_asked(was: &Lane, is: &Lane) -> Vec<Item> {
+    let mut new = asked(is);
+    for item in asked(was) {
+        if let Some(place) = new.iter().position(|it| *it == item) {
+            new.swap_remove(place);
+        }
+    }
+    new
 }
 
 /// What the vendor is asked for just now.
