@@ -189,13 +189,9 @@ async fn refuse_dead_letters(vhost: &Vhost) {
     arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
     let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(FULL.into(), options, arguments).await.unwrap();
-    let (exchange, none) = (DEAD_LETTERS, FieldTable::default());
-    let options = QueueBindOptions::default();
-    channel
-        .queue_bind(FULL.into(), exchange.into(), "#".into(), options, none.clone())
-        .await
-        .unwrap();
-    channel.queue_unbind(DEAD_LETTERS.into(), exchange.into(), "#".into(), none).await.unwrap();
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    channel.queue_bind(FULL.into(), DEAD_LETTERS.into(), "#".into(), options, none).await.unwrap();
+    vhost.unbind_dead_letters().await;
 }
 
 fn is_dead_letter(method: &Method) -> bool {
@@ -219,10 +215,8 @@ async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() 
     assert_eq!(world.daemon.logged("settled").len(), 0);
     assert_eq!(wire.client_said(is_ack).len(), 0, "the message was given up without its copy");
 
+    world.vhost.bind_dead_letters().await;
     let channel = world.vhost.channel().await;
-    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_bind(queue, exchange, "#".into(), options, none).await.unwrap();
     channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
     world.daemon.wait_until_ready().await;
     assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");

@@ -109,9 +109,7 @@ async fn verify_names_an_argument_that_differs_and_a_delivery_limit_that_is_miss
 #[tokio::test]
 async fn verify_finds_a_dead_letter_exchange_that_leads_nowhere() {
     let (vhost, _fake, variables) = declared().await;
-    let channel = vhost.channel().await;
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
+    vhost.unbind_dead_letters().await;
     let error = refusal(&variables).await;
     assert!(error.contains("dead letters of url.unblock would be lost"), "{error}");
 }

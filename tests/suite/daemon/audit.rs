@@ -10,8 +10,6 @@ use crate::support::wire::{Hold, Method, Wire};
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::BasicProperties;
-use lapin::options::QueueBindOptions;
-use lapin::types::FieldTable;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -212,20 +210,13 @@ async fn what_is_only_parked_needs_no_line_and_what_was_done_before_that_does() 
 async fn a_message_whose_dead_letter_is_not_taken_has_one_line_however_often_that_is_tried() {
     let place = Place::new();
     let world = place.world(&[]).await;
-    let (channel, none) = (world.vhost.channel().await, FieldTable::default());
-    let unbound =
-        channel.queue_unbind(DEAD_LETTERS.into(), DEAD_LETTERS.into(), "#".into(), none.clone());
-    unbound.await.unwrap();
+    world.vhost.unbind_dead_letters().await;
     world.publish("url.unblock", "not JSON").await;
     eventually("it was tried some times", async || {
         (world.daemon.logged("the lane is paused").len() >= 4).then_some(())
     })
     .await;
-    let options = QueueBindOptions::default();
-    channel
-        .queue_bind(DEAD_LETTERS.into(), DEAD_LETTERS.into(), "#".into(), options, none)
-        .await
-        .unwrap();
+    world.vhost.bind_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.settled(1).await;
     assert_eq!(place.lines("settled").len(), 1);

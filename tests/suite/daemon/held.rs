@@ -8,7 +8,6 @@ use crate::support::within::Within;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
-use lapin::types::FieldTable;
 use std::time::Duration;
 
 /// A little less than the promise: what is to be done by then begins now.
@@ -117,9 +116,7 @@ async fn a_message_whose_copy_nobody_takes_is_returned_before_the_broker_loses_i
     let wire = Wire::to(Node::shared().authority()).await;
     let own = [("BREAKER__INITIAL_PROBE_DELAY", "50ms"), ("BREAKER__MAX_PROBE_DELAY", "500ms")];
     let within = Within::by(&wire.authority(), &own).await;
-    let channel = within.vhost.channel().await;
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
+    within.vhost.unbind_dead_letters().await;
     let is_publish = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
     within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
     wire.wait_for("publish", 3, is_publish).await;

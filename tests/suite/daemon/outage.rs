@@ -4,8 +4,6 @@ use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::eventually;
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind, Operation};
-use lapin::options::QueueBindOptions;
-use lapin::types::FieldTable;
 use serde_json::json;
 
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
@@ -191,9 +189,7 @@ async fn refused_credentials_pause_the_lane_at_once_whatever_was_answered_before
 #[tokio::test]
 async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_lane_until_it_can() {
     let world = World::hmac().await;
-    let channel = world.vhost.channel().await;
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
+    world.vhost.unbind_dead_letters().await;
     world.publish("url.unblock", "nonsense").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     let (_, why) = world.daemon.get("/readyz").await;
@@ -202,9 +198,7 @@ async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_la
         "{why}"
     );
     assert_eq!(world.daemon.logged("settled").len(), 0);
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    let options = QueueBindOptions::default();
-    channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await.unwrap();
+    world.vhost.bind_dead_letters().await;
     let found = world.vhost.take(DEAD_LETTERS).await;
     assert_eq!(found.header("x-eventd-reason"), "malformed");
     world.daemon.wait_until_ready().await;

@@ -4,8 +4,7 @@ use super::message::Kind;
 use super::scene::Scene;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
 use fake_mimecast::FaultKind;
-use lapin::options::{ExchangeDeleteOptions, QueueBindOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use std::time::Duration;
 
 #[tokio::test]
@@ -106,14 +105,10 @@ async fn a_dead_letter_exchange_that_is_deleted_comes_back_and_no_dead_letter_is
 #[tokio::test]
 async fn a_dead_letter_queue_that_is_unbound_keeps_messages_until_it_is_bound_again() {
     let mut scene = Scene::with(&[]).await;
-    let channel = scene.vhost.channel().await;
-    let (queue, exchange) = (DEAD_LETTERS, DEAD_LETTERS);
-    let none = FieldTable::default();
-    channel.queue_unbind(queue.into(), exchange.into(), "#".into(), none.clone()).await.unwrap();
+    scene.vhost.unbind_dead_letters().await;
     scene.publish(40).await;
     scene.paused().await;
-    let options = QueueBindOptions::default();
-    channel.queue_bind(queue.into(), exchange.into(), "#".into(), options, none).await.unwrap();
+    scene.vhost.bind_dead_letters().await;
     scene.healed();
     scene.close("dead-letter queue unbound").await;
 }

@@ -84,7 +84,7 @@ impl Op {
             Op::FreezeBroker => scene.broker_link.freeze(),
             Op::RefuseBroker => scene.broker_link.refuse(),
             Op::ThawBroker => scene.broker_link.open(),
-            Op::UnbindDeadLetters => unbind_dead_letters(scene).await,
+            Op::UnbindDeadLetters => scene.vhost.unbind_dead_letters().await,
             Op::DeleteDeadLetterExchange => {
                 let channel = scene.vhost.channel().await;
                 let delete = ExchangeDeleteOptions::default();
@@ -120,12 +120,6 @@ pub async fn heal(scene: &mut Scene, node: Option<&Disturbed>) {
     let _bound =
         channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await;
     scene.heal().await;
-}
-
-async fn unbind_dead_letters(scene: &Scene) {
-    let channel = scene.vhost.channel().await;
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_unbind(queue, exchange, "#".into(), FieldTable::default()).await.unwrap();
 }
 
 /// The number in an environment variable.

@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::{DEADLINE, eventually};
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
     QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
@@ -106,6 +106,20 @@ impl Vhost {
     pub async fn limit_connections(&self, most: u32) {
         let limit = format!("{}/api/vhost-limits/{}/max-connections", self.management, self.name);
         put(&limit, &json!({"value": most})).await;
+    }
+
+    /// Dead letters lead nowhere from now on.
+    pub async fn unbind_dead_letters(&self) {
+        let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+        let arguments = FieldTable::default();
+        self.channel.queue_unbind(queue, exchange, "#".into(), arguments).await.unwrap();
+    }
+
+    /// They lead to their queue again.
+    pub async fn bind_dead_letters(&self) {
+        let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+        self.channel.queue_bind(queue, exchange, "#".into(), options, arguments).await.unwrap();
     }
 
     /// Publishes to the exchange `events` and waits for the confirm.
