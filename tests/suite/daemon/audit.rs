@@ -2,12 +2,12 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
-use crate::support::eventually;
 use crate::support::node::Node;
 use crate::support::program::run;
 use crate::support::settings::{self, named};
 use crate::support::wire::{Hold, Method, Wire};
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::BasicProperties;
 use serde_json::{Value, json};
@@ -43,6 +43,26 @@ impl Place {
         let own: Vec<(&str, &str)> =
             self.own.iter().map(|(name, it)| (*name, it.as_str())).collect();
         World::with(&[&own[..], more].concat()).await
+    }
+
+    /// One whose trail is written as long as there is room for it.
+    async fn world_that_can_fill(&self, more: &[(&str, &str)]) -> World {
+        let mut world = self.world(more).await;
+        // A file that grows too large is as a full disk, if the signal for it is ignored.
+        let ignoring = ["sh", "-c", r#"trap "" XFSZ; exec "$@""#, "sh"];
+        drop(world.daemon);
+        world.daemon = Daemon::start_by(&ignoring, &world.variables).await;
+        world.daemon.wait_until_ready().await;
+        world
+    }
+
+    /// Leaves room for so many bytes more, or for any number.
+    fn leave_room(&self, world: &World, bytes: Option<u64>) {
+        let size = fs::metadata(&self.path).unwrap().len();
+        let most = bytes.map_or("unlimited".to_owned(), |bytes| (size + bytes).to_string());
+        let (process, most) = (world.daemon.process().to_string(), format!("--fsize={most}:"));
+        let set = Command::new("prlimit").args(["--pid", &process, &most]).status();
+        assert!(set.unwrap().success());
     }
 
     /// The lines of a kind in the file, in their order.
@@ -291,23 +311,43 @@ async fn a_second_writer_does_not_start_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_lane_that_can_prove_again_what_it_does_asks_a_vendor_that_was_away_meanwhile() {
+    let place = Place::new();
+    let world = place.world_that_can_fill(&[]).await;
+    let entries = ["first", "entry-1"];
+    entries.iter().for_each(|entry| world.fake.add_url(entry));
+    world.unblock("e-0", "first").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.fake.inject(Fault::next(FaultKind::Hold));
+    world.unblock("e-1", "entry-1").await;
+    world.fake.wait_for_calls(2, DEADLINE).await;
+    place.leave_room(&world, Some(0));
+    world.publish("url.unblock", "not JSON").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
+    eventually("the other one is held too", async || {
+        let told = world.daemon.logged("the lane is paused");
+        told.iter().any(|line| !line["why"].as_str().unwrap().starts_with("audit")).then_some(())
+    })
+    .await;
+
+    place.leave_room(&world, None);
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    let calls = world.fake.calls().len();
+    world.fake.wait_for_calls(calls + 2, DEADLINE).await;
+    world.fake.refuse_credentials(false);
+    world.daemon.wait_for_metric(ACKED, 2.0).await;
+    assert!(entries.iter().all(|entry| !world.fake.has_url(entry)));
+    assert_eq!(place.lines("settled").len(), 3);
+}
+
+#[tokio::test]
 async fn a_full_disk_pauses_the_lanes_and_nothing_is_settled_that_is_not_written() {
     for fsync in ["always", "50ms"] {
         let place = Place::new();
-        let mut world = place.world(&[("AUDIT__FSYNC", fsync)]).await;
-        // A file that grows too large is as a full disk, if the signal for it is ignored.
-        let ignoring = ["sh", "-c", r#"trap "" XFSZ; exec "$@""#, "sh"];
-        drop(world.daemon);
-        world.daemon = Daemon::start_by(&ignoring, &world.variables).await;
-        world.daemon.wait_until_ready().await;
-        let limit = |size: &str| {
-            let process = world.daemon.process().to_string();
-            let size = format!("--fsize={size}:");
-            let set = Command::new("prlimit").args(["--pid", &process, &size]).status();
-            assert!(set.unwrap().success());
-        };
-        let size = fs::metadata(&place.path).unwrap().len();
-        limit(&(size + 4500).to_string());
+        let mut world = place.world_that_can_fill(&[("AUDIT__FSYNC", fsync)]).await;
+        place.leave_room(&world, Some(4500));
         for number in 0..60 {
             world.fake.add_url(&format!("entry-{number}"));
             world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
@@ -332,7 +372,7 @@ async fn a_full_disk_pauses_the_lanes_and_nothing_is_settled_that_is_not_written
         assert!(status.contains(r#""failure":"audit.path: "#), "{status}");
         assert!(!world.daemon.logged("the audit trail cannot be written").is_empty());
 
-        limit("unlimited");
+        place.leave_room(&world, None);
         world.daemon.wait_for_metric(ACKED, 60.0).await;
         assert!(!world.daemon.logged("the audit trail is written again").is_empty());
         world.vhost.wait_for_depth(UNBLOCK, 0).await;

@@ -1,6 +1,6 @@
 //! Lanes that people pause and resume.
 
-use crate::support::broker::{OFFBOARDED, UNBLOCK};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::daemon::{Daemon, bound_to_us};
 use crate::support::node::Node;
 use crate::support::program::run;
@@ -163,6 +163,30 @@ async fn a_lane_that_has_paused_by_itself_holds_nothing_once_it_is_paused_by_han
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     let count = r#"eventd_messages_settled_total{disposition="dead_letter",event="url.unblock"}"#;
     assert_eq!(world.daemon.metric(count).await, 0.0);
+}
+
+#[tokio::test]
+async fn what_a_paused_lane_finds_no_place_for_goes_back_once_it_is_paused_by_hand() {
+    let world = World::hmac().await;
+    world.fake.add_url("entry-1");
+    world.vhost.unbind_dead_letters().await;
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    world.publish("url.unblock", "nonsense").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.unblock("e-1", "entry-1").await;
+    run(&world.variables, &["pause", "url.unblock"]).await;
+    // Neither the letter, of which nobody takes a copy, nor what stands behind it is held.
+    world.vhost.wait_for_depth(UNBLOCK, 2).await;
+    world.daemon.wait_for_metric(r#"eventd_messages_in_flight{event="url.unblock"}"#, 0.0).await;
+
+    world.vhost.bind_dead_letters().await;
+    world.fake.heal();
+    run(&world.variables, &["resume", "url.unblock"]).await;
+    let found = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(found.header("x-eventd-reason"), "malformed");
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    eventually("the other is applied", async || (!world.fake.has_url("entry-1")).then_some(()))
+        .await;
 }
 
 #[tokio::test]

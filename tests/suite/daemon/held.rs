@@ -126,3 +126,33 @@ async fn a_message_whose_copy_nobody_takes_is_returned_before_the_broker_loses_i
     assert_eq!(settled[0].method, Method::Nack { requeue: true });
     within.stop().await;
 }
+
+#[tokio::test]
+async fn of_messages_whose_copies_nobody_takes_one_is_tried_and_the_others_wait() {
+    const NAME: &str = "com.example.url.unblock.v1";
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("EVENTS__URL_UNBLOCK__TYPES", &*format!("[{NAME:?}]"))];
+    let within = Within::by(&wire.authority(), &own).await;
+    within.vhost.unbind_dead_letters().await;
+    for name in [NAME, "url.unblock"] {
+        within.vhost.publish(name, b"nonsense", BasicProperties::default()).await;
+    }
+    let tried = |name: &str| {
+        wire.client_said(
+            |method| matches!(method, Method::Publish { routing_key, .. } if routing_key == name),
+        )
+        .len()
+    };
+    eventually("both were tried, and one of them again and again", async || {
+        let (one, other) = (tried(NAME), tried("url.unblock"));
+        (one.min(other) >= 1 && one.max(other) >= 6).then_some(())
+    })
+    .await;
+    // Each try can take as long as a confirm, and nobody is probed with meanwhile.
+    assert_eq!(tried(NAME).min(tried("url.unblock")), 1);
+
+    within.vhost.bind_dead_letters().await;
+    within.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    within.vhost.wait_for_depth(UNBLOCK, 0).await;
+    within.stop().await;
+}

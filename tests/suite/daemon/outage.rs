@@ -1,8 +1,8 @@
 //! Poison or plague: what climbs the ladder, what pauses a lane, and what an outage costs nobody.
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
-use crate::support::eventually;
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind, Operation};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ async fn the_only_message_of_the_day_pauses_its_lane_in_an_outage_and_succeeds_a
     world.vhost.wait_for_depth(UNBLOCK, 1).await;
     // Some probes later it still is none.
     let calls = world.fake.calls().len();
-    world.fake.wait_for_calls(calls + 3, crate::support::DEADLINE).await;
+    world.fake.wait_for_calls(calls + 3, DEADLINE).await;
     assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
     assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
 
@@ -63,7 +63,7 @@ async fn an_outage_of_many_probes_and_many_outages_spend_neither_limit_nor_rungs
         }
         world.daemon.wait_for_metric(PAUSED, 1.0).await;
         let before = world.fake.calls().len();
-        world.fake.wait_for_calls(before + 10, crate::support::DEADLINE).await;
+        world.fake.wait_for_calls(before + 10, DEADLINE).await;
         world.fake.heal();
         acked += 20.0;
         world.daemon.wait_for_metric(ACKED, acked).await;
@@ -202,6 +202,34 @@ async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_la
     let found = world.vhost.take(DEAD_LETTERS).await;
     assert_eq!(found.header("x-eventd-reason"), "malformed");
     world.daemon.wait_until_ready().await;
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_nobody_takes_keeps_nothing_else_from_going_back_to_the_queue() {
+    let world = World::with(&[("EVENTS__URL_UNBLOCK__PREFETCH", "3")]).await;
+    world.vhost.unbind_dead_letters().await;
+    let entries = ["first", "entry-1", "entry-2"];
+    entries.iter().for_each(|entry| world.fake.add_url(entry));
+    world.unblock("e-0", "first").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.fake.inject(Fault::next(FaultKind::Hold).times(2));
+    world.unblock("e-1", "entry-1").await;
+    world.unblock("e-2", "entry-2").await;
+    world.fake.wait_for_calls(3, DEADLINE).await;
+    world.publish("url.unblock", "nonsense").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
+    // One is the suspect, and the other need not wait for a letter that is not its own.
+    world.vhost.wait_for_depth(UNBLOCK, 1).await;
+    assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
+
+    world.fake.refuse_credentials(false);
+    world.vhost.bind_dead_letters().await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    world.daemon.wait_for_metric(ACKED, 3.0).await;
+    assert!(entries.iter().all(|entry| !world.fake.has_url(entry)));
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
 }
 

@@ -3,8 +3,8 @@
 use crate::support::broker::{OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::certificates::Authority;
 use crate::support::daemon::Daemon;
-use crate::support::eventually;
 use crate::support::settings::{self, Variables, named};
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use serde_json::{Value, json};
 use std::fs;
@@ -111,6 +111,27 @@ async fn a_rotated_secret_takes_effect_within_five_seconds_and_sets_a_paused_lan
     assert_eq!(keys(&daemon, "the settings were reloaded", "changed"), ["mimecast.secret_key"]);
     assert!(daemon.lines().iter().all(|line| !line.contains(&key)), "no secret is logged");
     assert_eq!(daemon.metric(APPLIED).await, 1.0);
+}
+
+#[tokio::test]
+async fn other_probe_delays_count_for_a_pause_that_has_begun() {
+    let delays = |initial: &str, most: &str| {
+        format!("[breaker]\ninitial_probe_delay = \"{initial}\"\nmax_probe_delay = \"{most}\"\n")
+    };
+    let mut mounted = Mounted::new(&delays("5m", "5m"), None).await;
+    for name in ["INITIAL", "MAX"] {
+        mounted.variables.remove(&format!("EVENTD_BREAKER__{name}_PROBE_DELAY"));
+    }
+    let daemon = mounted.start().await;
+    mounted.fake.inject(Fault::always(FaultKind::status(503)));
+    mounted.unblock("e-1", "entry-1").await;
+    daemon.wait_for_metric(r#"eventd_lane_state{event="url.unblock",state="paused"}"#, 1.0).await;
+    let calls = mounted.fake.calls().len();
+    mounted.write(&delays("10ms", "50ms"), &mounted.right_key());
+    mounted.fake.wait_for_calls(calls + 5, DEADLINE).await;
+    mounted.fake.heal();
+    daemon.settled(1).await;
+    assert!(!mounted.fake.has_url("entry-1"));
 }
 
 #[tokio::test]
