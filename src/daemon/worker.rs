@@ -214,9 +214,7 @@ impl Worker {
         stuck: Stuck,
         history: &mut History,
     ) -> Result<Disposition, Stuck> {
-        let suspect = message.suspect.filter(|(operation, _)| *operation == stuck.operation);
-        let suspect = suspect.map(|(_, mark)| mark);
-        let evidence = self.vendor.evidence(stuck.operation);
+        let (evidence, suspect) = (self.vendor.evidence(stuck.operation), message.suspect);
         let judged = Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history);
         judged.or_else(|stuck| {
             let changed = self.changes().answered_since(message.came);

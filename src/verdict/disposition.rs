@@ -7,7 +7,7 @@ use super::history::History;
 use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
 use super::reason::Reason;
-use crate::command::{Breach, Rule};
+use crate::command::{Breach, Operation, Rule};
 use crate::event::EventError;
 use std::time::Duration;
 
@@ -167,7 +167,8 @@ impl Disposition {
     }
 
     /// What becomes of a message that is stuck and has climbed rungs of the `ladder`, as its `history` says, if
-    /// that is its own fault. `suspect` is as in [`Evidence::is_poison`]. That it relapses is noted in its history.
+    /// that is its own fault. `suspect` is as in [`Evidence::is_poison`], and in what it failed then: calls of
+    /// another operation tell nothing of this one. That it relapses is noted in its history.
     ///
     /// # Errors
     ///
@@ -175,10 +176,12 @@ impl Disposition {
     pub fn of_stuck(
         stuck: Stuck,
         evidence: Evidence,
-        suspect: Option<Mark>,
+        suspect: Option<(Operation, Mark)>,
         ladder: &Ladder,
         history: &mut History,
     ) -> Result<Disposition, Stuck> {
+        let suspect = suspect.filter(|(operation, _)| *operation == stuck.operation);
+        let suspect = suspect.map(|(_, mark)| mark);
         if !evidence.is_poison(&stuck, suspect, history.relapses) {
             // A copy of ours that somebody else wrote may say any number.
             let relapses = u32::from(evidence.is_relapse(&stuck, suspect));
@@ -217,7 +220,6 @@ impl Disposition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Operation;
     use crate::event::{Envelope, Event, Reading};
 
     fn fault(code: &str) -> Fault {
@@ -295,15 +297,20 @@ mod tests {
         let mark = evidence.mark();
         let (_own, _of_others) = (evidence.send(), evidence.send());
         let stuck = |cause| Stuck { mark, own: 1, ..stuck(cause, "http_500") };
-        let judge = |cause, suspect, relapses| {
+        let judge_in = |operation, cause, suspect: Option<Mark>, relapses| {
             let mut history = History { relapses, ..History::default() };
-            let judged =
-                Disposition::of_stuck(stuck(cause), evidence, suspect, &ladder, &mut history);
+            let (stuck, suspect) = (stuck(cause), suspect.map(|mark| (operation, mark)));
+            let judged = Disposition::of_stuck(stuck, evidence, suspect, &ladder, &mut history);
             (judged.is_ok(), history.relapses)
+        };
+        let judge = |cause, suspect, relapses| {
+            judge_in(Operation::RemoveGroupMember, cause, suspect, relapses)
         };
         assert_eq!(judge(Cause::Passing, Some(before), 0), (false, 1));
         assert_eq!(judge(Cause::Passing, Some(before), 1), (true, 1));
         assert_eq!(judge(Cause::Passing, None, 1), (false, 1), "it is no suspect");
+        let of_another = judge_in(Operation::FindGroups, Cause::Passing, Some(before), 1);
+        assert_eq!(of_another, (false, 1), "it is the suspect of another operation");
         assert_eq!(judge(Cause::Passing, Some(mark), 1), (false, 1), "nothing was answered");
         assert_eq!(judge(Cause::Forbidden, Some(before), u32::MAX), (false, u32::MAX));
         assert_eq!(judge(Cause::Passing, Some(before), u32::MAX), (true, u32::MAX));

@@ -172,7 +172,8 @@ impl Lane {
         stuck: Stuck,
     ) -> Result<Disposition, Stuck> {
         let ladder = Ladder::new(vec![Duration::from_secs(1); protocol.rungs]);
-        let (evidence, suspect) = (self.evidence, letter.suspect);
+        let (evidence, suspect) =
+            (self.evidence, letter.suspect.map(|mark| (stuck.operation, mark)));
         let Letter { climbed, relapses, .. } = *letter;
         let mut history = History { climbed, relapses, ..History::default() };
         let judged = Disposition::of_stuck(stuck, evidence, suspect, &ladder, &mut history);
