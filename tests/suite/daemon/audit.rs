@@ -343,6 +343,33 @@ async fn a_lane_that_can_prove_again_what_it_does_asks_a_vendor_that_was_away_me
 }
 
 #[tokio::test]
+async fn what_is_only_given_back_is_given_back_without_its_line() {
+    let place = Place::new();
+    let world = place.world_that_can_fill(&[]).await;
+    for group in ["group-1", "group-2"] {
+        world.fake.add_member(group, "ada@example.com");
+    }
+    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("group-2"));
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
+    let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
+    world.daemon.wait_for_metric(paused, 1.0).await;
+    place.leave_room(&world, Some(0));
+    run(&world.variables, &["pause", "user.offboarded"]).await;
+    world.vhost.wait_for_depth(OFFBOARDED, 1).await;
+    let told = world.daemon.logged("what was done is not in the audit trail");
+    assert_eq!(told.len(), 1, "{told:?}");
+
+    place.leave_room(&world, None);
+    world.fake.heal();
+    run(&world.variables, &["resume", "user.offboarded"]).await;
+    world.vhost.wait_for_depth(OFFBOARDED, 0).await;
+    eventually("the rest is done", async || {
+        (!world.fake.is_member("group-2", "ada@example.com")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_full_disk_pauses_the_lanes_and_nothing_is_settled_that_is_not_written() {
     for fsync in ["always", "50ms"] {
         let place = Place::new();

@@ -6,6 +6,7 @@ use crate::support::node::Node;
 use crate::support::program::run;
 use crate::support::relay::Relay;
 use crate::support::settings::named;
+use crate::support::wire::{Hold, Method, Wire};
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
@@ -187,6 +188,26 @@ async fn what_a_paused_lane_finds_no_place_for_goes_back_once_it_is_paused_by_ha
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     eventually("the other is applied", async || (!world.fake.has_url("entry-1")).then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn a_lane_that_rests_gives_back_what_it_finds_no_place_for() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let world = World::by(&wire.authority(), &[]).await;
+    world.vhost.unbind_dead_letters().await;
+    wire.hold(Hold::Confirms);
+    world.publish("url.unblock", "nonsense").await;
+    let is_publish = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
+    wire.wait_for("publish", 1, is_publish).await;
+    run(&world.variables, &["pause", "url.unblock"]).await;
+    wait_until_it_rests(&world).await;
+    // Only now does it hear that nobody takes the copy.
+    wire.hold(Hold::Nothing);
+    world.vhost.wait_for_depth(UNBLOCK, 1).await;
+    world.vhost.bind_dead_letters().await;
+    run(&world.variables, &["resume", "url.unblock"]).await;
+    assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
 }
 
 #[tokio::test]

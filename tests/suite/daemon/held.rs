@@ -7,7 +7,10 @@ use crate::support::wire::{Hold, Method, Wire};
 use crate::support::within::Within;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
+use futures_util::StreamExt;
 use lapin::BasicProperties;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions};
+use lapin::types::FieldTable;
 use std::time::Duration;
 
 /// A little less than the promise: what is to be done by then begins now.
@@ -52,6 +55,25 @@ async fn a_suspect_is_parked_before_the_broker_loses_its_patience() {
     assert_eq!(wire.client_said(is_settlement).len(), 0, "it is not held at all");
     within.pass(NEARLY_TOO_LONG).await;
     expect_parked(within, &wire).await;
+}
+
+#[tokio::test]
+async fn a_lane_whose_suspect_another_replica_took_goes_on() {
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "50ms"), ("BREAKER__MAX_PROBE_DELAY", "500ms")];
+    let within = Within::by(Node::shared().authority(), &own).await;
+    within.fake.inject(Fault::always(FaultKind::status(503)));
+    unblock(&within, 1).await;
+    within.wait_for_metric(PAUSED, 1.0).await;
+    let channel = within.vhost.channel().await;
+    let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut replica =
+        channel.basic_consume(UNBLOCK.into(), "replica".into(), options, arguments).await.unwrap();
+    within.pass(Duration::from_mins(11)).await;
+    let parked = replica.next().await.unwrap().unwrap();
+    within.wait_for_metric(PAUSED, 0.0).await;
+    parked.ack(BasicAckOptions::default()).await.unwrap();
+    let (vhost, _fake) = within.stop().await;
+    vhost.wait_for_depth(UNBLOCK, 0).await;
 }
 
 #[tokio::test]

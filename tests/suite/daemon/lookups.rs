@@ -5,6 +5,8 @@ use crate::support::eventually;
 use crate::support::settings;
 use crate::support::world::World;
 use fake_mimecast::{Call, Fault, FaultKind, Operation};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 
 const SOON: [(&str, &str); 3] = [
@@ -109,10 +111,39 @@ async fn what_cannot_be_looked_up_waits_aside_while_others_are_served() {
 }
 
 #[tokio::test]
+async fn what_has_failed_for_long_waits_aside_for_longer() {
+    let world = World::with(&SOON).await;
+    let forbidden = FaultKind::FlatFail { status: 403, code: "app_forbidden".into() };
+    world.fake.inject(Fault::always(forbidden).for_operation(Operation::FindGroups));
+    // It comes the way of our copies, and says of itself what they say.
+    let since = (chrono::Utc::now() - chrono::TimeDelta::hours(1)).to_rfc3339();
+    let mut headers = FieldTable::default();
+    headers.insert("x-eventd-first-failed-at".into(), AMQPValue::LongString(since.into()));
+    let event = json!({
+        "specversion": "1.0", "id": "ada", "source": "/hr", "type": "user.offboarded",
+        "data": {"emailAddress": "ada@example.com", "groups": ["VIP"]},
+    });
+    let properties = BasicProperties::default().with_headers(headers);
+    world.vhost.publish_to("", OFFBOARDED, event.to_string().as_bytes(), properties).await;
+    eventually("the lane pauses", async || {
+        (!world.daemon.logged("the lane is paused").is_empty()).then_some(())
+    })
+    .await;
+    world.fake.add_member("group-1", "innocent@example.com");
+    world.offboard("e-1", "innocent@example.com", &["group-1"]).await;
+    world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10m"), 1).await;
+    assert!(!world.fake.is_member("group-1", "innocent@example.com"));
+    assert_eq!(world.vhost.depth(DEAD_LETTERS).await.unwrap().0, 0);
+}
+
+#[tokio::test]
 async fn an_outage_of_everything_pauses_the_lane_and_condemns_no_name() {
     let world = World::with(&SOON).await;
     world.fake.name_group("group-vip", "VIP");
     world.fake.add_member("group-vip", "ada@example.com");
+    // That others were served before says nothing.
+    world.offboard("before", "bob@example.com", &["group-1"]).await;
+    world.daemon.settled(1).await;
     world.fake.inject(Fault::always(FaultKind::status(503)));
     offboard_by_name(&world, "ada", "ada@example.com", json!({"groups": ["VIP"]})).await;
     unblock_url(&world, "url", "https://example.com/a").await;
@@ -135,7 +166,7 @@ async fn an_outage_of_everything_pauses_the_lane_and_condemns_no_name() {
     assert!(flaps <= 1, "{going_on:?}");
     world.fake.heal();
     let acked = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
-    world.daemon.wait_for_metric(acked, 1.0).await;
+    world.daemon.wait_for_metric(acked, 2.0).await;
     assert!(!world.fake.is_member("group-vip", "ada@example.com"));
     assert_eq!(world.vhost.depth(DEAD_LETTERS).await.unwrap().0, 0);
 }

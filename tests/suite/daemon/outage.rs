@@ -131,6 +131,30 @@ async fn a_ladder_copy_says_what_is_done_and_only_the_rest_is_tried_again() {
 }
 
 #[tokio::test]
+async fn what_is_done_for_some_groups_is_not_taken_for_done_for_others() {
+    let (address, setting) = ("ada@example.com", "EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS");
+    let own = [(setting, r#"["group-1", "group-2", "group-3"]"#), ("RETRY__LADDER", r#"["3s"]"#)];
+    let mut world = World::with(&own).await;
+    for number in 1..=5 {
+        world.fake.add_member(&format!("group-{number}"), address);
+    }
+    let passes = Fault::next(FaultKind::status(503)).times(4);
+    world.fake.inject(passes.for_item_containing("group-2"));
+    world.publish_bare("user.offboarded", &json!({"emailAddress": address}).to_string()).await;
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "retry");
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    // The copy that waits says that the first and the third are done.
+    let others = r#"["group-4", "group-2", "group-5"]"#;
+    world.variables.insert(format!("EVENTD_{setting}"), others.into());
+    world.restart_daemon().await;
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "ack");
+    for number in 1..=5 {
+        assert!(!world.fake.is_member(&format!("group-{number}"), address), "group-{number}");
+    }
+}
+
+#[tokio::test]
 async fn what_waits_in_a_rung_of_an_older_ladder_comes_back() {
     let mut world = World::with(&[("RETRY__LADDER", r#"["3s"]"#)]).await;
     let rung = "mimecast-eventd.url.unblock.retry.3s";

@@ -217,6 +217,24 @@ async fn a_listener_whose_queue_refuses_pauses_the_lane_and_costs_no_message() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_a_message_is_told_once_however_often_its_copy_is_tried() {
+    let world = World::with(TOLD).await;
+    listener(&world).await;
+    world.vhost.unbind_dead_letters().await;
+    world.fake.inject(Fault::always(FaultKind::fail("err_new")));
+    world.unblock("e-1", "entry-1").await;
+    eventually("it was tried some times", async || {
+        (world.daemon.logged("the lane is paused").len() >= 4).then_some(())
+    })
+    .await;
+    world.vhost.bind_dead_letters().await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    world.daemon.settled(1).await;
+    assert_eq!(told(&world.vhost.take("listener").await)["type"], "url.unblock.failed");
+    world.vhost.wait_for_depth("listener", 0).await;
+}
+
+#[tokio::test]
 async fn who_may_not_tell_pauses_and_loses_nothing() {
     let vhost = Vhost::new().await;
     let ours = "^(mimecast-eventd|events|outcomes|amq.default).*";
