@@ -1,4 +1,4 @@
-//! A settler whose channel is gone while its connection lives.
+//! A settler by itself, with what the daemon seldom comes to.
 
 use crate::support::broker::Vhost;
 use crate::support::settings::{self, named};
@@ -6,41 +6,79 @@ use fake_mimecast::{Credentials, FakeMimecast};
 use lapin::BasicProperties;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
-use mimecast_eventd::broker::{Broker, BrokerError, Consumer, Publisher, Settler};
-use mimecast_eventd::verdict::{Disposition, Fault, History};
+use mimecast_eventd::broker::{Broker, BrokerError, Consumer, Delivery, Publisher, Settler};
+use mimecast_eventd::verdict::{Disposition, Fault, History, Reason};
 
-#[tokio::test]
-async fn what_cannot_be_told_any_more_is_lost_and_never_counts_as_settled() {
-    let fault = || Fault::new("panic", "");
-    for disposition in [Disposition::Ack, Disposition::Return, Disposition::Requeue(fault())] {
+const QUEUE: &str = "lane";
+
+/// A settler and the message that it is to settle, handed out by `consumer`.
+struct Lane {
+    vhost: Vhost,
+    broker: Broker,
+    consumer: Consumer,
+    settler: Settler,
+    delivery: Delivery,
+}
+
+impl Lane {
+    async fn new(dry_run: bool) -> Lane {
         let (vhost, fake) = (Vhost::new().await, FakeMimecast::start(Credentials::default()).await);
         let mut variables = settings::hmac(&fake);
         variables.extend([named("AMQP__URL", &vhost.url)]);
         let settings = settings::read(&variables).unwrap();
         let (options, none) = (QueueDeclareOptions::default(), FieldTable::default());
-        let channel = vhost.channel().await;
-        channel.queue_declare("lane".into(), options, none).await.unwrap();
+        vhost.channel().await.queue_declare(QUEUE.into(), options, none).await.unwrap();
+        vhost.publish_to("", QUEUE, b"{}", BasicProperties::default()).await;
 
         let broker = Broker::connect(&settings.amqp, |_| {}).await.unwrap();
-        let mut consumer = Consumer::open(&broker, "lane").await.unwrap();
-        let settler = Settler {
-            queue: "lane".into(),
-            dead_letter_exchange: String::new(),
-            dry_run: false,
-            publisher: Publisher::open(&broker).await.unwrap(),
-        };
+        let mut consumer = Consumer::open(&broker, QUEUE).await.unwrap();
         consumer.consume().await.unwrap();
-        vhost.publish_to("", "lane", b"{}", BasicProperties::default()).await;
         let delivery = consumer.next().await.unwrap();
-        channel.queue_delete("lane".into(), QueueDeleteOptions::default()).await.unwrap();
-        consumer
+        let publisher = Publisher::open(&broker).await.unwrap();
+        let dead_letter_exchange = "nowhere".to_owned();
+        let settler = Settler { queue: QUEUE.into(), dead_letter_exchange, dry_run, publisher };
+        Lane { vhost, broker, consumer, settler, delivery }
+    }
+
+    async fn settle(&self, disposition: &Disposition) -> Result<(), BrokerError> {
+        let history = History::default();
+        self.settler.settle(&self.delivery, disposition, &history, chrono::Utc::now).await
+    }
+}
+
+fn requeue() -> Disposition {
+    Disposition::Requeue(Fault::new("panic", ""))
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_any_more_is_lost_and_never_counts_as_settled() {
+    for disposition in [Disposition::Ack, Disposition::Return, requeue()] {
+        let lane = Lane::new(false).await;
+        let channel = lane.vhost.channel().await;
+        channel.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await.unwrap();
+        lane.consumer
             .get()
             .await
-            .expect_err("the broker closes a channel that asks for a queue that is gone");
-
-        let history = History::default();
-        let settled = settler.settle(&delivery, &disposition, &history, chrono::Utc::now).await;
+            .expect_err("the broker closes the channel over a queue that is gone");
+        let settled = lane.settle(&disposition).await;
         let is_lost = matches!(settled, Err(BrokerError::SettleLost | BrokerError::Lost(_)));
         assert!(is_lost, "{disposition:?}: {settled:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_gives_back_what_a_stop_returns_and_is_done_with_everything_else() {
+    let dead = Disposition::DeadLetter(Reason::Rejected, Fault::new("err_new", ""));
+    let parked = Disposition::Park(Fault::new("http_503", ""));
+    let all =
+        [(Disposition::Ack, 0), (dead, 0), (parked, 0), (requeue(), 0), (Disposition::Return, 1)];
+    for (disposition, left) in all {
+        let mut lane = Lane::new(true).await;
+        lane.consumer.cancel().await.unwrap();
+        lane.settle(&disposition).await.unwrap();
+        lane.vhost.wait_for_depth(QUEUE, left).await;
+        lane.broker.close().await;
+        // Nothing was left to the end of the connection, which would give it back.
+        lane.vhost.wait_for_depth(QUEUE, left).await;
     }
 }
