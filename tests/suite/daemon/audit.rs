@@ -343,6 +343,24 @@ async fn a_lane_that_can_prove_again_what_it_does_asks_a_vendor_that_was_away_me
 }
 
 #[tokio::test]
+async fn the_line_of_what_is_parked_says_what_was_done_for_which_event() {
+    let place = Place::new();
+    let world = place.world(&[]).await;
+    world.fake.add_member("group-1", "ada@example.com");
+    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("group-2"));
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
+    let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
+    world.daemon.wait_for_metric(paused, 1.0).await;
+    run(&world.variables, &["pause", "user.offboarded"]).await;
+    world.vhost.wait_for_depth(OFFBOARDED, 1).await;
+    let lines = place.lines("settled");
+    let said = |line: &Value| (line["event_id"].clone(), line["disposition"].clone());
+    let said: Vec<(Value, Value)> = lines.iter().map(said).collect();
+    assert_eq!(said, [(json!("e-1"), json!("requeue"))]);
+    assert_eq!(lines[0]["commands"][0]["result"], "applied");
+}
+
+#[tokio::test]
 async fn what_is_only_given_back_is_given_back_without_its_line() {
     let place = Place::new();
     let world = place.world_that_can_fill(&[]).await;
