@@ -81,6 +81,8 @@ fn certificates_are_read_from_pem_files_and_only_with_amqps() {
     }
     let no_effect = "has no effect unless amqp.url begins with amqps://";
     assert!(refused(&[ca]).ends_with(no_effect) && refused(&[cert, key]).ends_with(no_effect));
+    let unknown = refused(&[("AMQP__URL", "broker"), ca]);
+    assert!(!unknown.contains(no_effect), "a URL that is no URL is the mistake: {unknown}");
 }
 
 #[test]
