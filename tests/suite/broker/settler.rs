@@ -1,7 +1,9 @@
 //! A settler by itself, with what the daemon seldom comes to.
 
 use crate::support::broker::Vhost;
+use crate::support::node::Node;
 use crate::support::settings::{self, named};
+use crate::support::wire::{Method, Wire};
 use fake_mimecast::{Credentials, FakeMimecast};
 use lapin::BasicProperties;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
@@ -14,7 +16,8 @@ const QUEUE: &str = "lane";
 /// A settler and the message that it is to settle, handed out by `consumer`.
 struct Lane {
     vhost: Vhost,
-    broker: Broker,
+    wire: Wire,
+    _broker: Broker,
     consumer: Consumer,
     settler: Settler,
     delivery: Delivery,
@@ -23,8 +26,9 @@ struct Lane {
 impl Lane {
     async fn new(dry_run: bool) -> Lane {
         let (vhost, fake) = (Vhost::new().await, FakeMimecast::start(Credentials::default()).await);
+        let wire = Wire::to(Node::shared().authority()).await;
         let mut variables = settings::hmac(&fake);
-        variables.extend([named("AMQP__URL", &vhost.url)]);
+        variables.extend([named("AMQP__URL", &vhost.url_by(&wire.authority()))]);
         let settings = settings::read(&variables).unwrap();
         let (options, none) = (QueueDeclareOptions::default(), FieldTable::default());
         vhost.channel().await.queue_declare(QUEUE.into(), options, none).await.unwrap();
@@ -37,7 +41,7 @@ impl Lane {
         let publisher = Publisher::open(&broker).await.unwrap();
         let dead_letter_exchange = "nowhere".to_owned();
         let settler = Settler { queue: QUEUE.into(), dead_letter_exchange, dry_run, publisher };
-        Lane { vhost, broker, consumer, settler, delivery }
+        Lane { vhost, wire, _broker: broker, consumer, settler, delivery }
     }
 
     async fn settle(&self, disposition: &Disposition) -> Result<(), BrokerError> {
@@ -70,15 +74,24 @@ async fn what_cannot_be_told_any_more_is_lost_and_never_counts_as_settled() {
 async fn a_dry_run_gives_back_what_a_stop_returns_and_is_done_with_everything_else() {
     let dead = Disposition::DeadLetter(Reason::Rejected, Fault::new("err_new", ""));
     let parked = Disposition::Park(Fault::new("http_503", ""));
-    let all =
-        [(Disposition::Ack, 0), (dead, 0), (parked, 0), (requeue(), 0), (Disposition::Return, 1)];
-    for (disposition, left) in all {
-        let mut lane = Lane::new(true).await;
-        lane.consumer.cancel().await.unwrap();
+    let is_kept = Method::Nack { requeue: true };
+    for (disposition, expected) in [
+        (Disposition::Ack, Method::Ack),
+        (dead, Method::Ack),
+        (parked, Method::Ack),
+        (requeue(), Method::Ack),
+        (Disposition::Return, is_kept),
+    ] {
+        let lane = Lane::new(true).await;
         lane.settle(&disposition).await.unwrap();
-        lane.vhost.wait_for_depth(QUEUE, left).await;
-        lane.broker.close().await;
-        // Nothing was left to the end of the connection, which would give it back.
-        lane.vhost.wait_for_depth(QUEUE, left).await;
+        let said = lane.wire.wait_for("what becomes of it", 1, is_settlement).await;
+        assert_eq!(said.len(), 1, "{disposition:?}: {said:?}");
+        assert_eq!(said[0].method, expected, "{disposition:?}");
+        let is_copy = |method: &Method| matches!(method, Method::Publish { .. });
+        assert!(lane.wire.client_said(is_copy).is_empty(), "{disposition:?} sends a copy on");
     }
+}
+
+fn is_settlement(method: &Method) -> bool {
+    matches!(method, Method::Ack | Method::Nack { .. } | Method::Reject { .. })
 }
