@@ -232,10 +232,7 @@ async fn a_message_whose_dead_letter_is_not_taken_has_one_line_however_often_tha
     let world = place.world(&[]).await;
     world.vhost.unbind_dead_letters().await;
     world.publish("url.unblock", "not JSON").await;
-    eventually("it was tried some times", async || {
-        (world.daemon.logged("the lane is paused").len() >= 4).then_some(())
-    })
-    .await;
+    world.daemon.wait_for_logged("the lane is paused", 4).await;
     world.vhost.bind_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.settled(1).await;

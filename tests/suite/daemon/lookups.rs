@@ -90,10 +90,7 @@ async fn what_cannot_be_looked_up_waits_aside_while_others_are_served() {
     offboard_by_name(&world, "ada", "ada@example.com", json!({"groups": ["VIP"]})).await;
     // Nobody is served yet, so that it may be the vendor altogether.
     let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
-    eventually("the lane pauses", async || {
-        (!world.daemon.logged("the lane is paused").is_empty()).then_some(())
-    })
-    .await;
+    world.daemon.wait_for_logged("the lane is paused", 1).await;
     for number in 0..20 {
         let (id, address) = (format!("e-{number}"), format!("innocent-{number}@example.com"));
         world.fake.add_member("group-1", &address);
@@ -126,10 +123,7 @@ async fn what_has_failed_for_long_waits_aside_for_longer() {
     });
     let properties = BasicProperties::default().with_headers(headers);
     world.vhost.publish_to("", OFFBOARDED, event.to_string().as_bytes(), properties).await;
-    eventually("the lane pauses", async || {
-        (!world.daemon.logged("the lane is paused").is_empty()).then_some(())
-    })
-    .await;
+    world.daemon.wait_for_logged("the lane is paused", 1).await;
     world.fake.add_member("group-1", "innocent@example.com");
     world.offboard("e-1", "innocent@example.com", &["group-1"]).await;
     let copy = world.vhost.take(&format!("{OFFBOARDED}.due.10m")).await;

@@ -223,10 +223,7 @@ async fn what_becomes_of_a_message_is_told_once_however_often_its_copy_is_tried(
     world.vhost.unbind_dead_letters().await;
     world.fake.inject(Fault::always(FaultKind::fail("err_new")));
     world.unblock("e-1", "entry-1").await;
-    eventually("it was tried some times", async || {
-        (world.daemon.logged("the lane is paused").len() >= 4).then_some(())
-    })
-    .await;
+    world.daemon.wait_for_logged("the lane is paused", 4).await;
     world.vhost.bind_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.settled(1).await;

@@ -74,6 +74,14 @@ impl Daemon {
         events.filter(|event| event["message"] == message).collect()
     }
 
+    /// Waits until this message is in the log `times` times.
+    pub async fn wait_for_logged(&self, message: &str, times: usize) {
+        eventually(&format!("{message:?} is in the log {times} times"), async || {
+            (self.logged(message).len() >= times).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until `count` messages are settled, and gives their log lines.
     pub async fn settled(&self, count: usize) -> Vec<Value> {
         eventually(&format!("{count} messages are settled"), async || {
