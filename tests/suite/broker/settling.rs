@@ -118,8 +118,7 @@ async fn what_is_applied_is_acked_and_a_dead_letter_only_after_its_confirm() {
     assert_eq!(published[0].method, expected);
     // The broker has the copy and has said so, and the daemon has not been told.
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
-    eventually("the broker confirms the copy", async || wire.broker_said(is_ack).first().cloned())
-        .await;
+    wire.wait_for_broker("the broker confirms the copy", is_ack).await;
     assert_eq!(wire.client_said(is_ack).len(), 1, "the original is acked before its copy is safe");
     wire.hold(Hold::Nothing);
     wire.wait_for("ack", 2, is_ack).await;
@@ -149,8 +148,7 @@ async fn a_copy_whose_confirm_does_not_come_in_time_is_not_safe_and_its_message_
     wire.hold(Hold::Confirms);
     let nonsense = lapin::BasicProperties::default();
     within.vhost.publish("url.unblock", b"nonsense", nonsense).await;
-    eventually("the broker confirms the copy", async || wire.broker_said(is_ack).first().cloned())
-        .await;
+    wire.wait_for_broker("the broker confirms the copy", is_ack).await;
     within.pass(Duration::from_secs(31)).await;
     within.wait_for_metric(PAUSED, 1.0).await;
     let (_, why) = within.get("/readyz").await.unwrap();

@@ -75,8 +75,7 @@ async fn a_paused_lane_that_loses_its_connection_says_of_what() {
     let paused = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
     world.daemon.wait_for_metric(paused, 1.0).await;
     let is_cancelled = |method: &Method| *method == Method::Other(60, 31);
-    eventually("it consumes no more", async || wire.broker_said(is_cancelled).first().cloned())
-        .await;
+    wire.wait_for_broker("it consumes no more", is_cancelled).await;
     relay.cut();
     let ended = eventually("its session ends", async || {
         let mut ended = world.daemon.logged("the session ended").into_iter();
@@ -145,7 +144,7 @@ async fn a_broker_that_says_nothing_at_all_is_given_up_and_tried_again() {
     let within = Within::unready(&wire.authority(), &[], fresh).await;
     // The answer to the client's first word, which it never hears.
     let is_start = |method: &Method| *method == Method::Other(10, 10);
-    eventually("the broker is asked", async || wire.broker_said(is_start).first().cloned()).await;
+    wire.wait_for_broker("the broker is asked", is_start).await;
     within.pass(Duration::from_secs(31)).await;
     let (status, why) = eventually("the daemon gives up", async || {
         within.get("/readyz").await.filter(|(_, why)| why.contains("no answer in time"))
@@ -167,10 +166,7 @@ async fn a_broker_that_falls_silent_while_queues_are_set_up_is_given_up_and_trie
     wire.hold(Hold::Declarations);
     let within = Within::unready(&wire.authority(), &[], fresh).await;
     let is_declared = |method: &Method| *method == Method::Other(50, 11);
-    eventually("the broker declares a queue", async || {
-        wire.broker_said(is_declared).first().cloned()
-    })
-    .await;
+    wire.wait_for_broker("the broker declares a queue", is_declared).await;
     within.pass(Duration::from_secs(31)).await;
     let (status, why) = eventually("the daemon gives up", async || {
         within.get("/readyz").await.filter(|(_, why)| why.contains("no answer while queues"))

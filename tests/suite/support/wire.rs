@@ -130,6 +130,11 @@ impl Wire {
         .await
     }
 
+    /// Waits until the broker has said such a thing, whether it was held back or not.
+    pub async fn wait_for_broker(&self, what: &str, wanted: impl Fn(&Method) -> bool) {
+        eventually(what, async || self.broker_said(&wanted).first().cloned()).await;
+    }
+
     fn said_by(&self, party: Party, wanted: impl Fn(&Method) -> bool) -> Vec<Said> {
         let said = self.said.lock().unwrap();
         said.iter().filter(|said| said.by == party && wanted(&said.method)).cloned().collect()
