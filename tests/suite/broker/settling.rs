@@ -327,6 +327,24 @@ async fn what_is_handed_out_while_a_stop_begins_is_returned_and_not_left_to_the_
 }
 
 #[tokio::test]
+async fn what_finds_no_place_as_a_stop_begins_is_returned_and_not_left_to_the_connections_end() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let mut world = World::by(&wire.authority(), &[]).await;
+    world.vhost.unbind_dead_letters().await;
+    wire.hold(Hold::Confirms);
+    world.publish("url.unblock", "nonsense").await;
+    wire.wait_for("publish", 1, is_publish).await;
+    world.daemon.signal("TERM");
+    wire.wait_for("cancel", 2, |method| *method == Method::Cancel).await;
+    // Only now does it hear that nobody takes the copy.
+    wire.hold(Hold::Nothing);
+    assert_eq!(world.daemon.ended().await, Some(0));
+    assert_eq!(wire.client_said(is_nack).len(), 1);
+    assert_eq!(wire.client_said(|method| is_reject(method) || is_ack(method)).len(), 0);
+    world.vhost.wait_for_depth(UNBLOCK, 1).await;
+}
+
+#[tokio::test]
 async fn what_is_handed_out_while_a_lane_pauses_is_parked_and_asked_of_nobody() {
     let wire = Wire::to(Node::shared().authority()).await;
     let own = [("BREAKER__INITIAL_PROBE_DELAY", "9m"), ("BREAKER__MAX_PROBE_DELAY", "9m")];
