@@ -211,6 +211,22 @@ async fn a_lane_that_rests_gives_back_what_it_finds_no_place_for() {
 }
 
 #[tokio::test]
+async fn what_is_on_its_way_to_a_lane_as_it_is_paused_by_hand_is_still_applied() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let world = World::by(&wire.authority(), &[]).await;
+    world.fake.add_url("entry-1");
+    wire.hold(Hold::Everything);
+    world.unblock("e-1", "entry-1").await;
+    wire.wait_for_broker("the broker hands it out", |method| *method == Method::Deliver).await;
+    run(&world.variables, &["pause", "url.unblock"]).await;
+    wire.wait_for("cancel", 1, |method| *method == Method::Cancel).await;
+    wire.hold(Hold::Nothing);
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "ack");
+    assert!(!world.fake.has_url("entry-1"));
+    wait_until_it_rests(&world).await;
+}
+
+#[tokio::test]
 async fn only_the_user_of_the_process_may_and_one_process_holds_the_socket() {
     let world = World::hmac().await;
     let path = socket(&world);
