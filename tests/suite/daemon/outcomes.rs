@@ -2,7 +2,6 @@
 
 use crate::support::broker::{DEAD_LETTERS, Found, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
-use crate::support::eventually;
 use crate::support::node::Node;
 use crate::support::program::run;
 use crate::support::settings::{self, named};
@@ -343,18 +342,22 @@ async fn without_the_setting_nobody_is_answered_and_an_exchange_of_ours_is_refus
     variables.extend([
         named("AMQP__URL", &vhost.url),
         named("AMQP__OUTCOME_EXCHANGE", "outcomes"),
+        named("AMQP__REPLY", "true"),
         named("AUDIT__PATH", trail.to_str().unwrap()),
         named("POLICY__DRY_RUN", "true"),
     ]);
-    let daemon = Daemon::start(&variables).await;
+    queue(&vhost, "answers").await;
+    let mut daemon = Daemon::start(&variables).await;
     daemon.wait_until_ready().await;
-    vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, BasicProperties::default()).await;
+    let asking = BasicProperties::default().with_reply_to("answers".into());
+    vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, asking).await;
     daemon.wait_for_metric(ACKED, 1.0).await;
+    // What it had to say is said.
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended().await, Some(0));
+    assert_eq!(vhost.depth("answers").await.map(|(messages, _)| messages), Some(0));
     assert!(!trail.exists(), "nothing was done that could be proved");
     let exchanges = vhost.described("exchanges").await;
     assert!(exchanges.iter().all(|it| it["name"] != "outcomes"), "{exchanges:?}");
-    eventually("nothing went wrong", async || {
-        daemon.logged("the session ended").is_empty().then_some(())
-    })
-    .await;
+    assert_eq!(daemon.logged("the session ended").len(), 0);
 }
