@@ -6,11 +6,13 @@ use crate::support::daemon::Daemon;
 use crate::support::eventually;
 use crate::support::node::Node;
 use crate::support::settings::{self, Variables, named};
-use crate::support::wire::Wire;
+use crate::support::wire::{Method, Said, Wire};
 use crate::support::world::World;
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
@@ -47,7 +49,11 @@ async fn check(variables: &Variables) -> (Option<i32>, String) {
 
 /// Publishes so many good unblockings.
 async fn publish(world: &World, count: usize) {
-    for number in 0..count {
+    publish_from(world, 0..count).await;
+}
+
+async fn publish_from(world: &World, numbers: Range<usize>) {
+    for number in numbers {
         let entry = format!("innocent-{number}");
         world.fake.add_url(&entry);
         world.unblock(&entry, &entry).await;
@@ -333,13 +339,12 @@ async fn a_delivery_that_ends_sessions_is_charged_alone_and_the_broker_ends_it()
     let own = [("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "4")];
     let world = World::by(&wire.authority(), &own).await;
     wire.cut_on("KILLER");
-    publish(&world, 5).await;
+    // All are in the queue before the first is settled, so that those before the killer come again with it.
+    world.fake.inject(Fault::next(FaultKind::Hold));
+    publish_from(&world, 0..6).await;
     world.unblock("KILLER", "killer").await;
-    for number in 5..10 {
-        let entry = format!("innocent-{number}");
-        world.fake.add_url(&entry);
-        world.unblock(&entry, &entry).await;
-    }
+    publish_from(&world, 6..10).await;
+    world.fake.release();
     eventually("all innocents are applied", async || {
         (0..10).all(|number| !world.fake.has_url(&format!("innocent-{number}"))).then_some(())
     })
@@ -348,6 +353,23 @@ async fn a_delivery_that_ends_sessions_is_charged_alone_and_the_broker_ends_it()
     assert!(String::from_utf8_lossy(&found.body).contains("KILLER"), "{found:?}");
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    // When it ended a session, it was the only one there; but for the first time, which nobody can foresee.
+    let unsettled = unsettled_at_the_end(&wire);
+    assert_eq!(unsettled[1..5], [1; 4], "{unsettled:?}");
+}
+
+/// How many deliveries of each connection the client has not acked, of those that had any.
+fn unsettled_at_the_end(wire: &Wire) -> Vec<usize> {
+    let mut unsettled = BTreeMap::<usize, usize>::new();
+    for Said { connection, .. } in wire.broker_said(|method| *method == Method::Deliver) {
+        *unsettled.entry(connection).or_default() += 1;
+    }
+    for Said { connection, .. } in wire.client_said(|method| *method == Method::Ack) {
+        if let Some(left) = unsettled.get_mut(&connection) {
+            *left -= 1;
+        }
+    }
+    unsettled.into_values().collect()
 }
 
 #[tokio::test]
