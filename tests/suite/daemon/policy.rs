@@ -190,6 +190,8 @@ async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
     world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10s"), 1).await;
     let left = || groups.iter().filter(|group| is_in(&world, "ada", group)).count();
     assert_eq!(left(), 2);
+    let decided = r#"eventd_policy_decisions_total{rule="max_commands"}"#;
+    assert_eq!(world.daemon.metric(decided).await, 2.0);
     // The other lane has a budget of its own.
     world.unblock("e-1", "entry-1").await;
     world.daemon.settled(2).await;
