@@ -275,8 +275,18 @@ async fn a_file_that_anybody_may_read_and_a_key_of_another_certificate_are_told(
             named("AMQP__TLS__CERT_FILE", certificate.to_str().unwrap()),
             named("AMQP__TLS__KEY_FILE", key.to_str().unwrap()),
         ]);
+        for file in [&certificate, key] {
+            std::fs::set_permissions(file, PermissionsExt::from_mode(0o644)).unwrap();
+        }
         let (_, lines) = check(&variables, &["--offline"]).await;
         assert!(lines.last().unwrap().starts_with(expected), "{lines:?}");
+        // Of the two only the key is a secret.
+        for expected in [
+            "ok       files    amqp.tls.cert_file: can be read",
+            "warning  files    amqp.tls.key_file: anybody",
+        ] {
+            assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:?}");
+        }
     }
 }
 
