@@ -17,7 +17,7 @@ const QUEUE: &str = "lane";
 struct Lane {
     vhost: Vhost,
     wire: Wire,
-    _broker: Broker,
+    broker: Broker,
     consumer: Consumer,
     settler: Settler,
     delivery: Delivery,
@@ -41,12 +41,20 @@ impl Lane {
         let publisher = Publisher::open(&broker).await.unwrap();
         let dead_letter_exchange = "nowhere".to_owned();
         let settler = Settler { queue: QUEUE.into(), dead_letter_exchange, dry_run, publisher };
-        Lane { vhost, wire, _broker: broker, consumer, settler, delivery }
+        Lane { vhost, wire, broker, consumer, settler, delivery }
     }
 
     async fn settle(&self, disposition: &Disposition) -> Result<(), BrokerError> {
+        self.settle_other(&self.delivery, disposition).await
+    }
+
+    async fn settle_other(
+        &self,
+        delivery: &Delivery,
+        disposition: &Disposition,
+    ) -> Result<(), BrokerError> {
         let history = History::default();
-        self.settler.settle(&self.delivery, disposition, &history, chrono::Utc::now).await
+        self.settler.settle(delivery, disposition, &history, chrono::Utc::now).await
     }
 }
 
@@ -90,6 +98,26 @@ async fn a_dry_run_gives_back_what_a_stop_returns_and_is_done_with_everything_el
         let is_copy = |method: &Method| matches!(method, Method::Publish { .. });
         assert!(lane.wire.client_said(is_copy).is_empty(), "{disposition:?} sends a copy on");
     }
+}
+
+#[tokio::test]
+async fn what_was_given_back_keeps_the_acks_of_others_together() {
+    let mut lane = Lane::new(false).await;
+    for _ in 0..2 {
+        lane.vhost.publish_to("", QUEUE, b"{}", BasicProperties::default()).await;
+    }
+    let rest = lane.consumer.widen(3).await.unwrap();
+    assert!(rest.is_empty(), "no more than one is handed out at first");
+    let (second, third) =
+        (lane.consumer.next().await.unwrap(), lane.consumer.next().await.unwrap());
+    lane.settle(&Disposition::Return).await.unwrap();
+    let ack = |delivery| lane.settle_other(delivery, &Disposition::Ack);
+    let (one, other) = tokio::join!(ack(&second), ack(&third));
+    assert!(one.is_ok() && other.is_ok(), "{one:?}, {other:?}");
+    // By its end everything was said.
+    lane.broker.close().await;
+    assert_eq!(lane.wire.client_said(|method| *method == Method::Ack).len(), 1);
+    lane.vhost.wait_for_depth(QUEUE, 1).await;
 }
 
 fn is_settlement(method: &Method) -> bool {
