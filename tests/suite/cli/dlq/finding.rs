@@ -1,7 +1,9 @@
 //! Which letters a filter means, without a broker.
 
 use chrono::DateTime;
+use lapin::BasicProperties;
 use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable};
 use mimecast_eventd::broker::DeadLetter;
 use mimecast_eventd::cli::dlq::{Filter, Letter};
 use mimecast_eventd::event::EventType;
@@ -10,7 +12,10 @@ use mimecast_eventd::verdict::Grounds;
 use std::time::Duration;
 
 fn letter(body: &str) -> Letter {
-    let delivery = Delivery::mock(1, "".into(), "".into(), false, body.into());
+    read(Delivery::mock(1, "".into(), "".into(), false, body.into()))
+}
+
+fn read(delivery: Delivery) -> Letter {
     Letter::read(DeadLetter::read(delivery), &Contract::default(), DateTime::UNIX_EPOCH)
 }
 
@@ -74,4 +79,33 @@ fn every_part_of_a_filter_has_to_allow_a_letter_and_an_empty_one_allows_all() {
     ] {
         assert!(!filter.allows(&of_unknown_age), "{filter:?}");
     }
+}
+
+#[test]
+fn of_a_large_body_the_beginning_is_shown_and_in_a_huge_one_no_id_is_looked_for() {
+    let shown = |length: usize| {
+        let text = letter(&"y".repeat(length)).explained();
+        let body = text.split("bytes\n").nth(1).unwrap();
+        (body.matches('y').count(), body.contains("`dlq export` has all of it"))
+    };
+    assert_eq!(shown(64 * 1024), (64 * 1024, false));
+    assert_eq!(shown(64 * 1024 + 1), (64 * 1024, true));
+    let id = |length: usize| {
+        let event = r#"{"specversion":"1.0","id":"e-1"}"#;
+        letter(&format!("{event}{}", " ".repeat(length - event.len()))).id
+    };
+    assert_eq!(id(1024 * 1024), "e-1");
+    assert_ne!(id(1024 * 1024 + 1), "e-1");
+}
+
+#[test]
+fn a_letter_with_a_body_that_is_no_event_is_called_as_its_attributes_say() {
+    let mut delivery = Delivery::mock(1, "".into(), "".into(), false, b"nonsense".into());
+    let mut headers = FieldTable::default();
+    for (name, value) in [("specversion", "1.0"), ("id", "e-1"), ("type", "url.unblock")] {
+        headers.insert(format!("cloudEvents:{name}").into(), AMQPValue::LongString(value.into()));
+    }
+    delivery.properties = BasicProperties::default().with_headers(headers);
+    let letter = read(delivery);
+    assert_eq!((letter.id.as_str(), letter.event_type), ("e-1", Some(EventType::UrlUnblock)));
 }
