@@ -6,6 +6,7 @@ use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::{Credentials, Settings, Sources};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use tempfile::TempDir;
 
 #[test]
@@ -46,6 +47,23 @@ fn each_source_may_say_what_the_others_do_not() {
     let pointers = settings.contract.reading.pointers(EventType::UserOffboarded);
     assert_eq!(pointers.of("emailAddress").unwrap().to_string(), "/a \"b");
     assert_eq!(settings.log.level, tracing::Level::DEBUG);
+}
+
+#[test]
+fn the_runtime_folder_is_the_services_own_or_else_in_that_of_the_user_and_an_empty_name_is_none() {
+    let folder = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        Sources::gather([], variables, None).runtime_folder().map(Path::to_owned)
+    };
+    let user = ("XDG_RUNTIME_DIR", "/run/user/1000");
+    let of_user = Some("/run/user/1000/mimecast-eventd".into());
+    assert_eq!(
+        folder(&[("RUNTIME_DIRECTORY", "/run/one:/run/two"), user]),
+        Some("/run/one".into())
+    );
+    assert_eq!(folder(&[user]), of_user);
+    assert_eq!(folder(&[("RUNTIME_DIRECTORY", ""), user]), of_user);
+    assert_eq!(folder(&[("RUNTIME_DIRECTORY", ""), ("XDG_RUNTIME_DIR", "")]), None);
 }
 
 #[test]
