@@ -2,9 +2,12 @@
 
 use super::report;
 use super::scene::Scene;
+use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::disturbed::Disturbed;
-use crate::support::eventually;
-use fake_mimecast::FaultKind;
+use crate::support::settings;
+use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
+use fake_mimecast::{Fault, FaultKind};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -39,6 +42,33 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
     scene.healed();
     takes_messages_again(&scene).await;
     scene.close("broker short of memory").await;
+}
+
+#[tokio::test]
+async fn the_copy_over_which_the_broker_says_that_it_takes_none_is_not_waited_for() {
+    let node = Disturbed::node().await;
+    let probes = [("BREAKER__INITIAL_PROBE_DELAY", "10s"), ("BREAKER__MAX_PROBE_DELAY", "10s")];
+    let world = World::start(Vhost::on(node.running()).await, settings::hmac, &probes).await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::next(FaultKind::Hold));
+    world.unblock("e-1", "entry-1").await;
+    world.fake.wait_for_calls(1, DEADLINE).await;
+    world.publish("url.unblock", "nonsense").await;
+    node.starve().await;
+    // Now the second comes, and the daemon finds out by its copy.
+    world.fake.release();
+    world
+        .daemon
+        .wait_for_metric(r#"eventd_lane_state{event="url.unblock",state="paused"}"#, 1.0)
+        .await;
+    // And not because no confirm came in time.
+    let paused = world.daemon.logged("the lane is paused");
+    let why = paused[0]["why"].as_str().unwrap();
+    assert!(why.contains("the broker takes no messages"), "{why}");
+    node.feed().await;
+    assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    assert!(!world.fake.has_url("entry-1"));
 }
 
 #[tokio::test]
