@@ -170,8 +170,7 @@ async fn where_the_chain_is_stands_in_the_log_the_status_and_a_metric_and_is_ask
     }
     world.daemon.wait_for_metric(ACKED, 5.0).await;
     world.daemon.wait_for_metric("eventd_audit_lines", 6.0).await;
-    let (_, status) = world.daemon.get("/status.json").await;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = world.daemon.status().await;
     assert_eq!(status["audit"]["lines"], 6);
     let (_, page) = world.daemon.get("/").await;
     assert!(page.contains(status["audit"]["head"].as_str().unwrap()));
@@ -608,8 +607,7 @@ async fn the_page_on_the_trail_proves_a_file_with_its_own_program() {
             Command::new("python3").args(["-c", program]).args([&key, path]).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     };
-    let (_, status) = world.daemon.get("/status.json").await;
-    let status: Value = serde_json::from_str(&status).unwrap();
+    let status = world.daemon.status().await;
     let head = status["audit"]["head"].as_str().unwrap();
     assert_eq!(prove(&place.path), (true, format!("2 {head}\n")));
     let changed = place.folder.path().join("changed");

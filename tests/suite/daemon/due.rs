@@ -64,8 +64,7 @@ async fn what_is_due_in_a_year_waits_and_what_is_due_later_is_malformed() {
     let waiting = lines.iter().find(|line| line["disposition"] == "wait").unwrap();
     assert_eq!((&waiting["event_id"], &waiting["level"]), (&json!("ada"), &json!("DEBUG")));
     // Nor is it shown among what became of messages.
-    let (_, status) = world.daemon.get("/status.json").await;
-    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let status = world.daemon.status().await;
     assert_eq!(status["recent"].as_array().unwrap().len(), 1, "{status}");
     assert_eq!(world.fake.calls(), []);
 }

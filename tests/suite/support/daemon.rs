@@ -96,6 +96,13 @@ impl Daemon {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// What it says of itself to programs.
+    pub async fn status(&self) -> Value {
+        let (code, text) = self.get("/status.json").await;
+        assert_eq!(code, 200);
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// The value of one series, written as in the exposition.
     pub async fn metric(&self, series: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;

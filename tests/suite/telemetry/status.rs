@@ -8,12 +8,6 @@ use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
 use serde_json::{Value, json};
 
-async fn status(world: &World) -> Value {
-    let (code, text) = world.daemon.get("/status.json").await;
-    assert_eq!(code, 200);
-    serde_json::from_str(&text).unwrap()
-}
-
 fn lane<'a>(status: &'a Value, event: &str) -> &'a Value {
     status["lanes"].as_array().unwrap().iter().find(|lane| lane["event"] == event).unwrap()
 }
@@ -30,7 +24,7 @@ async fn what_is_told_agrees_with_the_metrics() {
         .daemon
         .wait_for_metric(r#"eventd_queue_messages{queue="mimecast-eventd.dead-letter"}"#, 1.0)
         .await;
-    let status = status(&world).await;
+    let status = world.daemon.status().await;
     assert_eq!((&status["ready"], &status["settings_current"]), (&json!(true), &json!(true)));
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     let left = lane(&status, "user.offboarded");
