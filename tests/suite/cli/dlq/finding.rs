@@ -1,4 +1,4 @@
-//! Which letters a filter means, without a broker.
+//! What a letter is called and shows, and which letters a filter means, without a broker.
 
 use chrono::DateTime;
 use lapin::BasicProperties;
