@@ -82,7 +82,7 @@ impl Vendor {
         self.learn(answer, stamp);
         let reply = answer.reply(request_id);
         let outcome = Outcome::of_reply(operation, reply);
-        if matches!(outcome, Outcome::Unauthorised(_)) || answer.received.status == 401 {
+        if matches!(outcome, Outcome::Unauthorized(_)) || answer.received.status == 401 {
             caller.refused(answer);
         }
         (outcome, reply.is_mute())

@@ -82,7 +82,7 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// The outcome of the call that needed it: unauthorised, throttled or unavailable.
+    /// The outcome of the call that needed it: unauthorized, throttled or unavailable.
     pub(super) async fn current(&self, stamp: &Stamp, deadline: Instant) -> Result<Token, Outcome> {
         let fetch = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,8 +147,8 @@ impl Endpoint {
         };
         // Which operation the token was for makes no difference here.
         match Outcome::of_reply(Operation::RemoveGroupMember, reply) {
-            Outcome::Rejected(fault) | Outcome::Forbidden(fault) | Outcome::Unauthorised(fault) => {
-                Outcome::Unauthorised(fault)
+            Outcome::Rejected(fault) | Outcome::Forbidden(fault) | Outcome::Unauthorized(fault) => {
+                Outcome::Unauthorized(fault)
             }
             Outcome::Applied | Outcome::AlreadyGone => {
                 Outcome::Unavailable(Fault::new("no_token", "the reply has no access token"))
@@ -156,7 +156,7 @@ impl Endpoint {
             Outcome::Throttled(wait) => Outcome::Throttled(wait),
             // In whosever voice: what refuses us refuses all, so that no item is asked for in vain.
             Outcome::Unavailable(fault) if (400..500).contains(&received.status) => {
-                Outcome::Unauthorised(fault)
+                Outcome::Unauthorized(fault)
             }
             Outcome::Unavailable(fault) => Outcome::Unavailable(fault),
         }

@@ -53,7 +53,7 @@ impl Attempts {
         }
         let wait = match outcome {
             Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
-            Outcome::Forbidden(_) | Outcome::Unauthorised(_) => self.second_try.take(),
+            Outcome::Forbidden(_) | Outcome::Unauthorized(_) => self.second_try.take(),
             // The quota knows how long.
             Outcome::Throttled(_) => Some(Duration::ZERO),
             Outcome::Unavailable(_) => self.delays.as_mut().and_then(Iterator::next),
@@ -77,7 +77,7 @@ impl Attempts {
             Outcome::AlreadyGone => Conclusion::AlreadyGone,
             Outcome::Rejected(fault) => Conclusion::Refused(Reason::Rejected, fault),
             Outcome::Forbidden(fault) => stuck(Cause::Forbidden, fault),
-            Outcome::Unauthorised(fault) => stuck(Cause::Refused, fault),
+            Outcome::Unauthorized(fault) => stuck(Cause::Refused, fault),
             Outcome::Unavailable(fault) => stuck(Cause::Passing, fault),
             Outcome::Throttled(_) => Conclusion::OutOfTime,
         }
@@ -112,7 +112,7 @@ mod tests {
             (Outcome::Applied, 1, 1),
             (Outcome::AlreadyGone, 1, 1),
             (Outcome::Rejected(fault()), 1, 1),
-            (Outcome::Unauthorised(fault()), 2, 1),
+            (Outcome::Unauthorized(fault()), 2, 1),
             (Outcome::Unavailable(fault()), 3, 1),
             (Outcome::Throttled(Duration::ZERO), 21, 21),
         ] {
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn no_wait_is_begun_that_would_be_too_long() {
         let wait = |left| {
-            Attempts::of(POLICY).next(&Outcome::Unauthorised(fault()), Evidence::default(), left)
+            Attempts::of(POLICY).next(&Outcome::Unauthorized(fault()), Evidence::default(), left)
         };
         assert_eq!(wait(POLICY.initial_delay), None);
         assert_eq!(wait(POLICY.initial_delay * 2), Some(POLICY.initial_delay));
@@ -164,7 +164,7 @@ mod tests {
             | Conclusion::OutOfTime
             | Conclusion::Stopped => None,
         };
-        assert_eq!(cause(Outcome::Unauthorised(fault())), Some(Cause::Refused));
+        assert_eq!(cause(Outcome::Unauthorized(fault())), Some(Cause::Refused));
         assert_eq!(cause(Outcome::Unavailable(fault())), Some(Cause::Passing));
         assert_eq!(cause(Outcome::Throttled(LONG)), None);
     }

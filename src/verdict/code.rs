@@ -13,7 +13,7 @@ pub enum Class {
     /// Refused, for the item's sake or for want of a permission: other calls have to tell.
     Forbidden,
     /// The caller is refused: credentials, keys, permissions or region. Not the item's fault.
-    Unauthorised,
+    Unauthorized,
     /// A passing fault.
     Unavailable,
 }
@@ -24,7 +24,7 @@ impl Class {
             Class::AlreadyGone(_) => "already_gone",
             Class::Rejected => "rejected",
             Class::Forbidden => "forbidden",
-            Class::Unauthorised => "unauthorised",
+            Class::Unauthorized => "unauthorized",
             Class::Unavailable => "unavailable",
         }
     }
@@ -69,55 +69,55 @@ const TABLE: &[Row] = &[
     ),
     Row(
         "err_xdk_invalid_signature",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "wrong access, secret or application key",
         "set the keys that belong together, and see that the clock is right",
     ),
     Row(
         "err_developer_key",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "wrong application id; known to pass now and then",
         "wait a little; if it stays, set the application id that belongs to the keys",
     ),
     Row(
         "err_xdk_binding_expired",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "the keys are past their time, make new ones",
         "make new keys for the service user, and let its authentication cache never end",
     ),
     Row(
         "err_audit_log_incorrect_region",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "the base URL is of another region",
         "set mimecast.region to that of the tenant",
     ),
     Row(
         "token_expired",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "the access token is past its time",
         "nothing: it is renewed; if it stays, see that the clock is right",
     ),
     Row(
         "token_verification_failed",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "the access token is not accepted",
         "see mimecast.token_url and the region: the token must be of the same place",
     ),
     Row(
         "unauthorized*",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "the access token is not accepted, in any spelling",
         "see mimecast.token_url and the region: the token must be of the same place",
     ),
     Row(
         "app_forbidden",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "the application lacks the API product",
         "add the product of this operation to the API 2.0 application",
     ),
     Row(
         "invalid_client",
-        Class::Unauthorised,
+        Class::Unauthorized,
         "wrong client id or client secret",
         "set the client id and secret of the API 2.0 application; make a new secret if it is lost",
     ),
@@ -134,7 +134,7 @@ const TABLE: &[Row] = &[
 pub fn class(code: &str) -> Option<Class> {
     let row = TABLE.iter().find(|row| row.stands_for(code)).map(|row| row.1);
     let spelled = code.trim().to_ascii_lowercase().replace("unauthorised", "unauthorized");
-    row.or_else(|| spelled.starts_with("unauthorized").then_some(Class::Unauthorised))
+    row.or_else(|| spelled.starts_with("unauthorized").then_some(Class::Unauthorized))
 }
 
 /// What `code` means, and what to do: one of the vendor's in the table, or a word of ours.
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(class("err_validation_null"), Some(Class::Rejected));
         assert_eq!(class("err_folder_not_found"), None);
         for spelling in ["unauthorized", "Unauthorized Request", "UNAUTHORISED", "unauthorized_x"] {
-            assert_eq!(class(spelling), Some(Class::Unauthorised), "{spelling}");
+            assert_eq!(class(spelling), Some(Class::Unauthorized), "{spelling}");
         }
         assert_eq!(class("err_managed_url_not_found_2"), None);
     }
@@ -189,7 +189,7 @@ mod tests {
         let outcome = |code: &str| rows().find(|row| row[0] == code).unwrap()[1];
         assert_eq!(outcome("err_managed_url_not_found"), "already_gone");
         assert_eq!(outcome("err_deserialise"), "rejected");
-        assert_eq!(outcome("token_expired"), "unauthorised");
+        assert_eq!(outcome("token_expired"), "unauthorized");
         assert_eq!(outcome("GatewayTimeout"), "unavailable");
         assert_eq!(outcome("err_xdk_operation_forbidden_for_address"), "forbidden");
         let explained_by_its_beginning = explained("err_validation_null");

@@ -85,7 +85,7 @@ impl Evidence {
             | Outcome::AlreadyGone
             | Outcome::Rejected(_)
             | Outcome::Forbidden(_)
-            | Outcome::Unauthorised(_)
+            | Outcome::Unauthorized(_)
             | Outcome::Throttled(_)
             | Outcome::Unavailable(_) => outcome,
         };
@@ -96,7 +96,7 @@ impl Evidence {
             }
             Outcome::Rejected(_) => self.answer(sent),
             Outcome::Forbidden(_)
-            | Outcome::Unauthorised(_)
+            | Outcome::Unauthorized(_)
             | Outcome::Throttled(_)
             | Outcome::Unavailable(_) => {}
         }
@@ -193,7 +193,7 @@ mod tests {
             (Outcome::AlreadyGone, true),
             (Outcome::Rejected(fault()), true),
             (Outcome::Forbidden(fault()), false),
-            (Outcome::Unauthorised(fault()), false),
+            (Outcome::Unauthorized(fault()), false),
             (Outcome::Throttled(std::time::Duration::ZERO), false),
             (Outcome::Unavailable(fault()), false),
         ] {

@@ -79,7 +79,7 @@ impl Failure {
             && self.in_fail
             && self.code.as_deref().is_some_and(|code| code.starts_with("err_"));
         match class {
-            Some(Class::Unauthorised) => Outcome::Unauthorised(fault),
+            Some(Class::Unauthorized) => Outcome::Unauthorized(fault),
             Some(Class::Unavailable) => Outcome::Unavailable(fault),
             _ if is_of_the_way(http) && !is_known => Outcome::Unavailable(fault),
             Some(Class::AlreadyGone(of)) if of == operation && speaks_of_the_item(status) => {

@@ -16,7 +16,7 @@ pub enum Outcome {
     /// calls have to tell.
     Forbidden(Fault),
     /// The caller is refused.
-    Unauthorised(Fault),
+    Unauthorized(Fault),
     /// Not executed; the vendor asks to wait this long.
     Throttled(Duration),
     /// A passing fault; whether the call was executed is not known.
@@ -26,7 +26,7 @@ pub enum Outcome {
 impl Outcome {
     /// The labels of every outcome, for metrics.
     pub const LABELS: [&'static str; 6] =
-        ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
+        ["applied", "already_gone", "rejected", "unauthorized", "throttled", "unavailable"];
 
     /// The name in metrics and logs.
     pub fn label(&self) -> &'static str {
@@ -34,7 +34,7 @@ impl Outcome {
             Outcome::Applied => "applied",
             Outcome::AlreadyGone => "already_gone",
             Outcome::Rejected(_) => "rejected",
-            Outcome::Forbidden(_) | Outcome::Unauthorised(_) => "unauthorised",
+            Outcome::Forbidden(_) | Outcome::Unauthorized(_) => "unauthorized",
             Outcome::Throttled(_) => "throttled",
             Outcome::Unavailable(_) => "unavailable",
         }
@@ -50,7 +50,7 @@ impl Outcome {
         match self {
             Outcome::Rejected(fault)
             | Outcome::Forbidden(fault)
-            | Outcome::Unauthorised(fault)
+            | Outcome::Unauthorized(fault)
             | Outcome::Unavailable(fault) => Some(fault),
             Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => None,
         }
@@ -62,7 +62,7 @@ impl Outcome {
             Outcome::Rejected(fault) | Outcome::Forbidden(fault) => Outcome::Unavailable(fault),
             Outcome::AlreadyGone => Outcome::Unavailable(Fault::new("no_verdict", "no voice")),
             Outcome::Applied
-            | Outcome::Unauthorised(_)
+            | Outcome::Unauthorized(_)
             | Outcome::Throttled(_)
             | Outcome::Unavailable(_) => self,
         }
@@ -79,7 +79,7 @@ impl Outcome {
         match self {
             Outcome::Rejected(fault) => Outcome::Rejected(name(fault)),
             Outcome::Forbidden(fault) => Outcome::Forbidden(name(fault)),
-            Outcome::Unauthorised(fault) => Outcome::Unauthorised(name(fault)),
+            Outcome::Unauthorized(fault) => Outcome::Unauthorized(name(fault)),
             Outcome::Unavailable(fault) => Outcome::Unavailable(name(fault)),
             Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => self,
         }
@@ -94,7 +94,7 @@ impl Outcome {
             Outcome::Forbidden(_) => 3,
             Outcome::Unavailable(_) => 4,
             Outcome::Throttled(_) => 5,
-            Outcome::Unauthorised(_) => 6,
+            Outcome::Unauthorized(_) => 6,
         }
     }
 }
@@ -108,11 +108,11 @@ mod tests {
         let fault = || Fault::new("code", "");
         let failures = [
             Outcome::Rejected(fault()),
-            Outcome::Unauthorised(fault()),
+            Outcome::Unauthorized(fault()),
             Outcome::Unavailable(fault()),
         ];
         assert!(Outcome::Forbidden(fault()).is_failure());
-        assert_eq!(Outcome::Forbidden(fault()).label(), "unauthorised");
+        assert_eq!(Outcome::Forbidden(fault()).label(), "unauthorized");
         assert!(failures.iter().all(Outcome::is_failure));
         let others = [Outcome::Applied, Outcome::AlreadyGone, Outcome::Throttled(Duration::ZERO)];
         assert!(!others.iter().any(Outcome::is_failure));

@@ -60,7 +60,7 @@ impl Outcome {
             .max_by_key(Outcome::severity);
         let outcome = match worst {
             // Whoever words it: it costs no item anything.
-            Some(outcome @ Outcome::Unauthorised(_)) => outcome,
+            Some(outcome @ Outcome::Unauthorized(_)) => outcome,
             Some(outcome) if is_voice => outcome,
             Some(outcome) => outcome.into_weather(),
             None if reply.is_mute() => Outcome::Rejected(http_fault(status)),

@@ -20,7 +20,7 @@ pub(super) fn succeeded(status: u16) -> bool {
 
 pub(super) fn by_status(status: u16, fault: Fault) -> Outcome {
     match status {
-        401 | 403 | 407 | 418 => Outcome::Unauthorised(fault),
+        401 | 403 | 407 | 418 => Outcome::Unauthorized(fault),
         408 => Outcome::Unavailable(fault),
         200..=299 | 400..=499 => Outcome::Rejected(fault),
         _ => Outcome::Unavailable(fault),

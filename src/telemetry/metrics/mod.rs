@@ -283,6 +283,6 @@ fn command_result(outcome: &Outcome) -> &'static str {
         | Outcome::AlreadyGone
         | Outcome::Rejected(_)
         | Outcome::Forbidden(_)
-        | Outcome::Unauthorised(_) => outcome.label(),
+        | Outcome::Unauthorized(_) => outcome.label(),
     }
 }

@@ -41,7 +41,7 @@ impl Metrics {
             }
         }
         for operation in Operation::CHANGES {
-            for result in ["applied", "already_gone", "rejected", "unauthorised", "unavailable"] {
+            for result in ["applied", "already_gone", "rejected", "unauthorized", "unavailable"] {
                 self.commands.with_label_values(&[operation.label(), result]);
             }
         }

@@ -93,7 +93,7 @@ pub enum FaultKind {
         code: String,
     },
     /// 401 `err_xdk_invalid_signature`.
-    Unauthorised,
+    Unauthorized,
     /// 418 `err_xdk_binding_expired`.
     Expired,
     /// 403 `app_forbidden`, in the gateway's shape.
@@ -153,7 +153,7 @@ impl FaultKind {
             | Self::LoseReply
             | Self::Truncated
             | Self::MixedFail { .. }
-            | Self::Unauthorised
+            | Self::Unauthorized
             | Self::Expired
             | Self::Forbidden => Vec::new(),
         }
@@ -178,7 +178,7 @@ impl FaultKind {
             | Self::Truncated
             | Self::Throttle { .. }
             | Self::MixedFail { .. }
-            | Self::Unauthorised
+            | Self::Unauthorized
             | Self::Expired
             | Self::Forbidden => None,
         }
@@ -199,7 +199,7 @@ impl FaultKind {
             | Self::LoseReply
             | Self::Throttle { .. }
             | Self::MixedFail { .. }
-            | Self::Unauthorised
+            | Self::Unauthorized
             | Self::Expired
             | Self::Forbidden => false,
         }

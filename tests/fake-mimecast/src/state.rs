@@ -221,7 +221,7 @@ impl State {
             FaultKind::MixedFail { code } => {
                 Reply::mixed(&asked.item, Problem::new(code, "Ordered by the test"))
             }
-            FaultKind::Unauthorised => Reply::invalid_signature(),
+            FaultKind::Unauthorized => Reply::invalid_signature(),
             FaultKind::Expired => Reply::binding_expired(),
             FaultKind::Forbidden => Reply::app_forbidden(),
         };

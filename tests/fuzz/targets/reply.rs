@@ -101,6 +101,6 @@ fn is_justified(outcome: &Outcome, operation: Operation, reply: Reply<'_>) {
             assert!(reply.is_voice() || reply.is_mute(), "somebody else condemns the item");
         }
         Outcome::Throttled(wait) => assert!(*wait <= MAX_WAIT),
-        Outcome::Unauthorised(_) | Outcome::Unavailable(_) => {}
+        Outcome::Unauthorized(_) | Outcome::Unavailable(_) => {}
     }
 }

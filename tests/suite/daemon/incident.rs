@@ -34,7 +34,7 @@ async fn an_incident_is_worked_with_the_program_alone_and_nobody_is_lost_in_it()
     daemon.wait_for_metric(r#"eventd_lane_state{event="url.unblock",state="paused"}"#, 1.0).await;
     // What alerts are made of: refusals, a paused lane, a queue that grows.
     let refusals =
-        r#"eventd_api_requests_total{operation="delete_managed_url",outcome="unauthorised"}"#;
+        r#"eventd_api_requests_total{operation="delete_managed_url",outcome="unauthorized"}"#;
     daemon.wait_for_at_least(refusals, 2.0).await;
     let depth = format!("eventd_queue_messages{{queue=\"{UNBLOCK}\"}}");
     daemon.wait_for_at_least(&depth, f64::from(good) / 2.0).await;

@@ -195,7 +195,7 @@ async fn a_poisonous_suspect_cannot_hold_the_lane() {
 #[tokio::test]
 async fn refused_credentials_pause_the_lane_at_once_whatever_was_answered_before() {
     for kind in [
-        FaultKind::Unauthorised,
+        FaultKind::Unauthorized,
         FaultKind::Expired,
         FaultKind::Forbidden,
         FaultKind::fail("err_developer_key"),

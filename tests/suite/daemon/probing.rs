@@ -151,7 +151,7 @@ async fn a_suspect_that_meets_the_next_outage_spends_no_rung_in_it() {
 async fn neither_a_429_nor_a_refusal_of_the_caller_is_an_answer_that_ends_a_pause() {
     for kind in [
         FaultKind::Throttle { reset_milliseconds: Some(1), retry_after: None },
-        FaultKind::Unauthorised,
+        FaultKind::Unauthorized,
         FaultKind::Expired,
         FaultKind::Forbidden,
     ] {

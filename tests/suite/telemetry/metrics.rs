@@ -34,8 +34,8 @@ const RULES: [&str; 10] = [
     "dry_run",
 ];
 const OUTCOMES: [&str; 6] =
-    ["applied", "already_gone", "rejected", "unauthorised", "throttled", "unavailable"];
-const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorised", "unavailable"];
+    ["applied", "already_gone", "rejected", "unauthorized", "throttled", "unavailable"];
+const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorized", "unavailable"];
 const STATES: [&str; 3] = ["consuming", "paused", "disconnected"];
 
 /// Every series of ours that there has to be from the start. Of a histogram it is the count.

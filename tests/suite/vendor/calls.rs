@@ -116,7 +116,7 @@ async fn wrong_credentials_of_any_kind_are_ours_and_get_one_second_try() {
     ] {
         let pair = Pair::with(generation, &[ATTEMPTS, (name, "V1JPTkc=")]).await;
         let (outcome, history) = pair.execute(&remove_ada()).await;
-        assert!(outcome.starts_with("unauthorised "), "{name}: {outcome}");
+        assert!(outcome.starts_with("unauthorized "), "{name}: {outcome}");
         assert_eq!((history.attempts, pair.fake.calls().len()), (2, 2), "{name}");
         assert_eq!(pair.fake.violations(), [""; 0]);
     }
@@ -129,7 +129,7 @@ async fn credentials_that_are_accepted_again_work_at_once() {
         pair.fake.add_url("url-1");
         pair.fake.refuse_credentials(true);
         let (outcome, _) = pair.execute(&delete("url-1")).await;
-        assert!(outcome.starts_with("unauthorised "), "{outcome}");
+        assert!(outcome.starts_with("unauthorized "), "{outcome}");
         pair.fake.refuse_credentials(false);
         assert_eq!(pair.execute(&delete("url-1")).await.0, "applied");
     }
@@ -174,7 +174,7 @@ async fn what_happened_is_what_the_metrics_say() {
         reset_milliseconds: Some(2_000),
         retry_after: None,
     }));
-    pair.fake.inject(Fault::next(FaultKind::Unauthorised).times(2));
+    pair.fake.inject(Fault::next(FaultKind::Unauthorized).times(2));
     pair.execute(&delete("url-1")).await;
     pair.fake.inject(Fault::always(FaultKind::status(502)));
     pair.execute(&delete("url-1")).await;
@@ -190,12 +190,12 @@ async fn what_happened_is_what_the_metrics_say() {
         ("remove_group_member", "commands", "already_gone", 1.0),
         ("remove_group_member", "commands", "rejected", 1.0),
         ("delete_managed_url", "api_requests", "throttled", 1.0),
-        ("delete_managed_url", "api_requests", "unauthorised", 2.0),
+        ("delete_managed_url", "api_requests", "unauthorized", 2.0),
         ("delete_managed_url", "api_requests", "unavailable", 3.0),
         ("delete_managed_url", "api_retries", "throttled", 1.0),
-        ("delete_managed_url", "api_retries", "unauthorised", 1.0),
+        ("delete_managed_url", "api_retries", "unauthorized", 1.0),
         ("delete_managed_url", "api_retries", "unavailable", 2.0),
-        ("delete_managed_url", "commands", "unauthorised", 1.0),
+        ("delete_managed_url", "commands", "unauthorized", 1.0),
         ("delete_managed_url", "commands", "unavailable", 1.0),
     ] {
         let label = if name == "commands" { "result" } else { "outcome" };

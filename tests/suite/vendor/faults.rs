@@ -23,12 +23,12 @@ async fn every_lasting_fault_comes_to_its_conclusion_after_its_attempts() {
         // Already so.
         (fail("err_folder_email_address_not_found"), "already_gone", 1),
         // Ours: one second try.
-        (FaultKind::Unauthorised, "unauthorised err_xdk_invalid_signature", 2),
-        (FaultKind::Expired, "unauthorised err_xdk_binding_expired", 2),
-        (FaultKind::Forbidden, "unauthorised app_forbidden", 2),
-        (fail("err_developer_key"), "unauthorised err_developer_key", 2),
-        (flat(401, "token_expired"), "unauthorised token_expired", 2),
-        (oauth(401, "invalid_client"), "unauthorised invalid_client", 2),
+        (FaultKind::Unauthorized, "unauthorized err_xdk_invalid_signature", 2),
+        (FaultKind::Expired, "unauthorized err_xdk_binding_expired", 2),
+        (FaultKind::Forbidden, "unauthorized app_forbidden", 2),
+        (fail("err_developer_key"), "unauthorized err_developer_key", 2),
+        (flat(401, "token_expired"), "unauthorized token_expired", 2),
+        (oauth(401, "invalid_client"), "unauthorized invalid_client", 2),
         // Not the vendor's voice, whatever the status: weather.
         (FaultKind::Html { status: 404 }, "unavailable http_404", 3),
         (FaultKind::Html { status: 403 }, "unavailable http_403", 3),
@@ -85,7 +85,7 @@ async fn a_fault_that_passes_is_forgotten() {
             FaultKind::Html { status: 200 },
             FaultKind::Reset,
             FaultKind::Truncated,
-            FaultKind::Unauthorised,
+            FaultKind::Unauthorized,
             FaultKind::fail("err_developer_key"),
         ] {
             let pair = Pair::new(generation).await;

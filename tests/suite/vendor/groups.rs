@@ -163,7 +163,7 @@ async fn that_a_question_may_not_be_asked_is_never_the_groups_fault() {
         pair.fake
             .inject_instead([Fault::always(kind.clone()).for_operation(Operation::FindGroups)]);
         let (outcome, _) = pair.fulfil(&leave("another")).await;
-        let is_ours = outcome.starts_with("unauthorised ") || outcome.starts_with("forbidden ");
+        let is_ours = outcome.starts_with("unauthorized ") || outcome.starts_with("forbidden ");
         assert!(is_ours, "{kind:?}: {outcome}");
     }
     assert_eq!(pair.execute(&remove("one", "ada@example.com")).await.0, "already_gone");

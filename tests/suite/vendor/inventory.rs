@@ -136,7 +136,7 @@ async fn a_refusal_of_the_inventory_condemns_no_url() {
         let always = Fault::always(kind.clone()).for_operation(Operation::GetAllManagedUrls);
         pair.fake.inject(always);
         let (outcome, _) = pair.fulfil(&unblock("https://example.com")).await;
-        let is_stuck = ["unavailable ", "unauthorised "].iter().any(|it| outcome.starts_with(it));
+        let is_stuck = ["unavailable ", "unauthorized "].iter().any(|it| outcome.starts_with(it));
         assert!(is_stuck, "{kind:?}: {outcome}");
     }
 }

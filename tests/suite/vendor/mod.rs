@@ -125,7 +125,7 @@ fn shown(conclusion: &Conclusion) -> String {
         Conclusion::Stuck(stuck) => match stuck.cause {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
             Cause::Forbidden => format!("forbidden {}", stuck.fault.code),
-            Cause::Refused => format!("unauthorised {}", stuck.fault.code),
+            Cause::Refused => format!("unauthorized {}", stuck.fault.code),
             Cause::Contradicted => format!("contradicted {}", stuck.fault.code),
             Cause::Guarded => format!("guarded {}", stuck.fault.code),
         },

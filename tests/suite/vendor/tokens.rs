@@ -96,7 +96,7 @@ async fn a_token_is_used_whatever_is_said_about_its_end() {
             .inject(Fault::next(reply(200, grant.to_string())).for_operation(Operation::Token));
         // The fake did not issue it, so it is refused and another one must be fetched.
         let (outcome, _) = pair.execute(&remove_ada()).await;
-        assert_eq!(outcome, "unauthorised unauthorized", "{expires_in}");
+        assert_eq!(outcome, "unauthorized unauthorized", "{expires_in}");
         assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone", "{expires_in}");
     }
 }
@@ -105,24 +105,24 @@ async fn a_token_is_used_whatever_is_said_about_its_end() {
 async fn no_fault_of_the_token_endpoint_is_the_items_fault() {
     let no_token = json!({"token_type": "Bearer", "expires_in": 1799}).to_string();
     for (kind, expected, attempts) in [
-        (FaultKind::status(400), "unauthorised http_400", 2),
-        (FaultKind::status(404), "unauthorised http_404", 2),
+        (FaultKind::status(400), "unauthorized http_400", 2),
+        (FaultKind::status(404), "unauthorized http_404", 2),
         (
             FaultKind::OAuthShape { status: 400, error: "invalid_scope".into() },
-            "unauthorised invalid_scope",
+            "unauthorized invalid_scope",
             2,
         ),
         (
             FaultKind::OAuthShape { status: 401, error: "invalid_client".into() },
-            "unauthorised invalid_client",
+            "unauthorized invalid_client",
             2,
         ),
         (
             FaultKind::OAuthShape { status: 200, error: "invalid_client".into() },
-            "unauthorised invalid_client",
+            "unauthorized invalid_client",
             2,
         ),
-        (FaultKind::Forbidden, "unauthorised app_forbidden", 2),
+        (FaultKind::Forbidden, "unauthorized app_forbidden", 2),
         (FaultKind::status(500), "unavailable http_500", 3),
         (FaultKind::status(503), "unavailable http_503", 3),
         (FaultKind::status(302), "unavailable http_302", 3),
@@ -154,8 +154,8 @@ async fn no_fault_of_the_token_endpoint_is_the_items_fault() {
 async fn a_token_is_taken_from_a_success_only() {
     let grant = json!({"access_token": "CANARY-token-1", "expires_in": 1799}).to_string();
     for (status, expected) in [
-        (400, "unauthorised http_400"),
-        (403, "unauthorised http_403"),
+        (400, "unauthorized http_400"),
+        (403, "unauthorized http_403"),
         (500, "unavailable http_500"),
         (302, "unavailable http_302"),
     ] {
@@ -202,7 +202,7 @@ async fn neither_client_nor_secret_is_repeated_from_the_token_endpoint() {
     let body = json!({"error": echo, "error_description": echo}).to_string();
     pair.fake.inject(Fault::always(reply(401, body)).for_operation(Operation::Token));
     let (outcome, _) = pair.execute(&remove_ada()).await;
-    assert_eq!(outcome, "unauthorised [secret] and [secret] are not known");
+    assert_eq!(outcome, "unauthorized [secret] and [secret] are not known");
 }
 
 /// Lets so much time pass at once, for the tokens of both sides.

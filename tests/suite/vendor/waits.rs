@@ -108,7 +108,7 @@ async fn a_vendor_that_asks_for_no_wait_at_all_is_not_flooded() {
 async fn no_attempt_begins_after_the_deadline() {
     for generation in BOTH {
         let pair = Pair::with(generation, &[("RETRY__ATTEMPTS", "100")]).await;
-        for kind in [FaultKind::status(503), FaultKind::Unauthorised, throttle(Some(1), None)] {
+        for kind in [FaultKind::status(503), FaultKind::Unauthorized, throttle(Some(1), None)] {
             pair.fake.inject(Fault::always(kind.clone()));
             let (outcome, history) = pair.execute_until(&remove_ada(), Instant::now()).await;
             assert_eq!(history.attempts, 1, "{kind:?}: {outcome}");
@@ -121,7 +121,7 @@ async fn no_attempt_begins_after_the_deadline() {
 async fn a_stop_ends_the_wait_between_attempts() {
     for generation in BOTH {
         let own = [ATTEMPTS, ("RETRY__INITIAL_DELAY", "4m"), ("RETRY__MAX_DELAY", "4m")];
-        for kind in [throttle(Some(200_000), None), FaultKind::Unauthorised] {
+        for kind in [throttle(Some(200_000), None), FaultKind::Unauthorized] {
             let pair = Pair::with(generation, &own).await;
             pair.fake.inject(Fault::always(kind.clone()));
             let command = remove_ada();

@@ -16,17 +16,17 @@ const STATUSES: [(u16, &str); 27] = [
     (301, "unavailable http_301"),
     (302, "unavailable http_302"),
     (400, "rejected http_400"),
-    (401, "unauthorised http_401"),
-    (403, "unauthorised http_403"),
+    (401, "unauthorized http_401"),
+    (403, "unauthorized http_403"),
     (404, "unavailable http_404"),
     (405, "unavailable http_405"),
-    (407, "unauthorised http_407"),
+    (407, "unauthorized http_407"),
     (408, "unavailable http_408"),
     (409, "rejected http_409"),
     (410, "unavailable http_410"),
     (413, "rejected http_413"),
     (415, "rejected http_415"),
-    (418, "unauthorised http_418"),
+    (418, "unauthorized http_418"),
     (422, "rejected http_422"),
     (429, "throttled 5000"),
     (451, "rejected http_451"),
@@ -47,15 +47,15 @@ const CODES: [(&str, Operation, &str, u16, &str); 15] = [
     ("err_validation_*", RemoveGroupMember, "null", 400, "rejected"),
     ("err_deserialise", RemoveGroupMember, "", 400, "rejected"),
     ("err_xdk_operation_forbidden_for_address", RemoveGroupMember, "", 403, "forbidden"),
-    ("err_xdk_invalid_signature", RemoveGroupMember, "", 401, "unauthorised"),
-    ("err_developer_key", DeleteManagedUrl, "", 400, "unauthorised"),
-    ("err_xdk_binding_expired", RemoveGroupMember, "", 418, "unauthorised"),
-    ("err_audit_log_incorrect_region", DeleteManagedUrl, "", 400, "unauthorised"),
-    ("token_expired", RemoveGroupMember, "", 401, "unauthorised"),
-    ("token_verification_failed", DeleteManagedUrl, "", 401, "unauthorised"),
-    ("unauthorized*", RemoveGroupMember, "", 401, "unauthorised"),
-    ("app_forbidden", DeleteManagedUrl, "", 403, "unauthorised"),
-    ("invalid_client", RemoveGroupMember, "", 401, "unauthorised"),
+    ("err_xdk_invalid_signature", RemoveGroupMember, "", 401, "unauthorized"),
+    ("err_developer_key", DeleteManagedUrl, "", 400, "unauthorized"),
+    ("err_xdk_binding_expired", RemoveGroupMember, "", 418, "unauthorized"),
+    ("err_audit_log_incorrect_region", DeleteManagedUrl, "", 400, "unauthorized"),
+    ("token_expired", RemoveGroupMember, "", 401, "unauthorized"),
+    ("token_verification_failed", DeleteManagedUrl, "", 401, "unauthorized"),
+    ("unauthorized*", RemoveGroupMember, "", 401, "unauthorized"),
+    ("app_forbidden", DeleteManagedUrl, "", 403, "unauthorized"),
+    ("invalid_client", RemoveGroupMember, "", 401, "unauthorized"),
     ("GatewayTimeout", DeleteManagedUrl, "", 504, "unavailable"),
 ];
 
@@ -97,7 +97,7 @@ fn a_refusal_without_the_vendors_voice_is_weather_whatever_it_says() {
     }
     // Where nobody condemns an item, a word is enough.
     for status in [401, 403] {
-        assert_eq!(of(status, &json!({"fail": "no"})), "unauthorised no");
+        assert_eq!(of(status, &json!({"fail": "no"})), "unauthorized no");
         assert_eq!(
             of(status, &json!({"message": "Forbidden"})),
             format!("unavailable http_{status}")
@@ -105,9 +105,9 @@ fn a_refusal_without_the_vendors_voice_is_weather_whatever_it_says() {
     }
     assert_eq!(
         of(400, &json!({"error": "Unauthorized Request"})),
-        "unauthorised Unauthorized Request"
+        "unauthorized Unauthorized Request"
     );
-    assert_eq!(of(200, &json!({"fail": ["token_expired"]})), "unauthorised token_expired");
+    assert_eq!(of(200, &json!({"fail": ["token_expired"]})), "unauthorized token_expired");
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn the_gravest_of_several_failures_decides() {
         (&[gone, "err_validation_null"], "rejected err_validation_null"),
         (&["err_new", gone], "rejected err_new"),
         (&["err_new", "GatewayTimeout"], "unavailable GatewayTimeout"),
-        (&["token_expired", "GatewayTimeout", gone], "unauthorised token_expired"),
-        (&["err_validation_null", "token_expired"], "unauthorised token_expired"),
+        (&["token_expired", "GatewayTimeout", gone], "unauthorized token_expired"),
+        (&["err_validation_null", "token_expired"], "unauthorized token_expired"),
     ];
     for (codes, expected) in rows {
         let errors: Vec<Value> = codes.iter().map(|code| json!({"code": code})).collect();
@@ -339,7 +339,7 @@ fn shown(outcome: &Outcome) -> String {
         Outcome::Applied | Outcome::AlreadyGone => outcome.label().to_owned(),
         Outcome::Throttled(wait) => format!("{} {}", outcome.label(), wait.as_millis()),
         Outcome::Forbidden(fault) => format!("forbidden {}", fault.code),
-        Outcome::Rejected(fault) | Outcome::Unauthorised(fault) | Outcome::Unavailable(fault) => {
+        Outcome::Rejected(fault) | Outcome::Unauthorized(fault) | Outcome::Unavailable(fault) => {
             format!("{} {}", outcome.label(), fault.code)
         }
     }

@@ -167,7 +167,7 @@ fn found(case: &Case) -> Found {
         Outcome::Throttled(wait) => (Some(u64::try_from(wait.as_millis()).unwrap()), String::new()),
         Outcome::Rejected(fault)
         | Outcome::Forbidden(fault)
-        | Outcome::Unauthorised(fault)
+        | Outcome::Unauthorized(fault)
         | Outcome::Unavailable(fault) => (None, fault.detail.clone()),
     };
     Found { label: outcome.label().into(), wait_milliseconds: wait, detail }

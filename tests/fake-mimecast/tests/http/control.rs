@@ -160,7 +160,7 @@ fn every_fault_survives_its_way_through_json() {
         FaultKind::Truncated,
         FaultKind::Throttle { reset_milliseconds: Some(1), retry_after: None },
         FaultKind::MixedFail { code: text() },
-        FaultKind::Unauthorised,
+        FaultKind::Unauthorized,
         FaultKind::Expired,
         FaultKind::Forbidden,
     ];

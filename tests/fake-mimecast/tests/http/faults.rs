@@ -215,9 +215,9 @@ async fn a_mixed_fail_fills_both_lists() {
 
 #[tokio::test]
 async fn refusals_have_the_codes_of_the_vendor() {
-    let unauthorised = answer_to(FaultKind::Unauthorised).await;
-    assert_eq!(unauthorised.status, 401);
-    assert_eq!(unauthorised.code(), "err_xdk_invalid_signature");
+    let unauthorized = answer_to(FaultKind::Unauthorized).await;
+    assert_eq!(unauthorized.status, 401);
+    assert_eq!(unauthorized.code(), "err_xdk_invalid_signature");
 
     let expired = answer_to(FaultKind::Expired).await;
     assert_eq!(expired.status, 418);
