@@ -12,6 +12,8 @@ pub(crate) struct Entry {
     query: String,
     pub(crate) action: String,
     pub(crate) match_type: String,
+    /// What is listed in place of all that, by whoever orders an odd entry.
+    listed: Option<Value>,
 }
 
 impl Entry {
@@ -29,10 +31,19 @@ impl Entry {
             query: query.to_owned(),
             action: action.to_owned(),
             match_type: match_type.to_owned(),
+            listed: None,
         }
     }
 
+    /// An entry that is listed as it is ordered.
+    pub(crate) fn listed(listed: Value) -> Self {
+        Self { listed: Some(listed), ..Self::new("", "block", "explicit") }
+    }
+
     pub(crate) fn shown(&self, id: &str) -> Value {
+        if let Some(listed) = &self.listed {
+            return listed.clone();
+        }
         json!({
             "id": id,
             "scheme": self.scheme,

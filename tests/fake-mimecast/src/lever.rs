@@ -9,6 +9,7 @@ use crate::FakeMimecast;
 use crate::call::{Call, Operation};
 use crate::entry::Entry;
 use crate::fault::Fault;
+use crate::kind::FaultKind;
 
 impl FakeMimecast {
     /// Adds a group without members, unless there is a group of this id.
@@ -47,6 +48,27 @@ impl FakeMimecast {
     pub fn add_managed_url(&self, id: &str, url: &str, action: &str, match_type: &str) {
         let entry = Entry::new(url, action, match_type);
         self.vendor.state().tenant.add_entry(id, entry);
+    }
+
+    /// Adds a managed URL that is listed as it stands here, under its own `id`.
+    ///
+    /// # Panics
+    ///
+    /// If it has no `id`.
+    pub fn add_listed_url(&self, listed: serde_json::Value) {
+        let id = listed["id"].as_str().expect("an entry has an id").to_owned();
+        self.vendor.state().tenant.add_entry(&id, Entry::listed(listed));
+    }
+
+    /// Lets the second page of a list show entries of the first one, and hide as many of its own, in so many
+    /// readings.
+    pub fn overlap_pages(&self, operation: Operation, readings: u64) {
+        self.vendor.state().lists.overlap(operation, readings);
+    }
+
+    /// Answers each call for a page of more than `most` entries so.
+    pub fn largest_page(&self, operation: Operation, most: usize, kind: FaultKind) {
+        self.vendor.state().lists.largest.push((operation, most, kind));
     }
 
     /// Gives a managed URL, which is added if there is none, a second id: the vendor may tell another
@@ -102,7 +124,7 @@ impl FakeMimecast {
         self.vendor.state().faults.clear();
     }
 
-    /// Lets go the calls that a fault of [`FaultKind::Hold`](crate::FaultKind::Hold) holds by now.
+    /// Lets go the calls that a fault of [`FaultKind::Hold`] holds by now.
     pub fn release(&self) {
         self.vendor.release();
     }

@@ -46,6 +46,7 @@ mod gate;
 mod generation;
 mod kind;
 mod lever;
+mod lists;
 mod load;
 mod page;
 mod protocol;

@@ -13,6 +13,8 @@ const DEFAULT: usize = 10;
 pub(crate) struct Asked {
     size: Option<usize>,
     token: Option<String>,
+    /// Whether each further page begins where the list does, and hides the end of it.
+    overlaps: bool,
 }
 
 /// A page of a list.
@@ -30,17 +32,33 @@ impl Asked {
         Self {
             size: part("pageSize").and_then(Value::as_u64).and_then(|size| size.try_into().ok()),
             token: part("pageToken").and_then(Value::as_str).map(str::to_owned),
+            overlaps: false,
         }
+    }
+
+    /// How many entries are asked for.
+    pub(crate) fn size(&self) -> usize {
+        self.size.unwrap_or(DEFAULT)
+    }
+
+    pub(crate) fn overlapping(self, overlaps: bool) -> Self {
+        Self { overlaps, ..self }
+    }
+
+    pub(crate) fn is_first(&self) -> bool {
+        self.token.is_none()
     }
 
     /// The page of a list of `total` entries; none if the token is none of ours.
     pub(crate) fn of(&self, total: usize, list: impl Iterator<Item = Value>) -> Option<Page> {
-        let size = self.size.unwrap_or(DEFAULT).clamp(1, MOST);
+        let size = self.size().clamp(1, MOST);
         let from = match &self.token {
             Some(token) => offset(token)?,
             None => 0,
         };
-        let entries: Vec<Value> = list.skip(from).take(size).collect();
+        let begin = if self.overlaps { 0 } else { from };
+        let most = size.min(total.saturating_sub(from));
+        let entries: Vec<Value> = list.skip(begin).take(most).collect();
         let mut pagination = json!({ "pageSize": entries.len(), "totalCount": total });
         if from + size < total {
             pagination["next"] = json!(BASE64_URL.encode(format!("from {}", from + size)));

@@ -14,6 +14,7 @@ use crate::credentials::Credentials;
 use crate::fault::Faults;
 use crate::gate::Gate;
 use crate::kind::FaultKind;
+use crate::lists::Lists;
 use crate::load::Load;
 use crate::protocol::Asked;
 use crate::quota::{Account, Quota};
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) tenant: Tenant,
     pub(crate) faults: Faults,
     pub(crate) quota: Quota,
+    pub(crate) lists: Lists,
     pub(crate) calls: Vec<Call>,
     /// Those of `calls` that are meant to change something.
     pub(crate) operation_calls: usize,
@@ -43,6 +45,7 @@ impl State {
             tenant: Tenant::default(),
             faults: Faults::default(),
             quota: Quota::new(),
+            lists: Lists::default(),
             calls: Vec::new(),
             operation_calls: 0,
             violations: Vec::new(),
@@ -124,7 +127,7 @@ impl State {
         if let Some(reply) = self.refusal(asked) {
             return Verdict::Answer(reply);
         }
-        match self.faults.take(asked, |_| true) {
+        match self.faults.take(asked, |_| true).or_else(|| self.lists.refuse(asked)) {
             Some(kind) => self.strike(kind, index, asked),
             None => Verdict::Answer(self.execute(index, asked)),
         }
@@ -151,16 +154,18 @@ impl State {
     }
 
     fn execute(&mut self, index: usize, asked: &Asked) -> Reply {
+        let overlaps = self.lists.overlaps(asked);
+        let page = &asked.page.clone().overlapping(overlaps);
         let Outcome { reply, applied } = match asked.operation {
             Operation::RemoveGroupMember => {
                 self.tenant.remove_group_member(asked.generation, &asked.item)
             }
             Operation::DeleteManagedUrl => self.tenant.delete_managed_url(&asked.item),
-            Operation::FindGroups => self.tenant.find_groups(&asked.item, &asked.page),
+            Operation::FindGroups => self.tenant.find_groups(&asked.item, page),
             Operation::GetGroupMembers => {
-                self.tenant.get_group_members(asked.generation, &asked.item, &asked.page)
+                self.tenant.get_group_members(asked.generation, &asked.item, page)
             }
-            Operation::GetAllManagedUrls => self.tenant.get_all_managed_urls(&asked.page),
+            Operation::GetAllManagedUrls => self.tenant.get_all_managed_urls(page),
             Operation::Token => {
                 Outcome { reply: self.gate.tokens.issue(Instant::now()), applied: true }
             }

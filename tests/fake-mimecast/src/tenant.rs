@@ -19,8 +19,8 @@ pub(crate) struct Outcome {
 
 #[derive(Default)]
 pub(crate) struct Tenant {
-    /// Members are kept in lower case: the comparison ignores case.
-    groups: BTreeMap<String, BTreeSet<String>>,
+    /// Members as they are listed, by their names in lower case: the comparison ignores case.
+    groups: BTreeMap<String, BTreeMap<String, String>>,
     /// The names of groups that are not called by their ids.
     names: BTreeMap<String, String>,
     /// Each by the id that it was added with.
@@ -45,15 +45,17 @@ impl Tenant {
     }
 
     pub(crate) fn add_member(&mut self, group: &str, member: &str) {
-        self.groups.entry(group.to_owned()).or_default().insert(member.to_lowercase());
+        let members = self.groups.entry(group.to_owned()).or_default();
+        members.insert(member.to_lowercase(), member.to_owned());
     }
 
     pub(crate) fn is_member(&self, group: &str, member: &str) -> bool {
-        self.groups.get(group).is_some_and(|members| members.contains(&member.to_lowercase()))
+        self.groups.get(group).is_some_and(|members| members.contains_key(&member.to_lowercase()))
     }
 
-    pub(crate) fn groups(&self) -> &BTreeMap<String, BTreeSet<String>> {
-        &self.groups
+    /// The members of each group in lower case.
+    pub(crate) fn groups(&self) -> BTreeMap<&String, BTreeSet<&String>> {
+        self.groups.iter().map(|(group, members)| (group, members.keys().collect())).collect()
     }
 
     pub(crate) fn add_url(&mut self, id: &str) {
@@ -121,7 +123,7 @@ impl Tenant {
             }),
         };
         listed(
-            page.of(members.len(), members.iter().map(member)),
+            page.of(members.len(), members.values().map(member)),
             |members| json!([{ "groupMembers": members }]),
         )
     }
@@ -151,7 +153,7 @@ impl Tenant {
         let Some(members) = self.groups.get_mut(group) else {
             return refused(no_such_group(generation, item));
         };
-        if !members.remove(&member) {
+        if members.remove(&member).is_none() {
             return refused(Reply::fail(
                 200,
                 Some(item),
