@@ -18,8 +18,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/checks/packages.sh
 source scripts/checks/packages.sh
 
-# A message needed 227,000 when this was written. A tenth more may be another compiler.
-BOUND=250000
+# A message needed 258,000 when this was written. A tenth more may be another compiler.
+BOUND=284000
 
 profile=()
 case $#${1-} in

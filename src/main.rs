@@ -4,12 +4,14 @@ use chrono::Utc;
 use mimecast_eventd::cli::audit::{self, AuditQuestionError, Proof};
 use mimecast_eventd::cli::check::{self, Gravity};
 use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
-use mimecast_eventd::cli::plan::{self, Plan, PlanError, Properties};
+use mimecast_eventd::cli::events_file::{self, EventsFileError, Properties};
+use mimecast_eventd::cli::plan::Plan;
 use mimecast_eventd::cli::send::{self, Send, Sent};
 use mimecast_eventd::cli::{
     Request, arguments, codes, config, control, healthcheck, look_up, manual, status,
 };
 use mimecast_eventd::daemon::{self, Reload};
+use mimecast_eventd::event::canonical;
 use mimecast_eventd::secrecy::Seal;
 use mimecast_eventd::settings::{
     self, Audit, Contract, Control, Mistake, Queues, Running, Settings, Sources,
@@ -92,7 +94,8 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         }
         Request::Pseudonym(given, addresses) => {
             let pseudonyms = settings::pseudonyms(Sources::of_process(given))?;
-            let names = addresses.iter().map(|address| format!("{}\n", pseudonyms.of(address)));
+            let names =
+                addresses.iter().map(|address| format!("{}\n", pseudonyms.of(&canonical(address))));
             print(&names.collect::<String>())
         }
         Request::ConfigShow { given, json } => {
@@ -159,13 +162,13 @@ fn plan(
     contract: &Contract,
     files: &[PathBuf],
     published: &Properties,
-) -> Result<Vec<(Option<usize>, Plan)>, PlanError> {
+) -> Result<Vec<(Option<usize>, Plan)>, EventsFileError> {
     let mut plans = Vec::new();
     for file in files {
-        let bodies = plan::bodies(file)?;
-        let several = bodies.len() > 1;
-        for (body, number) in bodies.into_iter().zip(1..) {
-            let plan = Plan::of(&published.envelope(body), contract, fresh_stamp().at);
+        let messages = events_file::messages(file, published)?;
+        let several = messages.len() > 1;
+        for (message, number) in messages.iter().zip(1..) {
+            let plan = Plan::of(message, contract, fresh_stamp().at);
             plans.push((several.then_some(number), plan));
         }
     }

@@ -52,6 +52,8 @@ impl Delivery {
         history.replays = number(headers, "x-eventd-replays").unwrap_or_default();
         history.altered = text(headers, sieve::ALTERED).or(history.altered);
         let deliveries = number(headers, "x-delivery-count").unwrap_or_default();
+        let is_ours_again = history.attempts > 0 || history.replays > 0;
+        history.repeated = redelivered || deliveries > 0 || is_ours_again;
         Delivery { envelope, history, deliveries, redelivered, tag, properties, acker, acks }
     }
 }
@@ -95,8 +97,7 @@ fn history(headers: &FieldTable) -> History {
         relapses: number(headers, "x-eventd-relapses").unwrap_or_default(),
         done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
         altered: text(headers, "x-eventd-altered"),
-        replays: 0,
-        executions: Vec::new(),
+        ..History::default()
     }
 }
 

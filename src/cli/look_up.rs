@@ -1,7 +1,8 @@
-//! `plan --look-up`: asks the vendor what events call by names. It reads, and changes nothing.
+//! `plan --look-up`: asks Mimecast what events call by names, and whether it lists what they are about. It reads,
+//! and changes nothing.
 
-use super::plan::{Plan, Refusal};
-use crate::command::{Call, Command, Intent};
+use super::plan::{Plan, Refusal, Resolved};
+use crate::command::Intent;
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
 use crate::vendor::{Effort, Stamp, TransportError, Vendor};
@@ -40,15 +41,17 @@ pub async fn look_up(
     Ok(())
 }
 
-async fn calls(intents: &[Intent], vendor: &Vendor) -> Result<Vec<Call>, Conclusion> {
+async fn calls(intents: &[Intent], vendor: &Vendor) -> Result<Vec<Resolved>, Conclusion> {
     let (mut history, never) = (History::default(), CancellationToken::new());
     let effort = Effort { probe: false, deadline: Instant::now() + PATIENCE };
     let all: Vec<&Intent> = intents.iter().collect();
     vendor.admit(&all, &mut history, effort, &never).await?;
     let mut calls = Vec::new();
     for intent in intents {
-        let commands = vendor.look_up(intent, &mut history, effort, &never).await?;
-        calls.extend(commands.iter().map(Command::call));
+        for command in vendor.look_up(intent, &mut history, effort, &never).await? {
+            let listed = vendor.lists(&command, &mut history, effort, &never).await;
+            calls.push(Resolved { call: command.call(), listed: listed.ok() });
+        }
     }
     Ok(calls)
 }

@@ -11,6 +11,7 @@ pub mod codes;
 pub mod config;
 pub mod control;
 pub mod dlq;
+pub mod events_file;
 pub mod healthcheck;
 pub mod look_up;
 pub mod manual;

@@ -2,45 +2,14 @@
 //! can hold its own events to it.
 
 use super::terminal;
-use crate::command::{Breach, Call, Command, Guards, Intent};
-use crate::event::{Envelope, Event, EventError, EventType};
+use crate::command::{Breach, Call, Command, Guards, Intent, Page};
+use crate::event::{Envelope, Event, EventError, EventType, without_mark};
 use crate::settings::Contract;
 use crate::verdict::Disposition;
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// A file that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{}: {cause}", file.display())]
-pub struct PlanError {
-    file: PathBuf,
-    cause: io::Error,
-}
-
-/// What would be published beside the body.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties {
-    /// The routing key, which tells the type of a bare body.
-    pub routing_key: String,
-    /// The content type.
-    pub content_type: Option<String>,
-    /// The user of the broker.
-    pub user_id: Option<String>,
-}
-
-impl Properties {
-    /// The envelope of `body` that is published with these.
-    pub fn envelope(&self, body: Vec<u8>) -> Envelope {
-        let Properties { routing_key, content_type, user_id } = self.clone();
-        Envelope { body, content_type, user_id, routing_key, ..Envelope::default() }
-    }
-}
 
 /// What the daemon would do with one event.
 #[derive(Debug)]
@@ -53,9 +22,22 @@ pub struct Plan {
     pub(super) comes_to: Result<Vec<Intent>, Refusal>,
     /// The rules that it is held to.
     guards: Guards,
-    /// The calls for that, where the vendor was asked for what is called by a name.
-    pub(super) looked_up: Option<Vec<Call>>,
+    /// The calls for that, where Mimecast was asked for what is called by a name.
+    pub(super) looked_up: Option<Vec<Resolved>>,
 }
+
+/// A call that an event results in, as Mimecast is now.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    /// The call.
+    pub call: Call,
+    /// Whether Mimecast lists what it is to remove; nothing where that cannot be known.
+    pub listed: Option<bool>,
+}
+
+const LISTED: &str = "Mimecast lists what this removes";
+const NOT_LISTED: &str = "Mimecast does not list what this removes; the result would be not_found: \
+    check the attribute of the event, the group and the tenant";
 
 /// Why an event would not be carried out.
 #[derive(Debug)]
@@ -66,34 +48,6 @@ pub(super) enum Refusal {
     Policy(Breach),
     /// What the vendor says to it now.
     Vendor(Disposition),
-}
-
-/// The events in a file, `-` being standard input: one, or one on each line.
-///
-/// # Errors
-///
-/// [`PlanError`], when it cannot be read.
-pub fn bodies(file: &Path) -> Result<Vec<Vec<u8>>, PlanError> {
-    let failed = |cause| PlanError { file: file.to_owned(), cause };
-    let mut text = Vec::new();
-    if file == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut text).map_err(failed)?;
-    } else {
-        File::open(file).map_err(failed)?.read_to_end(&mut text).map_err(failed)?;
-    }
-    Ok(split(&text))
-}
-
-/// One event can go over several lines; several have a line each, and each of them is whole. Nothing
-/// at all is an event too, and a malformed one.
-fn split(text: &[u8]) -> Vec<Vec<u8>> {
-    let is_whole = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
-    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let lines: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
-    match lines.first() {
-        Some(first) if is_whole(first) => lines,
-        Some(_) | None => vec![text.to_vec()],
-    }
 }
 
 impl Plan {
@@ -124,7 +78,10 @@ impl Plan {
         let left = event.left(now);
         let waits = left.as_ref().ok().copied().flatten().map(|left| (left, now + left));
         let user_id = envelope.user_id.as_deref();
-        let admitted = contract.guards.admit(&event, user_id, None, now).map_err(Refusal::Policy);
+        let admitted = contract
+            .guards
+            .admit(&event, user_id, envelope.timestamp, now)
+            .map_err(Refusal::Policy);
         let intents = left.and(intents).map_err(Refusal::Event);
         Plan {
             waits,
@@ -154,12 +111,15 @@ impl Plan {
     /// One JSON object, on one line.
     pub fn json(&self) -> String {
         let refused = self.comes_to.as_ref().err();
-        let calls = self.calls();
         let disposition = self.disposition();
         let not_before = self.waits.map(|(_, until)| format!("not before {}", shown(until)));
-        let call = |call: &Call| {
+        let call = |Resolved { call, listed }: &Resolved| {
             let body: Value = serde_json::from_str(&call.body).expect("a call's body is JSON");
-            json!({"path": call.operation.path(), "body": body})
+            let mut shown = json!({"path": call.operation.path(), "body": body});
+            if let Some(listed) = listed {
+                shown["listed"] = (*listed).into();
+            }
+            shown
         };
         json!({
             "id": self.id,
@@ -168,15 +128,16 @@ impl Plan {
             "reason": disposition.reason().map(|reason| reason.label()),
             "detail": refused.map(ToString::to_string).or(not_before).or(self.remark()),
             "pointer": refused.and_then(Refusal::pointer),
-            "calls": calls.iter().map(call).collect::<Vec<_>>(),
+            "calls": self.calls().iter().map(call).collect::<Vec<_>>(),
         })
         .to_string()
     }
 
-    fn calls(&self) -> Vec<Call> {
+    fn calls(&self) -> Vec<Resolved> {
         let intents = self.comes_to.as_deref().unwrap_or_default();
         self.looked_up.clone().unwrap_or_else(|| {
-            intents.iter().flat_map(|intent| calls(intent, &self.guards)).collect()
+            let calls = intents.iter().flat_map(|intent| calls(intent, &self.guards));
+            calls.map(|call| Resolved { call, listed: None }).collect()
         })
     }
 
@@ -184,6 +145,9 @@ impl Plan {
     fn remark(&self) -> Option<String> {
         let commands = self.comes_to.as_ref().map_or(0, Vec::len);
         match self.guards.max_commands {
+            _ if self.looked_up.as_ref().is_some_and(Vec::is_empty) => Some(
+                "Mimecast lists no entry that blocks the URL; the result would be not_found".into(),
+            ),
             _ if self.guards.dry_run => Some("nothing is changed (policy.dry_run)".into()),
             Some((most, window)) if commands > most => {
                 let window = humantime::format_duration(window);
@@ -245,10 +209,14 @@ impl fmt::Display for Plan {
                 if let Some((_, until)) = self.waits {
                     write!(formatter, ", not before {}", shown(until))?;
                 }
-                for Call { operation, body } in calls {
+                for Resolved { call: Call { operation, body }, listed } in calls {
                     let body = terminal::plain(&body, usize::MAX - 1);
                     write!(formatter, "\n  POST {} {body}", operation.path())?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;
+                    if let Some(listed) = listed {
+                        let found = if listed { LISTED } else { NOT_LISTED };
+                        write!(formatter, "\n    {found}")?;
+                    }
                 }
                 Ok(())
             }
@@ -268,22 +236,22 @@ fn calls(intent: &Intent, guards: &Guards) -> Vec<Call> {
     match intent {
         Intent::Command(command) => match command {
             Command::RemoveGroupMember { group_id, .. } => {
-                let verify = guards.verify_effect.then(|| Call::get_group_members(group_id, None));
+                let verify =
+                    guards.verify_effect.then(|| Call::get_group_members(group_id, Page::FIRST));
                 [command.call()].into_iter().chain(verify).collect()
             }
             Command::DeleteManagedUrl { .. } => {
-                let look = guards.only_blocked.then(|| Call::get_all_managed_urls(None));
+                let look = guards.only_blocked.then(|| Call::get_all_managed_urls(Page::FIRST));
                 look.into_iter().chain([command.call()]).collect()
             }
         },
         Intent::Leave { name, member, .. } => {
-            let (group_id, member) = (format!("(id of the group {name:?})"), member.clone());
-            let remove = Command::RemoveGroupMember { group_id, member };
-            vec![Call::find_groups(name, None), remove.call()]
+            let remove = Command::remove(&format!("(id of the group {name:?})"), member);
+            vec![Call::find_groups(Some(name), Page::FIRST), remove.call()]
         }
         Intent::Unblock(url) => {
             let delete = Command::DeleteManagedUrl { id: format!("(each id that blocks {url})") };
-            vec![Call::get_all_managed_urls(None), delete.call()]
+            vec![Call::get_all_managed_urls(Page::FIRST), delete.call()]
         }
     }
 }
@@ -294,7 +262,7 @@ fn shown(time: DateTime<Utc>) -> String {
 
 /// The id of a CloudEvent that is wrong in something else, for whoever looks for it in a file.
 fn id(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
+    let body: Value = serde_json::from_slice(without_mark(body)).ok()?;
     body.get("specversion")?;
     body.get("id")?.as_str().map(str::to_owned)
 }

@@ -1,11 +1,11 @@
 //! `send`: publishes events, after they were held to the contract.
 
-use super::plan::{self, Plan, PlanError, Properties};
+use super::events_file::{self, EventsFileError, Properties};
+use super::plan::Plan;
 use super::terminal::{self, say, tell};
 use crate::broker::{Broker, BrokerError, Publisher};
 use crate::event::{Envelope, EventType};
 use crate::settings::Queues;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::io;
@@ -59,7 +59,7 @@ pub enum Sent {
 pub enum SendError {
     /// A file cannot be read.
     #[error(transparent)]
-    File(#[from] PlanError),
+    File(#[from] EventsFileError),
     /// The broker did not take an event, or cannot be reached.
     #[error("{sent} of {all} events were sent: {cause}")]
     Broker {
@@ -100,8 +100,7 @@ pub async fn run(
         Events::New(event) => envelopes.push(published.envelope(event.body(now, fresh_id))),
         Events::Files(files) => {
             for file in files {
-                let bodies = plan::bodies(file)?.into_iter();
-                envelopes.extend(bodies.map(|body| envelope(body, &published)));
+                envelopes.extend(events_file::messages(file, &published)?);
             }
         }
     }
@@ -168,44 +167,4 @@ impl NewEvent {
         });
         event.to_string().into_bytes()
     }
-}
-
-/// What is published for a line of a file: the message in it, if `dlq export` wrote it, else the event
-/// that it is.
-fn envelope(line: Vec<u8>, published: &Properties) -> Envelope {
-    let exported: Option<Value> = serde_json::from_slice(&line).ok();
-    exported.and_then(|line| message(&line)).map_or_else(
-        || published.envelope(line),
-        |message| Envelope { user_id: published.user_id.clone(), ..message },
-    )
-}
-
-/// The message in a line that `dlq export` wrote. Who published it is not believed: the broker knows who
-/// does so now.
-fn message(line: &Value) -> Option<Envelope> {
-    if line.get("specversion").is_some() {
-        return None;
-    }
-    let message = line.get("message")?;
-    let text = |name: &str| message.get(name).and_then(Value::as_str).map(str::to_owned);
-    let body = match text("body") {
-        Some(body) => body.into_bytes(),
-        None => STANDARD.decode(text("body_base64")?).ok()?,
-    };
-    let attributes = message.get("attributes").and_then(Value::as_object);
-    let attribute =
-        |(name, value): (&String, &Value)| (name.clone(), value.as_str().map(str::to_owned));
-    Some(Envelope {
-        body,
-        content_type: text("content_type"),
-        content_encoding: text("content_encoding"),
-        attributes: attributes.into_iter().flatten().map(attribute).collect(),
-        message_type: text("type"),
-        message_id: text("message_id"),
-        traceparent: text("traceparent"),
-        timestamp: text("timestamp")
-            .and_then(|at| DateTime::parse_from_rfc3339(&at).ok().map(|at| at.to_utc())),
-        routing_key: text("routing_key")?,
-        ..Envelope::default()
-    })
 }

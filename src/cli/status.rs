@@ -38,6 +38,16 @@ pub fn show(listen: SocketAddr, as_json: bool, now: DateTime<Utc>) -> io::Result
     if status["settings_current"] == false {
         say("the settings that were read last are wrong; older ones are in force")?;
     }
+    for lane in entries(&status["lanes"]) {
+        let streak = lane["not_found_streak"].as_u64().unwrap_or_default();
+        let seconds = lane["not_found_streak_seconds"].as_f64().unwrap_or_default();
+        if streak >= 20 && seconds >= 86_400.0 {
+            let event = word(&lane["event"]);
+            say(&format!(
+                "the last {streak} commands of {event} named what Mimecast does not know"
+            ))?;
+        }
+    }
     let lanes = entries(&status["lanes"]).map(|lane| {
         let hour: u64 = entries(&lane["throughput"]).filter_map(Value::as_u64).sum();
         let last =

@@ -3,8 +3,23 @@
 use super::operation::Operation;
 use serde_json::{Value, json};
 
-/// Entries of one page that are asked for: as many as the vendor is known to give at once.
-const PAGE: u64 = 500;
+/// Which page of a list is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page<'a> {
+    /// Entries of one page at most.
+    pub size: u64,
+    /// The token of the page; the first page has none.
+    pub token: Option<&'a str>,
+}
+
+impl Page<'_> {
+    /// The largest page that is asked for: as many entries as Mimecast is known to give at once.
+    pub const LARGEST: u64 = 500;
+    /// The smallest page that is asked for.
+    pub const SMALLEST: u64 = 10;
+    /// The first page, as large as can be.
+    pub const FIRST: Page<'static> = Page { size: Page::LARGEST, token: None };
+}
 
 /// The HTTP form of a command or a question: a POST of `body` to the operation's path, not yet signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,27 +31,28 @@ pub struct Call {
 }
 
 impl Call {
-    /// The call that asks for groups whose names have something in common with `name`. The vendor's
-    /// search is none for equality (recorded: it finds what contains the text).
-    pub fn find_groups(name: &str, page: Option<&str>) -> Call {
-        Call::page(Operation::FindGroups, json!([{"query": name}]), page)
+    /// The call that lists groups: those that Mimecast finds by `query`, or all of them. Its search is none for
+    /// equality (recorded: it finds what contains the text).
+    pub fn find_groups(query: Option<&str>, page: Page<'_>) -> Call {
+        let item = query.map_or_else(|| json!({}), |query| json!({"query": query}));
+        Call::list(Operation::FindGroups, json!([item]), page)
     }
 
-    /// The call that asks for the members of a group.
-    pub fn get_group_members(group_id: &str, page: Option<&str>) -> Call {
-        Call::page(Operation::GetGroupMembers, json!([{"id": group_id}]), page)
+    /// The call that lists the members of a group.
+    pub fn get_group_members(group_id: &str, page: Page<'_>) -> Call {
+        Call::list(Operation::GetGroupMembers, json!([{"id": group_id}]), page)
     }
 
-    /// The call that asks for all managed URL entries: the vendor's filter is known to leave out some,
-    /// so that none is asked for (reported by users of its API).
-    pub fn get_all_managed_urls(page: Option<&str>) -> Call {
-        Call::page(Operation::GetAllManagedUrls, json!([]), page)
+    /// The call that lists all managed URL entries: Mimecast's filter is known to leave out some, so that
+    /// none is asked for (reported by users of its API).
+    pub fn get_all_managed_urls(page: Page<'_>) -> Call {
+        Call::list(Operation::GetAllManagedUrls, json!([]), page)
     }
 
-    fn page(operation: Operation, data: Value, page: Option<&str>) -> Call {
-        let pagination = match page {
-            Some(token) => json!({"pageSize": PAGE, "pageToken": token}),
-            None => json!({"pageSize": PAGE}),
+    fn list(operation: Operation, data: Value, page: Page<'_>) -> Call {
+        let pagination = match page.token {
+            Some(token) => json!({"pageSize": page.size, "pageToken": token}),
+            None => json!({"pageSize": page.size}),
         };
         let body = json!({"meta": {"pagination": pagination}, "data": data}).to_string();
         Call { operation, body }

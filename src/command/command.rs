@@ -14,6 +14,8 @@ pub enum Command {
         group_id: String,
         /// Who leaves.
         member: Member,
+        /// How Mimecast spells the member, where that is not the canonical form.
+        listed_as: Option<String>,
     },
     /// Delete the managed URL entry.
     DeleteManagedUrl {
@@ -23,6 +25,12 @@ pub enum Command {
 }
 
 impl Command {
+    /// Removes the member from the group, by its canonical form.
+    pub fn remove(group_id: &str, member: &Member) -> Command {
+        let (group_id, member) = (group_id.to_owned(), member.clone());
+        Command::RemoveGroupMember { group_id, member, listed_as: None }
+    }
+
     /// The vendor's operation that carries this out.
     pub fn operation(&self) -> Operation {
         match self {
@@ -34,12 +42,13 @@ impl Command {
     /// The call that carries this out.
     pub fn call(&self) -> Call {
         let item = match self {
-            Command::RemoveGroupMember { group_id: id, member } => match member {
-                Member::EmailAddress(address) => {
-                    Item { id, email_address: Some(address), domain: None }
+            Command::RemoveGroupMember { group_id: id, member, listed_as } => {
+                let name = Some(listed_as.as_deref().unwrap_or(member.as_str()));
+                match member {
+                    Member::EmailAddress(_) => Item { id, email_address: name, domain: None },
+                    Member::Domain(_) => Item { id, email_address: None, domain: name },
                 }
-                Member::Domain(domain) => Item { id, email_address: None, domain: Some(domain) },
-            },
+            }
             Command::DeleteManagedUrl { id } => Item { id, email_address: None, domain: None },
         };
         let body = serde_json::to_string(&Body { data: [item] }).expect("texts are valid JSON");

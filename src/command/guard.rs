@@ -3,9 +3,13 @@
 
 use super::pattern::{AddressPattern, Pattern};
 use super::rule::Rule;
-use crate::event::{Data, Event, Group, Member};
-use chrono::{DateTime, Utc};
+use crate::event::{Data, Event, Group};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
+
+/// A clock may be this far ahead of ours. A time further ahead tells nothing of an event's age: it would stay young
+/// for ever.
+const FASTEST_CLOCK: TimeDelta = TimeDelta::minutes(5);
 
 /// The rules, as far as they are set; without any, everything is allowed.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +48,11 @@ pub struct Breach {
 }
 
 impl Guards {
+    /// Whether a rule is about groups, so that Mimecast has to be asked which groups it has.
+    pub fn are_about_groups(&self) -> bool {
+        !self.allowed_groups.is_empty() || !self.protected_groups.is_empty()
+    }
+
     /// Whether `event` may be carried out at `now`, as far as nobody has to be asked for that.
     /// `user_id` and `timestamp` are what the broker's properties say: it has checked the first.
     ///
@@ -67,7 +76,7 @@ impl Guards {
             return breach(Rule::AllowedUsers, "the user_id is not among those that are allowed");
         }
         if let Data::UserOffboarded { member, .. } = &event.data
-            && self.protected_addresses.iter().any(|it| protects(it, member))
+            && self.protected_addresses.iter().any(|it| it.matches(member))
         {
             return breach(Rule::ProtectedAddresses, "the address or domain is protected");
         }
@@ -87,9 +96,14 @@ impl Guards {
         now: DateTime<Utc>,
     ) -> Result<(), Breach> {
         let Some(most) = self.max_event_age else { return Ok(()) };
-        match event.time.or(timestamp).max(event.due.as_ref().map(|due| due.at)) {
+        let is_past = |time: &DateTime<Utc>| *time - now <= FASTEST_CLOCK;
+        let time = event.time.filter(is_past).or(timestamp.filter(is_past));
+        match time.max(event.due.as_ref().map(|due| due.at)) {
             None if self.allow_undated => Ok(()),
-            None => breach(Rule::MaxEventAge, "the event does not say when it happened"),
+            None => breach(
+                Rule::MaxEventAge,
+                "the event does not say when it happened, or says a time to come",
+            ),
             Some(since) if (now - since).to_std().is_ok_and(|age| age > most) => {
                 breach(Rule::MaxEventAge, "the event is older than is allowed")
             }
@@ -106,13 +120,6 @@ fn called(group: &Group) -> &str {
     match group {
         Group::Id(id) => id,
         Group::Name(name, _) => name,
-    }
-}
-
-fn protects(pattern: &AddressPattern, member: &Member) -> bool {
-    match member {
-        Member::EmailAddress(address) => pattern.matches_address(address),
-        Member::Domain(domain) => pattern.matches_domain(domain),
     }
 }
 
@@ -171,12 +178,16 @@ mod tests {
     #[test]
     fn a_protected_address_is_protected_however_it_is_written_and_with_its_domain() {
         let guards = |text: &str| Guards {
-            protected_addresses: vec![AddressPattern::new(text)],
+            protected_addresses: vec![AddressPattern::parse(text).unwrap()],
             ..Guards::default()
         };
         for (pattern, data, is_protected) in [
             ("ada@example.com", r#"{"emailAddress":" ADA@Example.COM "}"#, true),
             ("ada@example.com", r#"{"emailAddress":"bob@example.com"}"#, false),
+            (" ADA@Example.com. ", r#"{"emailAddress":"ada@example.com"}"#, true),
+            ("mu\u{308}*@*", r#"{"emailAddress":"MÜLLER@example.com"}"#, true),
+            ("*@bü*.example", r#"{"emailAddress":"x@xn--bcher-kva.example"}"#, true),
+            ("xn--b*.example", r#"{"domain":"bücher.example"}"#, true),
             ("*@board.example.com", r#"{"emailAddress":"x@board.example.com"}"#, true),
             ("*@board.example.com", r#"{"emailAddress":"x@example.com"}"#, false),
             ("*@bücher.example", r#"{"emailAddress":"x@xn--bcher-kva.example"}"#, true),
@@ -196,6 +207,15 @@ mod tests {
                 expected,
                 "{pattern} {data}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_could_protect_nobody_is_an_error() {
+        for text in
+            ["SMTP:ceo@example.com", "c\u{200b}eo@example.com", "*@exam\u{ad}ple.com", "@", ""]
+        {
+            assert!(AddressPattern::parse(text).is_err(), "{text:?}");
         }
     }
 
@@ -221,13 +241,19 @@ mod tests {
         let expired = Some(Rule::MaxEventAge);
         assert_eq!(broken(&guards, &ada(Some(old)), None, None), expired);
         assert_eq!(broken(&guards, &ada(Some(young)), None, None), None);
-        assert_eq!(broken(&guards, &ada(Some("2027-01-01T00:00:00Z")), None, None), None);
+        let (soon, far) = ("2026-11-25T12:05:00Z", "2026-11-25T12:05:01Z");
+        assert_eq!(broken(&guards, &ada(Some(soon)), None, None), None, "clocks differ");
+        assert_eq!(broken(&guards, &ada(Some(far)), None, None), expired, "as without a time");
+        assert_eq!(broken(&guards, &ada(Some(far)), None, Some(young)), None, "it was published");
+        assert_eq!(broken(&guards, &ada(Some(far)), None, Some(old)), expired);
+        assert_eq!(broken(&guards, &ada(None), None, Some(far)), expired);
         assert_eq!(broken(&guards, &ada(Some(old)), None, Some(young)), expired, "its own counts");
         assert_eq!(broken(&guards, &ada(None), None, Some(young)), None);
         assert_eq!(broken(&guards, &ada(None), None, Some(old)), expired);
         assert_eq!(broken(&guards, &ada(None), None, None), expired);
         let undated = Guards { allow_undated: true, ..guards.clone() };
         assert_eq!(broken(&undated, &ada(None), None, None), None);
+        assert_eq!(broken(&undated, &ada(Some(far)), None, None), None);
         assert_eq!(broken(&undated, &ada(Some(old)), None, None), expired);
         let due = r#"{"emailAddress":"ada@example.com","effectiveAt":"2026-11-25T11:30:00Z"}"#;
         assert_eq!(

@@ -1,6 +1,6 @@
 //! What an event asks for: commands, or what comes to commands once the vendor was asked.
 
-use super::call::Call;
+use super::call::{Call, Page};
 use super::command::Command;
 use crate::event::{Data, Entries, Event, EventError, Group, ManagedUrl, Member};
 use crate::secrecy::redact;
@@ -53,10 +53,11 @@ impl Intent {
     }
 
     fn leave(group: &Group, member: &Member) -> Intent {
-        let member = member.clone();
-        match group.clone() {
-            Group::Id(group_id) => Intent::Command(Command::RemoveGroupMember { group_id, member }),
-            Group::Name(name, place) => Intent::Leave { name, place, member },
+        match group {
+            Group::Id(id) => Intent::Command(Command::remove(id, member)),
+            Group::Name(name, place) => {
+                Intent::Leave { name: name.clone(), place: *place, member: member.clone() }
+            }
         }
     }
 
@@ -73,7 +74,7 @@ impl Intent {
                 format!("{} {}\n", call.operation.path(), call.body)
             }
             Intent::Leave { name, member, .. } => {
-                let call = Call::find_groups(name, None);
+                let call = Call::find_groups(Some(name), Page::FIRST);
                 format!("{} {} {member:?}\n", call.operation.path(), call.body)
             }
             Intent::Unblock(url) => format!("{url}\n"),
@@ -84,14 +85,15 @@ impl Intent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Domain, EmailAddress};
     use std::collections::BTreeSet;
 
     #[test]
     fn a_digest_tells_intents_from_others_and_is_the_same_for_the_same() {
-        let address = || Member::EmailAddress("ada@example.com".into());
-        let leave = |group_id: &str, member: Member| {
-            Intent::Command(Command::RemoveGroupMember { group_id: group_id.into(), member })
-        };
+        let member = |text: &str| Member::EmailAddress(EmailAddress::parse(text).unwrap());
+        let address = || member("ada@example.com");
+        let domain = || Member::Domain(Domain::parse("example.com").unwrap());
+        let leave = |id: &str, member: Member| Intent::Command(Command::remove(id, &member));
         let named =
             |name: &str, member: Member| Intent::Leave { name: name.into(), place: 0, member };
         let url = |url: &str| Intent::Unblock(ManagedUrl::parse(url).unwrap());
@@ -99,11 +101,11 @@ mod tests {
             [
                 leave("one", address()),
                 leave("two", address()),
-                leave("one", Member::EmailAddress("bob@example.com".into())),
-                leave("one", Member::Domain("ada@example.com".into())),
+                leave("one", member("bob@example.com")),
+                leave("one", domain()),
                 named("one", address()),
                 named("two", address()),
-                named("one", Member::Domain("ada@example.com".into())),
+                named("one", domain()),
                 Intent::Command(Command::DeleteManagedUrl { id: "one".into() }),
                 url("https://example.com/one"),
                 url("https://example.com/two"),

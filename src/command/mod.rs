@@ -13,7 +13,7 @@ mod operation;
 mod pattern;
 mod rule;
 
-pub use call::Call;
+pub use call::{Call, Page};
 pub use command::Command;
 pub use guard::{Breach, Guards};
 pub use intent::Intent;

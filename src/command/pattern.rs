@@ -1,13 +1,14 @@
 //! Patterns with `*` for anything and `?` for one character.
 
+use crate::event::{Domain, EmailAddress, Member, NameError, group_name};
 use wildmatch::WildMatch;
 
 /// A pattern of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern(WildMatch);
 
-/// A pattern of addresses, or of domains if it has no `@`. Case and the form of international domains
-/// make no difference.
+/// A pattern of addresses, or of domains if it has no `@`. It is compared with canonical forms, whose case and
+/// international labels are the same however they are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AddressPattern {
     whole: Pattern,
@@ -27,39 +28,53 @@ impl Pattern {
 }
 
 impl AddressPattern {
-    /// A pattern that is written so.
-    pub fn new(text: &str) -> AddressPattern {
-        let whole = normal(text);
+    /// Parses a pattern. Without wildcards it is an address or a domain.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a pattern that could match nothing: it would protect nobody.
+    pub fn parse(text: &str) -> Result<AddressPattern, NameError> {
+        let text = text.trim();
+        let whole = if text.contains(['*', '?']) {
+            with_wildcards(text)?
+        } else if text.contains('@') {
+            EmailAddress::parse(text)?.to_string()
+        } else {
+            Domain::parse(text)?.to_string()
+        };
         let domain = whole.rsplit_once('@').map_or(&*whole, |(_, domain)| domain);
-        AddressPattern { domain: Pattern::new(domain), whole: Pattern::new(&whole) }
+        Ok(AddressPattern { domain: Pattern::new(domain), whole: Pattern::new(&whole) })
     }
 
-    /// Whether it stands for the address.
-    pub fn matches_address(&self, address: &str) -> bool {
-        self.whole.matches(&normal(address))
-    }
-
-    /// Whether it stands for the domain, or for addresses in it.
-    pub fn matches_domain(&self, domain: &str) -> bool {
-        self.domain.matches(&normal(domain))
-    }
-}
-
-/// One form for all ways to write an address or a domain.
-fn normal(text: &str) -> String {
-    let text = text.trim().to_lowercase();
-    match text.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", ascii(domain)),
-        None => ascii(&text),
+    /// True where the member is meant. With a domain its addresses would leave as well, so that a pattern of an
+    /// address means its domain too.
+    pub fn matches(&self, member: &Member) -> bool {
+        let pattern = match member {
+            Member::EmailAddress(_) => &self.whole,
+            Member::Domain(_) => &self.domain,
+        };
+        let in_unicode = member.in_unicode();
+        pattern.matches(member.as_str()) || in_unicode.is_some_and(|it| pattern.matches(&it))
     }
 }
 
-/// Label by label, since one with a `*` in it is no label of a domain.
-fn ascii(domain: &str) -> String {
-    let label = |label: &str| match idna::domain_to_ascii(label) {
-        Ok(ascii) => ascii,
+/// A pattern with wildcards in canonical form, as far as it has one: a label of a domain that has a wildcard is
+/// left in its own script.
+fn with_wildcards(text: &str) -> Result<String, NameError> {
+    let lower = text.to_lowercase();
+    let (local, domain) = match lower.rsplit_once('@') {
+        Some((local, domain)) => (Some(local), domain),
+        None => (None, &*lower),
+    };
+    let label = |label: &str| match Domain::parse(label) {
+        Ok(canonical) => canonical.to_string(),
         Err(_) => label.to_owned(),
     };
-    let labels: Vec<String> = domain.trim_end_matches('.').split('.').map(label).collect();
-    labels.join(".")
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let domain = domain.split('.').map(label).collect::<Vec<_>>().join(".");
+    let pattern = match local {
+        Some(local) => format!("{local}@{domain}"),
+        None => domain,
+    };
+    group_name(&pattern)
 }

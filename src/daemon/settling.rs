@@ -131,7 +131,7 @@ impl Worker {
     fn record(&self, report: &Report, took: Duration) {
         let (event, mut lag) = (self.lane.event_type, None);
         self.metrics.settled(event, &report.disposition, took);
-        if report.disposition == Disposition::Ack {
+        if report.is_effective() {
             let now = (self.fresh)().at;
             lag = report.lag(now);
             self.metrics.succeeded(event, now.timestamp_micros() as f64 / 1e6, lag);

@@ -153,6 +153,7 @@ impl Worker {
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
         history.done = std::mem::take(&mut history.done).of(|| Intent::digest(intents));
+        history.note(history.done.result());
         let open = intents.iter().enumerate().filter(|(place, _)| !history.done.has(*place));
         let open: Vec<(usize, &Intent)> = open.collect();
         let asked: Vec<&Intent> = open.iter().map(|(_, intent)| *intent).collect();
@@ -170,11 +171,10 @@ impl Worker {
                 continue;
             }
             let conclusion = self.vendor.fulfil(intent, history, effort, ended).await;
-            if matches!(conclusion, Conclusion::Applied | Conclusion::AlreadyGone) {
-                // Of one alone nothing is left once it is done.
-                if intents.len() > 1 {
-                    history.done.add(place, || Intent::digest(intents));
-                }
+            // Of one alone nothing is left once it is done.
+            if conclusion.holds() && intents.len() > 1 {
+                let applied = conclusion == Conclusion::Applied;
+                history.done.add(place, applied, || Intent::digest(intents));
             }
             conclusions.push(conclusion);
         }

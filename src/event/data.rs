@@ -1,18 +1,52 @@
 //! What an event asks for, read from its fields.
 
-use super::address::{address, domain};
+use super::characters::visible;
+use super::domain::Domain;
+use super::email_address::EmailAddress;
 use super::error::EventError;
 use super::event_type::EventType;
 use super::field::{Fields, MOST_ENTRIES};
+use super::group_name::group_name;
 use super::managed_url::ManagedUrl;
+use super::secure_id::secure_id;
 
 /// Who leaves the groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Member {
     /// One user, by address.
-    EmailAddress(String),
+    EmailAddress(EmailAddress),
     /// A whole domain.
-    Domain(String),
+    Domain(Domain),
+}
+
+impl Member {
+    /// The address or domain in its canonical form.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Member::EmailAddress(address) => address.as_str(),
+            Member::Domain(domain) => domain.as_str(),
+        }
+    }
+
+    /// True where Mimecast lists this very member under `listed`, however it is spelled there: in another case or
+    /// normal form, or with characters that nobody sees.
+    pub fn is_listed_as(&self, listed: &str) -> bool {
+        let is_same = |text: &str| match self {
+            Member::EmailAddress(address) => EmailAddress::parse(text).as_ref() == Ok(address),
+            Member::Domain(domain) => Domain::parse(text).as_ref() == Ok(domain),
+        };
+        is_same(listed) || is_same(&visible(listed))
+    }
+
+    /// The same member with an international domain in its own script, if it has one.
+    pub fn in_unicode(&self) -> Option<String> {
+        match self {
+            Member::EmailAddress(address) => address.in_unicode(),
+            Member::Domain(domain) => {
+                Some(domain.in_unicode()).filter(|spelling| spelling != domain.as_str())
+            }
+        }
+    }
 }
 
 /// What the event asks for.
@@ -69,21 +103,22 @@ impl Data {
 
 fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
     let member = match data.given(["emailAddress", "domain"]) {
-        [true, false] => Member::EmailAddress(data.required_item_as("emailAddress", address)?),
-        [false, true] => Member::Domain(data.required_item_as("domain", domain)?),
+        [true, false] => {
+            Member::EmailAddress(data.required_item("emailAddress", EmailAddress::parse)?)
+        }
+        [false, true] => Member::Domain(data.required_item("domain", Domain::parse)?),
         [false, false] => return Err(data.malformed("neither emailAddress nor domain is given")),
         [true, true] => return Err(data.malformed("both emailAddress and domain are given")),
     };
     let [by_id, by_name] = data.given(["groupIds", "groups"]);
     let mut groups = Vec::new();
     if by_id {
-        let ids = data.required_items("groupIds")?;
-        groups.extend(ids.into_iter().map(|id| Group::Id(id.to_owned())));
+        let ids = data.required_items("groupIds", secure_id)?;
+        groups.extend(ids.into_iter().map(|(id, _)| Group::Id(id)));
     }
     if by_name {
-        let names = data.required_items("groups")?;
-        let group = |(name, place): (&str, usize)| Group::Name(name.to_owned(), place);
-        groups.extend(names.into_iter().zip(0..).map(group));
+        let names = data.required_items("groups", group_name)?;
+        groups.extend(names.into_iter().map(|(name, place)| Group::Name(name, place)));
     }
     if groups.len() > MOST_ENTRIES {
         let detail = format!("groupIds and groups have more than {MOST_ENTRIES} entries together");
@@ -93,10 +128,13 @@ fn offboarding(data: Fields<'_>) -> Result<Data, EventError> {
 }
 
 fn unblocking(data: Fields<'_>) -> Result<Data, EventError> {
-    let owned = |ids: Vec<&str>| ids.into_iter().map(str::to_owned).collect();
+    let ids = |name| {
+        let ids = data.required_items(name, secure_id)?;
+        Ok(ids.into_iter().map(|(id, _)| id).collect())
+    };
     let entries = match data.given(["id", "ids", "url"]) {
-        [true, false, false] => Entries::Ids(vec![data.required_item("id")?.to_owned()]),
-        [false, true, false] => Entries::Ids(owned(data.required_items("ids")?)),
+        [true, false, false] => Entries::Ids(vec![data.required_item("id", secure_id)?]),
+        [false, true, false] => Entries::Ids(ids("ids")?),
         [false, false, true] => Entries::Url(data.required_url("url")?),
         _ => return Err(data.malformed("exactly one of id, ids and url must be given")),
     };

@@ -10,8 +10,16 @@ use super::field::Fields;
 use super::json::{self, Json, Object};
 use super::reading::Reading;
 use super::trace::TraceId;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use chrono::{DateTime, Utc};
 use std::time::Duration;
+
+/// Writers of CloudEvents pad, or leave the padding out.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// One event, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +147,16 @@ fn structured(body: &Object<'_>, reading: &Reading) -> Result<Event, EventError>
     let source = fields.required_text("source")?;
     let named = reading.names.event_type(fields.required_text("type")?);
     let event_type = known(named, Some("/type"))?;
-    let data = Fields::new(fields.required_object("data")?, "/data");
+    let decoded = encoded_data(fields)?;
+    let encoded = decoded.as_deref().map(json::object).transpose();
+    let encoded = encoded.map_err(|error| {
+        let what = error.to_string().replace("the body", "the decoded text");
+        EventError::malformed_at("/data_base64".into(), format!("data_base64: {what}"))
+    })?;
+    let data = match &encoded {
+        Some(data) => Fields::new(data, "/data_base64"),
+        None => Fields::new(fields.required_object("data")?, "/data"),
+    };
     let data = data.pointed(reading.pointers(event_type));
     Ok(Event {
         id: Some(id.to_owned()),
@@ -148,6 +165,19 @@ fn structured(body: &Object<'_>, reading: &Reading) -> Result<Event, EventError>
         trace: body.get("traceparent").and_then(Json::as_text).and_then(TraceId::of),
         due: Due::read(data)?,
         data: Data::parse(event_type, data)?,
+    })
+}
+
+/// The data of an event as bytes in base64 (CloudEvents JSON format, section 3.1.1), if it is there. It stands in
+/// place of `data`.
+fn encoded_data(fields: Fields<'_>) -> Result<Option<Vec<u8>>, EventError> {
+    let text = match fields.given(["data", "data_base64"]) {
+        [_, false] => return Ok(None),
+        [true, true] => return Err(EventError::malformed("both data and data_base64 are given")),
+        [false, true] => fields.required_text("data_base64")?,
+    };
+    BASE64.decode(text.trim()).map(Some).map_err(|_| {
+        EventError::malformed_at("/data_base64".into(), "data_base64 must be a text in base64")
     })
 }
 

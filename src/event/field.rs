@@ -1,6 +1,7 @@
 //! The fields of a JSON object, and what is wrong with them: in words that never quote the payload, and
 //! with the place as a JSON Pointer.
 
+use super::characters::NameError;
 use super::error::EventError;
 use super::json::{Json, Object};
 use super::managed_url::ManagedUrl;
@@ -76,19 +77,14 @@ impl<'a> Fields<'a> {
         found.map(|found| text(found.value, || (found.at(), name.to_owned()))).transpose()
     }
 
-    /// The text of an item: an address or an id.
-    pub(super) fn required_item(&self, name: &str) -> Result<&'a str, EventError> {
-        let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
-        item(found.value, || (found.at(), name.to_owned()))
-    }
-
-    /// The same, as `read` takes it; its errors stand after the name of the field.
-    pub(super) fn required_item_as<T>(
+    /// An item, such as an address or an id, in the canonical form that `parse` gives it.
+    pub(super) fn required_item<T>(
         &self,
         name: &str,
-        read: impl FnOnce(&str) -> Result<T, &'static str>,
+        parse: impl FnOnce(&str) -> Result<T, NameError>,
     ) -> Result<T, EventError> {
-        read(self.required_item(name)?).map_err(|problem| self.wrong(name, problem))
+        let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
+        item(found.value, parse, || (found.at(), name.to_owned()))
     }
 
     /// A URL, which may be longer than an address.
@@ -97,12 +93,16 @@ impl<'a> Fields<'a> {
         if text.len() > LONGEST_URL {
             return Err(self.wrong(name, &format!("is longer than {LONGEST_URL} bytes")));
         }
-        ManagedUrl::parse(text).map_err(|problem| self.wrong(name, problem))
+        ManagedUrl::parse(text).map_err(|problem| self.wrong(name, &problem.to_string()))
     }
 
-    /// A list of texts without repetitions, in the order given. An empty list is refused: it would
-    /// turn the event into a success that did nothing.
-    pub(super) fn required_items(&self, name: &str) -> Result<Vec<&'a str>, EventError> {
+    /// A list of items, each in the canonical form that `parse` gives it, without repetitions and with its place
+    /// in the list. An empty list is refused: it would turn the event into a success that did nothing.
+    pub(super) fn required_items(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Result<String, NameError>,
+    ) -> Result<Vec<(String, usize)>, EventError> {
         let found = self.find(name)?.ok_or_else(|| self.wrong(name, "is missing"))?;
         let Json::List(values) = found.value else {
             return Err(self.wrong(name, "must be a list"));
@@ -110,18 +110,18 @@ impl<'a> Fields<'a> {
         if values.len() > MOST_ENTRIES {
             return Err(self.wrong(name, &format!("has more than {MOST_ENTRIES} entries")));
         }
-        let (mut texts, mut known) = (Vec::with_capacity(values.len()), BTreeSet::new());
+        let (mut items, mut known) = (Vec::with_capacity(values.len()), BTreeSet::new());
         for (place, value) in values.iter().enumerate() {
             let at = || (format!("{}/{place}", found.at()), format!("{name}[{place}]"));
-            let text = item(value, at)?;
-            if known.insert(text) {
-                texts.push(text);
+            let item = item(value, &parse, at)?;
+            if known.insert(item.clone()) {
+                items.push((item, place));
             }
         }
-        if texts.is_empty() {
+        if items.is_empty() {
             return Err(self.wrong(name, "is empty"));
         }
-        Ok(texts)
+        Ok(items)
     }
 
     /// A field, if it is there; `null` counts as absent, as most producers mean it. One that is pointed
@@ -162,15 +162,21 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The text of an item; `at` is its place and what it is called there.
-fn item<'a>(value: &'a Json<'a>, at: impl Fn() -> (String, String)) -> Result<&'a str, EventError> {
+/// An item in its canonical form; `at` is its place and what it is called there.
+fn item<T>(
+    value: &Json<'_>,
+    parse: impl FnOnce(&str) -> Result<T, NameError>,
+    at: impl Fn() -> (String, String),
+) -> Result<T, EventError> {
     let item = text(value, &at)?;
-    if item.len() > LONGEST_ITEM {
+    let wrong = |what: &str| {
         let (pointer, name) = at();
-        let detail = format!("{name} is longer than {LONGEST_ITEM} bytes");
-        return Err(EventError::malformed_at(pointer, detail));
+        EventError::malformed_at(pointer, format!("{name} {what}"))
+    };
+    if item.len() > LONGEST_ITEM {
+        return Err(wrong(&format!("is longer than {LONGEST_ITEM} bytes")));
     }
-    Ok(item)
+    parse(item).map_err(|problem| wrong(&problem.to_string()))
 }
 
 fn text<'a>(

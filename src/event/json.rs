@@ -24,6 +24,15 @@ pub(super) enum Json<'a> {
 /// The entries of an object.
 pub(super) type Object<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
 
+/// The mark that .NET and other writers put before a text in UTF-8. JSON allows readers to skip it (RFC 8259,
+/// section 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Returns the text behind a byte order mark, if it begins with one.
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
 /// Reads a body that is one JSON object.
 ///
 /// # Errors
@@ -32,7 +41,7 @@ pub(super) type Object<'a> = BTreeMap<Cow<'a, str>, Json<'a>>;
 pub(super) fn object(body: &[u8]) -> Result<Object<'_>, EventError> {
     let repeated = RefCell::default();
     let whole = Strict { at: &Place::Whole, repeated: &repeated };
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    let mut reader = serde_json::Deserializer::from_slice(without_mark(body));
     let read = whole.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     match read {
         Ok(Json::Object(object)) => Ok(object),
@@ -245,6 +254,14 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_order_mark_before_the_object_is_skipped() {
+        assert!(object(b"\xef\xbb\xbf{\"a\":1}").is_ok());
+        for body in ["\u{feff}\u{feff}{}", "{\u{feff}}", "{}\u{feff}", "\u{feff}"] {
+            assert!(object(body.as_bytes()).is_err(), "{body:?}");
+        }
+    }
+
+    #[test]
     fn what_is_nested_too_deep_or_goes_on_after_its_end_is_refused() {
         for body in ["[".repeat(100_000), r#"{"a":"#.repeat(40_000), r#"{"a":1} {"a":1}"#.into()] {
             let error = object(body.as_bytes()).unwrap_err();
@@ -259,7 +276,7 @@ mod tests {
             text in r#"[\{\}\[\]":,a0-9 truefalsn\.\-\\]{0,40}"#,
         ) {
             for body in [&body[..], text.as_bytes(), format!(r#"{{"a":{text}}}"#).as_bytes()] {
-                let everybody = serde_json::from_slice::<Value>(body).ok();
+                let everybody = serde_json::from_slice::<Value>(without_mark(body)).ok();
                 match object(body) {
                     Ok(read) => prop_assert_eq!(Some(Json::Object(read)), everybody.as_ref().map(of)),
                     Err(EventError::Malformed { pointer: Some(_), .. }) => {}

@@ -4,7 +4,7 @@ use super::policy;
 use super::reader::Reader;
 use super::source::{Mistake, Sources};
 use crate::command::Guards;
-use crate::event::{EventType, Names, Pointer, Pointers, Reading};
+use crate::event::{EventType, Names, Pointer, Pointers, Reading, secure_id};
 use std::collections::BTreeMap;
 
 /// What events mean.
@@ -49,11 +49,7 @@ impl Contract {
 
 fn groups(reader: &mut Reader, event_type: EventType) -> Vec<String> {
     let key = format!("events.\"{}\".default_groups", event_type.name());
-    let groups = reader.list(&key);
-    if groups.iter().any(|group| group.trim().is_empty()) {
-        reader.mistake(&key, "has a blank entry");
-    }
-    groups
+    policy::canonical(reader, &key, secure_id)
 }
 
 /// Each further name is a routing key too, and must be as short as those are.

@@ -2,6 +2,7 @@
 
 use super::reader::{self, Reader};
 use crate::command::{AddressPattern, Guards, Pattern};
+use crate::event::{NameError, group_name};
 use std::time::Duration;
 
 /// Reads the settings under `policy`.
@@ -11,15 +12,16 @@ pub(super) fn guards(reader: &mut Reader) -> Guards {
         reader.mistake("policy.max_event_age", "must be at least 1s");
     }
     let patterns = |texts: Vec<String>| texts.iter().map(|text| Pattern::new(text)).collect();
-    let addresses = entries(reader, "policy.protected_addresses");
+    let protected_addresses =
+        canonical(reader, "policy.protected_addresses", AddressPattern::parse);
     Guards {
         allowed_sources: patterns(entries(reader, "policy.allowed_sources")),
         allowed_users: entries(reader, "policy.allowed_users"),
-        protected_addresses: addresses.iter().map(|text| AddressPattern::new(text)).collect(),
+        protected_addresses,
         max_event_age,
         allow_undated: flag(reader, "policy.allow_undated"),
-        allowed_groups: entries(reader, "policy.allowed_groups"),
-        protected_groups: entries(reader, "policy.protected_groups"),
+        allowed_groups: canonical(reader, "policy.allowed_groups", group_name),
+        protected_groups: canonical(reader, "policy.protected_groups", group_name),
         only_blocked: flag(reader, "policy.only_blocked"),
         verify_effect: flag(reader, "policy.verify_effect"),
         max_commands: max_commands(reader),
@@ -43,6 +45,22 @@ fn entries(reader: &mut Reader, key: &str) -> Vec<String> {
         reader.mistake(key, "has a blank entry");
     }
     entries
+}
+
+/// The entries of a list in their canonical form, by which events are compared with them.
+pub(super) fn canonical<T>(
+    reader: &mut Reader,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, NameError>,
+) -> Vec<T> {
+    let mut parsed = Vec::new();
+    for entry in entries(reader, key).iter().filter(|entry| !entry.trim().is_empty()) {
+        match parse(entry) {
+            Ok(entry) => parsed.push(entry),
+            Err(problem) => reader.mistake(key, &format!("has an entry that {problem}")),
+        }
+    }
+    parsed
 }
 
 fn flag(reader: &mut Reader, key: &str) -> bool {

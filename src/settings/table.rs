@@ -158,11 +158,7 @@ pub const SETTINGS: &[Setting] = &[
         "Addresses and domains that are removed from nothing, with * and ?",
     ),
     optional("policy.max_event_age", "An event that is older is not carried out any more"),
-    plain(
-        "policy.allow_undated",
-        "false",
-        "Whether an event that does not say when it happened is, all the same",
-    ),
+    plain("policy.allow_undated", "false", "Whether an event that tells no age is applied anyway"),
     plain(
         "policy.only_blocked",
         "false",

@@ -27,8 +27,8 @@ pub struct OutcomeEvent {
 }
 
 impl Report {
-    /// What is told of the message in `envelope`, which came through `lane`, at `now`: that it was applied, or
-    /// that it failed. Of what could not be read, or comes again, nothing is told.
+    /// What is published of the message in `envelope`, which came through `lane`, at `now`: the best result of
+    /// its commands, or that it failed. Of a message that could not be read, or comes again, nothing is.
     pub fn outcome_event(
         &self,
         lane: EventType,
@@ -37,7 +37,8 @@ impl Report {
     ) -> Option<OutcomeEvent> {
         let event = self.event.as_deref()?;
         let outcome = match &self.disposition {
-            Disposition::Ack => "applied",
+            // Without a result nothing was done, in a dry run.
+            Disposition::Ack => self.history.result?.label(),
             Disposition::DeadLetter(..) => "failed",
             Disposition::PassOver(_)
             | Disposition::Retry(..)
@@ -48,7 +49,7 @@ impl Report {
             | Disposition::Return => return None,
         };
         let event_type = format!("{}.{outcome}", lane.name());
-        let id = self.id_of(event, envelope, &event_type);
+        let id = self.id_of(event, envelope, lane);
         let at = now.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut told = json!({
             "specversion": "1.0", "id": id, "source": SOURCE, "type": event_type, "time": at,
@@ -68,20 +69,23 @@ impl Report {
         json!({
             "eventId": event.id, "eventSource": event.source, "messageId": envelope.message_id,
             "attempts": self.history.attempts, "replays": self.history.replays, "commands": commands,
+            "result": self.history.result,
             "reason": self.disposition.reason().map(Reason::label),
             "code": fault.map(|fault| &fault.code), "detail": fault.map(|fault| &fault.detail),
         })
     }
 
-    /// The same again for the same again: after a crash it is told twice, and whoever listens can tell.
-    fn id_of(&self, event: &Event, envelope: &Envelope, event_type: &str) -> String {
+    /// The same id for the same event, whether it was settled well or not: after a crash it is published twice, the
+    /// second time perhaps as `already_gone`, and listeners can tell.
+    fn id_of(&self, event: &Event, envelope: &Envelope, lane: EventType) -> String {
         let digest = Seal::default().of(&envelope.body);
         let parts = json!([
             event.source,
             event.id,
             envelope.message_id,
             digest,
-            event_type,
+            lane.name(),
+            self.disposition.reason().is_some(),
             self.history.replays,
         ]);
         Seal::default().of(parts.to_string().as_bytes())[..32].to_owned()

@@ -4,7 +4,7 @@ use super::audit::entry;
 use super::status::Settled;
 use crate::event::{Data, Envelope, Event, Member, TraceId};
 use crate::secrecy::Pseudonyms;
-use crate::verdict::{Disposition, History, Reason};
+use crate::verdict::{CommandResult, Disposition, History, Reason};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,18 +56,23 @@ impl Report {
         self.event_id = event.id.as_deref().map(|id| pseudonyms.line(id, 128));
         self.subject = match &event.data {
             Data::UserOffboarded { member: Member::EmailAddress(address), .. } => {
-                Some(pseudonyms.of(address))
+                Some(pseudonyms.of(address.as_str()))
             }
             Data::UserOffboarded { member: Member::Domain(domain), .. } => {
-                Some(pseudonyms.line(domain, 253))
+                Some(pseudonyms.line(domain.as_str(), 253))
             }
             Data::UrlUnblock { .. } => None,
         };
     }
 
+    /// Whether what the event asks for is so, and may be our doing: that Mimecast knows nothing of it is no effect.
+    pub fn is_effective(&self) -> bool {
+        self.disposition == Disposition::Ack && self.history.result != Some(CommandResult::NotFound)
+    }
+
     /// How long after it was to be so its effect was confirmed, at `now`, if it was.
     pub fn lag(&self, now: DateTime<Utc>) -> Option<Duration> {
-        let since = self.since.filter(|_| self.disposition == Disposition::Ack);
+        let since = self.since.filter(|_| self.is_effective());
         since.map(|since| (now - since).to_std().unwrap_or_default())
     }
 
@@ -80,6 +85,7 @@ impl Report {
             disposition: self.disposition.label(),
             reason: self.disposition.reason().map(Reason::label),
             code: self.disposition.fault().map(|fault| fault.code.clone()),
+            result: self.history.result,
             attempts: self.history.attempts,
             duration_ms: took.as_millis() as u64,
         }
@@ -102,6 +108,7 @@ impl Report {
         let request_id = history.request_id.map(tracing::field::display);
         let disposition = self.disposition.label();
         let (attempts, duration_ms) = (history.attempts, took.as_millis() as u64);
+        let result = history.result.map(CommandResult::label);
         let fault = self.disposition.fault();
         if matches!(self.disposition, Disposition::Wait(..)) {
             // It may do this a hundred times, and nothing has happened.
@@ -123,6 +130,7 @@ impl Report {
                 subject,
                 trace_id,
                 disposition,
+                result,
                 attempts,
                 request_id,
                 duration_ms,
@@ -142,6 +150,7 @@ impl Report {
             reason,
             code,
             detail,
+            result,
             attempts,
             request_id,
             duration_ms,

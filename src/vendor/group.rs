@@ -1,11 +1,21 @@
 //! The one group that is called by a name.
 
+use super::group_policy::Admission;
+use super::paging::PageError;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation};
+use crate::event::{is_group_name, is_nearly_group_name};
 use crate::verdict::{Conclusion, Fault, History, Reason};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Bytes of a name of Mimecast's that a dead letter shows.
+const LONGEST_NAME: usize = 128;
+
+/// Ids of groups with one name that are kept: two are too many already.
+const MOST_IDS: usize = 20;
 
 /// The id of a group.
 pub(super) struct Found {
@@ -14,79 +24,132 @@ pub(super) struct Found {
     pub remembered: bool,
 }
 
+/// The groups that a name may mean.
+#[derive(Default)]
+struct Named {
+    /// The ids of those that are called exactly so.
+    ids: BTreeSet<String>,
+    /// The name of one that differs in nothing but case or white space.
+    near: Option<String>,
+}
+
 impl Vendor {
-    /// The one group of exactly this name, which stands at `place` of an event's `groups`. Names are not
-    /// unique (recorded: two groups called alike), and the search finds what merely contains the text.
+    /// The one group of exactly this name, which stands at `place` of an event's `groups`, if the policy admits
+    /// it. An id that was remembered and that Mimecast does not list any more is looked up again.
     ///
     /// # Errors
     ///
-    /// What the look-up came to otherwise; [`Conclusion::Refused`] where none or several are called so.
+    /// The conclusion otherwise; [`Conclusion::Refused`] where none or several are called so, or the policy is
+    /// against it.
+    pub(super) async fn admitted_group(
+        &self,
+        (name, place): (&str, usize),
+        moment: Instant,
+        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+    ) -> Result<Found, Conclusion> {
+        loop {
+            let group = self.group(name, place, (&mut *history, effort, ended)).await?;
+            let asking = (&mut *history, effort, ended);
+            let admission = self.admission(&group.id, moment, asking).await?;
+            if admission != Admission::Unlisted || !group.remembered {
+                return admission.into_result().map(|()| group);
+            }
+            self.directory.forget(name);
+        }
+    }
+
+    /// The one group of exactly this name. Names are not unique (recorded: two groups called alike).
+    ///
+    /// # Errors
+    ///
+    /// The conclusion otherwise; [`Conclusion::Refused`] where none or several are called so.
     pub(super) async fn group(
         &self,
         name: &str,
         place: usize,
-        history: &mut History,
-        effort: Effort,
-        ended: &CancellationToken,
+        asking: (&mut History, Effort, &CancellationToken),
     ) -> Result<Found, Conclusion> {
         if let Some(id) = self.directory.recall(name, self.means().group_cache()) {
             return Ok(Found { id, remembered: true });
         }
-        let ids = self.groups_called(name, history, effort, ended).await?;
-        let refused = |reason, code, what: &str| {
-            let detail = format!("{what} the name in groups[{place}]");
-            Err(Conclusion::Refused(reason, Fault::new(code, &detail)))
-        };
+        let Named { ids, near } = self.groups_named(name, asking).await?;
         let mut several = ids.into_iter();
         match (several.next(), several.next()) {
-            (None, _) => refused(Reason::Rejected, "group_not_found", "no group has"),
+            (None, _) => {
+                let near =
+                    near.map(|near| format!("; {near:?} differs only in case or white space"));
+                let near = near.unwrap_or_default();
+                let detail = format!("no group has the name in groups[{place}]{near}");
+                let fault = Fault::new("group_not_found", &detail);
+                Err(Conclusion::Refused(Reason::Rejected, fault))
+            }
             (Some(id), None) => {
                 self.directory.remember(name, &id);
                 Ok(Found { id, remembered: false })
             }
             (Some(one), Some(other)) => {
                 let ids: Vec<String> = [one, other].into_iter().chain(several).collect();
-                let what = format!("{} groups ({}) have", ids.len(), ids.join(", "));
-                refused(Reason::Ambiguous, "ambiguous", &what)
+                let more = if ids.len() < MOST_IDS { "" } else { " or more" };
+                let (count, ids) = (ids.len(), ids.join(", "));
+                let detail =
+                    format!("{count}{more} groups ({ids}) have the name in groups[{place}]");
+                Err(Conclusion::Refused(Reason::Ambiguous, Fault::new("ambiguous", &detail)))
             }
         }
     }
 
-    /// The ids of all groups of exactly this name.
-    ///
-    /// # Errors
-    ///
-    /// What the look-up came to otherwise.
-    pub(super) async fn groups_called(
+    /// The groups that a name may mean. Mimecast searches by the bytes of a name as far as is known, and may refuse
+    /// to search for some text: where it finds nothing, and for a name that has several spellings in bytes, all
+    /// groups are read.
+    async fn groups_named(
         &self,
         name: &str,
-        history: &mut History,
-        effort: Effort,
-        ended: &CancellationToken,
-    ) -> Result<BTreeSet<String>, Conclusion> {
+        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+    ) -> Result<Named, Conclusion> {
+        let mark = self.evidence(Operation::FindGroups).mark();
+        let unread = |error| self.unread(Operation::FindGroups, mark, error);
+        if name.is_ascii() {
+            match self.list_groups(Some(name), name, (&mut *history, effort, ended)).await {
+                Ok(found) if !found.ids.is_empty() => return Ok(found),
+                Ok(_) | Err(PageError::Refused(_)) => {}
+                Err(error) => return Err(unread(error)),
+            }
+        }
+        let listed = self.list_groups(None, name, (history, effort, ended)).await;
+        listed.map_err(unread)
+    }
+
+    async fn list_groups(
+        &self,
+        query: Option<&str>,
+        name: &str,
+        asking: (&mut History, Effort, &CancellationToken),
+    ) -> Result<Named, PageError> {
         self.read_list(
             Operation::FindGroups,
-            |page| Call::find_groups(name, page),
-            BTreeSet::new,
-            |ids, data| {
-                let folders = folders(data)?;
-                let called_so =
-                    folders.iter().filter(|folder| text(folder, "description") == Some(name));
-                ids.extend(called_so.filter_map(|folder| text(folder, "id")).map(str::to_owned));
-                Some(folders.len() as u64)
+            |page| Call::find_groups(query, page),
+            Named::default,
+            |named, group| {
+                let (Some(id), Some(listed)) = (text(group, "id"), text(group, "description"))
+                else {
+                    return;
+                };
+                if is_group_name(name, listed) {
+                    if named.ids.len() < MOST_IDS {
+                        named.ids.insert(id.to_owned());
+                    }
+                } else if named.near.is_none() && is_nearly_group_name(name, listed) {
+                    let end = listed.floor_char_boundary(LONGEST_NAME);
+                    named.near = Some(listed[..end].to_owned());
+                }
             },
-            (history, effort, ended),
+            asking,
         )
         .await
     }
 }
 
-/// The groups of a page, which stand in `folders` of the one entry of its `data`.
-fn folders(data: &[Value]) -> Option<Vec<&Value>> {
-    let lists = data.iter().map(|entry| entry.get("folders").and_then(Value::as_array));
-    Some(lists.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
-}
-
-fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
-    object.get(name).and_then(Value::as_str)
+/// A text of an entry of a list.
+pub(super) fn text<'a>(entry: &'a Value, name: &str) -> Option<&'a str> {
+    entry.get(name).and_then(Value::as_str)
 }

@@ -1,14 +1,15 @@
-//! Fulfils intents: looks up what is called so, and carries out the commands that it comes to.
+//! Fulfils intents: resolves names, and executes the commands that they result in.
 
-use super::inventory::{Found, Sought};
+use super::url_scan::Sought;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Command, Intent, Operation};
 use crate::event::{ManagedUrl, Member};
-use crate::verdict::{Cause, Conclusion, Fault, History, Outcome, Reason, Stuck};
+use crate::verdict::{Conclusion, Fault, History, Reason};
+use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often the inventory is read again after deletions, until none is left.
+/// How often the entries are read again after deletions, until none is left.
 const READINGS: u32 = 3;
 
 impl Vendor {
@@ -22,14 +23,11 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Conclusion {
         match intent {
-            Intent::Command(command) => {
-                let said = self.execute(command, history, effort, ended).await;
-                match command {
-                    Command::RemoveGroupMember { group_id, member } => {
-                        self.verify(group_id, member, said, (history, effort, ended)).await
-                    }
-                    Command::DeleteManagedUrl { .. } => said,
-                }
+            Intent::Command(Command::RemoveGroupMember { group_id, member, .. }) => {
+                self.remove_member(group_id, member, (history, effort, ended)).await
+            }
+            Intent::Command(command @ Command::DeleteManagedUrl { .. }) => {
+                self.execute(command, history, effort, ended).await
             }
             Intent::Leave { name, place, member } => {
                 // On the heap, for most intents are commands, and would carry the room for it along.
@@ -39,11 +37,11 @@ impl Vendor {
         }
     }
 
-    /// The commands that `intent` comes to now; nothing is changed.
+    /// The commands that `intent` results in now; nothing is changed.
     ///
     /// # Errors
     ///
-    /// What the look-up came to otherwise.
+    /// The conclusion of what had to be asked, otherwise.
     pub async fn look_up(
         &self,
         intent: &Intent,
@@ -54,20 +52,51 @@ impl Vendor {
         match intent {
             Intent::Command(command) => Ok(vec![command.clone()]),
             Intent::Leave { name, place, member } => {
-                let group = self.group(name, *place, history, effort, ended).await?;
-                let (group_id, member) = (group.id, member.clone());
-                Ok(vec![Command::RemoveGroupMember { group_id, member }])
+                let group = self.group(name, *place, (history, effort, ended)).await?;
+                Ok(vec![Command::remove(&group.id, member)])
             }
             Intent::Unblock(url) => {
                 let sought = Sought::Url(url.clone());
                 let found = self.entries(&sought, history, effort, ended).await?;
-                Ok(found.into_iter().map(|it| Command::DeleteManagedUrl { id: it.id }).collect())
+                if found.entries.is_empty() {
+                    self.expect_unblocked(found)?;
+                    return Ok(Vec::new());
+                }
+                Ok(found.entries.into_keys().map(|id| Command::DeleteManagedUrl { id }).collect())
+            }
+        }
+    }
+
+    /// Whether Mimecast lists what `command` is to remove.
+    ///
+    /// # Errors
+    ///
+    /// The conclusion, where that cannot be known now.
+    pub async fn lists(
+        &self,
+        command: &Command,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<bool, Conclusion> {
+        match command {
+            Command::RemoveGroupMember { group_id, member, .. } => {
+                let operation = Operation::GetGroupMembers;
+                let mark = self.evidence(operation).mark();
+                let listed = self.spellings(group_id, member, (history, effort, ended)).await;
+                let listed = listed.map_err(|error| self.unread(operation, mark, error))?;
+                Ok(!listed.is_empty())
+            }
+            Command::DeleteManagedUrl { id } => {
+                let sought = Sought::Ids(BTreeSet::from([id.clone()]));
+                let found = self.entries(&sought, history, effort, ended).await?;
+                Ok(!found.entries.is_empty())
             }
         }
     }
 
     /// Removes the member from the group of this name. An id that was remembered and is refused now is
-    /// looked up once more: the group may have another one by now.
+    /// looked up again: the group may have another one by now.
     async fn leave(
         &self,
         name: &str,
@@ -75,36 +104,27 @@ impl Vendor {
         member: &Member,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Conclusion {
-        let mut is_first = true;
+        let (moment, mut is_first) = (Instant::now(), true);
         loop {
-            let group = match self.group(name, place, history, effort, ended).await {
+            let asking = (&mut *history, effort, ended);
+            let group = match self.admitted_group((name, place), moment, asking).await {
                 Ok(group) => group,
                 Err(conclusion) => return conclusion,
             };
-            if let Err(conclusion) = self.admit_group(&group.id, history, effort, ended).await {
-                return conclusion;
+            let asking = (&mut *history, effort, ended);
+            let said = self.remove_member(&group.id, member, asking).await;
+            let is_refused = matches!(said, Conclusion::Refused(Reason::Rejected, _));
+            // Once: another message could have it remembered again.
+            if !(is_refused && group.remembered && is_first) {
+                return said;
             }
-            let (group_id, leaver) = (group.id.clone(), member.clone());
-            let command = Command::RemoveGroupMember { group_id, member: leaver };
-            match self.execute(&command, history, effort, ended).await {
-                // Once: whoever looks it up beside us would have it remembered again.
-                Conclusion::Refused(Reason::Rejected, _) if group.remembered && is_first => {
-                    self.directory.forget(name);
-                    is_first = false;
-                }
-                said @ (Conclusion::Applied | Conclusion::AlreadyGone) => {
-                    return self.verify(&group.id, member, said, (history, effort, ended)).await;
-                }
-                conclusion @ (Conclusion::Refused(..)
-                | Conclusion::Stuck(_)
-                | Conclusion::Limited(_)
-                | Conclusion::OutOfTime
-                | Conclusion::Stopped) => return conclusion,
-            }
+            self.directory.forget(name);
+            is_first = false;
         }
     }
 
-    /// Deletes every entry that blocks the URL, under whatever ids it is there, until none is left.
+    /// Deletes every entry that blocks exactly this URL, under whatever ids it is listed, until none is left; then
+    /// no other entry may block it either.
     async fn unblock(
         &self,
         url: &ManagedUrl,
@@ -113,44 +133,44 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Conclusion {
         let mark = self.evidence(Operation::GetAllManagedUrls).mark();
-        let mut reached = Conclusion::AlreadyGone;
-        // In a dry run nothing goes, however often one looks.
+        let mut reached = None;
+        // In a dry run nothing goes, however often the entries are read.
         let readings = if self.means().guards.dry_run { 0 } else { READINGS };
         for _ in 0..=readings {
-            let found = match self.entries(&Sought::Url(url.clone()), history, effort, ended).await
-            {
+            let sought = Sought::Url(url.clone());
+            let found = match self.entries(&sought, history, effort, ended).await {
                 Ok(found) => found,
                 Err(conclusion) => return conclusion,
             };
-            if found.is_empty() {
-                if reached == Conclusion::AlreadyGone {
-                    self.metrics.concluded(Operation::DeleteManagedUrl, &Outcome::AlreadyGone);
-                }
-                return reached;
+            if found.entries.is_empty() {
+                let unblocked = self.expect_unblocked(found);
+                return unblocked.err().or(reached).unwrap_or_else(|| {
+                    let nothing = history.nothing_to_do();
+                    let (operation, now) = (Operation::DeleteManagedUrl, (self.fresh)().at);
+                    self.metrics.concluded(operation, &nothing, now);
+                    nothing
+                });
             }
-            for Found { id, .. } in found {
+            for id in found.entries.into_keys() {
                 // There may be any number of them, and what is gone is not listed the next time.
-                if reached == Conclusion::Applied && Instant::now() >= effort.deadline {
+                if reached.is_some() && Instant::now() >= effort.deadline {
                     return Conclusion::OutOfTime;
                 }
                 let command = Command::DeleteManagedUrl { id };
-                match self.execute(&command, history, effort, ended).await {
-                    Conclusion::Applied | Conclusion::AlreadyGone => reached = Conclusion::Applied,
-                    conclusion @ (Conclusion::Refused(..)
-                    | Conclusion::Stuck(_)
-                    | Conclusion::Limited(_)
-                    | Conclusion::OutOfTime
-                    | Conclusion::Stopped) => return conclusion,
+                let said = self.execute(&command, history, effort, ended).await;
+                if !said.holds() {
+                    return said;
+                }
+                if reached != Some(Conclusion::Applied) {
+                    reached = Some(said);
                 }
             }
         }
         if self.means().guards.dry_run {
-            return reached;
+            return Conclusion::Applied;
         }
-        // The vendor has answered since then, so that this is no outage.
+        // Mimecast has answered since then, so that this is no outage.
         let detail = "the URL is still blocked after its entries were deleted";
-        let fault = Fault::new("still_listed", detail);
-        let (operation, cause) = (Operation::GetAllManagedUrls, Cause::Passing);
-        Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault })
+        self.not_shown(mark, Fault::new("still_listed", detail))
     }
 }

@@ -1,7 +1,8 @@
 //! What a reload of the settings replaces: who calls, how often, and what is against it.
 
 use super::caller::Caller;
-use super::fence::Fences;
+use super::group_policy::GroupPolicies;
+use super::page_sizes::PageSizes;
 use super::transport::TransportError;
 use crate::command::Guards;
 use crate::settings::Mimecast;
@@ -21,7 +22,9 @@ pub(super) struct Means {
     /// What is against it.
     pub guards: Guards,
     /// The groups that the guards name.
-    pub fences: Fences,
+    pub group_policies: GroupPolicies,
+    /// The pages that Mimecast takes.
+    pub page_sizes: PageSizes,
 }
 
 impl Means {
@@ -61,7 +64,8 @@ impl Means {
     }
 
     fn with(caller: Arc<Caller>, settings: &Mimecast, policy: Policy, guards: Guards) -> Means {
-        let fences = Fences::new(settings.group_cache);
-        Means { settings: settings.clone(), caller, policy, guards, fences }
+        let group_policies = GroupPolicies::new(settings.group_cache);
+        let settings = settings.clone();
+        Means { settings, caller, policy, guards, group_policies, page_sizes: PageSizes::default() }
     }
 }

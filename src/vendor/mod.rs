@@ -3,26 +3,30 @@
 //! In come commands. Out comes what carrying them out came to. A [`Vendor`] makes attempt after attempt:
 //! let through by [`quota`], signed by [`sign`] or with a token of `token` by the `caller`, sent by `transport`. What
 //! a reply means, and when to stop trying, is decided in the verdict's room. What an event calls by name
-//! is looked up, page by page of a `list`: a `group`, remembered by the `directory`, or each `managed_url`
-//! of the `inventory`. What the `policy` is against is not carried out, and for that too the vendor is asked:
-//! a `fence` says which groups may be left.
+//! is resolved by `paging` through a list: a `group`, remembered by the `directory`, or the `url_entries`, of which a
+//! `url_scan` reads each `url_entry`. A `removal` removes a member by every spelling. The `policy` asks as well: a `group_policy`
+//! says which groups may be left.
 
 mod asking;
 mod caller;
 mod directory;
-mod fence;
+mod fingerprints;
 mod group;
+mod group_policy;
 mod intent;
-mod inventory;
-mod list;
-mod managed_url;
 mod means;
+mod page_sizes;
+mod paging;
 mod policy;
 pub mod quota;
+mod removal;
 pub mod sign;
 mod throttle;
 mod token;
 mod transport;
+mod url_entries;
+mod url_entry;
+mod url_scan;
 mod vendor;
 
 pub use quota::{Priority, Quota};

@@ -1,15 +1,14 @@
-//! The rules of the policy that the vendor has to be asked for.
+//! The rules of the policy that Mimecast has to be asked for.
 
-use super::fence::Fence;
-use super::inventory::Sought;
+use super::group::text;
+use super::group_policy::{Admission, GroupPolicy, GroupReading, Meant};
+use super::url_scan::Sought;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Command, Intent, Operation, Rule};
-use crate::event::Member;
-use crate::verdict::{Cause, Conclusion, Fault, History, Reason, Stuck};
-use serde_json::Value;
-use std::borrow::Cow;
+use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Reason, Stuck};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 impl Vendor {
@@ -26,44 +25,82 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
+        let moment = Instant::now();
         self.admit_entries(intents, history, effort, ended).await?;
         for intent in intents {
-            let id: Cow<'_, str> = match intent {
+            let asking = (&mut *history, effort, ended);
+            match intent {
                 Intent::Command(Command::RemoveGroupMember { group_id, .. }) => {
-                    Cow::Borrowed(group_id.as_str())
+                    self.admission(group_id, moment, asking).await?.into_result()?;
                 }
+                Intent::Leave { .. } if !self.means().guards.are_about_groups() => {}
                 Intent::Leave { name, place, .. } => {
-                    if self.fence(history, effort, ended).await?.is_open() {
-                        continue;
-                    }
-                    match self.group(name, *place, history, effort, ended).await {
-                        Ok(group) => Cow::Owned(group.id),
+                    match self.admitted_group((name, *place), moment, asking).await {
                         // It is refused when its turn comes, and looked at once more before that.
-                        Err(Conclusion::Refused(..)) => continue,
-                        Err(conclusion) => return Err(conclusion),
+                        Err(Conclusion::Refused(reason, _)) if reason != Reason::Denied => {}
+                        admitted => drop(admitted?),
                     }
                 }
-                Intent::Command(Command::DeleteManagedUrl { .. }) | Intent::Unblock(_) => continue,
-            };
-            self.admit_group(&id, history, effort, ended).await?;
+                Intent::Command(Command::DeleteManagedUrl { .. }) | Intent::Unblock(_) => {}
+            }
         }
         Ok(())
     }
 
-    /// Whether somebody may be removed from the group of this id.
+    /// What the policy says to the group of this id. A group that is newer than what is remembered is no reason to
+    /// refuse anybody: Mimecast is asked again, unless it was at `moment` or later.
     ///
     /// # Errors
     ///
-    /// What is to become of it otherwise.
-    pub(super) async fn admit_group(
+    /// The conclusion, where that cannot be known now.
+    pub(super) async fn admission(
         &self,
         group_id: &str,
+        moment: Instant,
+        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+    ) -> Result<Admission, Conclusion> {
+        let means = self.means();
+        if !means.guards.are_about_groups() {
+            return Ok(Admission::Allowed);
+        }
+        let policies = &means.group_policies;
+        if let Some(policy) = policies.recall().or_else(|| policies.recall_since(moment)) {
+            let known = policy.admission(group_id);
+            if known != Admission::Unlisted || policy.asked_at >= moment {
+                return Ok(known);
+            }
+        }
+        let policy = self.group_policy_since(moment, (history, effort, ended)).await?;
+        Ok(policy.admission(group_id))
+    }
+
+    /// Those of `texts` that are neither id nor name of a group of this tenant.
+    ///
+    /// # Errors
+    ///
+    /// The conclusion, where that cannot be known now.
+    pub async fn unknown_groups(
+        &self,
+        texts: &[String],
         history: &mut History,
         effort: Effort,
         ended: &CancellationToken,
-    ) -> Result<(), Conclusion> {
-        let fence = self.fence(history, effort, ended).await?;
-        fence.keeps_in(group_id).map_or(Ok(()), |rule| Err(denied(rule)))
+    ) -> Result<Vec<String>, Conclusion> {
+        let operation = Operation::FindGroups;
+        let mark = self.evidence(operation).mark();
+        let read = self.read_list(
+            operation,
+            |page| Call::find_groups(None, page),
+            || Meant::all(texts),
+            |meant, group| {
+                if let Some(id) = text(group, "id") {
+                    meant.iter_mut().for_each(|it| it.see(id, text(group, "description")));
+                }
+            },
+            (history, effort, ended),
+        );
+        let meant = read.await.map_err(|error| self.unread(operation, mark, error))?;
+        Ok(meant.into_iter().filter(Meant::is_unknown).map(|meant| meant.text).collect())
     }
 
     /// Whether entries that are named by their ids are ones that block: the vendor deletes those that
@@ -80,144 +117,85 @@ impl Vendor {
             return Ok(());
         }
         let found = self.entries(&Sought::Ids(ids.clone()), history, effort, ended).await?;
-        if found.iter().any(|found| !found.blocks) {
-            return Err(denied(Rule::OnlyBlocked));
+        if found.entries.values().any(|blocks| !blocks) {
+            return Admission::Denied(Rule::OnlyBlocked).into_result();
         }
         // One entry can have several ids: that this one is not shown does not say that it is gone.
-        if found.len() < ids.len() {
-            let fault = Fault::new("not_listed", "the inventory does not show an id of the event");
+        if found.entries.len() < ids.len() {
+            let fault = Fault::new("not_listed", "Mimecast does not list an id of the event");
             return Err(Conclusion::Refused(Reason::Ambiguous, fault));
         }
         Ok(())
     }
 
-    /// The groups that may be left, and those that may not.
-    async fn fence(
+    /// The groups that may be left, and those that may not, as Mimecast lists them at `moment` or later.
+    async fn group_policy_since(
         &self,
-        history: &mut History,
-        effort: Effort,
-        ended: &CancellationToken,
-    ) -> Result<Arc<Fence>, Conclusion> {
-        // The same ones from beginning to end: a fence of other guards must not be remembered for these.
-        let means = self.means();
-        let guards = &means.guards;
-        if guards.allowed_groups.is_empty() && guards.protected_groups.is_empty() {
-            return Ok(means.fences.open());
-        }
-        if let Some(fence) = means.fences.recall() {
-            return Ok(fence);
-        }
-        let (mut allowed, mut protected) = (BTreeSet::new(), BTreeSet::new());
-        for group in &guards.allowed_groups {
-            // One that is not known allows nothing.
-            allowed.extend(self.ids_of(group, history, effort, ended).await?);
-        }
-        for group in &guards.protected_groups {
-            let ids = self.ids_of(group, history, effort, ended).await?;
-            if ids.is_empty() {
-                return Err(self.unknown(group));
-            }
-            protected.extend(ids);
-        }
-        let allowed = (!guards.allowed_groups.is_empty()).then_some(allowed);
-        let fence = Arc::new(Fence { allowed, protected });
-        means.fences.remember(&fence);
-        Ok(fence)
-    }
-
-    /// The ids of all groups that are meant by a name or an id in the settings.
-    async fn ids_of(
-        &self,
-        group: &str,
-        history: &mut History,
-        effort: Effort,
-        ended: &CancellationToken,
-    ) -> Result<BTreeSet<String>, Conclusion> {
-        let ids = self.groups_called(group, history, effort, ended).await?;
-        if !ids.is_empty() {
-            return Ok(ids);
-        }
-        // Nobody is called so: it may be an id.
-        let call = Call::get_group_members(group, None);
-        match Box::pin(self.conclude(&call, history, effort, ended)).await.0 {
-            Conclusion::Applied => Ok(BTreeSet::from([group.to_owned()])),
-            Conclusion::Refused(..) => Ok(BTreeSet::new()),
-            conclusion @ (Conclusion::AlreadyGone
-            | Conclusion::Stuck(_)
-            | Conclusion::Limited(_)
-            | Conclusion::OutOfTime
-            | Conclusion::Stopped) => Err(conclusion),
-        }
-    }
-
-    /// A group that is protected and not known could be any: nothing may be carried out.
-    fn unknown(&self, group: &str) -> Conclusion {
-        let operation = Operation::FindGroups;
-        let detail =
-            format!("policy.protected_groups: {group:?} is neither name nor id of a group");
-        Conclusion::Stuck(Stuck {
-            operation,
-            cause: Cause::Guarded,
-            mark: self.evidence(operation).mark(),
-            own: 0,
-            fault: Fault::new(Rule::ProtectedGroups.label(), &detail),
-        })
-    }
-
-    /// What a removal came to, once the group was looked at: it counts only when the member is not there
-    /// any more, if the policy wants that.
-    pub(super) async fn verify(
-        &self,
-        group_id: &str,
-        member: &Member,
-        said: Conclusion,
+        moment: Instant,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
-    ) -> Conclusion {
-        let is_said = matches!(said, Conclusion::Applied | Conclusion::AlreadyGone);
+    ) -> Result<Arc<GroupPolicy>, Conclusion> {
+        // The same ones from beginning to end: groups of other guards must not be remembered for these.
         let means = self.means();
-        if !means.guards.verify_effect || means.guards.dry_run || !is_said {
-            return said;
+        let turn = tokio::time::timeout_at(effort.deadline, means.group_policies.turns.lock());
+        let Some(turn) = ended.run_until_cancelled(turn).await else {
+            return Err(Conclusion::Stopped);
+        };
+        let _turn = turn.map_err(|_| Conclusion::OutOfTime)?;
+        if let Some(policy) = means.group_policies.recall_since(moment) {
+            return Ok(policy);
         }
-        let operation = Operation::GetGroupMembers;
-        let mark = self.evidence(operation).mark();
-        let stuck =
-            |cause, fault| Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault });
-        let seen = self
+        let operation = Operation::FindGroups;
+        let (mark, asked_at) = (self.evidence(operation).mark(), Instant::now());
+        let (allowed, protected) = (&means.guards.allowed_groups, &means.guards.protected_groups);
+        let asking = (history, effort, ended);
+        let read = self
             .read_list(
                 operation,
-                |page| Call::get_group_members(group_id, page),
-                || false,
-                |seen, data| {
-                    let lists = data.iter().map(|it| it.get("groupMembers")?.as_array());
-                    let members: Vec<&Value> =
-                        lists.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
-                    *seen |= members.iter().any(|shown| is_shown(member, shown));
-                    Some(members.len() as u64)
-                },
-                (&mut *history, effort, ended),
+                |page| Call::find_groups(None, page),
+                || GroupReading::begin(allowed, protected),
+                |reading, group| reading.add(text(group, "id"), text(group, "description")),
+                asking,
             )
-            .await;
-        match seen {
-            Ok(false) => {
-                let (group_id, member) = (group_id.to_owned(), member.clone());
-                let command = Command::RemoveGroupMember { group_id, member };
-                history.seen_gone(&command, (self.fresh)().at);
-                said
-            }
-            Ok(true) => {
-                self.metrics.decided(Rule::VerifyEffect);
-                let detail = "the member is still in the group after it was removed";
-                stuck(Cause::Contradicted, Fault::new("effect_not_seen", detail))
-            }
-            // That the group cannot be looked at says nothing of the member.
-            Err(Conclusion::Refused(_, fault)) => stuck(Cause::Passing, fault),
-            Err(conclusion) => conclusion,
-        }
+            .await
+            .map_err(|error| self.unread(operation, mark, error))?;
+        let policy = read.policy(asked_at).map_err(|unknown| {
+            // A group that is protected and not known could be any: nothing may be carried out.
+            unknown_group(&unknown, self.evidence(operation).mark())
+        })?;
+        let policy = Arc::new(policy);
+        means.group_policies.remember(&policy);
+        Ok(policy)
     }
 }
 
-fn denied(rule: Rule) -> Conclusion {
-    let detail = match rule {
+fn unknown_group(text: &str, mark: Mark) -> Conclusion {
+    let detail = format!("policy.protected_groups: {text:?} is neither name nor id of a group");
+    Conclusion::Stuck(Stuck {
+        operation: Operation::FindGroups,
+        cause: Cause::Guarded,
+        mark,
+        own: 0,
+        fault: Fault::new(Rule::ProtectedGroups.label(), &detail),
+    })
+}
+
+impl Admission {
+    /// The conclusion of an event that is not admitted.
+    pub(super) fn into_result(self) -> Result<(), Conclusion> {
+        let (rule, detail) = match self {
+            Admission::Allowed => return Ok(()),
+            Admission::Denied(rule) => (rule, denial(rule)),
+            Admission::Unlisted => (
+                Rule::ProtectedGroups,
+                "Mimecast lists no group with a group id of the event in exactly this spelling",
+            ),
+        };
+        Err(Conclusion::Refused(Reason::Denied, Fault::new(rule.label(), detail)))
+    }
+}
+
+fn denial(rule: Rule) -> &'static str {
+    match rule {
         Rule::OnlyBlocked => "an entry of the event does not block",
         Rule::AllowedGroups => "a group of the event is not among those that are allowed",
         Rule::ProtectedGroups
@@ -228,8 +206,7 @@ fn denied(rule: Rule) -> Conclusion {
         | Rule::VerifyEffect
         | Rule::MaxCommands
         | Rule::DryRun => "a group of the event is protected",
-    };
-    Conclusion::Refused(Reason::Denied, Fault::new(rule.label(), detail))
+    }
 }
 
 fn entry(intent: &Intent) -> Option<String> {
@@ -238,16 +215,5 @@ fn entry(intent: &Intent) -> Option<String> {
         Intent::Command(Command::RemoveGroupMember { .. })
         | Intent::Leave { .. }
         | Intent::Unblock(_) => None,
-    }
-}
-
-/// An entry for an address has its domain beside it, and one for a domain no address (seen by an
-/// administrator): a domain alone never stands for an address.
-fn is_shown(member: &Member, shown: &Value) -> bool {
-    let text = |name: &str| shown.get(name).and_then(Value::as_str).unwrap_or_default().trim();
-    let is = |name: &str, it: &str| text(name).to_lowercase() == it.trim().to_lowercase();
-    match member {
-        Member::EmailAddress(address) => is("emailAddress", address),
-        Member::Domain(domain) => text("emailAddress").is_empty() && is("domain", domain),
     }
 }

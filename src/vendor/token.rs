@@ -150,7 +150,7 @@ impl Endpoint {
             Outcome::Rejected(fault) | Outcome::Forbidden(fault) | Outcome::Unauthorized(fault) => {
                 Outcome::Unauthorized(fault)
             }
-            Outcome::Applied | Outcome::AlreadyGone => {
+            Outcome::Applied | Outcome::NotFound => {
                 Outcome::Unavailable(Fault::new("no_token", "the reply has no access token"))
             }
             Outcome::Throttled(wait) => Outcome::Throttled(wait),

@@ -1,11 +1,11 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
 use super::directory::Directory;
-use super::inventory::Inventory;
 use super::means::Means;
 use super::quota::Quota;
 use super::sign::Stamp;
 use super::transport::TransportError;
+use super::url_scan::UrlScan;
 use crate::command::{Call, Command, Guards, Operation, Rule};
 use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
@@ -27,7 +27,7 @@ pub struct Vendor {
     /// The time by the vendor's last reply, in its words, and by our clock.
     pub(super) told_time: Mutex<Option<(String, DateTime<Utc>)>>,
     pub(super) directory: Directory,
-    pub(super) inventory: Inventory,
+    pub(super) url_scan: UrlScan,
 }
 
 /// How much to do for a command, and how long.
@@ -61,7 +61,7 @@ impl Vendor {
             evidence: Mutex::default(),
             told_time: Mutex::default(),
             directory: Directory::default(),
-            inventory: Inventory::default(),
+            url_scan: UrlScan::default(),
         })
     }
 
@@ -119,7 +119,8 @@ impl Vendor {
         }
         history.begin(command);
         let (conclusion, _) = self.conclude(&command.call(), history, effort, ended).await;
-        history.conclude(&conclusion);
+        let conclusion = history.conclude(conclusion);
+        self.metrics.concluded(command.operation(), &conclusion, (self.fresh)().at);
         conclusion
     }
 
@@ -142,7 +143,6 @@ impl Vendor {
             let evidence = self.evidence(operation);
             let left = effort.deadline.saturating_duration_since(Instant::now());
             let Some(wait) = attempts.next(&outcome, evidence, left) else {
-                self.metrics.concluded(operation, &outcome);
                 return (attempts.conclude(operation, outcome, evidence), body);
             };
             self.metrics.retried(operation, &outcome);

@@ -52,7 +52,7 @@ impl Attempts {
             None => self.first_failure = outcome.is_failure().then(|| evidence.mark()),
         }
         let wait = match outcome {
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_) => None,
+            Outcome::Applied | Outcome::NotFound | Outcome::Rejected(_) => None,
             Outcome::Forbidden(_) | Outcome::Unauthorized(_) => self.second_try.take(),
             // The quota knows how long.
             Outcome::Throttled(_) => Some(Duration::ZERO),
@@ -74,7 +74,7 @@ impl Attempts {
         };
         match outcome {
             Outcome::Applied => Conclusion::Applied,
-            Outcome::AlreadyGone => Conclusion::AlreadyGone,
+            Outcome::NotFound => Conclusion::NotFound,
             Outcome::Rejected(fault) => Conclusion::Refused(Reason::Rejected, fault),
             Outcome::Forbidden(fault) => stuck(Cause::Forbidden, fault),
             Outcome::Unauthorized(fault) => stuck(Cause::Refused, fault),
@@ -110,7 +110,7 @@ mod tests {
     fn each_outcome_has_its_number_of_attempts() {
         for (outcome, all, one) in [
             (Outcome::Applied, 1, 1),
-            (Outcome::AlreadyGone, 1, 1),
+            (Outcome::NotFound, 1, 1),
             (Outcome::Rejected(fault()), 1, 1),
             (Outcome::Unauthorized(fault()), 2, 1),
             (Outcome::Unavailable(fault()), 3, 1),
@@ -159,6 +159,7 @@ mod tests {
             Conclusion::Stuck(stuck) => Some(stuck.cause),
             Conclusion::Applied
             | Conclusion::AlreadyGone
+            | Conclusion::NotFound
             | Conclusion::Refused(..)
             | Conclusion::Limited(_)
             | Conclusion::OutOfTime

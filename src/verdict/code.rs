@@ -6,8 +6,8 @@ use crate::command::Operation;
 /// What a code says about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// What the operation was to bring about holds already.
-    AlreadyGone(Operation),
+    /// Mimecast does not find what the operation was to remove.
+    NotFound(Operation),
     /// The item is refused for good.
     Rejected,
     /// Refused, for the item's sake or for want of a permission: other calls have to tell.
@@ -21,7 +21,7 @@ pub enum Class {
 impl Class {
     fn label(self) -> &'static str {
         match self {
-            Class::AlreadyGone(_) => "already_gone",
+            Class::NotFound(_) => "not_found",
             Class::Rejected => "rejected",
             Class::Forbidden => "forbidden",
             Class::Unauthorized => "unauthorized",
@@ -39,15 +39,15 @@ struct Row(&'static str, Class, &'static str, &'static str);
 const TABLE: &[Row] = &[
     Row(
         "err_folder_email_address_not_found",
-        Class::AlreadyGone(Operation::RemoveGroupMember),
+        Class::NotFound(Operation::RemoveGroupMember),
         "the address or domain is not in the group",
-        "nothing: it is as it should be",
+        "nothing if it was removed before; else see whether the event names the right address and group",
     ),
     Row(
         "err_managed_url_not_found",
-        Class::AlreadyGone(Operation::DeleteManagedUrl),
+        Class::NotFound(Operation::DeleteManagedUrl),
         "there is no such managed URL entry",
-        "nothing: it is as it should be",
+        "nothing if it was deleted before; else see whether the event names the right entry",
     ),
     Row(
         "err_validation_*",
@@ -187,7 +187,7 @@ mod tests {
     fn every_code_has_a_meaning_and_something_to_do() {
         assert!(rows().all(|row| row.iter().all(|cell| !cell.is_empty())));
         let outcome = |code: &str| rows().find(|row| row[0] == code).unwrap()[1];
-        assert_eq!(outcome("err_managed_url_not_found"), "already_gone");
+        assert_eq!(outcome("err_managed_url_not_found"), "not_found");
         assert_eq!(outcome("err_deserialise"), "rejected");
         assert_eq!(outcome("token_expired"), "unauthorized");
         assert_eq!(outcome("GatewayTimeout"), "unavailable");

@@ -1,6 +1,7 @@
 //! What carrying out one command came to in the end.
 
-use super::evidence::Stuck;
+use super::command_result::CommandResult;
+use super::evidence::{Cause, Stuck};
 use super::fault::Fault;
 use super::reason::Reason;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use std::time::Duration;
 /// What carrying out one command came to in the end, after as many attempts as it was worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conclusion {
-    /// It holds now.
+    /// Mimecast has done it now.
     Applied,
-    /// It held already.
+    /// Mimecast does not find what was to be removed, and we may have removed it before.
     AlreadyGone,
+    /// Mimecast does not find what was to be removed, and we have never asked for it before.
+    NotFound,
     /// It can never be done: the vendor refuses the item for good, or there is no one thing that is
     /// called so.
     Refused(Reason, Fault),
@@ -26,14 +29,24 @@ pub enum Conclusion {
 }
 
 impl Conclusion {
-    /// The name in the audit trail.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Conclusion::Applied => "applied",
-            Conclusion::AlreadyGone => "already_gone",
-            Conclusion::Refused(..) => "refused",
-            Conclusion::Stuck(_) => "stuck",
-            Conclusion::Limited(_) | Conclusion::OutOfTime | Conclusion::Stopped => "not_now",
-        }
+    /// True where nothing is left to do: it was done, or there is nothing to remove.
+    pub fn holds(&self) -> bool {
+        matches!(self, Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::NotFound)
+    }
+
+    /// The result of the command, once it has one.
+    pub fn result(&self) -> Option<CommandResult> {
+        Some(match self {
+            Conclusion::Applied => CommandResult::Applied,
+            Conclusion::AlreadyGone => CommandResult::AlreadyGone,
+            Conclusion::NotFound => CommandResult::NotFound,
+            Conclusion::Refused(..) => CommandResult::Rejected,
+            Conclusion::Stuck(stuck) => match stuck.cause {
+                Cause::Passing | Cause::Contradicted | Cause::Guarded => CommandResult::Unavailable,
+                Cause::Forbidden | Cause::Refused => CommandResult::Unauthorized,
+            },
+            Conclusion::Limited(_) | Conclusion::OutOfTime => CommandResult::Throttled,
+            Conclusion::Stopped => return None,
+        })
     }
 }

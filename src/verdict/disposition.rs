@@ -132,7 +132,7 @@ impl Disposition {
         let mut stuck: Option<Stuck> = None;
         for conclusion in conclusions {
             match conclusion {
-                Conclusion::Applied | Conclusion::AlreadyGone => {}
+                Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::NotFound => {}
                 Conclusion::Refused(reason, fault) => refused = refused.or(Some((reason, fault))),
                 Conclusion::Stuck(new) => {
                     stuck = match stuck {

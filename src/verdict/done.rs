@@ -1,5 +1,6 @@
 //! Which commands of a message hold already.
 
+use super::command_result::CommandResult;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Which commands of a message hold already, by their places. The digest of all its commands stands
@@ -8,13 +9,21 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub struct Done {
     digest: String,
     bits: Vec<u8>,
+    /// Whether Mimecast has done one of them, rather than found nothing to do.
+    applied: bool,
 }
+
+/// What stands behind the bits where one of the commands was applied.
+const APPLIED: &str = ":applied";
 
 impl Done {
     /// Reads what [`Done::text`] wrote; anything else is nothing done.
     pub fn read(text: &str) -> Done {
-        let read = text.split_once(':').and_then(|(digest, bits)| {
-            Some(Done { digest: digest.to_owned(), bits: URL_SAFE_NO_PAD.decode(bits).ok()? })
+        let read = text.split_once(':').and_then(|(digest, rest)| {
+            let (bits, applied) =
+                rest.strip_suffix(APPLIED).map_or((rest, false), |bits| (bits, true));
+            let bits = URL_SAFE_NO_PAD.decode(bits).ok()?;
+            Some(Done { digest: digest.to_owned(), bits, applied })
         });
         read.unwrap_or_default()
     }
@@ -23,7 +32,10 @@ impl Done {
     pub fn text(&self) -> String {
         match self.bits.as_slice() {
             [] => String::new(),
-            bits => format!("{}:{}", self.digest, URL_SAFE_NO_PAD.encode(bits)),
+            bits => {
+                let applied = if self.applied { APPLIED } else { "" };
+                format!("{}:{}{applied}", self.digest, URL_SAFE_NO_PAD.encode(bits))
+            }
         }
     }
 
@@ -38,8 +50,18 @@ impl Done {
         self.bits.get(place / 8).is_some_and(|byte| byte & (1 << (place % 8)) != 0)
     }
 
-    /// The command at `place` holds, of the commands with `digest`.
-    pub fn add(&mut self, place: usize, digest: impl FnOnce() -> String) {
+    /// The best result of the commands that hold already, if one does.
+    pub fn result(&self) -> Option<CommandResult> {
+        match (self.bits.is_empty(), self.applied) {
+            (true, _) => None,
+            (false, true) => Some(CommandResult::Applied),
+            (false, false) => Some(CommandResult::AlreadyGone),
+        }
+    }
+
+    /// The command at `place` holds, of the commands with `digest`; `applied` if Mimecast has done it.
+    pub fn add(&mut self, place: usize, applied: bool, digest: impl FnOnce() -> String) {
+        self.applied |= applied;
         if self.bits.is_empty() {
             self.digest = digest();
         }
@@ -58,10 +80,13 @@ mod tests {
     #[test]
     fn what_was_done_of_other_commands_counts_for_nothing() {
         let mut done = Done::default().of(|| "digest".into());
-        done.add(1, || "digest".into());
+        done.add(1, false, || "digest".into());
+        assert_eq!(Done::read(&done.text()).result(), Some(CommandResult::AlreadyGone));
+        done.add(2, true, || "digest".into());
+        assert_eq!(Done::read(&done.text()).result(), Some(CommandResult::Applied));
         assert!(done.clone().of(|| "digest".into()).has(1));
         let other = done.of(|| "another".into());
-        assert!(!other.has(1));
+        assert!(!other.has(1) && other.result().is_none());
         assert_eq!(other.text(), "");
         for text in ["", "no colon", "digest:%%%", ":"] {
             assert_eq!(Done::read(text), Done::default(), "{text}");
@@ -75,9 +100,9 @@ mod tests {
         ) {
             let digest = || "0123456789abcdef0123456789abcdef01234567".to_owned();
             let mut done = Done::default();
-            places.iter().for_each(|place| done.add(*place, digest));
+            places.iter().for_each(|place| done.add(*place, true, digest));
             let text = done.text();
-            prop_assert!(text.len() <= 41 + 168, "{}", text.len());
+            prop_assert!(text.len() <= 41 + 168 + 8, "{}", text.len());
             let read = Done::read(&text).of(digest);
             for place in 0..1_000 {
                 prop_assert_eq!(read.has(place), places.contains(&place));

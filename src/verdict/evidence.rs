@@ -66,6 +66,11 @@ pub struct Stuck {
     pub fault: Fault,
 }
 
+impl Mark {
+    /// The moment before all calls: any answer came after it.
+    pub const BEFORE_ALL: Mark = Mark(0);
+}
+
 impl Evidence {
     /// A call is sent.
     pub fn send(&mut self) -> Sent {
@@ -82,7 +87,7 @@ impl Evidence {
                 Outcome::Rejected(fault)
             }
             Outcome::Applied
-            | Outcome::AlreadyGone
+            | Outcome::NotFound
             | Outcome::Rejected(_)
             | Outcome::Forbidden(_)
             | Outcome::Unauthorized(_)
@@ -90,7 +95,7 @@ impl Evidence {
             | Outcome::Unavailable(_) => outcome,
         };
         match outcome {
-            Outcome::Applied | Outcome::AlreadyGone => {
+            Outcome::Applied | Outcome::NotFound => {
                 self.answer(sent);
                 self.effective = true;
             }
@@ -170,7 +175,7 @@ mod tests {
             (None, change, Outcome::Forbidden(fault())),
             (Some(Outcome::Rejected(fault())), change, Outcome::Forbidden(fault())),
             (Some(Outcome::Applied), change, Outcome::Rejected(fault())),
-            (Some(Outcome::AlreadyGone), change, Outcome::Rejected(fault())),
+            (Some(Outcome::NotFound), change, Outcome::Rejected(fault())),
             (Some(Outcome::Applied), question, Outcome::Forbidden(fault())),
         ] {
             let mut evidence = Evidence::default();
@@ -190,7 +195,7 @@ mod tests {
         let fault = || Fault::new("code", "");
         for (outcome, is_answer) in [
             (Outcome::Applied, true),
-            (Outcome::AlreadyGone, true),
+            (Outcome::NotFound, true),
             (Outcome::Rejected(fault()), true),
             (Outcome::Forbidden(fault()), false),
             (Outcome::Unauthorized(fault()), false),

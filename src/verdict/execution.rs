@@ -1,6 +1,6 @@
 //! How a command was carried out for one message, for whoever has to prove it later.
 
-use super::conclusion::Conclusion;
+use super::command_result::CommandResult;
 use crate::command::Command;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,8 +15,8 @@ pub struct Execution {
     pub command: Command,
     /// The requests for it, in their order; of very many only the first and the last ones.
     pub requests: Vec<Request>,
-    /// What it came to; nothing while it goes on.
-    pub result: Option<&'static str>,
+    /// Its result; nothing while it goes on, or where a stop ended it.
+    pub result: Option<CommandResult>,
     /// When the vendor was read back, and what was to go was not there any more.
     pub seen_gone_at: Option<DateTime<Utc>>,
 }
@@ -44,8 +44,7 @@ impl Execution {
 
     /// Whether what the command asks for holds since then.
     pub fn holds(&self) -> bool {
-        let holding = [&Conclusion::Applied, &Conclusion::AlreadyGone].map(Conclusion::label);
-        self.result.is_some_and(|result| holding.contains(&result))
+        self.result.is_some_and(CommandResult::holds)
     }
 
     pub(super) fn keep(&mut self, request: Request) {

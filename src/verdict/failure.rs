@@ -82,15 +82,15 @@ impl Failure {
             Some(Class::Unauthorized) => Outcome::Unauthorized(fault),
             Some(Class::Unavailable) => Outcome::Unavailable(fault),
             _ if is_of_the_way(http) && !is_known => Outcome::Unavailable(fault),
-            Some(Class::AlreadyGone(of)) if of == operation && speaks_of_the_item(status) => {
-                Outcome::AlreadyGone
+            Some(Class::NotFound(of)) if of == operation && speaks_of_the_item(status) => {
+                Outcome::NotFound
             }
             Some(Class::Rejected) => Outcome::Rejected(fault),
             Some(Class::Forbidden) => Outcome::Forbidden(fault),
             None if status == 403 && self.code.is_some() && !self.is_text => {
                 Outcome::Forbidden(fault)
             }
-            Some(Class::AlreadyGone(_)) | None => by_status(status, fault),
+            Some(Class::NotFound(_)) | None => by_status(status, fault),
         }
     }
 }

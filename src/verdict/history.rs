@@ -1,5 +1,6 @@
 //! How a message got where it is. It travels with the message, in the headers of its copies.
 
+use super::command_result::CommandResult;
 use super::conclusion::Conclusion;
 use super::done::Done;
 use super::execution::{Execution, Request};
@@ -27,6 +28,10 @@ pub struct History {
     pub altered: Option<String>,
     /// How often people sent it back to its lane after it was a dead letter.
     pub replays: u32,
+    /// Whether it was delivered before, by the broker or as a copy of ours: its commands may have been done then.
+    pub repeated: bool,
+    /// The best result of its commands since it came. This does not travel.
+    pub result: Option<CommandResult>,
     /// How its commands were carried out. This does not travel: it is told where the message is settled.
     pub executions: Vec<Execution>,
 }
@@ -58,16 +63,35 @@ impl History {
         current.map_or(0, |it| it.requests.len())
     }
 
-    /// The command that was begun with came to this.
-    pub fn conclude(&mut self, conclusion: &Conclusion) {
+    /// Notes the conclusion of the command that was begun with, and returns it as it is to be reported: "not found"
+    /// may be our own doing where the command was sent before.
+    pub fn conclude(&mut self, conclusion: Conclusion) -> Conclusion {
+        let was_sent_before = self.repeated || self.resends() > 1;
+        let is_ours = conclusion == Conclusion::NotFound && was_sent_before;
+        let conclusion = if is_ours { Conclusion::AlreadyGone } else { conclusion };
         if let Some(execution) = self.executions.last_mut() {
-            execution.result = Some(conclusion.label());
+            execution.result = conclusion.result();
         }
+        self.note(conclusion.result());
+        conclusion
     }
 
-    /// At `at` the vendor does not show any more what this command was to remove.
-    pub fn seen_gone(&mut self, command: &Command, at: DateTime<Utc>) {
-        if let Some(execution) = self.executions.iter_mut().find(|it| it.command == *command) {
+    /// Notes that there is nothing to remove, and returns how that is to be reported.
+    pub fn nothing_to_do(&mut self) -> Conclusion {
+        let conclusion = if self.repeated { Conclusion::AlreadyGone } else { Conclusion::NotFound };
+        self.note(conclusion.result());
+        conclusion
+    }
+
+    /// Keeps the best result of the commands of the message, as long as one holds.
+    pub fn note(&mut self, result: Option<CommandResult>) {
+        let new = result.filter(|result| result.holds());
+        self.result = [self.result, new].into_iter().flatten().min();
+    }
+
+    /// At `at` Mimecast does not list any more what these commands were to remove.
+    pub fn seen_gone(&mut self, is_meant: impl Fn(&Command) -> bool, at: DateTime<Utc>) {
+        for execution in self.executions.iter_mut().filter(|it| is_meant(&it.command)) {
             execution.seen_gone_at = Some(at);
         }
     }
@@ -92,25 +116,60 @@ mod tests {
         assert_eq!(history.resends(), 0);
         history.attempted(request(at, 2), true);
         assert_eq!(history.resends(), 1);
-        history.conclude(&Conclusion::OutOfTime);
+        history.conclude(Conclusion::OutOfTime);
         history.attempted(request(at, 3), false);
         history.begin(&command("two"));
         (4..=204).for_each(|id| history.attempted(request(at, id), false));
-        history.conclude(&Conclusion::AlreadyGone);
+        history.conclude(Conclusion::NotFound);
         assert_eq!(history.resends(), 0, "it is over");
         history.begin(&command("one"));
         history.attempted(request(at, 205), false);
         assert_eq!(history.resends(), 2);
-        history.conclude(&Conclusion::Applied);
-        history.seen_gone(&command("two"), at);
+        history.conclude(Conclusion::Applied);
+        history.seen_gone(|it| *it == command("two"), at);
         let told = history.executions.iter().map(|it| {
             let ids: Vec<u128> = it.requests.iter().map(|it| it.id.as_u128()).collect();
-            (it.result.unwrap(), ids.len(), ids[0], ids[1], it.seen_gone_at.is_some(), it.holds())
+            (
+                it.result.unwrap().label(),
+                ids.len(),
+                ids[0],
+                ids[1],
+                it.seen_gone_at.is_some(),
+                it.holds(),
+            )
         });
         let expected =
             [("already_gone", 100, 4, 106, true, true), ("applied", 2, 2, 205, false, true)];
         assert_eq!(told.collect::<Vec<_>>(), expected);
         assert_eq!(history.attempts, 205);
+    }
+
+    #[test]
+    fn not_found_is_our_own_doing_only_where_the_command_may_have_been_sent_before() {
+        let at = DateTime::UNIX_EPOCH;
+        for (repeated, requests, expected) in [
+            (false, 1, Conclusion::NotFound),
+            (false, 2, Conclusion::AlreadyGone),
+            (true, 1, Conclusion::AlreadyGone),
+        ] {
+            let mut history = History { repeated, ..History::default() };
+            history.begin(&Command::DeleteManagedUrl { id: "one".into() });
+            (0..requests).for_each(|id| history.attempted(request(at, id), false));
+            assert_eq!(history.conclude(Conclusion::NotFound), expected);
+            assert_eq!(history.result, expected.result());
+        }
+    }
+
+    #[test]
+    fn the_best_result_speaks_for_the_event() {
+        let mut history = History::default();
+        assert_eq!(history.nothing_to_do(), Conclusion::NotFound);
+        assert_eq!(history.result, Some(CommandResult::NotFound));
+        history.conclude(Conclusion::OutOfTime);
+        assert_eq!(history.result, Some(CommandResult::NotFound));
+        history.conclude(Conclusion::Applied);
+        history.nothing_to_do();
+        assert_eq!(history.result, Some(CommandResult::Applied));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod attempts;
 mod body;
 pub mod code;
+mod command_result;
 mod conclusion;
 mod disposition;
 mod done;
@@ -35,6 +36,7 @@ mod word;
 
 pub use attempts::Attempts;
 pub use code::Class;
+pub use command_result::CommandResult;
 pub use conclusion::Conclusion;
 pub use disposition::Disposition;
 pub use done::Done;

@@ -8,8 +8,8 @@ use std::time::Duration;
 pub enum Outcome {
     /// Done now.
     Applied,
-    /// Was so already.
-    AlreadyGone,
+    /// Mimecast does not find what was to be removed.
+    NotFound,
     /// The item is refused for good.
     Rejected(Fault),
     /// Refused, and it may be for a permission that the caller lacks rather than for the item: other
@@ -26,13 +26,13 @@ pub enum Outcome {
 impl Outcome {
     /// The labels of every outcome, for metrics.
     pub const LABELS: [&'static str; 6] =
-        ["applied", "already_gone", "rejected", "unauthorized", "throttled", "unavailable"];
+        ["applied", "not_found", "rejected", "unauthorized", "throttled", "unavailable"];
 
     /// The name in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {
             Outcome::Applied => "applied",
-            Outcome::AlreadyGone => "already_gone",
+            Outcome::NotFound => "not_found",
             Outcome::Rejected(_) => "rejected",
             Outcome::Forbidden(_) | Outcome::Unauthorized(_) => "unauthorized",
             Outcome::Throttled(_) => "throttled",
@@ -52,7 +52,7 @@ impl Outcome {
             | Outcome::Forbidden(fault)
             | Outcome::Unauthorized(fault)
             | Outcome::Unavailable(fault) => Some(fault),
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => None,
+            Outcome::Applied | Outcome::NotFound | Outcome::Throttled(_) => None,
         }
     }
 
@@ -60,7 +60,7 @@ impl Outcome {
     pub fn into_weather(self) -> Outcome {
         match self {
             Outcome::Rejected(fault) | Outcome::Forbidden(fault) => Outcome::Unavailable(fault),
-            Outcome::AlreadyGone => Outcome::Unavailable(Fault::new("no_verdict", "no voice")),
+            Outcome::NotFound => Outcome::Unavailable(Fault::new("no_verdict", "no voice")),
             Outcome::Applied
             | Outcome::Unauthorized(_)
             | Outcome::Throttled(_)
@@ -81,7 +81,7 @@ impl Outcome {
             Outcome::Forbidden(fault) => Outcome::Forbidden(name(fault)),
             Outcome::Unauthorized(fault) => Outcome::Unauthorized(name(fault)),
             Outcome::Unavailable(fault) => Outcome::Unavailable(name(fault)),
-            Outcome::Applied | Outcome::AlreadyGone | Outcome::Throttled(_) => self,
+            Outcome::Applied | Outcome::NotFound | Outcome::Throttled(_) => self,
         }
     }
 
@@ -89,7 +89,7 @@ impl Outcome {
     pub(super) fn severity(&self) -> u8 {
         match self {
             Outcome::Applied => 0,
-            Outcome::AlreadyGone => 1,
+            Outcome::NotFound => 1,
             Outcome::Rejected(_) => 2,
             Outcome::Forbidden(_) => 3,
             Outcome::Unavailable(_) => 4,
@@ -114,7 +114,7 @@ mod tests {
         assert!(Outcome::Forbidden(fault()).is_failure());
         assert_eq!(Outcome::Forbidden(fault()).label(), "unauthorized");
         assert!(failures.iter().all(Outcome::is_failure));
-        let others = [Outcome::Applied, Outcome::AlreadyGone, Outcome::Throttled(Duration::ZERO)];
+        let others = [Outcome::Applied, Outcome::NotFound, Outcome::Throttled(Duration::ZERO)];
         assert!(!others.iter().any(Outcome::is_failure));
         let labels = others[..2].iter().chain(&failures[..2]).chain([&others[2], &failures[2]]);
         assert_eq!(labels.map(Outcome::label).collect::<Vec<_>>(), Outcome::LABELS);

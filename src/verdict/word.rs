@@ -35,7 +35,7 @@ const TABLE: &[[&str; 3]] = &[
     [
         "group_not_found",
         "no group has exactly this name",
-        "see how it is written, in small and large letters too; then replay it",
+        "see how it is written, in upper and lower case too; the detail names a group that is nearly called so",
     ],
     [
         "ambiguous",
@@ -46,6 +46,16 @@ const TABLE: &[[&str; 3]] = &[
         "not_listed",
         "the inventory of managed URLs does not show this id, which may be another one of an entry",
         "send the event anew with the id that the inventory shows, or with the URL",
+    ],
+    [
+        "blocked_by_another_entry",
+        "another entry blocks the URL: one for its whole host, or for the page under the other scheme",
+        "see the entry that the detail names: delete it at Mimecast and replay the event, or discard the event",
+    ],
+    [
+        "unreadable_entry",
+        "an entry that may block the URL cannot be read, so that nothing shows that the URL is free",
+        "see the entry that the detail names: create it anew at Mimecast, then replay the event",
     ],
     [
         "effect_not_seen",

@@ -10,7 +10,7 @@ mod settings;
 
 use super::audit::Audit;
 use super::dlq::Dlq;
-use super::plan::Properties;
+use super::events_file::Properties;
 use super::send::Send;
 use crate::daemon::Order;
 use crate::settings::Given;

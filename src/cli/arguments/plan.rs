@@ -2,7 +2,7 @@
 
 use super::settings::{given, with_settings};
 use super::{Request, files, json, option, switch, text};
-use crate::cli::plan::Properties;
+use crate::cli::events_file::Properties;
 use clap::{Arg, ArgMatches, Command};
 use std::path::PathBuf;
 

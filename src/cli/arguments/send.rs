@@ -3,7 +3,7 @@
 use super::plan::events;
 use super::settings::with_settings;
 use super::{files, option, switch, text, texts};
-use crate::cli::plan::Properties;
+use crate::cli::events_file::Properties;
 use crate::cli::send::{Events, NewEvent, Send};
 use crate::event::EventType;
 use clap::builder::PossibleValuesParser;

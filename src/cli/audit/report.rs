@@ -4,6 +4,7 @@ use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
 use crate::cli::terminal::say;
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Files, Line};
+use crate::verdict::CommandResult;
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::Value;
@@ -70,8 +71,10 @@ impl Tally {
     fn add(&mut self, line: &Line) {
         let text = |name: &str| line.text(name).unwrap_or_default().to_owned();
         let disposition = text("disposition");
-        *self.became.entry((text("event"), disposition.clone())).or_default() += 1;
-        if disposition == "ack" {
+        let result = line.text("result").unwrap_or("ack").to_owned();
+        let became = if disposition == "ack" { result.clone() } else { disposition.clone() };
+        *self.became.entry((text("event"), became)).or_default() += 1;
+        if disposition == "ack" && result != CommandResult::NotFound.label() {
             *self.days.entry(line.at.date_naive()).or_default() += 1;
             let moment = |name: &str| line.text(name)?.parse::<DateTime<Utc>>().ok();
             let since = moment("time").max(moment("effective_at"));
@@ -120,7 +123,12 @@ fn page(tally: &Tally, files: &Files, span: &Span, now: DateTime<Utc>) -> Markup
                 p { "From " (since) " to " (until) ", made at " (moment(now)) "." }
                 (whether_whole(files))
                 h2 { "How many" }
-                p { (count("ack")) " messages were applied, " (count("dead_letter")) " were dead-lettered." }
+                p {
+                    "Of the messages, " (count("applied")) " were applied, " (count("already_gone"))
+                    " asked for what was gone already, " (count("not_found"))
+                    " for what Mimecast does not know, and " (count("dead_letter"))
+                    " were dead-lettered."
+                }
                 (table("Settled messages", ["event", "became"], &tally.became))
                 (table("Commands", ["operation", "result"], &tally.commands))
                 p { (tally.seen_gone) " effects were read back and seen gone." }

@@ -2,6 +2,7 @@
 
 use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
 use crate::cli::terminal::{plain, say, table, tell};
+use crate::event::canonical;
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Files, Line};
 use chrono::SecondsFormat;
@@ -60,10 +61,10 @@ impl Wanted {
                 ids.into_iter().any(|it| it == id)
             }
             Wanted::Address(address) => {
-                let address = address.trim().to_lowercase();
+                let address = canonical(address);
                 let members = commands(line).filter_map(|it| it.get("member")?.as_str());
                 let mut all = either("subject", "subject").chain(members);
-                all.any(|it| it.trim().to_lowercase() == address)
+                all.any(|it| canonical(it) == address)
             }
         }
     }
@@ -88,7 +89,7 @@ fn told(line: &Line, is_sealed: bool) -> Vec<Vec<String>> {
     let word = |text: &str| plain(if text.is_empty() { "-" } else { text }, 64);
     let mark = if is_sealed { "" } else { "! " };
     let became = match (line.kind(), text("disposition")) {
-        ("settled", "ack") => "applied".to_owned(),
+        ("settled", "ack") => line.text("result").unwrap_or("ack").to_owned(),
         ("settled", disposition) => {
             let why = [disposition, text("reason"), text("code")];
             why.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")

@@ -1,8 +1,9 @@
 //! The vendor: whether it takes our calls, what time it has, and how many calls are left.
 
 use super::verdict::{Gravity, Group, Verdict};
-use crate::command::{Call, Command, Guards, Operation};
-use crate::event::{EventType, Member};
+use crate::cli::terminal::plain;
+use crate::command::{Call, Command, Guards, Operation, Page};
+use crate::event::{EmailAddress, EventType, Member};
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
 use crate::vendor::{Effort, Stamp, Vendor};
@@ -37,6 +38,7 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
             verdicts.push(on_call(call.operation, &conclusion.0));
         }
     }
+    verdicts.extend(groups(settings, &vendor).await);
     verdicts.push(on_clock(vendor.clock_ahead()));
     verdicts.push(on_quota(vendor.quota_left()));
     verdicts
@@ -47,15 +49,18 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
 fn calls(event_type: EventType, nothing: String) -> Vec<Call> {
     match event_type {
         EventType::UserOffboarded => {
-            let (find, members) =
-                (Call::find_groups(&nothing, None), Call::get_group_members(&nothing, None));
-            let member = Member::EmailAddress("mimecast-eventd-check@example.invalid".into());
-            let remove = Command::RemoveGroupMember { group_id: nothing, member };
+            let (find, members) = (
+                Call::find_groups(Some(&nothing), Page::FIRST),
+                Call::get_group_members(&nothing, Page::FIRST),
+            );
+            let nobody = EmailAddress::parse("mimecast-eventd-check@example.invalid");
+            let member = Member::EmailAddress(nobody.expect("it is an address"));
+            let remove = Command::remove(&nothing, &member);
             vec![remove.call(), find, members]
         }
         EventType::UrlUnblock => {
             let delete = Command::DeleteManagedUrl { id: nothing };
-            vec![delete.call(), Call::get_all_managed_urls(None)]
+            vec![delete.call(), Call::get_all_managed_urls(Page::FIRST)]
         }
     }
 }
@@ -64,7 +69,10 @@ fn on_call(operation: Operation, conclusion: &Conclusion) -> Verdict {
     let subject = (Group::Vendor, operation.label());
     match conclusion {
         // Whatever it thinks of the item: it knows who we are, and lets us call.
-        Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::Refused(..) => {
+        Conclusion::Applied
+        | Conclusion::AlreadyGone
+        | Conclusion::NotFound
+        | Conclusion::Refused(..) => {
             Verdict::new(Gravity::Ok, subject, "reachable, credentials accepted")
         }
         Conclusion::Stuck(stuck) => {
@@ -83,6 +91,43 @@ fn on_call(operation: Operation, conclusion: &Conclusion) -> Verdict {
             Verdict::new(Gravity::Warning, subject, text)
         }
     }
+}
+
+/// Whether the groups that the settings name are groups of this tenant: those of another one would be "not found"
+/// for every event.
+async fn groups(settings: &Settings, vendor: &Vendor) -> Option<Verdict> {
+    let contract = &settings.contract;
+    let defaults = settings.lanes.iter().flat_map(|it| contract.default_groups(it.event_type));
+    let named = contract.guards.allowed_groups.iter().chain(&contract.guards.protected_groups);
+    let texts: Vec<String> = defaults.chain(named).cloned().collect();
+    if texts.is_empty() {
+        return None;
+    }
+    let (mut history, never) = (History::default(), CancellationToken::new());
+    let effort = Effort { probe: false, deadline: Instant::now() + Duration::from_secs(30) };
+    let unknown = vendor.unknown_groups(&texts, &mut history, effort, &never).await;
+    let subject = (Group::Vendor, "groups");
+    Some(match unknown {
+        Ok(unknown) => on_groups(texts.len(), &unknown),
+        Err(_) => {
+            Verdict::new(Gravity::Warning, subject, "the groups of the tenant cannot be read")
+        }
+    })
+}
+
+fn on_groups(all: usize, unknown: &[String]) -> Verdict {
+    let subject = (Group::Vendor, "groups");
+    let Some(first) = unknown.first() else {
+        let text = format!("the settings name {all}, and the tenant has each of them");
+        return Verdict::new(Gravity::Ok, subject, text);
+    };
+    let text = format!(
+        "{} of {all} in the settings are neither id nor name of a group of this tenant, such as {}; \
+         see default_groups and policy, and whether the credentials are those of the right tenant",
+        unknown.len(),
+        plain(first, 64),
+    );
+    Verdict::new(Gravity::Failure, subject, text)
 }
 
 /// What a question is asked for; nothing for what every event of its lane needs.
@@ -139,6 +184,14 @@ mod tests {
         assert_eq!(gravity(Some(300)), Gravity::Failure);
         assert_eq!(gravity(Some(-300)), Gravity::Failure);
         assert_eq!(gravity(None), Gravity::Warning);
+    }
+
+    #[test]
+    fn a_group_of_the_settings_that_the_tenant_does_not_have_is_a_failure_that_names_it() {
+        assert_eq!(on_groups(2, &[]).gravity, Gravity::Ok);
+        let verdict = on_groups(2, &["eNo-elsewhere".into()]);
+        assert_eq!(verdict.gravity, Gravity::Failure);
+        assert!(verdict.reason.contains("1 of 2") && verdict.reason.contains("eNo-elsewhere"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! A dead letter as people see it.
 
 use crate::broker::DeadLetter;
+use crate::cli::events_file::EXPORTED;
 use crate::cli::terminal;
-use crate::event::{Envelope, Event, EventType};
+use crate::event::{Envelope, Event, EventType, without_mark};
 use crate::secrecy::Seal;
 use crate::secrecy::redact;
 use crate::settings::Contract;
@@ -140,6 +141,7 @@ impl Letter {
             Err(_) => message["body_base64"] = STANDARD.encode(&envelope.body).into(),
         }
         let mut exported = self.json();
+        exported.insert("format".into(), EXPORTED.into());
         exported.insert("message".into(), message);
         exported
     }
@@ -222,7 +224,7 @@ fn searched(envelope: &Envelope) -> (Option<String>, Option<String>) {
     if envelope.body.len() > MOST_SEARCHED {
         return (None, None);
     }
-    let body: Value = serde_json::from_slice(&envelope.body).unwrap_or_default();
+    let body: Value = serde_json::from_slice(without_mark(&envelope.body)).unwrap_or_default();
     let named = |name: &str| {
         let attribute = envelope.attributes.iter().find(|(attribute, _)| attribute == name);
         let attribute = attribute.and_then(|(_, value)| value.clone());

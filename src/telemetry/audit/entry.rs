@@ -1,9 +1,9 @@
 //! What the audit trail says of a settled message: who it was about, in clear, and all that was done for it.
 
 use crate::command::Command;
-use crate::event::{Data, Entries, Envelope, Event, Group, Member};
+use crate::event::{Data, Entries, Envelope, Event, Group};
 use crate::secrecy::Seal;
-use crate::verdict::{Disposition, Execution, History, Reason};
+use crate::verdict::{CommandResult, Disposition, Execution, History, Reason};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(in crate::telemetry) struct Settled<'a> {
     reason: Option<&'static str>,
     code: Option<&'a str>,
     detail: Option<&'a str>,
+    /// The best result of its commands, as far as one has one.
+    result: Option<CommandResult>,
     duration_ms: u64,
     version: &'static str,
 }
@@ -46,9 +48,12 @@ struct Carried<'a> {
     group_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<&'a str>,
+    /// How Mimecast spells the member, where it was removed by another spelling than the canonical one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed_as: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     entry_id: Option<&'a str>,
-    result: Option<&'static str>,
+    result: Option<CommandResult>,
     seen_gone_at: Option<DateTime<Utc>>,
     requests: Vec<Asked<'a>>,
 }
@@ -112,6 +117,7 @@ impl<'a> Settled<'a> {
             reason: disposition.reason().map(Reason::label),
             code: fault.map(|fault| fault.code.as_str()),
             detail: fault.map(|fault| fault.detail.as_str()),
+            result: history.result,
             duration_ms: took.as_millis() as u64,
             version: env!("CARGO_PKG_VERSION"),
         }
@@ -127,11 +133,11 @@ impl Settled<'_> {
 
 impl Carried<'_> {
     fn of(execution: &Execution) -> Carried<'_> {
-        let (group_id, of_member, entry_id) = match &execution.command {
-            Command::RemoveGroupMember { group_id, member } => {
-                (Some(group_id.as_str()), Some(name(member)), None)
+        let (group_id, member, listed_as, entry_id) = match &execution.command {
+            Command::RemoveGroupMember { group_id, member, listed_as } => {
+                (Some(group_id.as_str()), Some(member.as_str()), listed_as.as_deref(), None)
             }
-            Command::DeleteManagedUrl { id } => (None, None, Some(id.as_str())),
+            Command::DeleteManagedUrl { id } => (None, None, None, Some(id.as_str())),
         };
         let requests = execution.requests.iter().map(|request| Asked {
             at: request.at,
@@ -143,7 +149,8 @@ impl Carried<'_> {
         Carried {
             operation: execution.command.operation().label(),
             group_id,
-            member: of_member,
+            member,
+            listed_as,
             entry_id,
             result: execution.result,
             seen_gone_at: execution.seen_gone_at,
@@ -155,7 +162,7 @@ impl Carried<'_> {
 /// Whom or what an event is about, in clear.
 pub fn subject(data: &Data) -> Option<String> {
     match data {
-        Data::UserOffboarded { member, .. } => Some(name(member).to_owned()),
+        Data::UserOffboarded { member, .. } => Some(member.as_str().to_owned()),
         Data::UrlUnblock { entries: Entries::Url(url) } => Some(url.to_string()),
         Data::UrlUnblock { entries: Entries::Ids(_) } => None,
     }
@@ -174,11 +181,5 @@ fn asked(data: &Data) -> (Vec<&str>, Vec<&str>) {
             (Vec::new(), ids.iter().map(String::as_str).collect())
         }
         Data::UrlUnblock { entries: Entries::Url(_) } => (Vec::new(), Vec::new()),
-    }
-}
-
-fn name(member: &Member) -> &str {
-    match member {
-        Member::EmailAddress(name) | Member::Domain(name) => name,
     }
 }

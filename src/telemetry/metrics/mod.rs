@@ -2,6 +2,7 @@
 
 mod family;
 mod in_flight;
+mod not_found;
 mod operation;
 mod sample;
 mod series;
@@ -9,9 +10,11 @@ mod series;
 use super::state::LaneState;
 use crate::command::{Operation, Rule};
 use crate::event::EventType;
-use crate::verdict::{Disposition, Outcome};
+use crate::verdict::{Conclusion, Disposition, Outcome};
+use chrono::{DateTime, Utc};
 use family::Families;
 pub use in_flight::InFlight;
+use not_found::NotFound;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Counter, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
@@ -55,6 +58,7 @@ pub struct Metrics {
     amqp_connections: IntCounterVec,
     settle_lost: IntCounterVec,
     last_success: GaugeVec,
+    not_found: NotFound,
     operation: operation::Operation,
 }
 
@@ -160,6 +164,7 @@ impl Metrics {
                 "Unix time of the last message whose effect was confirmed; 0 if none.",
                 &["event"],
             ),
+            not_found: NotFound::new(&families),
             operation: operation::Operation::new(&families),
             registry,
         };
@@ -232,12 +237,12 @@ impl Metrics {
         self.api_retries.with_label_values(&[operation.label(), outcome.label()]).inc();
     }
 
-    /// A command came to its end with `outcome`; a question is none.
-    pub fn concluded(&self, operation: Operation, outcome: &Outcome) {
-        if !operation.is_change() {
-            return;
+    /// A command was concluded at `at`; one that a stop ended has no result.
+    pub fn concluded(&self, operation: Operation, conclusion: &Conclusion, at: DateTime<Utc>) {
+        if let Some(result) = conclusion.result() {
+            self.not_found.concluded(operation, result, at);
+            self.commands.with_label_values(&[operation.label(), result.label()]).inc();
         }
-        self.commands.with_label_values(&[operation.label(), command_result(outcome)]).inc();
     }
 
     /// A call waited for the vendor's quota.
@@ -272,17 +277,5 @@ impl Metrics {
     /// A settlement of its messages did not reach the broker.
     pub fn settle_lost(&self, event: EventType) {
         self.settle_lost.with_label_values(&[event.name()]).inc();
-    }
-}
-
-/// A command that ends throttled got no answer in time: unavailable, as far as its result goes.
-fn command_result(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Throttled(_) | Outcome::Unavailable(_) => "unavailable",
-        Outcome::Applied
-        | Outcome::AlreadyGone
-        | Outcome::Rejected(_)
-        | Outcome::Forbidden(_)
-        | Outcome::Unauthorized(_) => outcome.label(),
     }
 }

@@ -4,7 +4,7 @@ use super::Metrics;
 use crate::command::{Operation, Rule};
 use crate::event::EventType;
 use crate::telemetry::LaneState;
-use crate::verdict::{Disposition, Outcome, Reason};
+use crate::verdict::{CommandResult, Disposition, Outcome, Reason};
 
 impl Metrics {
     pub(super) fn touch_all(&self) {
@@ -41,8 +41,8 @@ impl Metrics {
             }
         }
         for operation in Operation::CHANGES {
-            for result in ["applied", "already_gone", "rejected", "unauthorized", "unavailable"] {
-                self.commands.with_label_values(&[operation.label(), result]);
+            for result in CommandResult::ALL {
+                self.commands.with_label_values(&[operation.label(), result.label()]);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::hour::Hour;
 use crate::event::EventType;
+use crate::verdict::CommandResult;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +27,8 @@ pub struct Settled {
     pub reason: Option<&'static str>,
     /// The code that says more.
     pub code: Option<String>,
+    /// The best result of its commands.
+    pub result: Option<CommandResult>,
     /// Requests that were sent for it.
     pub attempts: u32,
     /// How long it was in work, in milliseconds.
@@ -113,6 +116,7 @@ mod tests {
                 disposition: "ack",
                 reason: None,
                 code: None,
+                result: None,
                 attempts: 1,
                 duration_ms: 5,
             };

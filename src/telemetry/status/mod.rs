@@ -7,6 +7,7 @@ pub(super) mod page;
 use super::audit::{AuditShown, Head};
 use super::metrics::{Metrics, Sample};
 use super::readiness::Readiness;
+use crate::command::Operation;
 pub use board::{Board, Settled};
 use chrono::{DateTime, Utc};
 use hour::MINUTES;
@@ -84,6 +85,10 @@ pub struct Lane {
     pub paused_by_hand: bool,
     /// Whether it is slowed down by the policy.
     pub slowed_down: bool,
+    /// Commands since the last one that was applied which ended `not_found`.
+    pub not_found_streak: u64,
+    /// Seconds from the first of them to the last.
+    pub not_found_streak_seconds: f64,
     /// Messages in work.
     pub in_flight: u64,
     /// Messages settled since the start, by disposition.
@@ -123,6 +128,14 @@ pub struct Queue {
     pub messages: Option<u64>,
 }
 
+impl Lane {
+    /// Whether the events of this lane name what Mimecast does not know: at least 20 commands over at least a day,
+    /// as in the alert.
+    pub(super) fn names_unknown_things(&self) -> bool {
+        self.not_found_streak >= 20 && self.not_found_streak_seconds >= 86_400.0
+    }
+}
+
 impl Status {
     /// As it is at `now`.
     pub fn of(
@@ -139,12 +152,19 @@ impl Status {
             let event = lane.name();
             let of_lane = |name| all(name).filter(move |it: &&Sample| it.label("event") == event);
             let value = |name| of_lane(name).map(|it| it.value).next().unwrap_or_default();
+            let operation = Operation::of(lane).label();
+            let of_operation = |name| {
+                let mut samples = all(name).filter(|it| it.label("operation") == operation);
+                samples.next().map(|it| it.value).unwrap_or_default()
+            };
             Lane {
                 event,
                 state: state.label(),
                 why,
                 paused_by_hand: value("eventd_lane_paused_by_hand") > 0.0,
                 slowed_down: value("eventd_guard_active") > 0.0,
+                not_found_streak: of_operation("eventd_commands_not_found_streak") as u64,
+                not_found_streak_seconds: of_operation("eventd_commands_not_found_streak_seconds"),
                 in_flight: value("eventd_messages_in_flight") as u64,
                 settled: counts(of_lane("eventd_messages_settled_total"), &["disposition"]),
                 last_success: time(value("eventd_last_success_timestamp_seconds")),

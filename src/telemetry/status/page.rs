@@ -1,6 +1,7 @@
 //! The status as a page for people: one document, which needs no script to be read.
 
 use super::{Count, Lane, MINUTES, Recent, Status};
+use crate::verdict::CommandResult;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
@@ -116,7 +117,7 @@ fn content(status: &Status) -> Markup {
         section aria-labelledby="recent" {
             h2 #recent { "The last messages" }
             (table("Settled last, the newest first",
-                &["at", "event", "id", "about", "became", "reason", "code", "attempts", "took"],
+                &["at", "event", "id", "about", "became", "result", "reason", "code", "attempts", "took"],
                 status.recent.iter().map(settled)))
         }
         @if let Some(audit) = &status.audit {
@@ -145,6 +146,12 @@ fn one(lane: &Lane, now: DateTime<Utc>) -> Markup {
         article.lane.bad[lane.state != "consuming"] aria-label=(lane.event) {
             h3 { (lane.event) ": " (lane.state) }
             @if !lane.why.is_empty() { p { (lane.why) } }
+            @if lane.names_unknown_things() {
+                p.bad {
+                    "The last " (lane.not_found_streak) " commands named what Mimecast does not know, and none was "
+                    "applied: wrong attribute, wrong group, wrong tenant?"
+                }
+            }
             @if lane.slowed_down { p { "Slowed down to policy.max_commands." } }
             dl {
                 dt { "in work" } dd { (lane.in_flight) }
@@ -202,6 +209,7 @@ fn settled(Recent { at, message }: &Recent) -> Vec<Markup> {
         or(message.event_id.as_deref()),
         or(message.subject.as_deref()),
         text(message.disposition),
+        or(message.result.map(CommandResult::label)),
         or(message.reason),
         or(message.code.as_deref()),
         number(message.attempts.into()),
@@ -259,4 +267,33 @@ fn duration(time: Option<Duration>) -> String {
     };
     let words = humantime::format_duration(time).to_string();
     words.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Operation;
+    use crate::event::EventType;
+    use crate::telemetry::{Board, Metrics, Readiness};
+    use crate::verdict::Conclusion;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_lane_whose_events_name_unknown_things_says_so_after_twenty_commands_and_a_day() {
+        let shown = |commands: i32, hours: i64| {
+            let metrics = Arc::new(Metrics::new("test"));
+            for number in 0..commands {
+                let at = DateTime::UNIX_EPOCH + TimeDelta::hours(hours) * number / (commands - 1);
+                metrics.concluded(Operation::RemoveGroupMember, &Conclusion::NotFound, at);
+            }
+            let readiness = Readiness::new(EventType::ALL, Arc::clone(&metrics));
+            let (board, now) = (Board::new(), DateTime::UNIX_EPOCH);
+            page(&Status::of(&metrics, &readiness, &board, None, now), "nonce")
+        };
+        let told = "The last 20 commands named what Mimecast does not know";
+        assert_eq!(shown(20, 24).matches(told).count(), 1, "of one lane");
+        for (commands, hours) in [(19, 48), (20, 23), (20, 0)] {
+            assert!(!shown(commands, hours).contains("does not know"), "{commands} {hours}");
+        }
+    }
 }

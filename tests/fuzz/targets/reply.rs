@@ -92,7 +92,7 @@ fn is_justified(outcome: &Outcome, operation: Operation, reply: Reply<'_>) {
             let is_success = (200..300).contains(&reply.status);
             assert!(is_success && nothing_failed, "it counts as done, and nobody said so");
         }
-        Outcome::AlreadyGone => {
+        Outcome::NotFound => {
             assert!(operation.is_change() && reply.is_voice(), "it counts as done, and is not");
             let is_said = said.fail.or(said.errors).or(said.error).is_some();
             assert!(is_said, "nobody said that it is gone");

@@ -56,7 +56,7 @@ impl State {
         let here = &mut self.lanes[lane];
         let outcome = here.evidence.learn(here.operation, sent, outcome);
         let is_answer =
-            matches!(outcome, Outcome::Applied | Outcome::AlreadyGone | Outcome::Rejected(_));
+            matches!(outcome, Outcome::Applied | Outcome::NotFound | Outcome::Rejected(_));
         if let Some(pause) = here.pause.as_mut().filter(|_| in_pause && is_answer) {
             pause.has_heard = true;
         }

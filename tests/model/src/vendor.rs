@@ -18,7 +18,7 @@ impl State {
         match item {
             Item::Good(_) | Item::Spare => match self.lanes[lane].open.remove(&item) {
                 true => Outcome::Applied,
-                false => Outcome::AlreadyGone,
+                false => Outcome::NotFound,
             },
             Item::Poison => Outcome::Unavailable(fault()),
             Item::Undecided => Outcome::Forbidden(fault()),

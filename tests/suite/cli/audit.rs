@@ -34,6 +34,7 @@ fn settled(number: usize, address: &str, disposition: &str) -> Value {
     json!({
         "kind": "settled", "event": "user.offboarded", "event_id": format!("e-{number}"), "subject": address,
         "time": "2026-09-21T14:00:00Z", "disposition": disposition, "attempts": 1,
+        "result": (disposition == "ack").then_some("applied"),
         "reason": (disposition != "ack").then_some("rejected"), "code": (disposition != "ack").then_some("err_<b>"),
         "commands": [{
             "operation": "remove_group_member", "group_id": "group-1", "member": address, "result": "applied",
@@ -151,7 +152,7 @@ async fn a_report_is_one_page_that_says_how_many_how_fast_and_what_failed() {
     assert_eq!(page.code, Some(0), "{page:?}");
     for said in [
         "From 2026-09-21T00:00:00Z to 2026-09-22T15:00:00Z",
-        "22 messages were applied, 2 were dead-lettered",
+        "Of the messages, 22 were applied, 0 asked for what was gone already, 0 for what Mimecast does not know, and 2 were dead-lettered.",
         "24 effects were read back and seen gone",
         "<td>rejected</td><td>err_&lt;b&gt;</td><td class=\"number\">2</td><td>e-20</td>",
         "lines 1 to 30, is whole",

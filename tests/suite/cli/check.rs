@@ -56,6 +56,31 @@ async fn all_is_well_beside_a_running_daemon_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_group_of_the_settings_that_the_tenant_does_not_have_is_named() {
+    let own = [
+        ("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["eNo-staff"]"#),
+        ("POLICY__PROTECTED_GROUPS", r#"["Board"]"#),
+    ];
+    let world = World::with(&own).await;
+    world.fake.name_group("eNo-staff", "Staff");
+    world.fake.name_group("eNo-board", "Board");
+    let groups = |lines: &[String]| {
+        let of_groups = lines.iter().find(|line| line.contains("vendor   groups:"));
+        of_groups.cloned().unwrap_or_else(|| panic!("no line of groups: {lines:?}"))
+    };
+    let (code, lines) = check(&world.variables, &[]).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    assert!(groups(&lines).starts_with("ok ") && groups(&lines).contains("name 2"), "{lines:?}");
+    // As if the credentials were those of another tenant.
+    world.fake.remove_group("eNo-staff");
+    let (code, lines) = check(&world.variables, &[]).await;
+    assert_eq!(code, Some(1), "{lines:?}");
+    let told = groups(&lines);
+    assert!(told.starts_with("failure ") && told.contains("1 of 2"), "{told}");
+    assert!(told.contains("eNo-staff") && told.contains("right tenant"), "{told}");
+}
+
+#[tokio::test]
 async fn offline_stops_after_the_settings() {
     let fake = FakeMimecast::start(Credentials::default()).await;
     let mut variables = settings::hmac(&fake);

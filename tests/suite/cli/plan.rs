@@ -208,7 +208,7 @@ async fn with_a_look_up_the_vendor_says_what_is_called_so_and_nothing_is_changed
     let text = String::from_utf8(output.stdout).unwrap();
     let plans: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let call = json!({"path": "/api/directory/remove-group-member",
-        "body": {"data": [{"id": "id-of-vip", "emailAddress": "ada@example.com"}]}});
+        "body": {"data": [{"id": "id-of-vip", "emailAddress": "ada@example.com"}]}, "listed": true});
     assert_eq!(plans[0]["calls"], json!([call]));
     let (none, board) = (&plans[1], &plans[2]);
     assert_eq!((&none["reason"], &none["calls"]), (&json!("rejected"), &json!([])));
@@ -232,7 +232,10 @@ fn nothing_in_an_event_moves_the_cursor_or_turns_the_direction_of_writing() {
     let twice = r#"{"a\u001b[2J\n":1,"a\u001b[2J\n":2}"#;
     let output = plan(&[], &[&in_a_call, twice].join("\n"));
     let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(shown.contains("e?[2J?: 2 calls") && shown.contains("(at /a?[2J?)"), "{shown:?}");
+    assert!(
+        shown.contains("e?[2J?: dead letter, malformed") && shown.contains("(at /a?[2J?)"),
+        "{shown:?}"
+    );
     let moves = |it: char| (it.is_control() && it != '\n') || it == '\u{202e}';
     assert!(!shown.contains(moves), "{shown:?}");
 }
@@ -244,4 +247,55 @@ fn what_is_wrong_is_told_in_one_short_line_however_long_a_key_is() {
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(shown.contains("a key stands twice (at /kkk"), "{shown}");
     assert!(shown.lines().count() == 1 && shown.len() < 1_200, "{}", shown.len());
+}
+
+#[tokio::test]
+async fn a_look_up_says_whether_what_an_event_removes_is_listed() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    fake.add_member("staff", "ADA@Example.com");
+    fake.add_url("entry-1");
+    let leave = |address: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{address}","source":"/hr","type":"user.offboarded","data":{{"emailAddress":"{address}","groupIds":["staff"]}}}}"#
+        )
+    };
+    let unblock = |data: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"u","source":"/soc","type":"url.unblock","data":{data}}}"#
+        )
+    };
+    let events = [
+        leave("ada@example.com"),
+        leave("bob@example.com"),
+        unblock(r#"{"ids":["entry-1","entry-2"]}"#),
+        unblock(r#"{"url":"https://nowhere.example/"}"#),
+    ];
+    let variables = settings::hmac(&fake);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), events.join("\n")).unwrap();
+    let shown = async |flags: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+        command.args(["plan", "--look-up"]).args(flags).arg(file.path());
+        let output = command.env_clear().envs(&variables).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plans = shown(&["--json"]).await;
+    let plans: Vec<Value> = plans.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let listed = |plan: &Value| -> Vec<Value> {
+        plan["calls"].as_array().unwrap().iter().map(|call| call["listed"].clone()).collect()
+    };
+    assert_eq!(listed(&plans[0]), [json!(true)]);
+    assert_eq!(listed(&plans[1]), [json!(false)]);
+    assert_eq!(listed(&plans[2]), [json!(true), json!(false)]);
+    assert_eq!(listed(&plans[3]), [json!(null); 0]);
+    let text = shown(&[]).await;
+    for said in [
+        "Mimecast lists what this removes",
+        "check the attribute of the event, the group and the tenant",
+        "no entry that blocks the URL",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(fake.calls().iter().all(|call| !call.operation.is_change()));
 }

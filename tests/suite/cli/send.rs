@@ -135,6 +135,37 @@ async fn what_was_exported_is_sent_as_it_was_published() {
 }
 
 #[tokio::test]
+async fn what_was_exported_is_as_old_as_it_was_published_and_sent_again() {
+    let world = World::with(&[("POLICY__MAX_EVENT_AGE", "1day")]).await;
+    world.fake.add_url("entry-1");
+    // Only the property tells how old the event is; and a field of its own is called as one of an export.
+    let now = u64::try_from(chrono::Utc::now().timestamp()).unwrap();
+    let young = BasicProperties::default().with_message_id("m-1".into()).with_timestamp(now);
+    let body = br#"{"id":"entry-1","message":{"body":"{}","routing_key":"user.offboarded"}}"#;
+    world.vhost.publish_to(DEAD_LETTERS, "url.unblock", body, young).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    let exported = run(&world.variables, &["dlq", "export"]).await;
+    for command in [&["plan"][..], &["send", "--dry-run"], &["send"]] {
+        let done = run_with(&world.variables, command, exported.out.as_bytes()).await;
+        assert_eq!(done.code, Some(0), "{command:?}: {done:?}");
+    }
+    let settled = world.daemon.settled(1).await;
+    assert_eq!(settled[0]["disposition"], "ack", "{settled:?}");
+    assert!(!world.fake.has_url("entry-1"));
+    // The event alone is read as an event by both, with a byte order mark or without.
+    for begin in ["", "\u{feff}"] {
+        let event = [begin.as_bytes(), body].concat();
+        for command in ["plan", "send"] {
+            let arguments = [command, "--routing-key", "url.unblock"];
+            let refused = run_with(&world.variables, &arguments, &event).await;
+            let told = format!("{}{}", refused.out, refused.err);
+            assert_eq!(refused.code, Some(2), "{refused:?}");
+            assert!(told.contains("does not say when it happened"), "{command}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_no_queue_takes_is_said_and_how_many_were_sent() {
     let world = World::hmac().await;
     let mut variables = world.variables.clone();

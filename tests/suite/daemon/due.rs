@@ -32,6 +32,7 @@ async fn an_event_that_is_not_due_waits_across_a_restart_and_comes_neither_early
     world.restart_daemon().await;
     // Beside it, what is due already and what says nothing of it.
     offboard_at(&world, "bob", Utc::now() - TimeDelta::days(1)).await;
+    world.fake.add_member("group-1", "eve@example.com");
     world.offboard("eve", "eve@example.com", &["group-1"]).await;
     world.fake.wait_for_calls(2, DEADLINE).await;
     assert!(world.fake.is_member("group-1", "ada@example.com"));

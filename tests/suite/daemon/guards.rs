@@ -119,3 +119,23 @@ async fn an_event_that_is_too_old_or_undated_is_expired() {
     is_refused(&world, "expired", "max_event_age", "old@example.com").await;
     assert!(!world.fake.is_member("group-1", "undated@example.com"));
 }
+
+#[tokio::test]
+async fn a_time_to_come_does_not_make_an_event_young_for_ever() {
+    let world = World::with(&[("POLICY__MAX_EVENT_AGE", "1day")]).await;
+    let mut future = event("future", "future@example.com");
+    future["time"] = json!((Utc::now() + TimeDelta::days(300)).to_rfc3339());
+    publish(&world, &future, plain()).await;
+    is_refused(&world, "expired", "max_event_age", "future@example.com").await;
+    let old = u64::try_from((Utc::now() - TimeDelta::days(2)).timestamp()).unwrap();
+    publish(&world, &future, plain().with_timestamp(old)).await;
+    is_refused(&world, "expired", "max_event_age", "future@example.com").await;
+    // Clocks differ a little, and the broker's property stands in for a time that tells nothing.
+    let mut ahead = event("ahead", "ahead@example.com");
+    ahead["time"] = json!((Utc::now() + TimeDelta::minutes(4)).to_rfc3339());
+    publish(&world, &ahead, plain()).await;
+    let now = u64::try_from(Utc::now().timestamp()).unwrap();
+    publish(&world, &future, plain().with_timestamp(now)).await;
+    let settled = world.daemon.settled(4).await;
+    assert!(settled[2..].iter().all(|line| line["disposition"] == "ack"), "{settled:?}");
+}

@@ -7,7 +7,7 @@ use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_message_whose_commands_are_applied_is_acked_and_its_lag_is_measured() {
@@ -31,16 +31,21 @@ async fn a_message_whose_commands_are_applied_is_acked_and_its_lag_is_measured()
 }
 
 #[tokio::test]
-async fn what_is_gone_already_is_success_and_recorded_as_such() {
+async fn what_mimecast_does_not_know_is_acked_and_recorded_as_not_found() {
     let world = World::hmac().await;
     world.offboard("e-1", "nobody@example.com", &["group-1"]).await;
     world.unblock("e-2", "entry-1").await;
     let settled = world.daemon.settled(2).await;
-    assert!(settled.iter().all(|line| line["disposition"] == "ack"), "{settled:?}");
+    let is_told = |line: &Value| line["disposition"] == "ack" && line["result"] == "not_found";
+    assert!(settled.iter().all(is_told), "{settled:?}");
     for operation in ["remove_group_member", "delete_managed_url"] {
         let series =
-            format!(r#"eventd_commands_total{{operation="{operation}",result="already_gone"}}"#);
+            format!(r#"eventd_commands_total{{operation="{operation}",result="not_found"}}"#);
         assert_eq!(world.daemon.metric(&series).await, 1.0);
+    }
+    for event in ["user.offboarded", "url.unblock"] {
+        let last = format!(r#"eventd_last_success_timestamp_seconds{{event="{event}"}}"#);
+        assert_eq!(world.daemon.metric(&last).await, 0.0, "nothing has taken effect");
     }
 }
 

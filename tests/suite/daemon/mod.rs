@@ -3,6 +3,7 @@
 mod acks;
 mod audit;
 mod due;
+mod effects;
 mod guards;
 mod hand;
 mod held;

@@ -117,7 +117,7 @@ impl Scene {
     async fn take_account(&mut self) {
         let Some(daemon) = &self.daemon else { return };
         for operation in ["remove_group_member", "delete_managed_url"] {
-            for outcome in ["applied", "already_gone"] {
+            for outcome in ["applied", "not_found"] {
                 let requests = format!(
                     r#"eventd_api_requests_total{{operation="{operation}",outcome="{outcome}"}}"#
                 );

@@ -34,8 +34,16 @@ const RULES: [&str; 10] = [
     "dry_run",
 ];
 const OUTCOMES: [&str; 6] =
-    ["applied", "already_gone", "rejected", "unauthorized", "throttled", "unavailable"];
-const RESULTS: [&str; 5] = ["applied", "already_gone", "rejected", "unauthorized", "unavailable"];
+    ["applied", "not_found", "rejected", "unauthorized", "throttled", "unavailable"];
+const RESULTS: [&str; 7] = [
+    "applied",
+    "already_gone",
+    "not_found",
+    "rejected",
+    "unauthorized",
+    "throttled",
+    "unavailable",
+];
 const STATES: [&str; 3] = ["consuming", "paused", "disconnected"];
 
 /// Every series of ours that there has to be from the start. Of a histogram it is the count.
@@ -61,6 +69,8 @@ fn series() -> BTreeSet<String> {
         two("message_processing_seconds_count", disposition, event),
         one("event_to_effect_seconds_count", "event", &EVENTS),
         two("commands_total", ("operation", &COMMANDS), ("result", &RESULTS)),
+        one("commands_not_found_streak", "operation", &COMMANDS),
+        one("commands_not_found_streak_seconds", "operation", &COMMANDS),
         two("api_requests_total", by_operation, by_outcome),
         two("api_request_seconds_count", by_operation, by_outcome),
         two("api_retries_total", by_operation, by_outcome),
@@ -246,7 +256,7 @@ async fn a_settled_message_has_one_line_that_says_all_about_it() {
     let searched = run(&world.variables, &["pseudonym", "Ada@Example.com"]).await;
     let pseudonym = searched.out.trim().to_owned();
     assert!(pseudonym.starts_with("who:"), "{searched:?}");
-    assert_eq!(keys(&applied), [&names[..], &["request_id", "subject"]].concat());
+    assert_eq!(keys(&applied), [&names[..], &["request_id", "result", "subject"]].concat());
     assert_eq!(
         of(&applied, &["event", "event_id", "subject", "disposition", "attempts", "request_id"]),
         [

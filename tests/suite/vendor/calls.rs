@@ -1,12 +1,12 @@
 //! Calls that get through: what is sent, how it is let in, and what is counted.
 
-use super::{ATTEMPTS, BOTH, Pair, delete, remove, remove_ada};
+use super::{ATTEMPTS, BOTH, Pair, delete, member, remove_ada};
 use crate::support::DEADLINE;
 use crate::support::settings;
 use chrono::{TimeDelta, Utc};
 use fake_mimecast::{AuthorizationKind, Fault, FaultKind};
 use mimecast_eventd::command::Command;
-use mimecast_eventd::event::Member;
+use mimecast_eventd::event::{Domain, Member};
 use mimecast_eventd::vendor::Stamp;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,17 +15,17 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 #[tokio::test]
-async fn a_command_is_applied_and_a_second_time_already_so() {
+async fn a_command_is_applied_and_another_message_finds_nothing_to_do() {
     for generation in BOTH {
         let pair = Pair::new(generation).await;
         pair.fake.add_member("group-1", "ada@example.com");
         pair.fake.add_member("group-1", "example.com");
         pair.fake.add_url("url-1");
-        let domain = Member::Domain("example.com".into());
-        let domain = Command::RemoveGroupMember { group_id: "group-1".into(), member: domain };
+        let domain = Member::Domain(Domain::parse("example.com").unwrap());
+        let domain = Command::remove("group-1", &domain);
         for command in [remove_ada(), domain, delete("url-1")] {
             assert_eq!(pair.execute(&command).await.0, "applied");
-            assert_eq!(pair.execute(&command).await.0, "already_gone");
+            assert_eq!(pair.execute(&command).await.0, "not_found");
         }
         assert!(!pair.fake.is_member("group-1", "ada@example.com"));
         assert!(!pair.fake.is_member("group-1", "example.com"));
@@ -41,7 +41,10 @@ async fn the_item_arrives_as_it_is_however_odd() {
         let pair = Pair::new(generation).await;
         let (group, address) = ("eNo\"\\\n\u{1}äö=_-", "o'brien+\"x\"@exämple.com");
         pair.fake.add_member(group, address);
-        assert_eq!(pair.execute(&remove(group, address)).await.0, "applied");
+        let (group_id, member) = (group.to_owned(), member("ada@example.com"));
+        let listed_as = Some(address.to_owned());
+        let command = Command::RemoveGroupMember { group_id, member, listed_as };
+        assert_eq!(pair.execute(&command).await.0, "applied");
         let item = pair.fake.calls().pop().unwrap().item;
         assert_eq!(item, json!({"id": group, "emailAddress": address}));
         assert_eq!(pair.fake.violations(), [""; 0]);
@@ -183,11 +186,11 @@ async fn what_happened_is_what_the_metrics_say() {
     for (operation, name, outcome, value) in [
         ("remove_group_member", "api_requests", "unavailable", 2.0),
         ("remove_group_member", "api_requests", "applied", 1.0),
-        ("remove_group_member", "api_requests", "already_gone", 1.0),
+        ("remove_group_member", "api_requests", "not_found", 1.0),
         ("remove_group_member", "api_requests", "rejected", 1.0),
         ("remove_group_member", "api_retries", "unavailable", 2.0),
         ("remove_group_member", "commands", "applied", 1.0),
-        ("remove_group_member", "commands", "already_gone", 1.0),
+        ("remove_group_member", "commands", "not_found", 1.0),
         ("remove_group_member", "commands", "rejected", 1.0),
         ("delete_managed_url", "api_requests", "throttled", 1.0),
         ("delete_managed_url", "api_requests", "unauthorized", 2.0),

@@ -21,7 +21,7 @@ async fn every_lasting_fault_comes_to_its_conclusion_after_its_attempts() {
         (errors(400, "err_deserialise"), "rejected err_deserialise", 1),
         (FaultKind::MixedFail { code: "err_new".into() }, "rejected err_new", 1),
         // Already so.
-        (fail("err_folder_email_address_not_found"), "already_gone", 1),
+        (fail("err_folder_email_address_not_found"), "not_found", 1),
         // Ours: one second try.
         (FaultKind::Unauthorized, "unauthorized err_xdk_invalid_signature", 2),
         (FaultKind::Expired, "unauthorized err_xdk_binding_expired", 2),
@@ -71,7 +71,7 @@ async fn every_lasting_fault_comes_to_its_conclusion_after_its_attempts() {
             assert_eq!((&*outcome, history.attempts), (*expected, *attempts), "{kind:?}");
             let calls = pair.operation_calls() - before;
             assert_eq!(calls, usize::try_from(*attempts).unwrap(), "{kind:?}");
-            assert_eq!(history.first_failed_at.is_some(), outcome != "already_gone");
+            assert_eq!(history.first_failed_at.is_some(), outcome != "not_found");
         }
         assert_eq!(pair.fake.violations(), [""; 0]);
     }
@@ -168,7 +168,7 @@ async fn a_reply_may_take_longer_than_a_connection() {
         let pair = Pair::with(generation, &own).await;
         pair.fake.inject(Fault::next(FaultKind::Delay { milliseconds: 1_500 }));
         let (outcome, history) = pair.execute(&remove_ada()).await;
-        assert_eq!((&*outcome, history.attempts), ("already_gone", 1));
+        assert_eq!((&*outcome, history.attempts), ("not_found", 1));
     }
 }
 
@@ -260,7 +260,7 @@ async fn a_refusal_that_may_be_for_a_permission_is_the_items_once_another_one_wa
         // The other operation tells nothing of this one's permission.
         pair.execute(&delete("entry-1")).await;
         assert!(pair.execute(&remove_ada()).await.0.starts_with("forbidden "));
-        assert_eq!(pair.execute(&remove("group-1", "eve@example.com")).await.0, "already_gone");
+        assert_eq!(pair.execute(&remove("group-1", "eve@example.com")).await.0, "not_found");
         let (outcome, history) = pair.execute(&remove_ada()).await;
         assert!(outcome.starts_with("rejected "), "{kind:?}: {outcome}");
         assert_eq!(history.attempts, 1);

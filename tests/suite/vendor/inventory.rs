@@ -6,6 +6,8 @@ use fake_mimecast::{Fault, FaultKind, Operation};
 use futures_util::future::join;
 use mimecast_eventd::command::Intent;
 use mimecast_eventd::event::ManagedUrl;
+use mimecast_eventd::verdict::CommandResult;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 fn unblock(url: &str) -> Intent {
@@ -34,9 +36,10 @@ async fn every_entry_that_blocks_the_url_is_deleted_and_no_other_is_touched() {
         for (id, url, action, match_type) in [
             ("first", page, "block", "explicit"),
             ("once-more", "HTTPS://EXAMPLE.com:443/page?a=b", "Block", "Explicit"),
+            ("encoded", "https://example.com./%70age?%61=b", "block", "explicit"),
             ("permitted", page, "permit", "explicit"),
-            ("domain", page, "block", "domain"),
-            ("http", "http://example.com/page?a=b", "block", "explicit"),
+            ("domain-permitted", page, "permit", "domain"),
+            ("other-domain", "https://example.org/page", "block", "domain"),
             ("port", "https://example.com:8443/page?a=b", "block", "explicit"),
             ("other-query", "https://example.com/page?a=c", "block", "explicit"),
             ("no-query", "https://example.com/page", "block", "explicit"),
@@ -49,10 +52,10 @@ async fn every_entry_that_blocks_the_url_is_deleted_and_no_other_is_touched() {
         (0..1_200).for_each(|number| pair.fake.add_url(&format!("filler-{number}")));
         let (outcome, _) = pair.fulfil(&unblock("https://example.com/page?a=b#top")).await;
         assert_eq!(outcome, "applied");
-        let left = ["first", "once-more"].map(|id| pair.fake.has_url(id));
-        assert_eq!(left, [false, false]);
-        for id in ["permitted", "domain", "http", "port", "other-query", "no-query", "case", "www"]
-        {
+        let left = ["first", "once-more", "encoded"].map(|id| pair.fake.has_url(id));
+        assert_eq!(left, [false; 3]);
+        let others = ["permitted", "domain-permitted", "other-domain", "port", "other-query"];
+        for id in others.into_iter().chain(["no-query", "case", "www"]) {
             assert!(pair.fake.has_url(id), "{id} is gone");
         }
         assert_eq!(readings(&pair), 6, "three pages, before and after");
@@ -62,10 +65,103 @@ async fn every_entry_that_blocks_the_url_is_deleted_and_no_other_is_touched() {
                 "eventd_commands_total{{operation=\"delete_managed_url\",result=\"{result}\"}}"
             ))
         };
-        assert_eq!((commands("applied"), commands("already_gone")), (2.0, 0.0));
-        assert_eq!(pair.fulfil(&unblock(page)).await.0, "already_gone");
-        assert_eq!((commands("applied"), commands("already_gone")), (2.0, 1.0));
+        assert_eq!((commands("applied"), commands("not_found")), (3.0, 0.0));
+        assert_eq!(pair.fulfil(&unblock(page)).await.0, "not_found");
+        assert_eq!((commands("applied"), commands("not_found")), (3.0, 1.0));
     }
+}
+
+#[tokio::test]
+async fn a_url_that_another_entry_blocks_as_well_is_rejected_with_the_id_of_that_entry() {
+    for (url, match_type) in [
+        ("https://example.com", "domain"),
+        ("http://EXAMPLE.com./other", "domain"),
+        ("http://example.com/page", "explicit"),
+    ] {
+        for has_own in [true, false] {
+            let pair = Pair::new(BOTH[0]).await;
+            if has_own {
+                pair.fake.add_managed_url("own", "https://example.com/page", "block", "explicit");
+            }
+            pair.fake.add_managed_url("wider", url, "block", match_type);
+            let (conclusion, history) = pair.fulfilled(&unblock("https://example.com/page")).await;
+            let shown = format!("{conclusion:?}");
+            let is_told = ["Rejected", "blocked_by_another_entry", "the entry wider blocks"];
+            assert!(is_told.iter().all(|it| shown.contains(it)), "{shown}");
+            let left = ["own", "wider"].map(|id| pair.fake.has_url(id));
+            assert_eq!(left, [false, true]);
+            let applied = has_own.then_some(CommandResult::Applied);
+            assert_eq!(history.result, applied, "nothing is reported that was not done");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_leaves_open_whether_a_url_of_its_host_is_blocked() {
+    let pair = Pair::new(BOTH[0]).await;
+    let unreadable = json!({"id": "odd", "action": "block", "matchType": "explicit",
+        "scheme": "https", "domain": "example.com", "port": "x", "path": "/page"});
+    pair.fake.add_listed_url(unreadable);
+    let (conclusion, _) = pair.fulfilled(&unblock("https://example.com/page")).await;
+    let shown = format!("{conclusion:?}");
+    assert!(shown.contains("unreadable_entry") && shown.contains("the entry odd"), "{shown}");
+    assert_eq!(pair.fulfil(&unblock("https://example.org/page")).await.0, "not_found");
+    pair.fake.add_managed_url("own", "https://example.com/page", "block", "explicit");
+    let (outcome, _) = pair.fulfil(&unblock("https://example.com/page")).await;
+    assert_eq!(outcome, "unavailable unreadable_entry");
+    assert!(!pair.fake.has_url("own"), "what can be read is deleted");
+}
+
+#[tokio::test]
+async fn a_list_that_shows_an_entry_twice_is_read_again_and_never_says_that_a_url_is_free() {
+    let wanted = "https://example.com/page";
+    for lasting in [false, true] {
+        let pair = Pair::new(BOTH[0]).await;
+        (0..600).for_each(|number| pair.fake.add_url(&format!("a-{number:03}")));
+        pair.fake.add_managed_url("z", wanted, "block", "explicit");
+        // The second page begins where the first one does, and hides the last entry.
+        pair.fake.overlap_pages(Operation::GetAllManagedUrls, if lasting { u64::MAX } else { 1 });
+        let (outcome, _) = pair.fulfil(&unblock(wanted)).await;
+        assert_eq!(outcome, if lasting { "unavailable inconsistent_list" } else { "applied" });
+        assert_eq!(pair.fake.has_url("z"), lasting);
+    }
+}
+
+#[tokio::test]
+async fn pages_that_are_refused_or_too_much_are_asked_for_in_half_the_size() {
+    let wanted = "https://example.com/page";
+    for (most, kind) in [
+        (100, FaultKind::fail("err_validation_page_size")),
+        (100, FaultKind::status(400)),
+        (10, FaultKind::status(503)),
+        (40, FaultKind::Html { status: 502 }),
+    ] {
+        let pair = Pair::new(BOTH[0]).await;
+        (0..60).for_each(|number| pair.fake.add_url(&format!("a-{number:02}")));
+        pair.fake.add_managed_url("z", wanted, "block", "explicit");
+        pair.fake.largest_page(Operation::GetAllManagedUrls, most, kind.clone());
+        assert_eq!(pair.fulfil(&unblock(wanted)).await.0, "applied", "{kind:?}");
+        let before = readings(&pair);
+        assert_eq!(pair.fulfil(&unblock(wanted)).await.0, "not_found", "{kind:?}");
+        let pages = 60_usize.div_ceil(most.min(60));
+        assert!(readings(&pair) - before <= pages * 2, "{kind:?}: the size is remembered");
+    }
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.add_managed_url("z", wanted, "block", "explicit");
+    pair.fake.largest_page(Operation::GetAllManagedUrls, 9, FaultKind::fail("err_new"));
+    assert_eq!(pair.fulfil(&unblock(wanted)).await.0, "unavailable err_new");
+}
+
+#[tokio::test]
+async fn a_page_that_is_larger_than_a_reply_may_be_is_asked_for_in_half_the_size() {
+    let pair = Pair::new(BOTH[0]).await;
+    // 600 of them have 6 MB.
+    for number in 0..600 {
+        let url = format!("https://example.org/{number}/{}", "a".repeat(10_000));
+        pair.fake.add_managed_url(&format!("a-{number:03}"), &url, "block", "explicit");
+    }
+    pair.fake.add_managed_url("z", "https://example.com/page", "block", "explicit");
+    assert_eq!(pair.fulfil(&unblock("https://example.com/page")).await.0, "applied");
 }
 
 #[tokio::test]
@@ -106,9 +202,9 @@ async fn one_reading_serves_all_that_wait_and_who_comes_midway_waits_for_the_nex
         join(others, released).await.0
     };
     let (first, others) = join(pair.fulfil(&urls[0]), later).await;
-    assert_eq!(first.0, "already_gone");
+    assert_eq!(first.0, "not_found");
     let others: Vec<&str> = others.iter().map(|(outcome, _)| &**outcome).collect();
-    assert_eq!(others, ["already_gone", "already_gone", "already_gone", "applied"]);
+    assert_eq!(others, ["not_found", "not_found", "not_found", "applied"]);
     assert_eq!(readings(&pair), 3, "the first, one for four, and one after the deletion");
 }
 

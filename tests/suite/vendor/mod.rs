@@ -16,7 +16,7 @@ use crate::support::{DEADLINE, install_crypto_provider};
 use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast};
 use mimecast_eventd::command::{Command, Intent};
-use mimecast_eventd::event::Member;
+use mimecast_eventd::event::{EmailAddress, Member};
 use mimecast_eventd::telemetry::Metrics;
 use mimecast_eventd::vendor::{Effort, Stamp, Vendor};
 use mimecast_eventd::verdict::{Cause, Conclusion, History};
@@ -121,6 +121,7 @@ fn shown(conclusion: &Conclusion) -> String {
     match conclusion {
         Conclusion::Applied => "applied".to_owned(),
         Conclusion::AlreadyGone => "already_gone".to_owned(),
+        Conclusion::NotFound => "not_found".to_owned(),
         Conclusion::Refused(reason, fault) => format!("{} {}", reason.label(), fault.code),
         Conclusion::Stuck(stuck) => match stuck.cause {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
@@ -145,8 +146,11 @@ fn remove_ada() -> Command {
 }
 
 fn remove(group: &str, address: &str) -> Command {
-    let member = Member::EmailAddress(address.to_owned());
-    Command::RemoveGroupMember { group_id: group.to_owned(), member }
+    Command::remove(group, &member(address))
+}
+
+fn member(address: &str) -> Member {
+    Member::EmailAddress(EmailAddress::parse(address).unwrap())
 }
 
 fn delete(id: &str) -> Command {

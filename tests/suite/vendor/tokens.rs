@@ -27,7 +27,7 @@ async fn a_reload_keeps_the_token_as_long_as_who_calls_is_the_same() {
         variables.extend([named(ATTEMPTS.0, ATTEMPTS.1)]);
         let renewed = settings::read(&variables).unwrap();
         pair.vendor.renew(&renewed.mimecast, renewed.retry, renewed.contract.guards).unwrap();
-        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone");
+        assert_eq!(pair.execute(&remove_ada()).await.0, "not_found");
         assert_eq!(pair.fake.tokens_issued(), tokens, "with the timeout {timeout:?}");
     }
 }
@@ -97,7 +97,7 @@ async fn a_token_is_used_whatever_is_said_about_its_end() {
         // The fake did not issue it, so it is refused and another one must be fetched.
         let (outcome, _) = pair.execute(&remove_ada()).await;
         assert_eq!(outcome, "unauthorized unauthorized", "{expires_in}");
-        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone", "{expires_in}");
+        assert_eq!(pair.execute(&remove_ada()).await.0, "not_found", "{expires_in}");
     }
 }
 
@@ -145,7 +145,7 @@ async fn no_fault_of_the_token_endpoint_is_the_items_fault() {
         assert_eq!((&*outcome, history.attempts), (expected, attempts), "{kind:?}");
         assert_eq!(pair.operation_calls(), 0, "{kind:?}");
         pair.fake.heal();
-        assert_eq!(pair.execute(&remove_ada()).await.0, "already_gone", "{kind:?}");
+        assert_eq!(pair.execute(&remove_ada()).await.0, "not_found", "{kind:?}");
         assert_eq!(pair.fake.violations(), [""; 0]);
     }
 }

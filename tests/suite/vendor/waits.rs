@@ -63,7 +63,7 @@ async fn those_that_wait_for_the_same_moment_do_not_all_call_in_it() {
     assert_eq!(pair.execute_until(&remove_ada(), soon).await.0, "throttled");
     let commands: Vec<Command> = (0..20).map(|n| delete(&format!("url-{n}"))).collect();
     let concluded = join_all(commands.iter().map(|command| pair.execute(command))).await;
-    assert!(concluded.iter().all(|(outcome, _)| outcome == "already_gone"), "{concluded:?}");
+    assert!(concluded.iter().all(|(outcome, _)| outcome == "not_found"), "{concluded:?}");
     let calls = pair.fake.calls();
     let times = || calls.iter().skip(1).map(|call| call.at);
     let (first, last) = (times().min().unwrap(), times().max().unwrap());

@@ -42,8 +42,8 @@ const STATUSES: [(u16, &str); 27] = [
 /// Each row of the code table, the status that the code usually comes with, and what it means under
 /// that status as well as under 200.
 const CODES: [(&str, Operation, &str, u16, &str); 15] = [
-    ("err_folder_email_address_not_found", RemoveGroupMember, "", 409, "already_gone"),
-    ("err_managed_url_not_found", DeleteManagedUrl, "", 409, "already_gone"),
+    ("err_folder_email_address_not_found", RemoveGroupMember, "", 409, "not_found"),
+    ("err_managed_url_not_found", DeleteManagedUrl, "", 409, "not_found"),
     ("err_validation_*", RemoveGroupMember, "null", 400, "rejected"),
     ("err_deserialise", RemoveGroupMember, "", 400, "rejected"),
     ("err_xdk_operation_forbidden_for_address", RemoveGroupMember, "", 403, "forbidden"),
@@ -184,7 +184,7 @@ fn every_code_of_the_table_means_the_same_under_200_and_under_its_usual_status()
     for (code, operation, ending, status, outcome) in CODES {
         let code = code.replace('*', ending);
         let expected =
-            if outcome == "already_gone" { outcome.into() } else { format!("{outcome} {code}") };
+            if outcome == "not_found" { outcome.into() } else { format!("{outcome} {code}") };
         for status in [200, status] {
             for body in shapes(&code) {
                 let found = verdict(operation, status, body.to_string().as_bytes());
@@ -214,12 +214,12 @@ fn an_unknown_code_is_read_by_the_status_and_never_as_success() {
 
 #[test]
 fn already_gone_is_success_only_for_the_operation_it_belongs_to() {
-    for (code, operation, ..) in CODES.into_iter().filter(|row| row.4 == "already_gone") {
+    for (code, operation, ..) in CODES.into_iter().filter(|row| row.4 == "not_found") {
         let body = shapes(code)[0].to_string();
         let other = Operation::ALL.into_iter().find(|other| *other != operation).unwrap();
         assert_eq!(verdict(other, 200, body.as_bytes()), format!("rejected {code}"));
         assert_eq!(verdict(other, 409, body.as_bytes()), format!("rejected {code}"));
-        assert_eq!(verdict(operation, 404, body.as_bytes()), "already_gone");
+        assert_eq!(verdict(operation, 404, body.as_bytes()), "not_found");
         assert_eq!(verdict(operation, 503, body.as_bytes()), format!("unavailable {code}"));
     }
 }
@@ -228,7 +228,7 @@ fn already_gone_is_success_only_for_the_operation_it_belongs_to() {
 fn the_gravest_of_several_failures_decides() {
     let gone = "err_folder_email_address_not_found";
     let rows: [(&[&str], &str); 6] = [
-        (&[gone, gone], "already_gone"),
+        (&[gone, gone], "not_found"),
         (&[gone, "err_validation_null"], "rejected err_validation_null"),
         (&["err_new", gone], "rejected err_new"),
         (&["err_new", "GatewayTimeout"], "unavailable GatewayTimeout"),
@@ -336,7 +336,7 @@ fn verdict(operation: Operation, status: u16, body: &[u8]) -> String {
 /// The outcome in a table's words: its label, and the code or the wait in milliseconds.
 fn shown(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Applied | Outcome::AlreadyGone => outcome.label().to_owned(),
+        Outcome::Applied | Outcome::NotFound => outcome.label().to_owned(),
         Outcome::Throttled(wait) => format!("{} {}", outcome.label(), wait.as_millis()),
         Outcome::Forbidden(fault) => format!("forbidden {}", fault.code),
         Outcome::Rejected(fault) | Outcome::Unauthorized(fault) | Outcome::Unavailable(fault) => {

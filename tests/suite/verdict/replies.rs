@@ -92,7 +92,7 @@ fn every_golden_reply_comes_to_its_conclusion_or_to_the_one_marked_as_todays() {
 fn a_mark_that_is_not_true_or_not_needed_is_found() {
     let plain = Case {
         conclude: "rejected".into(),
-        also_defensible: vec!["already_gone".into()],
+        also_defensible: vec!["not_found".into()],
         detail_tells: Vec::new(),
         today: None,
         detail_today: None,
@@ -114,12 +114,12 @@ fn a_mark_that_is_not_true_or_not_needed_is_found() {
     };
     for (case, label, right) in [
         (plain.clone(), "rejected", true),
-        (plain.clone(), "already_gone", true),
+        (plain.clone(), "not_found", true),
         (plain.clone(), "applied", false),
         (marked("applied"), "applied", true),
         (marked("applied"), "rejected", false),
         (marked("rejected"), "rejected", false),
-        (marked("already_gone"), "already_gone", false),
+        (marked("not_found"), "not_found", false),
         (Case { because: None, ..marked("applied") }, "applied", false),
         (Case { because: Some("Of nothing.".into()), ..plain.clone() }, "rejected", false),
         (told(None), "rejected", false),
@@ -163,7 +163,7 @@ fn found(case: &Case) -> Found {
     };
     let outcome = Outcome::of_reply(operation.expect("the operation is known"), reply);
     let (wait, detail) = match &outcome {
-        Outcome::Applied | Outcome::AlreadyGone => (None, String::new()),
+        Outcome::Applied | Outcome::NotFound => (None, String::new()),
         Outcome::Throttled(wait) => (Some(u64::try_from(wait.as_millis()).unwrap()), String::new()),
         Outcome::Rejected(fault)
         | Outcome::Forbidden(fault)

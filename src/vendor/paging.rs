@@ -1,0 +1,334 @@
+//! Reads a list of Mimecast page by page, without keeping it.
+//!
+//! A list changes while it is read, and pages were seen that overlap. So a reading counts only if it is
+//! consistent: no entry twice, no page twice, and as many entries as the list says it has. Anything else is
+//! read again, and proves nothing.
+
+use super::fingerprints::Fingerprints;
+use super::vendor::{Effort, Vendor};
+use crate::command::{Call, Operation, Page};
+use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Stuck};
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Entries of one list at most: ten times more than were ever heard of.
+const MOST_ENTRIES: u64 = 1_000_000;
+
+/// Pages of one list at most; they may be empty.
+const MOST_PAGES: u64 = 100_000;
+
+/// Why a list was not read.
+pub(super) enum PageError {
+    /// Mimecast refuses the question, whatever the size of a page.
+    Refused(Fault),
+    /// The pages do not make one list.
+    Inconsistent(Fault),
+    /// There was no answer, or no time for one.
+    Unanswered(Conclusion),
+}
+
+/// One page as Mimecast gives it.
+struct Answer {
+    entries: Vec<Value>,
+    /// The token of the next page.
+    next: Option<String>,
+    /// How many entries the whole list has, as this page says.
+    total: Option<u64>,
+}
+
+/// What was read of a list so far.
+#[derive(Default)]
+struct Reading {
+    entries: u64,
+    pages: u64,
+    total: Option<u64>,
+    identities: Fingerprints,
+    tokens: Fingerprints,
+}
+
+impl Vendor {
+    /// Reads the whole list that `call` asks for. `begin` makes the value that is read into, again for each time
+    /// that the list has to be read; `read` adds one entry to it.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError`]. A list whose pages do not fit together is read again, as often as a call is tried. Pages
+    /// that Mimecast refuses, or does not manage, are asked for in half the size, down to the smallest.
+    pub(super) async fn read_list<T>(
+        &self,
+        operation: Operation,
+        call: impl Fn(Page<'_>) -> Call,
+        begin: impl Fn() -> T,
+        read: impl Fn(&mut T, &Value),
+        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+    ) -> Result<T, PageError> {
+        let mut size = self.means().page_sizes.of(operation);
+        let (mut readings, mut patience) = (0, effort);
+        loop {
+            let mut into = begin();
+            let asking = (&mut *history, patience, ended);
+            match self.read_pages(size, &call, |entry| read(&mut into, entry), asking).await {
+                Ok(()) => return Ok(into),
+                Err(error) if error.may_be_the_size() && size > Page::SMALLEST => {
+                    size = (size / 2).max(Page::SMALLEST);
+                    // An outage looks the same, and is not to take seven times as long.
+                    patience = Effort { probe: true, ..effort };
+                }
+                Err(PageError::Inconsistent(fault)) => {
+                    readings += 1;
+                    if readings >= self.readings(effort) {
+                        return Err(PageError::Inconsistent(fault));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn read_pages(
+        &self,
+        size: u64,
+        call: impl Fn(Page<'_>) -> Call,
+        mut read: impl FnMut(&Value),
+        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+    ) -> Result<(), PageError> {
+        let (mut reading, mut token) = (Reading::default(), None::<String>);
+        loop {
+            // Unlike a change, which is tried once whatever the time, so that a message gets on.
+            if Instant::now() >= effort.deadline {
+                return Err(PageError::Unanswered(Conclusion::OutOfTime));
+            }
+            let asked = call(Page { size, token: token.as_deref() });
+            let concluding = Box::pin(self.conclude(&asked, history, effort, ended));
+            let body = match concluding.await {
+                (Conclusion::Applied, body) => {
+                    // Before the list ends: there may be no time for all of it, and the next reading begins so.
+                    self.means().page_sizes.remember(asked.operation, size);
+                    body
+                }
+                (Conclusion::Refused(_, fault), _) => return Err(PageError::Refused(fault)),
+                (
+                    conclusion @ (Conclusion::AlreadyGone
+                    | Conclusion::NotFound
+                    | Conclusion::Stuck(_)
+                    | Conclusion::Limited(_)
+                    | Conclusion::OutOfTime
+                    | Conclusion::Stopped),
+                    _,
+                ) => return Err(PageError::Unanswered(conclusion)),
+            };
+            let answer = Answer::read(asked.operation, &body).map_err(inconsistent)?;
+            token = reading.add(asked.operation, &answer).map_err(inconsistent)?;
+            answer.entries.iter().for_each(&mut read);
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The conclusion of a message for which a list could not be read. A refusal of a question says nothing of the
+    /// event: no other question would be answered either, so that the lane is to pause. `mark` is from before the
+    /// list was asked for.
+    pub(super) fn unread(&self, operation: Operation, mark: Mark, error: PageError) -> Conclusion {
+        let (mark, fault) = match error {
+            PageError::Unanswered(conclusion) => return conclusion,
+            PageError::Inconsistent(fault) => (mark, fault),
+            // Members are asked for by the group of the event, and others may be answered.
+            PageError::Refused(fault) if operation == Operation::GetGroupMembers => (mark, fault),
+            PageError::Refused(fault) => (self.evidence(operation).mark(), fault),
+        };
+        Conclusion::Stuck(Stuck { operation, cause: Cause::Passing, mark, own: 0, fault })
+    }
+}
+
+impl PageError {
+    /// Whether smaller pages may help: the question was refused, or was too much.
+    fn may_be_the_size(&self) -> bool {
+        match self {
+            PageError::Refused(_) => true,
+            PageError::Inconsistent(_) => false,
+            PageError::Unanswered(conclusion) => match conclusion {
+                // A connection that does not come about has nothing to do with what is asked for.
+                Conclusion::Stuck(stuck) => {
+                    let is_answer = !matches!(&*stuck.fault.code, "connect" | "token" | "no_token");
+                    stuck.cause == Cause::Passing && is_answer
+                }
+                Conclusion::Applied
+                | Conclusion::AlreadyGone
+                | Conclusion::NotFound
+                | Conclusion::Refused(..)
+                | Conclusion::Limited(_)
+                | Conclusion::OutOfTime
+                | Conclusion::Stopped => false,
+            },
+        }
+    }
+}
+
+fn inconsistent(what: &str) -> PageError {
+    PageError::Inconsistent(Fault::new("inconsistent_list", what))
+}
+
+impl Answer {
+    fn read(operation: Operation, body: &[u8]) -> Result<Answer, &'static str> {
+        let mut body: Value = serde_json::from_slice(body).map_err(|_| "a page is not JSON")?;
+        let pagination = body.pointer("/meta/pagination").cloned().unwrap_or_default();
+        let next = match pagination.get("next") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(token)) => Some(token.clone()).filter(|token| !token.is_empty()),
+            // Without it the list would seem to end here.
+            Some(_) => return Err("a page names the next one in an unknown way"),
+        };
+        let total = pagination.get("totalCount");
+        let total = total.and_then(|it| it.as_u64().or_else(|| it.as_str()?.parse().ok()));
+        let data = list(body.get_mut("data").map(Value::take))?;
+        Ok(Answer { entries: entries(operation, data)?, next, total })
+    }
+}
+
+/// The entries in the `data` of a page: groups and members are one level below.
+fn entries(operation: Operation, data: Vec<Value>) -> Result<Vec<Value>, &'static str> {
+    let name = match operation {
+        Operation::FindGroups => "folders",
+        Operation::GetGroupMembers => "groupMembers",
+        Operation::GetAllManagedUrls
+        | Operation::RemoveGroupMember
+        | Operation::DeleteManagedUrl => return Ok(data),
+    };
+    let mut all = Vec::new();
+    for mut entry in data {
+        let object = entry.as_object_mut().ok_or("a page has other entries")?;
+        all.append(&mut list(object.remove(name))?);
+    }
+    Ok(all)
+}
+
+/// A list that is left out is empty.
+fn list(value: Option<Value>) -> Result<Vec<Value>, &'static str> {
+    match value {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Array(entries)) => Ok(entries),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            Err("a page has something else in place of its list")
+        }
+    }
+}
+
+/// What tells an entry from all others: its id, or the address or domain of a member.
+fn identity(operation: Operation, entry: &Value) -> Option<String> {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    match operation {
+        Operation::GetGroupMembers => {
+            text("emailAddress").or_else(|| text("domain")).map(str::to_owned)
+        }
+        Operation::FindGroups
+        | Operation::GetAllManagedUrls
+        | Operation::RemoveGroupMember
+        | Operation::DeleteManagedUrl => text("id").map(str::to_owned),
+    }
+}
+
+impl Reading {
+    /// Adds a page, and returns the token of the next one.
+    fn add(
+        &mut self,
+        operation: Operation,
+        answer: &Answer,
+    ) -> Result<Option<String>, &'static str> {
+        for entry in &answer.entries {
+            if identity(operation, entry).is_some_and(|it| !self.identities.add(&it)) {
+                return Err("the list has an entry twice");
+            }
+        }
+        self.entries += answer.entries.len() as u64;
+        self.pages += 1;
+        if self.entries > MOST_ENTRIES || self.pages > MOST_PAGES {
+            return Err("the list has no end");
+        }
+        // Some page says how many entries it has itself; that is no total.
+        let total = answer.total.filter(|total| *total >= self.entries);
+        if total.is_some_and(|now| self.total.is_some_and(|before| now < before)) {
+            return Err("the list became shorter while it was read");
+        }
+        self.total = total.or(self.total);
+        match &answer.next {
+            Some(token) if self.tokens.add(token) => Ok(Some(token.clone())),
+            Some(_) => Err("the pages go round in a circle"),
+            None if self.total.is_some_and(|total| self.entries < total) => {
+                Err("the pages have fewer entries than the list")
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Reads these pages of managed URL entries, each with its ids, its total and the next token.
+    fn read(pages: &[(&[&str], Option<u64>, Option<&str>)]) -> Result<u64, &'static str> {
+        let operation = Operation::GetAllManagedUrls;
+        let mut reading = Reading::default();
+        for (ids, total, next) in pages {
+            let entries: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+            let pagination = json!({"totalCount": total, "next": next});
+            let body = json!({"meta": {"pagination": pagination}, "data": entries, "fail": []});
+            let answer = Answer::read(operation, body.to_string().as_bytes())?;
+            reading.add(operation, &answer)?;
+        }
+        Ok(reading.entries)
+    }
+
+    #[test]
+    fn pages_make_a_list_only_if_they_fit_together() {
+        let one = (&["a", "b"][..], Some(3), Some("next"));
+        assert_eq!(read(&[one, (&["c"], Some(3), None)]), Ok(3));
+        assert_eq!(read(&[(&[], Some(0), None)]), Ok(0));
+        for (pages, problem) in [
+            (vec![one, (&["b"][..], Some(3), None)], "the list has an entry twice"),
+            (vec![(&["a", "a"][..], None, None)], "the list has an entry twice"),
+            (vec![one, (&["c"][..], Some(4), None)], "the pages have fewer entries than the list"),
+            (vec![one, (&[][..], Some(2), None)], "the list became shorter while it was read"),
+            (vec![one, (&["c"][..], Some(9), Some("next"))], "the pages go round in a circle"),
+            (vec![(&["a"][..], Some(31), None)], "the pages have fewer entries than the list"),
+        ] {
+            assert_eq!(read(&pages), Err(problem), "{pages:?}");
+        }
+    }
+
+    #[test]
+    fn a_total_that_is_smaller_than_what_was_read_is_no_total() {
+        let pages = [(&["a", "b"][..], Some(1), Some("next")), (&["c"][..], Some(1), None)];
+        assert_eq!(read(&pages), Ok(3));
+    }
+
+    #[test]
+    fn a_list_that_is_left_out_is_empty_and_anything_else_in_its_place_is_none() {
+        let entries = |operation, body: Value| {
+            let answer = Answer::read(operation, body.to_string().as_bytes());
+            answer.map(|answer| answer.entries.len())
+        };
+        for (operation, name) in
+            [(Operation::FindGroups, "folders"), (Operation::GetGroupMembers, "groupMembers")]
+        {
+            for data in
+                [json!([]), json!([{}]), json!([{name: null}]), json!([{name: []}]), json!(null)]
+            {
+                assert_eq!(entries(operation, json!({"data": data})), Ok(0), "{data}");
+            }
+            assert_eq!(
+                entries(operation, json!({"data": [{name: [{}, {}]}, {name: [{}]}]})),
+                Ok(3)
+            );
+            for data in [json!({}), json!(["text"]), json!([{name: {}}]), json!([{name: "text"}])] {
+                assert!(entries(operation, json!({"data": data})).is_err(), "{data}");
+            }
+        }
+        assert_eq!(entries(Operation::GetAllManagedUrls, json!({})), Ok(0));
+        let pagination = json!({"pagination": {"next": 7}});
+        assert!(entries(Operation::GetAllManagedUrls, json!({"meta": pagination})).is_err());
+    }
+}

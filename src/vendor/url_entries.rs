@@ -1,0 +1,102 @@
+//! Reads the managed URL entries of Mimecast, once for all messages that wait for them.
+
+use super::url_entry::UrlEntry;
+use super::url_scan::{Findings, Sought};
+use super::vendor::{Effort, Vendor};
+use crate::command::{Call, Operation};
+use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Reason, Stuck};
+use tokio_util::sync::CancellationToken;
+
+impl Vendor {
+    /// All entries that are sought, as they are after this was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The conclusion, where they could not be read.
+    pub(super) async fn entries(
+        &self,
+        sought: &Sought,
+        history: &mut History,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<Findings, Conclusion> {
+        let found = async {
+            loop {
+                let mut answered = self.url_scan.wait(sought);
+                let turn = tokio::select! {
+                    biased;
+                    answer = &mut answered => Err(answer),
+                    turn = self.url_scan.turns.lock() => Ok(turn),
+                };
+                let answer = match turn {
+                    Ok(_turn) => {
+                        self.read_for_all(history, effort, ended).await;
+                        answered.await
+                    }
+                    Err(answer) => answer,
+                };
+                match answer {
+                    // The reading of another message was given up, or was stopped for that one.
+                    Err(_) => {}
+                    Ok(Err(Conclusion::Stopped)) if !ended.is_cancelled() => {}
+                    Ok(found) => return found,
+                }
+            }
+        };
+        let found = tokio::time::timeout_at(effort.deadline, found).await;
+        found.unwrap_or(Err(Conclusion::OutOfTime))
+    }
+
+    /// Expects that nothing else blocks the page whose own entries are gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Conclusion::Refused`] where another entry does; a passing fault where that cannot be read.
+    pub(super) fn expect_unblocked(&self, found: Findings) -> Result<(), Conclusion> {
+        if let Some(id) = found.wider {
+            let detail = format!("the entry {id} blocks the URL as well, together with others");
+            let fault = Fault::new("blocked_by_another_entry", &detail);
+            return Err(Conclusion::Refused(Reason::Rejected, fault));
+        }
+        let Some(id) = found.unreadable else { return Ok(()) };
+        let detail = format!("the entry {id} may block the URL, and cannot be read");
+        // The list was answered, so that this is no outage.
+        Err(self.not_shown(Mark::BEFORE_ALL, Fault::new("unreadable_entry", &detail)))
+    }
+
+    /// The conclusion where Mimecast has answered since `mark`, and its list does not show what was to be.
+    pub(super) fn not_shown(&self, mark: Mark, fault: Fault) -> Conclusion {
+        let (operation, cause) = (Operation::GetAllManagedUrls, Cause::Passing);
+        Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault })
+    }
+
+    /// Reads the entries once, for all that wait by now.
+    async fn read_for_all(&self, history: &mut History, effort: Effort, ended: &CancellationToken) {
+        let waiting = self.url_scan.take_waiting();
+        if waiting.is_empty() {
+            return;
+        }
+        let operation = Operation::GetAllManagedUrls;
+        let mark = self.evidence(operation).mark();
+        let read = self
+            .read_list(
+                operation,
+                Call::get_all_managed_urls,
+                || vec![Findings::default(); waiting.len()],
+                |found, entry| {
+                    let entry = UrlEntry::read(entry);
+                    waiting.iter().zip(found).for_each(|(one, found)| found.add(one, &entry));
+                },
+                (history, effort, ended),
+            )
+            .await;
+        let found = read.map_err(|error| self.unread(operation, mark, error));
+        for (place, one) in waiting.into_iter().enumerate() {
+            // A message that does not wait any more has run out of time.
+            let _nobody = one.answer.send(match &found {
+                Ok(found) => Ok(found[place].clone()),
+                Err(conclusion) => Err(conclusion.clone()),
+            });
+        }
+    }
+}
