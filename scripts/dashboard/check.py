@@ -22,7 +22,8 @@ from world import World, ask, wait_for
 HAPPENED = (
     'eventd_commands_total{operation="remove_group_member",result="applied"}',
     'eventd_commands_total{operation="remove_group_member",result="rejected"}',
-    'eventd_commands_total{operation="delete_managed_url",result="already_gone"}',
+    'eventd_commands_total{operation="delete_managed_url",result="not_found"}',
+    'eventd_commands_not_found_streak{operation="delete_managed_url"}',
     'eventd_api_retries_total{operation="remove_group_member",outcome="unavailable"}',
     'eventd_messages_dead_lettered_total{event="user.offboarded",reason="malformed"}',
     'eventd_messages_dead_lettered_total{event="user.offboarded",reason="denied"}',
