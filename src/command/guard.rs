@@ -188,6 +188,11 @@ mod tests {
             ("mu\u{308}*@*", r#"{"emailAddress":"MÜLLER@example.com"}"#, true),
             ("*@bü*.example", r#"{"emailAddress":"x@xn--bcher-kva.example"}"#, true),
             ("xn--b*.example", r#"{"domain":"bücher.example"}"#, true),
+            ("*@*\u{3002}bücher.example", r#"{"emailAddress":"x@hr.bücher.example"}"#, true),
+            ("ΝΙΚΟΣ.ΠΑΠ@example.com", r#"{"emailAddress":"νικος.παπ@example.com"}"#, true),
+            ("νικος.παπ@example.com", r#"{"emailAddress":"ΝΙΚΟΣ.ΠΑΠ@example.com"}"#, true),
+            ("ΝΙΚΟΣ*@example.com", r#"{"emailAddress":"νικος@example.com"}"#, true),
+            ("*ΟΣ.Α@example.com", r#"{"emailAddress":"νικος.α@example.com"}"#, true),
             ("*@board.example.com", r#"{"emailAddress":"x@board.example.com"}"#, true),
             ("*@board.example.com", r#"{"emailAddress":"x@example.com"}"#, false),
             ("*@bücher.example", r#"{"emailAddress":"x@xn--bcher-kva.example"}"#, true),
@@ -212,9 +217,20 @@ mod tests {
 
     #[test]
     fn a_pattern_that_could_protect_nobody_is_an_error() {
-        for text in
-            ["SMTP:ceo@example.com", "c\u{200b}eo@example.com", "*@exam\u{ad}ple.com", "@", ""]
-        {
+        for text in [
+            "SMTP:ceo@example.com",
+            "c\u{200b}eo@example.com",
+            "*@exam\u{ad}ple.com",
+            "SMTP:*@board.example",
+            "\"*@board.example\"",
+            "CEO <*@board.example>",
+            "*@https://board.example",
+            "*@board.example..",
+            "*\u{ff20}board.example",
+            "ｃeo*@board.example",
+            "@",
+            "",
+        ] {
             assert!(AddressPattern::parse(text).is_err(), "{text:?}");
         }
     }

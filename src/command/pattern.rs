@@ -35,15 +35,17 @@ impl AddressPattern {
     /// What is wrong with a pattern that could match nothing: it would protect nobody.
     pub fn parse(text: &str) -> Result<AddressPattern, NameError> {
         let text = text.trim();
-        let whole = if text.contains(['*', '?']) {
-            with_wildcards(text)?
-        } else if text.contains('@') {
-            EmailAddress::parse(text)?.to_string()
+        // With something in place of its wildcards it must be a name.
+        let sample = text.split('.').map(sample).collect::<Vec<_>>().join(".");
+        let whole = if sample.contains('@') {
+            EmailAddress::parse(&sample)?.to_string()
         } else {
-            Domain::parse(text)?.to_string()
+            Domain::parse(&sample)?.to_string()
         };
+        let whole = if text.contains(WILDCARDS) { with_wildcards(text)? } else { whole };
         let domain = whole.rsplit_once('@').map_or(&*whole, |(_, domain)| domain);
-        Ok(AddressPattern { domain: Pattern::new(domain), whole: Pattern::new(&whole) })
+        let (domain, whole) = (Pattern::new(&folded(domain)), Pattern::new(&folded(&whole)));
+        Ok(AddressPattern { whole, domain })
     }
 
     /// True where the member is meant. With a domain its addresses would leave as well, so that a pattern of an
@@ -54,8 +56,25 @@ impl AddressPattern {
             Member::Domain(_) => &self.domain,
         };
         let in_unicode = member.in_unicode();
-        pattern.matches(member.as_str()) || in_unicode.is_some_and(|it| pattern.matches(&it))
+        let spellings = in_unicode.iter().map(String::as_str).chain([member.as_str()]);
+        spellings.into_iter().any(|it| pattern.matches(&folded(it)))
     }
+}
+
+const WILDCARDS: [char; 2] = ['*', '?'];
+
+/// The dots of domains (UTS 46, section 2.3).
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
+/// A part of a pattern with a letter in place of its wildcards. An encoded label means nothing with that.
+fn sample(part: &str) -> String {
+    let is_encoded = part.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("xn--"));
+    if is_encoded && part.contains(WILDCARDS) { "a".into() } else { part.replace(WILDCARDS, "a") }
+}
+
+/// A wildcard may stand for the end of a word or not: the two small sigmas are one here.
+fn folded(text: &str) -> String {
+    text.replace('ς', "σ")
 }
 
 /// A pattern with wildcards in canonical form, as far as it has one: a label of a domain that has a wildcard is
@@ -70,8 +89,8 @@ fn with_wildcards(text: &str) -> Result<String, NameError> {
         Ok(canonical) => canonical.to_string(),
         Err(_) => label.to_owned(),
     };
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
-    let domain = domain.split('.').map(label).collect::<Vec<_>>().join(".");
+    let domain = domain.strip_suffix(DOTS).unwrap_or(domain);
+    let domain = domain.split(DOTS).map(label).collect::<Vec<_>>().join(".");
     let pattern = match local {
         Some(local) => format!("{local}@{domain}"),
         None => domain,

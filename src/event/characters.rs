@@ -24,18 +24,45 @@ pub(super) fn composed(text: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfc().normalize(text)
 }
 
-/// True where the text has no character that merely looks like another one, such as a full-width letter: its
-/// forms NFC and NFKC are the same (the rule "HasCompat" of RFC 8264, section 9.17).
-pub(super) fn has_no_lookalike(composed: &str) -> bool {
-    composed.is_ascii() || ComposingNormalizerBorrowed::new_nfkc().is_normalized(composed)
+/// Returns the text in lower case. Greek has two small letters for one capital, of which the second one ends a word:
+/// here each stands where it belongs, however it was written.
+pub(super) fn lower_case(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let lower: Vec<char> = text.chars().flat_map(char::to_lowercase).collect();
+    let is_letter = |place: Option<usize>| {
+        place.and_then(|place| lower.get(place)).is_some_and(|it| it.is_alphabetic())
+    };
+    let sigma = |(place, letter): (usize, &char)| match letter {
+        'σ' | 'ς' if is_letter(place.checked_sub(1)) && !is_letter(Some(place + 1)) => 'ς',
+        'σ' | 'ς' => 'σ',
+        other => *other,
+    };
+    lower.iter().enumerate().map(sigma).collect()
+}
+
+/// True where the text has a character that merely looks like one of ASCII, such as a full-width letter: NFKC makes
+/// that one of it (the rule "HasCompat" of RFC 8264, section 9.17, as far as it is about ASCII).
+pub(super) fn has_lookalike(text: &str) -> bool {
+    let looks_like_ascii = |character: char| {
+        let plain = character.encode_utf8(&mut [0; 4]).to_owned();
+        let plain = ComposingNormalizerBorrowed::new_nfkc().normalize(&plain).into_owned();
+        !character.is_ascii() && plain.bytes().any(|byte| byte.is_ascii())
+    };
+    !text.is_ascii() && text.chars().any(looks_like_ascii)
 }
 
 /// Returns what a reader sees of a text: without hidden characters, and with plain letters for those that merely
 /// look like them.
 pub(super) fn visible(text: &str) -> String {
-    let seen: String =
-        text.chars().filter(|it| expect_visible(it.encode_utf8(&mut [0; 4])).is_ok()).collect();
+    let seen: String = text.chars().filter(|it| !is_hidden(*it)).collect();
     ComposingNormalizerBorrowed::new_nfkc().normalize(&seen).into_owned()
+}
+
+/// True for a character that nobody sees in a name of one word.
+pub fn is_hidden(character: char) -> bool {
+    expect_visible(character.encode_utf8(&mut [0; 4])).is_err()
 }
 
 /// Expects a name in one word. Characters that nobody sees are refused: the sender believes in one name, and
@@ -47,9 +74,7 @@ pub(super) fn visible(text: &str) -> String {
 pub(super) fn expect_visible(text: &str) -> Result<(), NameError> {
     expect(text, |character| match flaw(character) {
         None if character.is_whitespace() => Some("a space"),
-        None if CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) => {
-            Some(INVISIBLE)
-        }
+        None if is_blank(character) => Some(INVISIBLE),
         flaw => flaw,
     })
 }
@@ -71,6 +96,12 @@ pub(super) fn expect_prose(text: &str) -> Result<(), NameError> {
 pub(super) fn is_typographic_quote(character: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
     matches!(category, GeneralCategory::InitialPunctuation | GeneralCategory::FinalPunctuation)
+}
+
+/// True for a character that is drawn as nothing or as a gap.
+fn is_blank(character: char) -> bool {
+    matches!(character, '\u{2800}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1d159}')
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
 }
 
 const INVISIBLE: &str = "which nobody sees";
@@ -116,6 +147,7 @@ mod tests {
             ("c\u{ad}eo", "has the character U+00AD, which nobody sees"),
             ("c\u{fe0f}eo", "has the character U+FE0F, which nobody sees"),
             ("c\u{3164}eo", "has the character U+3164, which nobody sees"),
+            ("ceo\u{2800}", "has the character U+2800, which nobody sees"),
             ("c\u{e0041}eo", "has the character U+E0041, which nobody sees"),
             ("ada\u{fffd}", "has the character U+FFFD, which stands for one that was lost"),
             ("ada\u{e000}", "has the character U+E000, which means nothing in Unicode"),
@@ -128,6 +160,26 @@ mod tests {
             assert_eq!(expect_visible(text).unwrap_err().to_string(), expected);
         }
         assert_eq!(expect_visible("müller用户.+-_'"), Ok(()));
+    }
+
+    #[test]
+    fn every_way_to_write_a_greek_name_is_one() {
+        for text in ["ΝΙΚΟΣ.ΠΑΠΑΣ2", "νικος.παπας2", "νικοσ.παπασ2", "ΝΙΚΟς.παπαΣ2"]
+        {
+            assert_eq!(lower_case(text), "νικος.παπας2", "{text}");
+        }
+        assert_eq!(lower_case("ΣΟΦΙΑ ς"), "σοφια σ");
+        assert_eq!(lower_case("MÜLLER"), "müller");
+    }
+
+    #[test]
+    fn only_what_looks_like_ascii_is_a_lookalike() {
+        for text in ["ｃeo", "ﬁona", "ⓐda", "𝐚da", "ada…"] {
+            assert!(has_lookalike(text), "{text}");
+        }
+        for text in ["ada", "müller", "น้ำ", "用户", "νικος"] {
+            assert!(!has_lookalike(text), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What an event asks for, read from its fields.
 
-use super::characters::visible;
 use super::domain::Domain;
 use super::email_address::EmailAddress;
 use super::error::EventError;
@@ -29,13 +28,12 @@ impl Member {
     }
 
     /// True where Mimecast lists this very member under `listed`, however it is spelled there: in another case or
-    /// normal form, or with characters that nobody sees.
+    /// normal form, or with characters around it or in it that do not belong to it.
     pub fn is_listed_as(&self, listed: &str) -> bool {
-        let is_same = |text: &str| match self {
-            Member::EmailAddress(address) => EmailAddress::parse(text).as_ref() == Ok(address),
-            Member::Domain(domain) => Domain::parse(text).as_ref() == Ok(domain),
-        };
-        is_same(listed) || is_same(&visible(listed))
+        match self {
+            Member::EmailAddress(address) => address.is_listed_as(listed),
+            Member::Domain(domain) => domain.is_listed_as(listed),
+        }
     }
 
     /// The same member with an international domain in its own script, if it has one.

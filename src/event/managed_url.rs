@@ -74,6 +74,9 @@ impl ManagedUrl {
             Host::Domain(name) => name.strip_suffix('.').unwrap_or(name).to_owned(),
             Host::Ipv4(_) | Host::Ipv6(_) => host.to_string(),
         };
+        if host.split('.').any(str::is_empty) {
+            return Err(NameError::Form("must have a host name, such as example.com"));
+        }
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let query = url.query().filter(|query| !query.is_empty());
         let query = query.map(|query| format!("?{}", normalized(query))).unwrap_or_default();
@@ -227,6 +230,8 @@ mod tests {
         }
         for (text, problem) in [
             ("https://user:secret@example.com", "must have no user name or password"),
+            ("https://example.com../a", "must have a host name, such as example.com"),
+            ("https://.example.com/a", "must have a host name, such as example.com"),
             ("https://example.com/\u{200b}", "has the character U+200B, which nobody sees"),
             ("https://exam\nple.com/", "has the character U+000A, a control character"),
             (

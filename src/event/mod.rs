@@ -25,7 +25,7 @@ mod secure_id;
 mod trace;
 
 pub use canonical::canonical;
-pub use characters::NameError;
+pub use characters::{NameError, is_hidden};
 pub use data::{Data, Entries, Group, Member};
 pub use domain::Domain;
 pub use due::Due;

@@ -95,8 +95,8 @@ impl Vendor {
         }
     }
 
-    /// Removes the member from the group of this name. An id that was remembered and is refused now is
-    /// looked up again: the group may have another one by now.
+    /// Removes the member from the group of this name. Where an id that was remembered is refused, or the member is
+    /// not found by it, the name is looked up again: it may be that of another group by now.
     async fn leave(
         &self,
         name: &str,
@@ -104,22 +104,35 @@ impl Vendor {
         member: &Member,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Conclusion {
-        let (moment, mut is_first) = (Instant::now(), true);
+        let (moment, mut tried) = (Instant::now(), None::<(String, Conclusion)>);
         loop {
             let asking = (&mut *history, effort, ended);
             let group = match self.admitted_group((name, place), moment, asking).await {
                 Ok(group) => group,
                 Err(conclusion) => return conclusion,
             };
+            match tried {
+                Some((id, said)) if id == group.id => return said,
+                Some(_) | None => {}
+            }
             let asking = (&mut *history, effort, ended);
             let said = self.remove_member(&group.id, member, asking).await;
-            let is_refused = matches!(said, Conclusion::Refused(Reason::Rejected, _));
-            // Once: another message could have it remembered again.
-            if !(is_refused && group.remembered && is_first) {
+            let is_done = match &said {
+                Conclusion::Refused(Reason::Rejected, _)
+                | Conclusion::AlreadyGone
+                | Conclusion::NotFound => !group.remembered,
+                Conclusion::Applied
+                | Conclusion::Refused(..)
+                | Conclusion::Stuck(_)
+                | Conclusion::Limited(_)
+                | Conclusion::OutOfTime
+                | Conclusion::Stopped => true,
+            };
+            if is_done {
                 return said;
             }
             self.directory.forget(name);
-            is_first = false;
+            tried = Some((group.id, said));
         }
     }
 

@@ -8,7 +8,7 @@ use super::fingerprints::Fingerprints;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation, Page};
 use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Stuck};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -134,8 +134,6 @@ impl Vendor {
         let (mark, fault) = match error {
             PageError::Unanswered(conclusion) => return conclusion,
             PageError::Inconsistent(fault) => (mark, fault),
-            // Members are asked for by the group of the event, and others may be answered.
-            PageError::Refused(fault) if operation == Operation::GetGroupMembers => (mark, fault),
             PageError::Refused(fault) => (self.evidence(operation).mark(), fault),
         };
         Conclusion::Stuck(Stuck { operation, cause: Cause::Passing, mark, own: 0, fault })
@@ -150,10 +148,13 @@ impl PageError {
             PageError::Inconsistent(_) => false,
             PageError::Unanswered(conclusion) => match conclusion {
                 // A connection that does not come about has nothing to do with what is asked for.
-                Conclusion::Stuck(stuck) => {
-                    let is_answer = !matches!(&*stuck.fault.code, "connect" | "token" | "no_token");
-                    stuck.cause == Cause::Passing && is_answer
-                }
+                Conclusion::Stuck(stuck) => match stuck.cause {
+                    Cause::Passing => {
+                        !matches!(&*stuck.fault.code, "connect" | "token" | "no_token")
+                    }
+                    Cause::Forbidden => true,
+                    Cause::Contradicted | Cause::Guarded | Cause::Refused => false,
+                },
                 Conclusion::Applied
                 | Conclusion::AlreadyGone
                 | Conclusion::NotFound
@@ -173,18 +174,34 @@ fn inconsistent(what: &str) -> PageError {
 impl Answer {
     fn read(operation: Operation, body: &[u8]) -> Result<Answer, &'static str> {
         let mut body: Value = serde_json::from_slice(body).map_err(|_| "a page is not JSON")?;
-        let pagination = body.pointer("/meta/pagination").cloned().unwrap_or_default();
-        let next = match pagination.get("next") {
-            None | Some(Value::Null) => None,
+        let pagination = match body.pointer("/meta/pagination") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(pagination)) => pagination.clone(),
+            Some(_) => return Err("a page says in an unknown way where it is in the list"),
+        };
+        let part = |name: &str| {
+            let found = pagination.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value).filter(|value| !value.is_null())
+        };
+        // Without it the list would seem to end here.
+        let next = match part("next") {
+            None => None,
             Some(Value::String(token)) => Some(token.clone()).filter(|token| !token.is_empty()),
-            // Without it the list would seem to end here.
             Some(_) => return Err("a page names the next one in an unknown way"),
         };
-        let total = pagination.get("totalCount");
-        let total = total.and_then(|it| it.as_u64().or_else(|| it.as_str()?.parse().ok()));
+        let total = part("totalCount").map(count).transpose()?;
         let data = list(body.get_mut("data").map(Value::take))?;
         Ok(Answer { entries: entries(operation, data)?, next, total })
     }
+}
+
+/// A number of entries, which may be written as a text.
+fn count(value: &Value) -> Result<u64, &'static str> {
+    let of_text = |text: &str| text.trim().parse().ok();
+    let of_real = |real: f64| (real >= 0.0 && real.fract() == 0.0).then_some(real as u64);
+    let count = value.as_u64().or_else(|| value.as_f64().and_then(of_real));
+    let count = count.or_else(|| value.as_str().and_then(of_text));
+    count.ok_or("a page says in an unknown way how long the list is")
 }
 
 /// The entries in the `data` of a page: groups and members are one level below.
@@ -217,15 +234,20 @@ fn list(value: Option<Value>) -> Result<Vec<Value>, &'static str> {
 
 /// What tells an entry from all others: its id, or the address or domain of a member.
 fn identity(operation: Operation, entry: &Value) -> Option<String> {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str).filter(|it| !it.is_empty());
+    let text = |name: &str| match entry.get(name) {
+        Some(Value::String(text)) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        None | Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
+    };
     match operation {
         Operation::GetGroupMembers => {
-            text("emailAddress").or_else(|| text("domain")).map(str::to_owned)
+            let name = text("emailAddress").or_else(|| text("domain"));
+            name.map(|name| name.to_lowercase())
         }
         Operation::FindGroups
         | Operation::GetAllManagedUrls
         | Operation::RemoveGroupMember
-        | Operation::DeleteManagedUrl => text("id").map(str::to_owned),
+        | Operation::DeleteManagedUrl => text("id"),
     }
 }
 
@@ -300,6 +322,29 @@ mod tests {
     }
 
     #[test]
+    fn a_total_is_read_however_it_is_written() {
+        for total in [json!(27), json!(27.0), json!(" 27 "), json!("27")] {
+            let body = json!({"meta": {"pagination": {"TotalCount": total}}, "data": []});
+            let answer = Answer::read(Operation::FindGroups, body.to_string().as_bytes());
+            assert_eq!(answer.map(|answer| answer.total), Ok(Some(27)), "{total}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_the_same_whatever_kind_of_id_it_has_and_in_whatever_case() {
+        let same = |operation, one: Value, other: Value| {
+            let identity = |entry| identity(operation, &entry);
+            identity(one).is_some_and(|one| Some(one) == identity(other))
+        };
+        assert!(same(Operation::GetAllManagedUrls, json!({"id": 7}), json!({"id": 7, "x": 1})));
+        assert!(!same(Operation::FindGroups, json!({"id": "a"}), json!({"id": "A"})));
+        let member = |address: &str| json!({"emailAddress": address, "domain": "example.com"});
+        let members = Operation::GetGroupMembers;
+        assert!(same(members, member("ADA@example.com"), member("ada@example.com")));
+        assert!(!same(members, member("ada@example.com"), member("bob@example.com")));
+    }
+
+    #[test]
     fn a_total_that_is_smaller_than_what_was_read_is_no_total() {
         let pages = [(&["a", "b"][..], Some(1), Some("next")), (&["c"][..], Some(1), None)];
         assert_eq!(read(&pages), Ok(3));
@@ -328,7 +373,11 @@ mod tests {
             }
         }
         assert_eq!(entries(Operation::GetAllManagedUrls, json!({})), Ok(0));
-        let pagination = json!({"pagination": {"next": 7}});
-        assert!(entries(Operation::GetAllManagedUrls, json!({"meta": pagination})).is_err());
+        for pagination in
+            [json!({"next": 7}), json!({"totalCount": "many"}), json!([{"next": "x"}])]
+        {
+            let body = json!({"meta": {"pagination": pagination}, "data": []});
+            assert!(entries(Operation::GetAllManagedUrls, body).is_err(), "{pagination}");
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! Removes a member from a group, by every spelling under which Mimecast may list it.
 
-use super::group::text;
 use super::paging::PageError;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Command, Operation, Rule};
 use crate::event::Member;
 use crate::verdict::{Cause, Conclusion, Fault, History, Stuck};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
@@ -110,27 +110,18 @@ impl Vendor {
             Operation::GetGroupMembers,
             |page| Call::get_group_members(group_id, page),
             || (BTreeSet::new(), true),
-            |(spellings, is_readable), entry| {
-                let (address, domain) = (text(entry, "emailAddress"), text(entry, "domain"));
-                // An entry for an address has its domain beside it, and one for a domain no address (seen by an
-                // administrator): a domain alone never stands for an address.
-                let address = address.filter(|address| !address.trim().is_empty());
-                let listed = match member {
-                    Member::EmailAddress(_) => address,
-                    Member::Domain(_) => domain.filter(|_| address.is_none()),
-                };
-                *is_readable &= address.or(domain).is_some();
-                if let Some(listed) = listed.filter(|listed| member.is_listed_as(listed))
-                    && spellings.len() < MOST_SPELLINGS
-                {
-                    spellings.insert(listed.to_owned());
+            |(spellings, is_readable), entry| match listed_name(entry) {
+                None => *is_readable = false,
+                Some(name) if member.is_listed_as(name) && spellings.len() < MOST_SPELLINGS => {
+                    spellings.insert(name.to_owned());
                 }
+                Some(_) => {}
             },
             asking,
         );
         let (spellings, is_readable) = reading.await?;
         if spellings.is_empty() && !is_readable {
-            let what = "a member of the group has neither address nor domain";
+            let what = "a member of the group has a name that cannot be read";
             return Err(PageError::Inconsistent(Fault::new("inconsistent_list", what)));
         }
         Ok(spellings)
@@ -142,6 +133,18 @@ fn better(before: Conclusion, now: Conclusion) -> Conclusion {
     if is_absent(&now) { before } else { now }
 }
 
+/// The name under which a member is listed. An entry for an address has its domain beside it, and one for a domain no
+/// address (seen by an administrator): a domain alone never stands for an address.
+fn listed_name(entry: &Value) -> Option<&str> {
+    let name = |name: &str| match entry.get(name) {
+        None | Some(Value::Null) => Some(""),
+        Some(value) => value.as_str(),
+    };
+    let address = name("emailAddress")?;
+    let listed = if address.trim().is_empty() { name("domain")? } else { address };
+    Some(listed).filter(|listed| !listed.trim().is_empty())
+}
+
 /// Whether Mimecast did not find what was to be removed.
 fn is_absent(said: &Conclusion) -> bool {
     matches!(said, Conclusion::AlreadyGone | Conclusion::NotFound)
@@ -151,5 +154,30 @@ fn is_removal(command: &Command, of_group: &str, of: &Member) -> bool {
     match command {
         Command::RemoveGroupMember { group_id, member, .. } => group_id == of_group && member == of,
         Command::DeleteManagedUrl { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_member_has_an_address_or_else_a_domain_or_cannot_be_read() {
+        for (entry, expected) in [
+            (
+                json!({"emailAddress": "ada@example.com", "domain": "example.com"}),
+                Some("ada@example.com"),
+            ),
+            (json!({"emailAddress": "", "domain": "example.com"}), Some("example.com")),
+            (json!({"domain": "example.com"}), Some("example.com")),
+            (json!({"emailAddress": "example.com", "domain": ""}), Some("example.com")),
+            (json!({"emailAddress": null, "domain": ""}), None),
+            (json!({"emailAddress": ["ada@example.com"], "domain": "example.com"}), None),
+            (json!({"name": "Ada"}), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(listed_name(&entry), expected, "{entry}");
+        }
     }
 }

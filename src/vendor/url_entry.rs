@@ -1,6 +1,6 @@
 //! One managed URL entry as Mimecast lists it, and whether it blocks a URL.
 
-use crate::event::ManagedUrl;
+use crate::event::{ManagedUrl, is_hidden};
 use serde_json::Value;
 
 /// Bytes of an id that a dead letter shows: Mimecast's have 107.
@@ -52,16 +52,17 @@ enum Target {
 impl UrlEntry<'_> {
     /// Reads an entry of the list. Whatever of it cannot be read counts as unknown, never as absent.
     pub(super) fn read(entry: &Value) -> UrlEntry<'_> {
-        let word = |name: &str| text(entry, name).to_ascii_lowercase();
+        let word = |name: &str| text(entry, name).map(str::to_ascii_lowercase).unwrap_or_default();
         let action = match word("action").as_str() {
             "block" => Action::Block,
             "permit" => Action::Permit,
             _ => Action::Unknown,
         };
+        let host = host(entry);
         let target = match word("matchType").as_str() {
-            "explicit" => page(entry),
-            "domain" => host(entry).map_or(Target::Unknown(None), Target::Host),
-            _ => Target::Unknown(host(entry)),
+            "explicit" => page(entry).unwrap_or(Target::Unknown(host)),
+            "domain" => host.map_or(Target::Unknown(None), Target::Host),
+            _ => Target::Unknown(host),
         };
         let id = entry.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
         UrlEntry { id, action, target }
@@ -103,55 +104,106 @@ impl UrlEntry<'_> {
     }
 }
 
-/// The page of an entry that is about one. Mimecast takes URLs apart (recorded replies of
-/// `get-all-managed-urls`): a port of -1 is the scheme's, and a path may lack its slash. Some entries have `url`
-/// in place of scheme and host, a query inside the path, or a port as a text (reported by users of its API).
-fn page(entry: &Value) -> Target {
-    let unknown = || Target::Unknown(host(entry));
-    if text(entry, "domain").is_empty() {
-        let page = ManagedUrl::of_entry(text(entry, "url"));
-        return page.map_or_else(unknown, Target::Page);
+/// The page of an entry that is about one, if it can be read. Some entries have `url` beside or in place of its
+/// parts (reported by users of the API): they must not contradict each other.
+fn page(entry: &Value) -> Option<Target> {
+    let url = text(entry, "url")?;
+    let parts = Parts::read(entry)?;
+    if !matches!(parts.scheme, "" | "http" | "https") {
+        let is_a_scheme = parts.scheme.bytes().all(|byte| byte.is_ascii_lowercase());
+        return is_a_scheme.then_some(Target::Elsewhere);
     }
-    let (scheme, path) = (text(entry, "scheme").to_ascii_lowercase(), text(entry, "path"));
-    let scheme = scheme.trim_end_matches("://");
-    if !matches!(scheme, "" | "http" | "https") {
-        return Target::Elsewhere;
+    let whole = ManagedUrl::of_entry(url);
+    if parts.domain.is_empty() || (!url.is_empty() && parts.is_host_alone()) {
+        let is_same_host = |page: &ManagedUrl| {
+            parts.domain.is_empty() || host_of(parts.domain).as_deref() == Some(page.host())
+        };
+        return whole.filter(is_same_host).map(Target::Page);
     }
-    let path = path.split('#').next().unwrap_or_default();
-    let query = text(entry, "queryString");
-    let query = query.strip_prefix('?').unwrap_or(query);
-    let (path, query) = match path.split_once('?') {
-        Some((path, inside)) if query.is_empty() || query == inside => (path, inside),
-        Some(_) => return unknown(),
-        None => (path, query),
-    };
-    let Some(port) = port(entry.get("port")) else { return unknown() };
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let whole = format!("{scheme}://{}{port}{slash}{path}?{query}", text(entry, "domain"));
-    ManagedUrl::of_entry(&whole).map_or_else(unknown, Target::Page)
+    let page = parts.page()?;
+    (url.is_empty() || whole.as_ref() == Some(&page)).then_some(Target::Page(page))
+}
+
+/// The parts into which Mimecast takes a URL (recorded replies of `get-all-managed-urls`): a port of -1 is the
+/// scheme's, and a path may lack its slash. Some have a query inside the path, or a port as a text.
+struct Parts<'a> {
+    scheme: &'a str,
+    domain: &'a str,
+    port: Option<u16>,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn read(entry: &'a Value) -> Option<Parts<'a>> {
+        let scheme = text(entry, "scheme")?.trim_end_matches([':', '/']);
+        let known = ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known));
+        let path = text(entry, "path")?.split('#').next().unwrap_or_default();
+        let query = text(entry, "queryString")?;
+        let query = query.strip_prefix('?').unwrap_or(query);
+        let (path, query) = match path.split_once('?') {
+            Some((path, inside)) if query.is_empty() || query == inside => (path, inside),
+            Some(_) => return None,
+            None => (path, query),
+        };
+        Some(Parts {
+            scheme: known.unwrap_or(scheme),
+            domain: text(entry, "domain")?,
+            port: port(entry.get("port"))?,
+            path,
+            query,
+        })
+    }
+
+    fn is_host_alone(&self) -> bool {
+        self.port.is_none() && self.path.is_empty() && self.query.is_empty()
+    }
+
+    /// The page, where the domain is nothing but a host.
+    fn page(&self) -> Option<ManagedUrl> {
+        let host = host_of(self.domain)?;
+        let is_host = !self.domain.contains(['/', '?', '#', '\\', '@', '*']);
+        if !is_host {
+            return None;
+        }
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        let slash = if self.path.starts_with(['/', '\\']) { "" } else { "/" };
+        let Parts { scheme, path, query, .. } = self;
+        ManagedUrl::of_entry(&format!("{scheme}://{host}{port}{slash}{path}?{query}"))
+    }
 }
 
 /// The host of an entry, as far as one can be read.
 fn host(entry: &Value) -> Option<String> {
-    let domain = text(entry, "domain");
-    let written = if domain.is_empty() { text(entry, "url") } else { domain };
-    let written = written.split_once("://").map_or(written, |(_, rest)| rest);
-    let written = written.trim_start_matches("*.").trim_start_matches('.');
-    let url = ManagedUrl::of_entry(&format!("http://{written}"))?;
+    let domain = text(entry, "domain")?;
+    host_of(if domain.is_empty() { text(entry, "url")? } else { domain })
+}
+
+/// The host in a text that is one, or begins with one behind a scheme or a user. What stands for several hosts
+/// is none, but `*.` before one: that is a part of what the host covers.
+fn host_of(written: &str) -> Option<String> {
+    let rest = written.split_once("://").map_or(written, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.trim_start_matches("*.").trim_start_matches('.');
+    let is_bare_address = host.matches(':').count() > 1 && !host.starts_with('[');
+    let host = if is_bare_address { format!("[{host}]") } else { host.to_owned() };
+    let host = host.chars().filter(|it| !is_hidden(*it)).collect::<String>();
+    let url = ManagedUrl::of_entry(&format!("http://{host}")).filter(|_| !host.contains('*'))?;
     Some(url.host().to_owned())
 }
 
-/// The port as it stands in a URL; nothing where it is unreadable.
-fn port(port: Option<&Value>) -> Option<String> {
+/// The port; nothing in it where it is the scheme's, and nothing at all where it cannot be read.
+fn port(port: Option<&Value>) -> Option<Option<u16>> {
     let number = match port {
-        None | Some(Value::Null) => return Some(String::new()),
-        Some(Value::String(text)) if text.trim().is_empty() => return Some(String::new()),
+        None | Some(Value::Null) => return Some(None),
+        Some(Value::String(text)) if text.trim().is_empty() => return Some(None),
         Some(Value::String(text)) => text.trim().parse().ok()?,
         Some(port) => port.as_i64()?,
     };
     match number {
-        -1 | 0 => Some(String::new()),
-        number => u16::try_from(number).ok().map(|port| format!(":{port}")),
+        -1 | 0 => Some(None),
+        number => u16::try_from(number).ok().map(Some),
     }
 }
 
@@ -160,8 +212,12 @@ fn covers(host: &str, url: &ManagedUrl) -> bool {
     below.is_some_and(|labels| labels.is_empty() || labels.ends_with('.'))
 }
 
-fn text<'a>(entry: &'a Value, name: &str) -> &'a str {
-    entry.get(name).and_then(Value::as_str).unwrap_or_default().trim()
+/// A text of an entry; one that is left out is empty, and what is no text cannot be read.
+fn text<'a>(entry: &'a Value, name: &str) -> Option<&'a str> {
+    match entry.get(name) {
+        None | Some(Value::Null) => Some(""),
+        Some(value) => value.as_str().map(str::trim),
+    }
 }
 
 #[cfg(test)]
@@ -200,6 +256,9 @@ mod tests {
             json!({"scheme": "https://", "domain": "bad.example", "port": "", "path": "/%61", "queryString": "b=%63"}),
             json!({"scheme": "", "domain": "", "path": "", "url": "https://bad.example/a?b=c"}),
             json!({"scheme": "https", "domain": "bad.example", "path": "/a#top", "queryString": "b=c"}),
+            json!({"scheme": "https:", "domain": "bad.example", "path": "\\a", "queryString": "b=c"}),
+            json!({"scheme": "https", "domain": "bad.example", "url": "https://bad.example/a?b=c"}),
+            json!({"scheme": "https", "domain": "bad.example", "path": "/a?b=c", "url": "https://BAD.example/a?b=c"}),
             json!({"url": "https://bad.example:443/x/../a?b=c#top"}),
             json!({"action": "Block", "matchType": "Explicit", "url": "https://bad.example/a?b=c"}),
         ] {
@@ -217,6 +276,7 @@ mod tests {
             json!({"matchType": "domain", "scheme": "http", "domain": "bad.example", "path": "/a", "port": 8080}),
             json!({"matchType": "domain", "url": "http://bad.example"}),
             json!({"matchType": "domain", "domain": "*.bad.example"}),
+            json!({"matchType": "domain", "domain": "\u{feff}https://user@bad.example/"}),
         ] {
             for url in
                 ["https://bad.example/", "http://bad.example:81/x", "https://www.bad.example/"]
@@ -244,6 +304,25 @@ mod tests {
             (json!({"matchType": "regex", "domain": "bad.example"}), "none"),
             (json!({"matchType": null, "domain": "bad.example"}), "none"),
             (json!({"url": "bad.example/a"}), "none"),
+            (json!({"scheme": "https", "domain": "https://bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "https", "domain": "bad.example/a"}), "none"),
+            (json!({"scheme": "https", "domain": "bad.example?b=c"}), "none"),
+            (json!({"scheme": "https", "domain": "user@bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "https", "domain": "*.bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "http(s)", "domain": "bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "*", "domain": "bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "https", "domain": "bad.example", "path": 404}), "none"),
+            (
+                json!({"scheme": "https", "domain": "bad.example", "path": "/a", "queryString": 7}),
+                "none",
+            ),
+            (
+                json!({"scheme": "https", "domain": "bad.example", "path": "/b", "url": "https://bad.example/a"}),
+                "none",
+            ),
+            (json!({"scheme": "https", "domain": "*", "path": "/a"}), "unreadable"),
+            (json!({"matchType": "domain", "domain": "bad.*"}), "unreadable"),
+            (json!({"matchType": "domain", "domain": "*bad.example"}), "unreadable"),
             (json!({"action": "warn", "url": "https://bad.example/a"}), "none"),
             (json!({}), "unreadable"),
             (json!({"url": "https://"}), "unreadable"),
@@ -252,6 +331,18 @@ mod tests {
         ] {
             assert_eq!(relation(&parts, same), "unreadable", "{parts}");
             assert_eq!(relation(&parts, "https://good.example/a"), on_other_hosts, "{parts}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_a_host_with_brackets_or_without() {
+        for domain in ["2001:db8::1", "[2001:DB8::1]"] {
+            let page = json!({"scheme": "https", "domain": domain, "path": "/a"});
+            assert_eq!(relation(&page, "https://[2001:db8::1]/a"), "this", "{domain}");
+            assert_eq!(relation(&page, "https://bad.example/a"), "none", "{domain}");
+            let whole = json!({"matchType": "domain", "domain": domain});
+            assert_eq!(relation(&whole, "https://[2001:db8::1]/a"), "wider", "{domain}");
+            assert_eq!(relation(&whole, "https://bad.example/a"), "none", "{domain}");
         }
     }
 

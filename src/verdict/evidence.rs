@@ -79,8 +79,8 @@ impl Evidence {
     }
 
     /// The call at `operation` came to `outcome`, which is returned as it is to be read by what is known: once
-    /// an item was done, a refusal that may be for a permission is the item's own. That a question may not be
-    /// asked is never the item's fault.
+    /// an item was done, a refusal that may be for a permission is the item's own. That a question is refused is
+    /// never the item's fault, and no answer either.
     pub fn learn(&mut self, operation: Operation, sent: Sent, outcome: Outcome) -> Outcome {
         let outcome = match outcome {
             Outcome::Forbidden(fault) if self.effective && operation.is_change() => {
@@ -99,8 +99,9 @@ impl Evidence {
                 self.answer(sent);
                 self.effective = true;
             }
-            Outcome::Rejected(_) => self.answer(sent),
-            Outcome::Forbidden(_)
+            Outcome::Rejected(_) if operation.is_change() => self.answer(sent),
+            Outcome::Rejected(_)
+            | Outcome::Forbidden(_)
             | Outcome::Unauthorized(_)
             | Outcome::Throttled(_)
             | Outcome::Unavailable(_) => {}
@@ -264,6 +265,15 @@ mod tests {
         let failed = stuck(Cause::Refused, evidence.mark(), 0);
         assert!(evidence.is_poison(&failed, Some(before), 0));
         assert!(!evidence.is_poison(&failed, Some(evidence.mark()), 0));
+    }
+
+    #[test]
+    fn a_question_that_is_refused_is_not_answered() {
+        let mut evidence = Evidence::default();
+        let (mark, sent) = (evidence.mark(), evidence.send());
+        let refused = Outcome::Rejected(Fault::new("code", ""));
+        evidence.learn(Operation::FindGroups, sent, refused);
+        assert!(!evidence.answered_since(mark));
     }
 
     proptest! {

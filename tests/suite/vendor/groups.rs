@@ -80,7 +80,8 @@ async fn an_id_is_remembered_and_looked_up_once_more_when_it_is_not_taken_any_lo
         let pair = Pair::new(generation).await;
         pair.fake.name_group("old", "VIP");
         for _ in 0..3 {
-            assert_eq!(pair.fulfil(&leave("VIP")).await.0, "not_found");
+            pair.fake.add_member("old", "ada@example.com");
+            assert_eq!(pair.fulfil(&leave("VIP")).await.0, "applied");
         }
         assert_eq!(questions(&pair), 1, "it is remembered");
         pair.fake.remove_group("old");
@@ -91,6 +92,22 @@ async fn an_id_is_remembered_and_looked_up_once_more_when_it_is_not_taken_any_lo
         pair.fake.remove_group("new");
         assert_eq!(pair.fulfil(&leave("VIP")).await.0, "rejected group_not_found");
     }
+}
+
+#[tokio::test]
+async fn a_member_that_is_not_found_by_a_remembered_id_is_looked_for_in_the_group_of_now() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.name_group("one", "VIP");
+    assert_eq!(pair.fulfil(&leave("VIP")).await.0, "not_found");
+    assert_eq!((questions(&pair), pair.operation_calls()), (1, 1));
+    // The same id again: it is asked for, and nothing else is to be done.
+    assert_eq!(pair.fulfil(&leave("VIP")).await.0, "not_found");
+    assert_eq!((questions(&pair), pair.operation_calls()), (2, 2));
+    pair.fake.name_group("one", "Former VIP");
+    pair.fake.name_group("two", "VIP");
+    pair.fake.add_member("two", "ada@example.com");
+    assert_eq!(pair.fulfil(&leave("VIP")).await.0, "applied");
+    assert!(!pair.fake.is_member("two", "ada@example.com"));
 }
 
 #[tokio::test]

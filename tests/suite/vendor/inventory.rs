@@ -133,6 +133,7 @@ async fn pages_that_are_refused_or_too_much_are_asked_for_in_half_the_size() {
     for (most, kind) in [
         (100, FaultKind::fail("err_validation_page_size")),
         (100, FaultKind::status(400)),
+        (50, FaultKind::FlatFail { status: 403, code: "err_of_tomorrow".into() }),
         (10, FaultKind::status(503)),
         (40, FaultKind::Html { status: 502 }),
     ] {
