@@ -4,6 +4,8 @@ use super::acks::Acks;
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
+use futures_util::stream::SelectAll;
 use lapin::Channel;
 use lapin::message;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
@@ -15,8 +17,12 @@ use lapin::types::FieldTable;
 pub struct Consumer {
     channel: Channel,
     acks: Acks,
-    /// `None` while the lane is paused.
-    deliveries: Option<lapin::Consumer>,
+    /// The consumers at the broker: none while the lane is paused, and two after a slow start.
+    deliveries: SelectAll<lapin::Consumer>,
+    /// How many of them there are to be.
+    consumers: usize,
+    /// Messages that the broker hands out at once, to all of them together.
+    prefetch: u16,
     queue: String,
 }
 
@@ -30,28 +36,24 @@ impl Consumer {
     pub async fn open(broker: &Broker, queue: &str) -> Result<Consumer, BrokerError> {
         let channel = broker.channel().await?;
         let acks = Acks::of(channel.clone(), broker.over());
-        let consumer = Consumer { channel, acks, deliveries: None, queue: queue.to_owned() };
-        consumer.ask_for(1).await?;
-        Ok(consumer)
+        let (deliveries, queue) = (SelectAll::new(), queue.to_owned());
+        Ok(Consumer { channel, acks, deliveries, consumers: 0, prefetch: 1, queue })
     }
 
-    /// From now on `prefetch` messages at a time, and gives what the broker had handed out by then.
-    /// A prefetch holds for the consumers that come after it, so that it takes another one (RabbitMQ,
-    /// "Consumer Prefetch").
+    /// From now on `prefetch` messages at a time. A prefetch holds for the consumers that come after it (RabbitMQ,
+    /// "Consumer Prefetch"), so that another one takes what is more. The first one stays: whatever is on its way to
+    /// a consumer that is cancelled comes back as redelivered.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
-    pub async fn widen(&mut self, prefetch: u16) -> Result<Vec<Delivery>, BrokerError> {
-        let rest = self.cancel().await?;
-        self.ask_for(prefetch).await?;
-        self.consume().await?;
-        Ok(rest)
-    }
-
-    /// Prefetch is the limit of memory and of concurrency at once: the broker never hands out more.
-    async fn ask_for(&self, prefetch: u16) -> Result<(), BrokerError> {
-        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost)
+    pub async fn widen(&mut self, prefetch: u16) -> Result<(), BrokerError> {
+        let more = prefetch.saturating_sub(self.prefetch);
+        self.prefetch = prefetch.max(self.prefetch);
+        if more > 0 && self.consumers > 0 {
+            self.add(more).await?;
+        }
+        Ok(())
     }
 
     /// Consumes, at first or again, if it does not already.
@@ -60,13 +62,21 @@ impl Consumer {
     ///
     /// [`BrokerError::Lost`].
     pub async fn consume(&mut self) -> Result<(), BrokerError> {
-        if self.deliveries.is_some() {
-            return Ok(());
+        if self.consumers == 0 {
+            self.add(self.prefetch).await?;
         }
+        Ok(())
+    }
+
+    /// Adds a consumer at the broker. Its prefetch is the limit of memory and of concurrency at once: the broker never
+    /// hands out more.
+    async fn add(&mut self, prefetch: u16) -> Result<(), BrokerError> {
+        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(lost)?;
         let (queue, tag) = (self.queue.as_str().into(), "".into());
         let options = BasicConsumeOptions::default();
         let consuming = self.channel.basic_consume(queue, tag, options, FieldTable::default());
-        self.deliveries = Some(consuming.await.map_err(lost)?);
+        self.deliveries.push(consuming.await.map_err(lost)?);
+        self.consumers += 1;
         Ok(())
     }
 
@@ -76,8 +86,13 @@ impl Consumer {
     ///
     /// Whatever ended the stream: it never ends by itself.
     pub async fn next(&mut self) -> Result<Delivery, BrokerError> {
-        let Some(deliveries) = &mut self.deliveries else { return std::future::pending().await };
-        match deliveries.next().await {
+        if self.consumers == 0 {
+            return std::future::pending().await;
+        }
+        if self.deliveries.len() < self.consumers {
+            return Err(BrokerError::Cancelled(self.queue.clone()));
+        }
+        match self.deliveries.next().await {
             Some(Ok(delivery)) => Ok(self.read(delivery)),
             Some(Err(error)) => Err(lost(error)),
             None => Err(BrokerError::Cancelled(self.queue.clone())),
@@ -90,12 +105,19 @@ impl Consumer {
     ///
     /// [`BrokerError::Lost`].
     pub async fn cancel(&mut self) -> Result<Vec<Delivery>, BrokerError> {
-        let Some(mut deliveries) = self.deliveries.take() else { return Ok(Vec::new()) };
-        let (tag, options) = (deliveries.tag(), BasicCancelOptions::default());
-        self.channel.basic_cancel(tag, options).await.map_err(lost)?;
+        self.consumers = 0;
+        let consumers: Vec<lapin::Consumer> =
+            std::mem::take(&mut self.deliveries).into_iter().collect();
+        // All at once: as long as one is left, the broker hands out more.
+        let cancel = |consumer: &lapin::Consumer| {
+            self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())
+        };
+        try_join_all(consumers.iter().map(cancel)).await.map_err(lost)?;
         let mut rest = Vec::new();
-        while let Some(delivery) = deliveries.next().await {
-            rest.push(self.read(delivery.map_err(lost)?));
+        for mut deliveries in consumers {
+            while let Some(delivery) = deliveries.next().await {
+                rest.push(self.read(delivery.map_err(lost)?));
+            }
         }
         Ok(rest)
     }

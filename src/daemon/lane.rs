@@ -93,10 +93,10 @@ impl Lane<'_> {
                         return Ok(Some(held));
                     }
                     if harmless_at.is_some() {
-                        self.widen(ended).await?;
+                        self.widen().await?;
                     }
                 }
-                () = until(harmless_at) => self.widen(ended).await?,
+                () = until(harmless_at) => self.widen().await?,
                 delivery = self.consumer.next() => self.begin(delivery?, ended),
             }
         }
@@ -137,14 +137,9 @@ impl Lane<'_> {
     }
 
     /// The session has shown that it lives: from now on as many at a time as the lane is allowed.
-    async fn widen(&mut self, ended: &CancellationToken) -> Result<(), BrokerError> {
+    async fn widen(&mut self) -> Result<(), BrokerError> {
         self.start = Start::Full;
-        if self.worker.lane.prefetch > 1 {
-            for delivery in self.consumer.widen(self.worker.lane.prefetch).await? {
-                self.begin(delivery, ended);
-            }
-        }
-        Ok(())
+        self.consumer.widen(self.worker.lane.prefetch).await
     }
 
     /// Takes no more messages, returns those that nobody began with, and waits for the others.

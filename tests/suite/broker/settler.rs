@@ -106,8 +106,7 @@ async fn what_was_given_back_keeps_the_acks_of_others_together() {
     for _ in 0..2 {
         lane.vhost.publish_to("", QUEUE, b"{}", BasicProperties::default()).await;
     }
-    let rest = lane.consumer.widen(3).await.unwrap();
-    assert!(rest.is_empty(), "no more than one is handed out at first");
+    lane.consumer.widen(3).await.unwrap();
     let (second, third) =
         (lane.consumer.next().await.unwrap(), lane.consumer.next().await.unwrap());
     lane.settle(&Disposition::Return).await.unwrap();

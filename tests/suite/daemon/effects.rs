@@ -350,3 +350,17 @@ async fn what_was_sent_before_may_be_our_doing_and_what_was_never_sent_is_not_fo
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
 }
+
+#[tokio::test]
+async fn in_a_burst_after_the_start_no_message_is_taken_for_one_that_was_sent_before() {
+    let world = World::with(&SOON).await;
+    world.fake.add_group("staff");
+    for number in 0..40 {
+        let address = format!("nobody-{number}@example.com");
+        let data = json!({"emailAddress": address, "groupIds": ["staff"]});
+        publish(&world, OFFBOARDED_TYPE, &address, &data).await;
+    }
+    let settled = world.daemon.settled(40).await;
+    let results: Vec<&Value> = settled.iter().map(|line| &line["result"]).collect();
+    assert!(results.iter().all(|result| *result == "not_found"), "{results:?}");
+}
