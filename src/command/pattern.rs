@@ -1,6 +1,8 @@
 //! Patterns with `*` for anything and `?` for one character.
 
-use crate::event::{Domain, EmailAddress, Member, NameError, group_name};
+use crate::event::{
+    Domain, EmailAddress, Member, NameError, group_name, has_lookalike, lower_case,
+};
 use wildmatch::WildMatch;
 
 /// A pattern of a text.
@@ -11,6 +13,12 @@ pub struct Pattern(WildMatch);
 /// international labels are the same however they are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AddressPattern {
+    /// With international labels in ASCII, and in their own script: a label with a wildcard has one form alone.
+    spellings: [Spelling; 2],
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Spelling {
     whole: Pattern,
     domain: Pattern,
 }
@@ -35,29 +43,39 @@ impl AddressPattern {
     /// What is wrong with a pattern that could match nothing: it would protect nobody.
     pub fn parse(text: &str) -> Result<AddressPattern, NameError> {
         let text = text.trim();
-        // With something in place of its wildcards it must be a name.
-        let sample = text.split('.').map(sample).collect::<Vec<_>>().join(".");
-        let whole = if sample.contains('@') {
-            EmailAddress::parse(&sample)?.to_string()
-        } else {
-            Domain::parse(&sample)?.to_string()
+        let (local, domain) = match text.rsplit_once('@') {
+            Some((local, domain)) => (Some(local), domain),
+            None => (None, text),
         };
-        let whole = if text.contains(WILDCARDS) { with_wildcards(text)? } else { whole };
-        let domain = whole.rsplit_once('@').map_or(&*whole, |(_, domain)| domain);
-        let (domain, whole) = (Pattern::new(&folded(domain)), Pattern::new(&folded(&whole)));
-        Ok(AddressPattern { whole, domain })
+        let domain = domain.strip_suffix(DOTS).unwrap_or(domain);
+        let labels: Vec<Label> = domain.split(DOTS).map(Label::parse).collect::<Result<_, _>>()?;
+        let local = local.map(local_part).transpose()?;
+        let spelling = |form: fn(&Label) -> &str| {
+            let domain = labels.iter().map(form).collect::<Vec<_>>().join(".");
+            let whole = match &local {
+                Some(local) => format!("{local}@{domain}"),
+                None => domain.clone(),
+            };
+            Spelling {
+                whole: Pattern::new(&folded(&whole)),
+                domain: Pattern::new(&folded(&domain)),
+            }
+        };
+        Ok(AddressPattern { spellings: [spelling(|it| &it.ascii), spelling(|it| &it.in_unicode)] })
     }
 
     /// True where the member is meant. With a domain its addresses would leave as well, so that a pattern of an
     /// address means its domain too.
     pub fn matches(&self, member: &Member) -> bool {
-        let pattern = match member {
-            Member::EmailAddress(_) => &self.whole,
-            Member::Domain(_) => &self.domain,
-        };
         let in_unicode = member.in_unicode();
-        let spellings = in_unicode.iter().map(String::as_str).chain([member.as_str()]);
-        spellings.into_iter().any(|it| pattern.matches(&folded(it)))
+        let forms = [member.as_str(), in_unicode.as_deref().unwrap_or(member.as_str())];
+        self.spellings.iter().zip(forms).any(|(spelling, form)| {
+            let pattern = match member {
+                Member::EmailAddress(_) => &spelling.whole,
+                Member::Domain(_) => &spelling.domain,
+            };
+            pattern.matches(&folded(form))
+        })
     }
 }
 
@@ -66,34 +84,41 @@ const WILDCARDS: [char; 2] = ['*', '?'];
 /// The dots of domains (UTS 46, section 2.3).
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
-/// A part of a pattern with a letter in place of its wildcards. An encoded label means nothing with that.
-fn sample(part: &str) -> String {
-    let is_encoded = part.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case("xn--"));
-    if is_encoded && part.contains(WILDCARDS) { "a".into() } else { part.replace(WILDCARDS, "a") }
+/// A label of a domain in both of its forms. One with a wildcard is no label, and stays as it is written.
+struct Label {
+    ascii: String,
+    in_unicode: String,
+}
+
+impl Label {
+    fn parse(text: &str) -> Result<Label, NameError> {
+        if !text.contains(WILDCARDS) {
+            let wrong =
+                NameError::Form("must be an address or a domain, with * and ? for any part");
+            let label = Domain::parse_listed(text).ok_or(wrong)?;
+            return Ok(Label { in_unicode: label.in_unicode(), ascii: label.to_string() });
+        }
+        let is_foreign = |it: char| {
+            it.is_ascii() && !it.is_ascii_alphanumeric() && it != '-' && !WILDCARDS.contains(&it)
+        };
+        if text.contains(is_foreign) || has_lookalike(text) {
+            return Err(NameError::Form("must have plain letters beside * and ? in a domain"));
+        }
+        let label = group_name(&text.to_lowercase())?;
+        Ok(Label { ascii: label.clone(), in_unicode: label })
+    }
+}
+
+/// The part before the `@` in its canonical form.
+fn local_part(text: &str) -> Result<String, NameError> {
+    // Without its wildcards it must be the beginning of an address, if anything is left of it.
+    let rest = text.replace(WILDCARDS, "");
+    let sample = if rest.is_empty() { "a" } else { &rest };
+    EmailAddress::parse(&format!("{sample}@example.com"))?;
+    group_name(&lower_case(text))
 }
 
 /// A wildcard may stand for the end of a word or not: the two small sigmas are one here.
 fn folded(text: &str) -> String {
     text.replace('ς', "σ")
-}
-
-/// A pattern with wildcards in canonical form, as far as it has one: a label of a domain that has a wildcard is
-/// left in its own script.
-fn with_wildcards(text: &str) -> Result<String, NameError> {
-    let lower = text.to_lowercase();
-    let (local, domain) = match lower.rsplit_once('@') {
-        Some((local, domain)) => (Some(local), domain),
-        None => (None, &*lower),
-    };
-    let label = |label: &str| match Domain::parse(label) {
-        Ok(canonical) => canonical.to_string(),
-        Err(_) => label.to_owned(),
-    };
-    let domain = domain.strip_suffix(DOTS).unwrap_or(domain);
-    let domain = domain.split(DOTS).map(label).collect::<Vec<_>>().join(".");
-    let pattern = match local {
-        Some(local) => format!("{local}@{domain}"),
-        None => domain,
-    };
-    group_name(&pattern)
 }

@@ -26,7 +26,7 @@ pub(super) fn composed(text: &str) -> Cow<'_, str> {
 
 /// Returns the text in lower case. Greek has two small letters for one capital, of which the second one ends a word:
 /// here each stands where it belongs, however it was written.
-pub(super) fn lower_case(text: &str) -> String {
+pub fn lower_case(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -44,7 +44,7 @@ pub(super) fn lower_case(text: &str) -> String {
 
 /// True where the text has a character that merely looks like one of ASCII, such as a full-width letter: NFKC makes
 /// that one of it (the rule "HasCompat" of RFC 8264, section 9.17, as far as it is about ASCII).
-pub(super) fn has_lookalike(text: &str) -> bool {
+pub fn has_lookalike(text: &str) -> bool {
     let looks_like_ascii = |character: char| {
         let plain = character.encode_utf8(&mut [0; 4]).to_owned();
         let plain = ComposingNormalizerBorrowed::new_nfkc().normalize(&plain).into_owned();
@@ -53,16 +53,24 @@ pub(super) fn has_lookalike(text: &str) -> bool {
     !text.is_ascii() && text.chars().any(looks_like_ascii)
 }
 
-/// Returns what a reader sees of a text: without hidden characters, and with plain letters for those that merely
-/// look like them.
-pub(super) fn visible(text: &str) -> String {
-    let seen: String = text.chars().filter(|it| !is_hidden(*it)).collect();
-    ComposingNormalizerBorrowed::new_nfkc().normalize(&seen).into_owned()
+/// Returns the text without the characters that are drawn as nothing. The joiners stay: they tell names apart in some
+/// scripts.
+pub fn without_hidden(text: &str) -> String {
+    let is_joiner = |it: char| matches!(it, '\u{200c}' | '\u{200d}');
+    let is_format = |it: char| flaw(it) == Some(INVISIBLE);
+    text.chars().filter(|it| is_joiner(*it) || !(is_format(*it) || is_blank(*it))).collect()
 }
 
-/// True for a character that nobody sees in a name of one word.
-pub fn is_hidden(character: char) -> bool {
-    expect_visible(character.encode_utf8(&mut [0; 4])).is_err()
+/// Returns the text as a reader compares it at a glance: in plain lower-case letters, without white space and hidden
+/// characters.
+pub(super) fn at_a_glance(text: &str) -> String {
+    let visible = without_hidden(text).replace(char::is_whitespace, "");
+    lower_case(&ComposingNormalizerBorrowed::new_nfkc().normalize(&visible))
+}
+
+/// True where a character of the text was lost, or means nothing.
+pub(super) fn has_lost(text: &str) -> bool {
+    text.chars().any(|it| flaw(it).is_some_and(|flaw| flaw != INVISIBLE))
 }
 
 /// Expects a name in one word. Characters that nobody sees are refused: the sender believes in one name, and
@@ -92,10 +100,15 @@ pub(super) fn expect_prose(text: &str) -> Result<(), NameError> {
     })
 }
 
-/// True for the quotation marks of typesetters, which word processors put in place of `'` and `"`.
+/// True for the quotation marks of typesetters and what looks like them, which word processors put in place of `'`
+/// and `"`.
 pub(super) fn is_typographic_quote(character: char) -> bool {
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
-    matches!(category, GeneralCategory::InitialPunctuation | GeneralCategory::FinalPunctuation)
+    matches!(character, '\u{2b9}' | '\u{2bc}' | '\u{2032}' | '\u{2033}')
+        || matches!(
+            category,
+            GeneralCategory::InitialPunctuation | GeneralCategory::FinalPunctuation
+        )
 }
 
 /// True for a character that is drawn as nothing or as a gap.

@@ -27,15 +27,6 @@ impl Member {
         }
     }
 
-    /// True where Mimecast lists this very member under `listed`, however it is spelled there: in another case or
-    /// normal form, or with characters around it or in it that do not belong to it.
-    pub fn is_listed_as(&self, listed: &str) -> bool {
-        match self {
-            Member::EmailAddress(address) => address.is_listed_as(listed),
-            Member::Domain(domain) => domain.is_listed_as(listed),
-        }
-    }
-
     /// The same member with an international domain in its own script, if it has one.
     pub fn in_unicode(&self) -> Option<String> {
         match self {

@@ -1,6 +1,6 @@
 //! Domains in their canonical form.
 
-use super::characters::{NameError, composed, expect_visible, visible};
+use super::characters::{NameError, composed, expect_visible, without_hidden};
 use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 use std::fmt;
@@ -32,11 +32,10 @@ impl Domain {
         idna::domain_to_unicode(&self.0).0
     }
 
-    /// True where Mimecast lists this domain under `listed`, however somebody has written it there.
-    pub(super) fn is_listed_as(&self, listed: &str) -> bool {
-        let listed = listed.trim().trim_start_matches('@');
-        let of_host = |host: &str| Domain::of_host(&composed(host));
-        of_host(listed).as_ref() == Some(self) || of_host(&visible(listed)).as_ref() == Some(self)
+    /// Parses a domain as Mimecast lists it, or as a setting has it: hidden characters count for nothing, and of the
+    /// joiners UTS 46 decides.
+    pub fn parse_listed(text: &str) -> Option<Domain> {
+        Domain::of_host(&composed(&without_hidden(text.trim())))
     }
 
     /// The text that is sent and compared.

@@ -1,6 +1,6 @@
 //! Names of groups.
 
-use super::characters::{NameError, composed, expect_prose, lower_case, visible};
+use super::characters::{NameError, at_a_glance, composed, expect_prose};
 
 /// Returns the name of a group in its canonical form: in Unicode normalization form C, without the space around
 /// it. Upper and lower case differ.
@@ -25,7 +25,7 @@ pub fn is_group_name(canonical: &str, listed: &str) -> bool {
 /// True where Mimecast's name of a group differs from this canonical one in nothing but case or white space:
 /// somebody means this group, and has written it differently.
 pub fn is_nearly_group_name(canonical: &str, listed: &str) -> bool {
-    lower_case(&visible(canonical)) == lower_case(&visible(listed))
+    at_a_glance(canonical) == at_a_glance(listed)
 }
 
 #[cfg(test)]

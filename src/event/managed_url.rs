@@ -51,6 +51,19 @@ impl ManagedUrl {
         &self.host
     }
 
+    /// The scheme: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+
+    /// True where this is the first page of the host of the other one, under the same scheme.
+    pub fn is_of_host_of(&self, other: &ManagedUrl) -> bool {
+        (self.scheme, &self.host) == (other.scheme, &other.host) && self.rest == "/"
+    }
+
     /// True where both are the same page, be it under the other scheme.
     pub fn is_same_page(&self, other: &ManagedUrl) -> bool {
         self.host == other.host && self.rest == other.rest
@@ -99,11 +112,7 @@ impl ManagedUrl {
 
 impl fmt::Display for ManagedUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        write!(formatter, "{scheme}://{}{}", self.host, self.rest)
+        write!(formatter, "{}://{}{}", self.scheme(), self.host, self.rest)
     }
 }
 

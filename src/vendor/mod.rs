@@ -3,7 +3,7 @@
 //! In come commands. Out comes what carrying them out came to. A [`Vendor`] makes attempt after attempt:
 //! let through by [`quota`], signed by [`sign`] or with a token of `token` by the `caller`, sent by `transport`. What
 //! a reply means, and when to stop trying, is decided in the verdict's room. What an event calls by name
-//! is resolved by `paging` through a list: a `group`, remembered by the `directory`, or the `url_entries`, of which a
+//! is resolved by `paging` through a list, one `list_page` after the other: a `group`, remembered by the `directory`, or the `url_entries`, of which a
 //! `url_scan` reads each `url_entry`. A `removal` removes a member by every spelling. The `policy` asks as well: a `group_policy`
 //! says which groups may be left.
 
@@ -14,6 +14,7 @@ mod fingerprints;
 mod group;
 mod group_policy;
 mod intent;
+mod list_page;
 mod means;
 mod page_sizes;
 mod paging;

@@ -3,7 +3,7 @@
 use super::paging::PageError;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Command, Operation, Rule};
-use crate::event::Member;
+use crate::event::{Listed, Member};
 use crate::verdict::{Cause, Conclusion, Fault, History, Stuck};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -109,20 +109,24 @@ impl Vendor {
         let reading = self.read_list(
             Operation::GetGroupMembers,
             |page| Call::get_group_members(group_id, page),
-            || (BTreeSet::new(), true),
-            |(spellings, is_readable), entry| match listed_name(entry) {
-                None => *is_readable = false,
-                Some(name) if member.is_listed_as(name) && spellings.len() < MOST_SPELLINGS => {
+            || (BTreeSet::new(), None::<&str>),
+            |(spellings, unclear), entry| match listed_name(entry)
+                .map(|it| (it, member.listed_as(it)))
+            {
+                None => *unclear = Some("a member of the group has a name that is no text"),
+                Some((_, Listed::Unclear)) => {
+                    *unclear = Some("a member of the group has a name that may be this one");
+                }
+                Some((name, Listed::Same)) if spellings.len() < MOST_SPELLINGS => {
                     spellings.insert(name.to_owned());
                 }
-                Some(_) => {}
+                Some((_, Listed::Same | Listed::Another)) => {}
             },
             asking,
         );
-        let (spellings, is_readable) = reading.await?;
-        if spellings.is_empty() && !is_readable {
-            let what = "a member of the group has a name that cannot be read";
-            return Err(PageError::Inconsistent(Fault::new("inconsistent_list", what)));
+        let (spellings, unclear) = reading.await?;
+        if let Some(what) = unclear.filter(|_| spellings.is_empty()) {
+            return Err(PageError::Inconsistent(Fault::new("unreadable_member", what)));
         }
         Ok(spellings)
     }
@@ -133,16 +137,16 @@ fn better(before: Conclusion, now: Conclusion) -> Conclusion {
     if is_absent(&now) { before } else { now }
 }
 
-/// The name under which a member is listed. An entry for an address has its domain beside it, and one for a domain no
-/// address (seen by an administrator): a domain alone never stands for an address.
+/// The name under which a member is listed; empty where it has none, and nothing where it is no text. An entry for an
+/// address has its domain beside it, and one for a domain no address (seen by an administrator): a domain alone never
+/// stands for an address.
 fn listed_name(entry: &Value) -> Option<&str> {
     let name = |name: &str| match entry.get(name) {
         None | Some(Value::Null) => Some(""),
         Some(value) => value.as_str(),
     };
     let address = name("emailAddress")?;
-    let listed = if address.trim().is_empty() { name("domain")? } else { address };
-    Some(listed).filter(|listed| !listed.trim().is_empty())
+    if address.trim().is_empty() { name("domain") } else { Some(address) }
 }
 
 /// Whether Mimecast did not find what was to be removed.
@@ -163,7 +167,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_member_has_an_address_or_else_a_domain_or_cannot_be_read() {
+    fn a_member_is_listed_by_an_address_or_else_by_a_domain() {
         for (entry, expected) in [
             (
                 json!({"emailAddress": "ada@example.com", "domain": "example.com"}),
@@ -172,10 +176,11 @@ mod tests {
             (json!({"emailAddress": "", "domain": "example.com"}), Some("example.com")),
             (json!({"domain": "example.com"}), Some("example.com")),
             (json!({"emailAddress": "example.com", "domain": ""}), Some("example.com")),
-            (json!({"emailAddress": null, "domain": ""}), None),
+            (json!({"emailAddress": null, "domain": ""}), Some("")),
             (json!({"emailAddress": ["ada@example.com"], "domain": "example.com"}), None),
-            (json!({"name": "Ada"}), None),
-            (json!(null), None),
+            (json!({"name": "Ada"}), Some("")),
+            (json!(null), Some("")),
+            (json!({"emailAddress": "", "domain": 7}), None),
         ] {
             assert_eq!(listed_name(&entry), expected, "{entry}");
         }

@@ -1,7 +1,8 @@
 //! One managed URL entry as Mimecast lists it, and whether it blocks a URL.
 
-use crate::event::{ManagedUrl, is_hidden};
+use crate::event::{ManagedUrl, without_hidden};
 use serde_json::Value;
+use std::net::Ipv6Addr;
 
 /// Bytes of an id that a dead letter shows: Mimecast's have 107.
 const LONGEST_ID: usize = 256;
@@ -104,24 +105,29 @@ impl UrlEntry<'_> {
     }
 }
 
+/// Schemes that no web page has.
+const OTHER_SCHEMES: [&str; 5] = ["ftp", "ftps", "sftp", "file", "mailto"];
+
 /// The page of an entry that is about one, if it can be read. Some entries have `url` beside or in place of its
-/// parts (reported by users of the API): they must not contradict each other.
+/// parts (reported by users of the API): they must not contradict each other, or another page would go.
 fn page(entry: &Value) -> Option<Target> {
-    let url = text(entry, "url")?;
-    let parts = Parts::read(entry)?;
-    if !matches!(parts.scheme, "" | "http" | "https") {
-        let is_a_scheme = parts.scheme.bytes().all(|byte| byte.is_ascii_lowercase());
-        return is_a_scheme.then_some(Target::Elsewhere);
+    let (url, parts) = (text(entry, "url")?, Parts::read(entry)?);
+    if OTHER_SCHEMES.contains(&parts.scheme) {
+        return Some(Target::Elsewhere);
     }
-    let whole = ManagedUrl::of_entry(url);
-    if parts.domain.is_empty() || (!url.is_empty() && parts.is_host_alone()) {
-        let is_same_host = |page: &ManagedUrl| {
-            parts.domain.is_empty() || host_of(parts.domain).as_deref() == Some(page.host())
-        };
-        return whole.filter(is_same_host).map(Target::Page);
+    if url.is_empty() {
+        return parts.page(parts.scheme).map(Target::Page);
     }
-    let page = parts.page()?;
-    (url.is_empty() || whole.as_ref() == Some(&page)).then_some(Target::Page(page))
+    let whole = ManagedUrl::of_entry(url)?;
+    // What is not there as a part is as in the URL.
+    let scheme = if parts.scheme.is_empty() { whole.scheme() } else { parts.scheme };
+    let agrees = match (parts.domain.is_empty(), parts.is_host_alone()) {
+        (true, true) => scheme == whole.scheme(),
+        (true, false) => false,
+        (false, true) => parts.page(scheme)?.is_of_host_of(&whole),
+        (false, false) => parts.page(scheme)? == whole,
+    };
+    agrees.then_some(Target::Page(whole))
 }
 
 /// The parts into which Mimecast takes a URL (recorded replies of `get-all-managed-urls`): a port of -1 is the
@@ -137,7 +143,8 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn read(entry: &'a Value) -> Option<Parts<'a>> {
         let scheme = text(entry, "scheme")?.trim_end_matches([':', '/']);
-        let known = ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known));
+        let known = ["http", "https"].into_iter().chain(OTHER_SCHEMES);
+        let known = known.into_iter().find(|known| scheme.eq_ignore_ascii_case(known));
         let path = text(entry, "path")?.split('#').next().unwrap_or_default();
         let query = text(entry, "queryString")?;
         let query = query.strip_prefix('?').unwrap_or(query);
@@ -159,16 +166,12 @@ impl<'a> Parts<'a> {
         self.port.is_none() && self.path.is_empty() && self.query.is_empty()
     }
 
-    /// The page, where the domain is nothing but a host.
-    fn page(&self) -> Option<ManagedUrl> {
-        let host = host_of(self.domain)?;
-        let is_host = !self.domain.contains(['/', '?', '#', '\\', '@', '*']);
-        if !is_host {
-            return None;
-        }
+    /// The page under this scheme, where the domain is nothing but a host.
+    fn page(&self, scheme: &str) -> Option<ManagedUrl> {
+        let host = plain_host(self.domain)?;
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
         let slash = if self.path.starts_with(['/', '\\']) { "" } else { "/" };
-        let Parts { scheme, path, query, .. } = self;
+        let Parts { path, query, .. } = self;
         ManagedUrl::of_entry(&format!("{scheme}://{host}{port}{slash}{path}?{query}"))
     }
 }
@@ -179,18 +182,32 @@ fn host(entry: &Value) -> Option<String> {
     host_of(if domain.is_empty() { text(entry, "url")? } else { domain })
 }
 
-/// The host in a text that is one, or begins with one behind a scheme or a user. What stands for several hosts
-/// is none, but `*.` before one: that is a part of what the host covers.
+/// The host in a text that begins with one, behind a scheme or a user. What stands for several hosts is none, but
+/// `*.` before one: that is a part of what the host covers.
 fn host_of(written: &str) -> Option<String> {
-    let rest = written.split_once("://").map_or(written, |(_, rest)| rest);
+    let written = without_hidden(written);
+    let lower = written.to_ascii_lowercase();
+    let scheme = ["https:", "http:"].into_iter().find(|scheme| lower.starts_with(scheme));
+    let rest = scheme
+        .map_or(written.as_str(), |scheme| written[scheme.len()..].trim_start_matches(['/', '\\']));
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = host.trim_start_matches("*.").trim_start_matches('.');
-    let is_bare_address = host.matches(':').count() > 1 && !host.starts_with('[');
-    let host = if is_bare_address { format!("[{host}]") } else { host.to_owned() };
-    let host = host.chars().filter(|it| !is_hidden(*it)).collect::<String>();
-    let url = ManagedUrl::of_entry(&format!("http://{host}")).filter(|_| !host.contains('*'))?;
-    Some(url.host().to_owned())
+    let without_port = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    let without_port = without_port.map(|(host, _)| host).filter(|host| !host.contains(':'));
+    let host = plain_host(without_port.unwrap_or(host))?;
+    ManagedUrl::of_entry(&format!("http://{host}")).map(|url| url.host().to_owned())
+}
+
+/// A text that is a host and nothing else, as it stands in a URL: an address of IPv6 may lack its brackets.
+fn plain_host(text: &str) -> Option<String> {
+    if let Ok(address) = text.trim_start_matches('[').trim_end_matches(']').parse::<Ipv6Addr>() {
+        return Some(format!("[{address}]"));
+    }
+    let is_foreign = |it: char| {
+        it.is_whitespace() || (it.is_ascii() && !it.is_ascii_alphanumeric() && !"-._".contains(it))
+    };
+    (!text.is_empty() && !text.contains(is_foreign)).then(|| text.to_owned())
 }
 
 /// The port; nothing in it where it is the scheme's, and nothing at all where it cannot be read.
@@ -320,7 +337,27 @@ mod tests {
                 json!({"scheme": "https", "domain": "bad.example", "path": "/b", "url": "https://bad.example/a"}),
                 "none",
             ),
+            (json!({"scheme": "any", "domain": "bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "https", "domain": "bad.example:8443", "path": "/a"}), "none"),
+            (json!({"scheme": "https", "domain": ".bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "https", "domain": "https:/bad.example", "path": "/a"}), "none"),
+            (json!({"path": "/b", "url": "https://bad.example/a"}), "none"),
+            (json!({"queryString": "q=1", "url": "https://bad.example/a"}), "none"),
+            (json!({"port": 8443, "url": "https://bad.example/a"}), "none"),
+            (json!({"scheme": "http", "url": "https://bad.example/a"}), "none"),
+            (
+                json!({"scheme": "http", "domain": "bad.example", "url": "https://bad.example/a"}),
+                "none",
+            ),
+            (json!({"domain": "bad.example/b", "url": "https://bad.example/a"}), "none"),
+            (json!({"domain": "*.bad.example", "url": "https://bad.example/a"}), "none"),
             (json!({"scheme": "https", "domain": "*", "path": "/a"}), "unreadable"),
+            (
+                json!({"scheme": "https", "domain": "good.example,bad.example", "path": "/a"}),
+                "unreadable",
+            ),
+            (json!({"scheme": "https", "domain": "bad example", "path": "/a"}), "unreadable"),
+            (json!({"scheme": "https", "domain": "bad[.]example", "path": "/a"}), "unreadable"),
             (json!({"matchType": "domain", "domain": "bad.*"}), "unreadable"),
             (json!({"matchType": "domain", "domain": "*bad.example"}), "unreadable"),
             (json!({"action": "warn", "url": "https://bad.example/a"}), "none"),
@@ -332,6 +369,20 @@ mod tests {
             assert_eq!(relation(&parts, same), "unreadable", "{parts}");
             assert_eq!(relation(&parts, "https://good.example/a"), on_other_hosts, "{parts}");
         }
+    }
+
+    #[test]
+    fn an_entry_of_a_host_with_another_name_is_of_that_host() {
+        let page = |domain: &str| json!({"scheme": "https", "domain": domain, "path": "/a"});
+        let joined = "نامه\u{200c}ای.example";
+        assert_eq!(relation(&page(joined), "https://xn--mgba3gch31f060k.example/a"), "this");
+        assert_eq!(relation(&page(joined), "https://نامهای.example/a"), "none");
+        assert_eq!(
+            relation(&page("b\u{fffd}cher.example"), "https://bcher.example/a"),
+            "unreadable"
+        );
+        let wide = json!({"matchType": "domain", "domain": "bad\u{200b}.example"});
+        assert_eq!(relation(&wide, "https://bad.example/a"), "wider");
     }
 
     #[test]

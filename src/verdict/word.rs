@@ -58,6 +58,11 @@ const TABLE: &[[&str; 3]] = &[
         "see the entry that the detail names: create it anew at Mimecast, then replay the event",
     ],
     [
+        "unreadable_member",
+        "the group lists a name that is no plain address or domain and may be the member",
+        "see the members of the group at Mimecast, correct the name there, then replay the event",
+    ],
+    [
         "effect_not_seen",
         "the vendor said that it was done, and the member is still in the group",
         "look at the group there; a directory may put the member back",
