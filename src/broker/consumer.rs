@@ -17,7 +17,7 @@ use lapin::types::FieldTable;
 pub struct Consumer {
     channel: Channel,
     acks: Acks,
-    /// The consumers at the broker: none while the lane is paused, and two after a slow start.
+    /// The consumers at the broker: none while the lane is paused, and two where it became wider as it consumed.
     deliveries: SelectAll<lapin::Consumer>,
     /// How many of them there are to be.
     consumers: usize,

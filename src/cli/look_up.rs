@@ -49,8 +49,14 @@ async fn calls(intents: &[Intent], vendor: &Vendor) -> Result<Vec<Resolved>, Con
     let mut calls = Vec::new();
     for intent in intents {
         for command in vendor.look_up(intent, &mut history, effort, &never).await? {
-            let listed = vendor.lists(&command, &mut history, effort, &never).await;
-            calls.push(Resolved { call: command.call(), listed: listed.ok() });
+            let listed = match intent {
+                // It was listed just now.
+                Intent::Unblock(_) => Some(true),
+                Intent::Command(_) | Intent::Leave { .. } => {
+                    vendor.lists(&command, &mut history, effort, &never).await.ok()
+                }
+            };
+            calls.push(Resolved { call: command.call(), listed });
         }
     }
     Ok(calls)

@@ -199,6 +199,8 @@ mod tests {
             ),
             ("5%a?@example.com", r#"{"emailAddress":"5%ax@example.com"}"#, true),
             ("5%o?@example.com", r#"{"emailAddress":"5%ox@example.com"}"#, true),
+            ("*@163.com", r#"{"emailAddress":"x@163.com"}"#, true),
+            ("*@4.example.com", r#"{"emailAddress":"x@4.example.com"}"#, true),
             ("?da@*", r#"{"emailAddress":"ada@example.com"}"#, true),
             ("ceo*@*.example.com", r#"{"emailAddress":"CEO2@hr.example.com"}"#, true),
             ("ΝΙΚΟΣ.ΠΑΠ@example.com", r#"{"emailAddress":"νικος.παπ@example.com"}"#, true),

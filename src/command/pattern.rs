@@ -84,6 +84,8 @@ const WILDCARDS: [char; 2] = ['*', '?'];
 /// The dots of domains (UTS 46, section 2.3).
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
+const BEHIND: &str = ".example";
+
 /// A label of a domain in both of its forms. One with a wildcard is no label, and stays as it is written.
 struct Label {
     ascii: String,
@@ -95,8 +97,11 @@ impl Label {
         if !text.contains(WILDCARDS) {
             let wrong =
                 NameError::Form("must be an address or a domain, with * and ? for any part");
-            let label = Domain::parse_listed(text).ok_or(wrong)?;
-            return Ok(Label { in_unicode: label.in_unicode(), ascii: label.to_string() });
+            // Behind another label, since digits alone are no domain and can be a part of one.
+            let domain = Domain::parse_listed(&format!("{text}{BEHIND}")).ok_or(wrong)?;
+            let label = |domain: &str| domain.strip_suffix(BEHIND).unwrap_or(domain).to_owned();
+            let (ascii, in_unicode) = (label(domain.as_str()), label(&domain.in_unicode()));
+            return Ok(Label { ascii, in_unicode });
         }
         let is_foreign = |it: char| {
             it.is_ascii() && !it.is_ascii_alphanumeric() && it != '-' && !WILDCARDS.contains(&it)

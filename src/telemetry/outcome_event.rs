@@ -75,8 +75,8 @@ impl Report {
         })
     }
 
-    /// The same id for the same event, whether it was settled well or not: after a crash it is published twice, the
-    /// second time perhaps as `already_gone`, and listeners can tell.
+    /// The same id for the same event, as long as it does not fail: after a crash it is published twice, the second
+    /// time perhaps as `already_gone`, and listeners can tell.
     fn id_of(&self, event: &Event, envelope: &Envelope, lane: EventType) -> String {
         let digest = Seal::default().of(&envelope.body);
         let parts = json!([

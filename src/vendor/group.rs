@@ -51,7 +51,7 @@ impl Vendor {
             let group = self.group(name, place, (&mut *history, effort, ended)).await?;
             let asking = (&mut *history, effort, ended);
             let admission = self.admission(&group.id, moment, asking).await?;
-            if admission != Admission::Unlisted || !group.remembered {
+            if !matches!(admission, Admission::Unlisted(_)) || !group.remembered {
                 return admission.into_result().map(|()| group);
             }
             self.directory.forget(name);

@@ -29,8 +29,9 @@ pub(super) enum Admission {
     Allowed,
     /// A rule is against that.
     Denied(Rule),
-    /// Mimecast does not list this id. It could be another spelling of a protected one.
-    Unlisted,
+    /// Mimecast does not list this id, so that the rule is against it: it could be another spelling of a protected
+    /// one, and is none that is allowed.
+    Unlisted(Rule),
 }
 
 impl GroupPolicy {
@@ -39,12 +40,16 @@ impl GroupPolicy {
         if self.protected.contains(group_id) {
             return Admission::Denied(Rule::ProtectedGroups);
         }
-        if self.allowed.as_ref().is_some_and(|allowed| !allowed.contains(group_id)) {
-            return Admission::Denied(Rule::AllowedGroups);
-        }
-        match self.protected.is_empty() || self.listed.has(group_id) {
-            true => Admission::Allowed,
-            false => Admission::Unlisted,
+        let is_allowed = self.allowed.as_ref().is_none_or(|allowed| allowed.contains(group_id));
+        let rule = match (is_allowed, self.protected.is_empty()) {
+            (false, _) => Rule::AllowedGroups,
+            (true, false) => Rule::ProtectedGroups,
+            (true, true) => return Admission::Allowed,
+        };
+        match (self.listed.has(group_id), is_allowed) {
+            (false, _) => Admission::Unlisted(rule),
+            (true, false) => Admission::Denied(rule),
+            (true, true) => Admission::Allowed,
         }
     }
 }
@@ -192,11 +197,14 @@ mod tests {
         let policy = GroupPolicy { allowed: None, protected, listed, asked_at };
         assert_eq!(policy.admission("eNo-staff"), Admission::Allowed);
         assert_eq!(policy.admission("eNo-board"), Admission::Denied(Rule::ProtectedGroups));
-        assert_eq!(policy.admission("eNo-board="), Admission::Unlisted);
+        let unlisted = Admission::Unlisted(Rule::ProtectedGroups);
+        assert_eq!(policy.admission("eNo-board="), unlisted);
         let policy = GroupPolicy { allowed: Some(set(&["eNo-staff", "eNo-board"])), ..policy };
         assert_eq!(policy.admission("eNo-staff"), Admission::Allowed);
         assert_eq!(policy.admission("eNo-other"), Admission::Denied(Rule::AllowedGroups));
         assert_eq!(policy.admission("eNo-board"), Admission::Denied(Rule::ProtectedGroups));
+        let unlisted = Admission::Unlisted(Rule::AllowedGroups);
+        assert_eq!(policy.admission("eNo-new"), unlisted, "it may be newer than this");
         let policy = GroupPolicy { protected: set(&[]), ..policy };
         assert_eq!(policy.admission("eNo-board"), Admission::Allowed);
     }

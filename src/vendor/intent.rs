@@ -58,10 +58,7 @@ impl Vendor {
             Intent::Unblock(url) => {
                 let sought = Sought::Url(url.clone());
                 let found = self.entries(&sought, history, effort, ended).await?;
-                if found.entries.is_empty() {
-                    self.expect_unblocked(found)?;
-                    return Ok(Vec::new());
-                }
+                self.expect_unblocked(found.clone())?;
                 Ok(found.entries.into_keys().map(|id| Command::DeleteManagedUrl { id }).collect())
             }
         }
@@ -159,6 +156,9 @@ impl Vendor {
                 let unblocked = self.expect_unblocked(found);
                 return unblocked.err().or(reached).unwrap_or_else(|| {
                     let nothing = history.nothing_to_do();
+                    if self.means().guards.dry_run {
+                        return nothing;
+                    }
                     let (operation, now) = (Operation::DeleteManagedUrl, (self.fresh)().at);
                     self.metrics.concluded(operation, &nothing, now);
                     nothing

@@ -1,7 +1,7 @@
 //! One page of a list, read from the body of a reply.
 
 use crate::command::Operation;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// One page as Mimecast gives it.
 pub(super) struct ListPage {
@@ -31,7 +31,10 @@ impl ListPage {
             Some(_) => return Err("a page names the next one in an unknown way"),
         };
         let total = part("totalCount")?.map(count).transpose()?;
-        let data = list(body.get_mut("data").map(Value::take))?;
+        let data = match body.as_object_mut() {
+            Some(body) => list(taken(body, "data")?)?,
+            None => Vec::new(),
+        };
         Ok(ListPage { entries: entries(operation, data)?, next, total })
     }
 }
@@ -51,6 +54,18 @@ fn part<'a>(object: &'a Value, name: &str) -> Result<Option<&'a Value>, &'static
     match (found.next(), found.next()) {
         (one, None) => Ok(one),
         (_, Some(_)) => Err("a page says two things about where it is in the list"),
+    }
+}
+
+/// The same, taken out of the object.
+fn taken(object: &mut Map<String, Value>, name: &str) -> Result<Option<Value>, &'static str> {
+    let keys: Vec<String> =
+        object.keys().filter(|key| key.eq_ignore_ascii_case(name)).cloned().collect();
+    let mut found: Vec<Value> = keys.iter().filter_map(|key| object.remove(key)).collect();
+    found.sort_by_key(Value::is_null);
+    match found.get(1) {
+        None | Some(Value::Null) => Ok(found.into_iter().next()),
+        Some(_) => Err("a page has two lists of one name"),
     }
 }
 
@@ -75,7 +90,7 @@ fn entries(operation: Operation, data: Vec<Value>) -> Result<Vec<Value>, &'stati
     let mut all = Vec::new();
     for mut entry in data {
         let object = entry.as_object_mut().ok_or("a page has other entries")?;
-        let of_page = object.remove(name);
+        let of_page = taken(object, name)?;
         let has_others = ["emailAddress", "description"].iter().any(|it| object.contains_key(*it));
         if of_page.is_none() && (has_others || object.values().any(Value::is_array)) {
             return Err("a page has other entries");
@@ -137,6 +152,10 @@ mod tests {
             }
         }
         assert_eq!(entries(Operation::GetAllManagedUrls, json!({})), Ok(0));
+        let folders = |body| entries(Operation::FindGroups, body);
+        assert_eq!(folders(json!({"Data": [{"Folders": [{}, {}], "folders": null}]})), Ok(2));
+        assert!(folders(json!({"Data": [], "data": [{}]})).is_err());
+        assert!(folders(json!({"data": [{"Folders": [], "folders": [{}]}]})).is_err());
         for pagination in [
             json!({"next": 7}),
             json!({"totalCount": "many"}),

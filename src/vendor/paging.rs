@@ -1,7 +1,7 @@
 //! Reads a list of Mimecast page by page, without keeping it.
 //!
 //! A list changes while it is read, and pages were seen that overlap. So a reading counts only if it is
-//! consistent: no entry twice, no page twice, and as many entries as the list says it has. Anything else is
+//! consistent: no entry twice, no page twice, and no fewer entries than the list says it has. Anything else is
 //! read again, and proves nothing.
 
 use super::fingerprints::Fingerprints;
@@ -59,11 +59,15 @@ impl Vendor {
         let (mut readings, mut patience) = (0, effort);
         loop {
             let mut into = begin();
-            let asking = (&mut *history, patience, ended);
-            match self.read_pages(size, &call, |entry| read(&mut into, entry), asking).await {
+            let asking = (&mut *history, effort, ended);
+            match self
+                .read_pages((size, patience), &call, |entry| read(&mut into, entry), asking)
+                .await
+            {
                 Ok(()) => return Ok(into),
                 Err(error) if error.may_be_the_size() && size > Page::SMALLEST => {
-                    size = (size / 2).max(Page::SMALLEST);
+                    let half = if effort.probe { Page::SMALLEST } else { size / 2 };
+                    size = half.max(Page::SMALLEST);
                     // An outage looks the same, and is not to take seven times as long.
                     patience = Effort { probe: true, ..effort };
                 }
@@ -78,9 +82,10 @@ impl Vendor {
         }
     }
 
+    /// Reads pages of this size; the first of them with as many attempts as `patience` allows.
     async fn read_pages(
         &self,
-        size: u64,
+        (size, patience): (u64, Effort),
         call: impl Fn(Page<'_>) -> Call,
         mut read: impl FnMut(&Value),
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
@@ -92,12 +97,17 @@ impl Vendor {
                 return Err(PageError::Unanswered(Conclusion::OutOfTime));
             }
             let asked = call(Page { size, token: token.as_deref() });
+            let effort = if token.is_none() { patience } else { effort };
             let concluding = Box::pin(self.conclude(&asked, history, effort, ended));
             let body = match concluding.await {
                 (Conclusion::Applied, body) => {
                     // Before the list ends: there may be no time for all of it, and the next reading begins so.
                     self.means().page_sizes.remember(asked.operation, size);
                     body
+                }
+                // The place in the list is not known any more; what was asked for is as it was.
+                (Conclusion::Refused(_, fault), _) if token.is_some() => {
+                    return Err(PageError::Inconsistent(fault));
                 }
                 (Conclusion::Refused(_, fault), _) => return Err(PageError::Refused(fault)),
                 (

@@ -66,7 +66,7 @@ impl Vendor {
         let policies = &means.group_policies;
         if let Some(policy) = policies.recall().or_else(|| policies.recall_since(moment)) {
             let known = policy.admission(group_id);
-            if known != Admission::Unlisted || policy.asked_at >= moment {
+            if !matches!(known, Admission::Unlisted(_)) || policy.asked_at >= moment {
                 return Ok(known);
             }
         }
@@ -74,14 +74,14 @@ impl Vendor {
         Ok(policy.admission(group_id))
     }
 
-    /// Those of `texts` that are neither id nor name of a group of this tenant.
+    /// Those of `ids` that no group of this tenant has, and those of `texts` that are neither id nor name of one.
     ///
     /// # Errors
     ///
     /// The conclusion, where that cannot be known now.
     pub async fn unknown_groups(
         &self,
-        texts: &[String],
+        (ids, texts): (&[String], &[String]),
         history: &mut History,
         effort: Effort,
         ended: &CancellationToken,
@@ -91,16 +91,18 @@ impl Vendor {
         let read = self.read_list(
             operation,
             |page| Call::find_groups(None, page),
-            || Meant::all(texts),
-            |meant, group| {
+            || (Meant::all(ids), Meant::all(texts)),
+            |(ids, texts), group| {
                 if let Some(id) = text(group, "id") {
-                    meant.iter_mut().for_each(|it| it.see(id, text(group, "description")));
+                    ids.iter_mut().for_each(|it| it.see(id, None));
+                    texts.iter_mut().for_each(|it| it.see(id, text(group, "description")));
                 }
             },
             (history, effort, ended),
         );
-        let meant = read.await.map_err(|error| self.unread(operation, mark, error))?;
-        Ok(meant.into_iter().filter(Meant::is_unknown).map(|meant| meant.text).collect())
+        let (ids, texts) = read.await.map_err(|error| self.unread(operation, mark, error))?;
+        let meant = ids.into_iter().chain(texts);
+        Ok(meant.filter(Meant::is_unknown).map(|meant| meant.text).collect())
     }
 
     /// Whether entries that are named by their ids are ones that block: the vendor deletes those that
@@ -185,8 +187,8 @@ impl Admission {
         let (rule, detail) = match self {
             Admission::Allowed => return Ok(()),
             Admission::Denied(rule) => (rule, denial(rule)),
-            Admission::Unlisted => (
-                Rule::ProtectedGroups,
+            Admission::Unlisted(rule) => (
+                rule,
                 "Mimecast lists no group with a group id of the event in exactly this spelling",
             ),
         };

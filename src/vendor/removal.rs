@@ -32,7 +32,9 @@ impl Vendor {
             && let Some(spelling) = member.in_unicode()
         {
             let asking = (&mut *history, effort, ended);
-            said = better(said, self.remove_as(group_id, member, &spelling, asking).await);
+            // That Mimecast refuses a spelling that nobody has listed says nothing of the member.
+            let now = self.remove_as(group_id, member, &spelling, asking).await;
+            said = if matches!(now, Conclusion::Refused(..)) { said } else { better(said, now) };
             tried.insert(spelling);
         }
         let guards = self.means().guards.clone();
@@ -141,6 +143,7 @@ fn better(before: Conclusion, now: Conclusion) -> Conclusion {
 /// address has its domain beside it, and one for a domain no address (seen by an administrator): a domain alone never
 /// stands for an address.
 fn listed_name(entry: &Value) -> Option<&str> {
+    let entry = entry.as_object()?;
     let name = |name: &str| match entry.get(name) {
         None | Some(Value::Null) => Some(""),
         Some(value) => value.as_str(),
@@ -179,7 +182,8 @@ mod tests {
             (json!({"emailAddress": null, "domain": ""}), Some("")),
             (json!({"emailAddress": ["ada@example.com"], "domain": "example.com"}), None),
             (json!({"name": "Ada"}), Some("")),
-            (json!(null), Some("")),
+            (json!("ada@example.com"), None),
+            (json!(null), None),
             (json!({"emailAddress": "", "domain": 7}), None),
         ] {
             assert_eq!(listed_name(&entry), expected, "{entry}");

@@ -5,6 +5,7 @@ use super::url_scan::{Findings, Sought};
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation};
 use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Reason, Stuck};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 impl Vendor {
@@ -39,6 +40,8 @@ impl Vendor {
                     // The reading of another message was given up, or was stopped for that one.
                     Err(_) => {}
                     Ok(Err(Conclusion::Stopped)) if !ended.is_cancelled() => {}
+                    // It was the other one's time that was over.
+                    Ok(Err(Conclusion::OutOfTime)) if Instant::now() < effort.deadline => {}
                     Ok(found) => return found,
                 }
             }

@@ -112,7 +112,14 @@ const OTHER_SCHEMES: [&str; 5] = ["ftp", "ftps", "sftp", "file", "mailto"];
 /// parts (reported by users of the API): they must not contradict each other, or another page would go.
 fn page(entry: &Value) -> Option<Target> {
     let (url, parts) = (text(entry, "url")?, Parts::read(entry)?);
-    if OTHER_SCHEMES.contains(&parts.scheme) {
+    let of_url = url.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    let is_other = |scheme: &str| OTHER_SCHEMES.contains(&scheme);
+    let is_elsewhere = match (parts.scheme, url) {
+        ("", _) => parts.domain.is_empty() && is_other(&of_url),
+        (scheme, "") => is_other(scheme),
+        (scheme, _) => is_other(scheme) && of_url == scheme,
+    };
+    if is_elsewhere {
         return Some(Target::Elsewhere);
     }
     if url.is_empty() {
@@ -341,6 +348,7 @@ mod tests {
             (json!({"scheme": "https", "domain": "bad.example:8443", "path": "/a"}), "none"),
             (json!({"scheme": "https", "domain": ".bad.example", "path": "/a"}), "none"),
             (json!({"scheme": "https", "domain": "https:/bad.example", "path": "/a"}), "none"),
+            (json!({"scheme": "ftp", "url": "https://bad.example/a"}), "none"),
             (json!({"path": "/b", "url": "https://bad.example/a"}), "none"),
             (json!({"queryString": "q=1", "url": "https://bad.example/a"}), "none"),
             (json!({"port": 8443, "url": "https://bad.example/a"}), "none"),
@@ -403,6 +411,8 @@ mod tests {
             json!({"action": "permit", "url": "https://bad.example/a"}),
             json!({"action": "Permit"}),
             json!({"scheme": "ftp", "domain": "bad.example", "path": "/a"}),
+            json!({"url": "FTP://bad.example/a"}),
+            json!({"scheme": "ftp", "url": "ftp://bad.example/a"}),
         ] {
             assert_eq!(relation(&parts, "https://bad.example/a"), "none", "{parts}");
         }

@@ -55,7 +55,9 @@ impl UrlScan {
 
     /// All that wait by now.
     pub(super) fn take_waiting(&self) -> Vec<Waiting> {
-        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|one| !one.answer.is_closed());
+        std::mem::take(&mut *waiting)
     }
 }
 

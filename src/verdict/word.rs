@@ -55,7 +55,7 @@ const TABLE: &[[&str; 3]] = &[
     [
         "unreadable_entry",
         "an entry that may block the URL cannot be read, so that nothing shows that the URL is free",
-        "see the entry that the detail names: create it anew at Mimecast, then replay the event",
+        "see the entry that the detail names: create it again at Mimecast, then replay the event",
     ],
     [
         "unreadable_member",

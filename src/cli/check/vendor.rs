@@ -99,16 +99,18 @@ async fn groups(settings: &Settings, vendor: &Vendor) -> Option<Verdict> {
     let contract = &settings.contract;
     let defaults = settings.lanes.iter().flat_map(|it| contract.default_groups(it.event_type));
     let named = contract.guards.allowed_groups.iter().chain(&contract.guards.protected_groups);
-    let texts: Vec<String> = defaults.chain(named).cloned().collect();
-    if texts.is_empty() {
+    let ids: Vec<String> = defaults.cloned().collect();
+    let texts: Vec<String> = named.cloned().collect();
+    let all = ids.len() + texts.len();
+    if all == 0 {
         return None;
     }
     let (mut history, never) = (History::default(), CancellationToken::new());
     let effort = Effort { probe: false, deadline: Instant::now() + Duration::from_secs(30) };
-    let unknown = vendor.unknown_groups(&texts, &mut history, effort, &never).await;
+    let unknown = vendor.unknown_groups((&ids, &texts), &mut history, effort, &never).await;
     let subject = (Group::Vendor, "groups");
     Some(match unknown {
-        Ok(unknown) => on_groups(texts.len(), &unknown),
+        Ok(unknown) => on_groups(all, &unknown),
         Err(_) => {
             Verdict::new(Gravity::Warning, subject, "the groups of the tenant cannot be read")
         }
@@ -122,8 +124,8 @@ fn on_groups(all: usize, unknown: &[String]) -> Verdict {
         return Verdict::new(Gravity::Ok, subject, text);
     };
     let text = format!(
-        "{} of {all} in the settings are neither id nor name of a group of this tenant, such as {}; \
-         see default_groups and policy, and whether the credentials are those of the right tenant",
+        "{} of {all} in the settings are no groups of this tenant, such as {}; \
+         see default_groups (ids) and policy (ids or names), and whether the credentials are those of the right tenant",
         unknown.len(),
         plain(first, 64),
     );

@@ -30,6 +30,8 @@ pub struct Matches {
     pub operation: Option<Operation>,
     /// Text that must occur in one of the item's values.
     pub item_containing: Option<String>,
+    /// Whether only calls for a page of a list that is not the first one.
+    pub later_page: bool,
 }
 
 /// How many calls a fault meets.
@@ -72,6 +74,13 @@ impl Fault {
         self
     }
 
+    /// Meets only calls for a page of a list that is not the first one.
+    #[must_use]
+    pub fn for_later_page(mut self) -> Self {
+        self.matches.later_page = true;
+        self
+    }
+
     /// Meets only calls of this operation.
     #[must_use]
     pub fn for_operation(mut self, operation: Operation) -> Self {
@@ -90,7 +99,8 @@ impl Fault {
             }),
             None => true,
         };
-        operation && item
+        let page = !self.matches.later_page || !asked.page.is_first();
+        operation && item && page
     }
 }
 

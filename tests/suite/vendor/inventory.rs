@@ -154,6 +154,16 @@ async fn pages_that_are_refused_or_too_much_are_asked_for_in_half_the_size() {
 }
 
 #[tokio::test]
+async fn a_place_in_the_list_that_is_lost_is_read_again_with_pages_of_the_same_size() {
+    let pair = Pair::new(BOTH[0]).await;
+    (0..600).for_each(|number| pair.fake.add_url(&format!("a-{number:03}")));
+    let lost = Fault::next(FaultKind::fail("err_validation_page_token")).for_later_page();
+    pair.fake.inject(lost.for_operation(Operation::GetAllManagedUrls));
+    assert_eq!(pair.fulfil(&unblock("https://example.com/page")).await.0, "not_found");
+    assert_eq!(readings(&pair), 4, "two pages, and both of them again");
+}
+
+#[tokio::test]
 async fn a_page_that_is_larger_than_a_reply_may_be_is_asked_for_in_half_the_size() {
     let pair = Pair::new(BOTH[0]).await;
     // 600 of them have 6 MB.
