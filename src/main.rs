@@ -8,16 +8,14 @@ use mimecast_eventd::cli::events_file::{self, EventsFileError, Properties};
 use mimecast_eventd::cli::plan::Plan;
 use mimecast_eventd::cli::send::{self, Send, Sent};
 use mimecast_eventd::cli::{
-    Request, arguments, codes, config, control, healthcheck, look_up, manual, status,
+    Request, arguments, codes, config, control, healthcheck, look_up, manual, run, status,
 };
-use mimecast_eventd::daemon::{self, Reload};
 use mimecast_eventd::event::canonical;
 use mimecast_eventd::secrecy::Seal;
 use mimecast_eventd::settings::{
     self, Audit, Contract, Control, Mistake, Queues, Running, Settings, Sources,
 };
 use mimecast_eventd::telemetry::audit::ByHand;
-use mimecast_eventd::telemetry::log;
 use mimecast_eventd::vendor::Stamp;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -53,10 +51,12 @@ fn main() -> ExitCode {
 
 fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
     Ok(match request {
-        Request::Run(given) => run(Running::start(given)?),
+        Request::Run(given) => ended(run::run(Running::start(given)?, fresh_stamp), |code| code),
         Request::Check { given, offline, json } => check(&Running::start(given)?, offline, json),
         Request::Healthcheck(given) => {
-            ended(healthcheck::ask(Settings::admin_of_process(given)), |()| ExitCode::SUCCESS)
+            let patience = given.timings.healthcheck;
+            let listen = Settings::admin_of_process(given);
+            ended(healthcheck::ask(listen, patience), |()| ExitCode::SUCCESS)
         }
         Request::Plan { given, events, published, json, look_up: false } => {
             let contract = Settings::contract_of_process(given)?;
@@ -80,8 +80,9 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         }
         Request::Audit(given, asked) => audit(&asked, &Audit::seal(Sources::of_process(given))?),
         Request::Status { given, json } => {
+            let patience = given.timings.healthcheck;
             let listen = Settings::admin_of_process(given);
-            ended(status::show(listen, json, fresh_stamp().at), |ready| match ready {
+            ended(status::show((listen, patience), json, fresh_stamp().at), |ready| match ready {
                 true => ExitCode::SUCCESS,
                 false => REFUSED.into(),
             })
@@ -109,37 +110,6 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         Request::Man(folder) => ended(manual::pages(folder.as_deref()), |()| ExitCode::SUCCESS),
         Request::Codes { json } => ended(codes::show(json), |()| ExitCode::SUCCESS),
     })
-}
-
-fn run(running: Running) -> ExitCode {
-    let settings = running.settings().clone();
-    let started = match log::start(settings.log, settings.traces.as_ref()) {
-        Ok(started) => started,
-        Err(error) => return fail(&format!("traces.endpoint: {error}")),
-    };
-    let level = started.level.clone();
-    // One thread for the work, beside the client's own for each lane's connection: messages wait for answers, and
-    // handing them from thread to thread costs more than the work.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        let ended = runtime.block_on(async {
-            let stop = daemon::on_signals().map_err(|error| error.to_string())?;
-            let reload = Some(Reload { running, level });
-            let daemon = daemon::run(settings, reload, fresh_stamp, arguments::REVISION, stop);
-            daemon.await.map_err(|error| error.to_string())
-        });
-        runtime.shutdown_background();
-        ended
-    });
-    let code = match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error, "cannot go on");
-            ExitCode::FAILURE
-        }
-    };
-    started.end();
-    code
 }
 
 fn check(running: &Running, offline: bool, json: bool) -> ExitCode {

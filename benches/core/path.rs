@@ -7,6 +7,7 @@ use mimecast_eventd::secrecy::{Hidden, Secret};
 use mimecast_eventd::vendor::Stamp;
 use mimecast_eventd::vendor::sign::{self, Signer};
 use mimecast_eventd::verdict::{Conclusion, Disposition, Outcome, Reply};
+use std::time::Duration;
 use uuid::Uuid;
 
 const BODY: &str = r#"{"specversion":"1.0","id":"e-1","source":"/hr","type":"user.offboarded",
@@ -60,7 +61,7 @@ impl Core {
 
     pub(crate) fn verdict(&self) -> Outcome {
         let (body, hide) = (APPLIED.as_bytes(), &self.hidden);
-        let reply = Reply { status: 200, body, wait: None, hide, request_id: None };
+        let reply = Reply { status: 200, body, wait: Duration::ZERO, hide, request_id: None };
         Outcome::of_reply(Operation::RemoveGroupMember, reply)
     }
 

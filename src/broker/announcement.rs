@@ -7,15 +7,11 @@ use crate::settings::Amqp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel};
-use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Answers that wait for being sent; what is more is dropped.
 const MOST_ANSWERS: usize = 256;
-
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is told of a message.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +126,7 @@ impl Answering {
     async fn run(mut self, mut answers: mpsc::Receiver<Answer>) {
         let over = self.over.clone();
         while let Some(Some(answer)) = over.run_until_cancelled(answers.recv()).await {
-            let sending = tokio::time::timeout(PATIENCE, self.send(answer));
+            let sending = tokio::time::timeout(self.amqp.timings.reply, self.send(answer));
             let Some(sent) = over.run_until_cancelled(sending).await else { break };
             let problem = match sent {
                 Ok(Ok(())) => continue,

@@ -3,7 +3,7 @@
 use super::sieve::{FRAME_MAX, Sieve};
 use super::stream;
 use crate::event::MAX_BODY;
-use crate::settings::{Address, Amqp, Node};
+use crate::settings::{Address, Amqp, Node, Timings};
 use futures_util::{Stream, StreamExt};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::{
@@ -12,12 +12,8 @@ use lapin::uri::{
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-/// How long the broker may take to accept a connection, the handshakes included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What can go wrong between the daemon and the broker. Each ends the session, and the next one
 /// starts with nothing of it.
@@ -48,13 +44,11 @@ pub enum BrokerError {
     },
 }
 
-/// How long a connection is waited for that is closed: half of it may be open only.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// One connection.
 #[derive(Debug)]
 pub struct Broker {
     connection: Arc<Connection>,
+    timings: Timings,
     /// Comes when the connection has failed.
     failed: CancellationToken,
     /// Why it has.
@@ -99,9 +93,12 @@ impl Broker {
         let mut causes = Vec::new();
         for node in nodes.iter().cycle().skip(first).take(nodes.len()) {
             // A node that says nothing keeps nobody from the next one for long.
-            let limit = if nodes.len() == 1 { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT / 3 };
+            let connect = settings.timings.connect;
+            let limit = if nodes.len() == 1 { connect } else { connect / 3 };
             match tokio::time::timeout(limit, open(settings, node, max_body)).await {
-                Ok(Ok(connection)) => return Ok(Broker::watched(connection, on_blocked)),
+                Ok(Ok(connection)) => {
+                    return Ok(Broker::watched(connection, settings.timings, on_blocked));
+                }
                 Ok(Err(error)) => causes.push(format!("{node}: {}", cause(&error))),
                 Err(_) => causes.push(format!("{node}: no answer in time")),
             }
@@ -111,6 +108,7 @@ impl Broker {
 
     fn watched(
         connection: Connection,
+        timings: Timings,
         on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
     ) -> Broker {
         let (failed, cause) = (CancellationToken::new(), Arc::<OnceLock<String>>::default());
@@ -123,7 +121,12 @@ impl Broker {
             cause.get_or_init(|| why);
             failed.cancel();
         });
-        Broker { connection: Arc::new(connection), failed, cause, over, blocked }
+        Broker { connection: Arc::new(connection), timings, failed, cause, over, blocked }
+    }
+
+    /// The waits and limits of this connection.
+    pub(super) fn timings(&self) -> Timings {
+        self.timings
     }
 
     /// Comes when the connection has failed, with the reason.
@@ -164,7 +167,7 @@ impl Broker {
     /// Closes the connection, if it can still be closed; what is not settled goes back to its queue.
     pub async fn close(self) {
         let closing = self.connection.close(200, "stopped".into());
-        match tokio::time::timeout(CLOSE_TIMEOUT, closing).await {
+        match tokio::time::timeout(self.timings.close, closing).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::debug!(

@@ -10,6 +10,7 @@ use super::copy;
 use super::dead_letter::DeadLetter;
 use super::held::Held;
 use super::publisher::{Publication, Publisher};
+use crate::settings::Timings;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use lapin::Channel;
@@ -34,12 +35,6 @@ const ROUND_BYTES: usize = 8 * 1024 * 1024;
 /// in the meantime, and that is more than a group.
 const AHEAD: usize = 8;
 
-/// How long is waited until the broker shows that it has them.
-const RETURN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A queue that has messages ready and hands none out for so long has handed them to somebody else.
-const QUIET: Duration = Duration::from_secs(2);
-
 /// Copies that are under way at once, each on a channel of its own, so that the time until one is confirmed is
 /// not the time that each of them takes.
 pub const COPIES: usize = 16;
@@ -58,6 +53,7 @@ pub struct DeadLetters {
     /// How many the next round may have.
     ahead: u16,
     held: Held,
+    timings: Timings,
 }
 
 /// A consumer, and how many messages it may still take.
@@ -88,6 +84,7 @@ impl DeadLetters {
             round: None,
             ahead: FIRST_ROUND,
             held: Held::default(),
+            timings: broker.timings(),
         })
     }
 
@@ -125,9 +122,9 @@ impl DeadLetters {
         self.held.leave();
         let mut letters = Vec::new();
         while letters.len() < most && self.left > 0 {
-            let queue = self.queue.clone();
+            let (queue, quiet) = (self.queue.clone(), self.timings.quiet);
             let round = self.round().await?;
-            match tokio::time::timeout(QUIET, round.deliveries.next()).await {
+            match tokio::time::timeout(quiet, round.deliveries.next()).await {
                 Ok(Some(Ok(delivery))) => {
                     round.left -= 1;
                     round.largest = round.largest.max(delivery.data.len());
@@ -255,7 +252,7 @@ impl DeadLetters {
             }
             Ok(())
         };
-        tokio::time::timeout(RETURN_TIMEOUT, waiting).await.unwrap_or(Ok(()))
+        tokio::time::timeout(self.timings.returned, waiting).await.unwrap_or(Ok(()))
     }
 }
 

@@ -4,10 +4,6 @@ use super::connection::{Broker, cause};
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use std::time::Duration;
-
-/// How long the broker may take to say it: of a queue without a leader it says nothing.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks at queues, over a channel of its own: one that may not be looked at costs its channel.
 #[derive(Debug, Default)]
@@ -20,7 +16,7 @@ impl Depths {
     ///
     /// Why the broker does not say it.
     pub async fn look(&mut self, broker: &Broker, queue: &str) -> Result<Option<u32>, String> {
-        let looking = tokio::time::timeout(PATIENCE, self.ask(broker, queue)).await;
+        let looking = tokio::time::timeout(broker.timings().inspect, self.ask(broker, queue)).await;
         match looking {
             Ok(Ok(messages)) => Ok(Some(messages)),
             Ok(Err(error)) if error.is_amqp_soft_error() => Err(cause(&error)),

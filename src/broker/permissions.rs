@@ -10,10 +10,6 @@ use crate::settings::Amqp;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
-use std::time::Duration;
-
-/// How long the broker may take to answer. One that is short of memory or disk does not answer at all.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is missing to publish copies: to the exchange for dead letters, and to the default exchange for
 /// what comes back to its lane. Nothing, if the broker does not say.
@@ -40,7 +36,7 @@ pub(super) async fn ask_aside<T>(
             return None;
         }
     };
-    let asked = tokio::time::timeout(PATIENCE, ask(&broker)).await;
+    let asked = tokio::time::timeout(amqp.timings.inspect, ask(&broker)).await;
     broker.close().await;
     if asked.is_err() {
         tracing::debug!("the broker does not say what may be published");

@@ -11,9 +11,6 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-/// A broker that has not confirmed by now is short of memory or disk, or not there.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The session's way to publish, on channels of its own: a refused copy must not take a consumer down.
 /// One copy at a time, so that a returned one can only be the one waited for.
 #[derive(Debug)]
@@ -22,6 +19,8 @@ pub struct Publisher {
     outgoing: Mutex<Outgoing>,
     blocked: watch::Receiver<Option<String>>,
     over: CancellationToken,
+    /// Maximum time until a copy is confirmed.
+    confirm: Duration,
 }
 
 /// What is published: a copy of one message for one place, or a question.
@@ -71,7 +70,8 @@ impl Publisher {
     /// One that opens its channel with its first copy.
     pub(super) fn of(broker: &Broker) -> Publisher {
         let (connection, over, blocked) = (broker.connection(), broker.over(), broker.blocked());
-        Publisher { connection, outgoing: Mutex::default(), blocked, over }
+        let confirm = broker.timings().confirm;
+        Publisher { connection, outgoing: Mutex::default(), blocked, over, confirm }
     }
 
     /// Publishes and waits for the confirm: after `Ok` the copy is in a queue, if one has to take it.
@@ -97,7 +97,7 @@ impl Publisher {
         let (channel, mut confirm) = match outgoing.take_late(&sent) {
             Some(late) => late,
             None => {
-                let opening = tokio::time::timeout(CONFIRM_TIMEOUT, self.channel_of(&mut outgoing));
+                let opening = tokio::time::timeout(self.confirm, self.channel_of(&mut outgoing));
                 let channel =
                     opening.await.map_err(|_| not_taken("no channel in time".into()))??;
                 let sending = sent.send(&channel, &copy, properties).await;
@@ -157,7 +157,7 @@ impl Publisher {
         let blocked = async { blocked.wait_for(Option::is_some).await.ok()?.clone() };
         tokio::select! {
             biased;
-            answer = tokio::time::timeout(CONFIRM_TIMEOUT, confirm) => {
+            answer = tokio::time::timeout(self.confirm, confirm) => {
                 answer.map_err(|_| "no confirm in time".into())
             }
             // It may be this very copy that it says this over: no confirm comes before it takes more.

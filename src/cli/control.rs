@@ -7,11 +7,7 @@ use crate::telemetry::AuditError;
 use crate::telemetry::audit::{Action, ByHand};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long the daemon may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+use std::path::PathBuf;
 
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +48,7 @@ pub fn run(
 ) -> Result<(), ControlError> {
     by_hand.map_or(Ok(()), ByHand::begin)?;
     let unreachable = |cause| ControlError::Unreachable { path: control.path.clone(), cause };
-    let Answer { lanes, error } = ask(&control.path, order).map_err(unreachable)?;
+    let Answer { lanes, error } = ask(control, order).map_err(unreachable)?;
     if let Some(error) = error {
         return Err(ControlError::Refused(error));
     }
@@ -83,10 +79,10 @@ fn show(lanes: &[LaneAnswer], json: bool) -> io::Result<()> {
     say(&table(&["LANE", "STATE"], rows))
 }
 
-fn ask(path: &Path, order: &Order) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+fn ask(control: &Control, order: &Order) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(&control.path)?;
+    stream.set_read_timeout(Some(control.timings.control_reply))?;
+    stream.set_write_timeout(Some(control.timings.control_reply))?;
     let mut line = serde_json::to_vec(order)?;
     line.push(b'\n');
     stream.write_all(&line)?;

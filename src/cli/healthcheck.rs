@@ -4,41 +4,38 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long the daemon may take to answer.
-const TIMEOUT: Duration = Duration::from_secs(3);
-
 /// Bytes of the largest answer that is read.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Asks `/livez` of the daemon that listens on `listen`.
+/// Asks `/livez` of the daemon that listens on `listen`, and waits no longer than `patience` for each step.
 ///
 /// # Errors
 ///
 /// When there is no answer, or one that is not 200.
-pub fn ask(listen: SocketAddr) -> io::Result<()> {
+pub fn ask(listen: SocketAddr, patience: Duration) -> io::Result<()> {
     let mut answer = [0; 12];
-    request(listen, "/livez")?.read_exact(&mut answer)?;
+    request(listen, "/livez", patience)?.read_exact(&mut answer)?;
     expect_success(&answer)
 }
 
-/// The body that the daemon that listens on `listen` answers for `path`.
+/// The body that the daemon that listens on `listen` answers for `path`, within `patience` for each step.
 ///
 /// # Errors
 ///
 /// When there is no answer, or one that is not 200.
-pub fn get(listen: SocketAddr, path: &str) -> io::Result<String> {
+pub fn get(listen: SocketAddr, path: &str, patience: Duration) -> io::Result<String> {
     let mut answer = String::new();
-    request(listen, path)?.take(MOST_BYTES).read_to_string(&mut answer)?;
+    request(listen, path, patience)?.take(MOST_BYTES).read_to_string(&mut answer)?;
     expect_success(answer.as_bytes().get(..12).unwrap_or_default())?;
     let (_, body) =
         answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer has no body"))?;
     Ok(body.to_owned())
 }
 
-fn request(listen: SocketAddr, path: &str) -> io::Result<TcpStream> {
+fn request(listen: SocketAddr, path: &str, patience: Duration) -> io::Result<TcpStream> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
     Ok(stream)
 }

@@ -12,9 +12,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How long a person waits for one event.
-const PATIENCE: Duration = Duration::from_mins(2);
-
 /// Looks up what the events of `plans` call by names, and holds them to the rules of the policy.
 ///
 /// # Errors
@@ -30,7 +27,7 @@ pub async fn look_up(
     let vendor = Vendor::new(&settings.mimecast, policy, guards, fresh, metrics)?;
     for plan in plans {
         let found = match &plan.comes_to {
-            Ok(intents) => calls(intents, &vendor).await,
+            Ok(intents) => calls(intents, &vendor, settings.timings.look_up).await,
             Err(_) => continue,
         };
         match found {
@@ -41,9 +38,14 @@ pub async fn look_up(
     Ok(())
 }
 
-async fn calls(intents: &[Intent], vendor: &Vendor) -> Result<Vec<Resolved>, Conclusion> {
+/// A person waits for one event no longer than `patience`.
+async fn calls(
+    intents: &[Intent],
+    vendor: &Vendor,
+    patience: Duration,
+) -> Result<Vec<Resolved>, Conclusion> {
     let (mut history, never) = (History::default(), CancellationToken::new());
-    let effort = Effort { probe: false, deadline: Instant::now() + PATIENCE };
+    let effort = Effort { probe: false, deadline: Instant::now() + patience };
     let all: Vec<&Intent> = intents.iter().collect();
     vendor.admit(&all, &mut history, effort, &never).await?;
     let mut calls = Vec::new();

@@ -16,6 +16,7 @@ pub mod healthcheck;
 pub mod look_up;
 pub mod manual;
 pub mod plan;
+pub mod run;
 pub mod send;
 pub mod status;
 mod terminal;

@@ -6,14 +6,19 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-/// Prints the status of the daemon that listens on `listen`, and says whether it is ready.
+/// Prints the status of the daemon that listens on `listen` and answers within `patience`, and says whether it is ready.
 ///
 /// # Errors
 ///
 /// When it does not answer, or nobody reads it.
-pub fn show(listen: SocketAddr, as_json: bool, now: DateTime<Utc>) -> io::Result<bool> {
-    let text = healthcheck::get(listen, "/status.json")?;
+pub fn show(
+    (listen, patience): (SocketAddr, Duration),
+    as_json: bool,
+    now: DateTime<Utc>,
+) -> io::Result<bool> {
+    let text = healthcheck::get(listen, "/status.json", patience)?;
     let status: Value = serde_json::from_str(&text)?;
     let ready = status["ready"] == true;
     if as_json {

@@ -21,9 +21,6 @@ use tokio::net::{UnixListener, UnixStream};
 /// Bytes of a request; one with the longest reason has a few hundred.
 const MOST_BYTES: u64 = 16 * 1024;
 
-/// How long somebody may take to say what is wanted.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// What a person wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -59,7 +56,11 @@ pub struct LaneAnswer {
 
 /// The socket, there and not yet answered.
 #[derive(Debug)]
-pub(super) struct Socket(UnixListener);
+pub(super) struct Socket {
+    listener: UnixListener,
+    /// Maximum time for a request.
+    patience: Duration,
+}
 
 /// The file of the socket; it goes when this is dropped.
 #[derive(Debug)]
@@ -93,7 +94,8 @@ impl Socket {
         let listener = UnixListener::bind(&fresh)?;
         std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
         std::fs::rename(&fresh, &path)?;
-        Ok((Socket(listener), SocketFile { path, _lock: lock }))
+        let socket = Socket { listener, patience: control.timings.control_request };
+        Ok((socket, SocketFile { path, _lock: lock }))
     }
 
     /// Does what people want, for as long as the process lives.
@@ -104,12 +106,13 @@ impl Socket {
         fresh: fn() -> Stamp,
     ) {
         loop {
-            match self.0.accept().await {
+            match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let (hands, readiness) = (Arc::clone(&hands), Arc::clone(&readiness));
+                    let patience = self.patience;
                     tokio::spawn(async move {
                         let answering = answer(stream, &hands, &readiness, fresh);
-                        let _gone = tokio::time::timeout(PATIENCE, answering).await;
+                        let _gone = tokio::time::timeout(patience, answering).await;
                     });
                 }
                 Err(error) => {

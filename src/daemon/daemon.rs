@@ -13,13 +13,9 @@ use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// What closing connections and files may take after that.
-const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +118,7 @@ pub async fn run(
         lanes.spawn(Arc::new(sessions).run(stop.clone()));
     }
     supervisor::ready();
-    tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness)));
+    tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness), settings.timings.service_status));
     drain(lanes, &current, &stop).await;
     close(audit.as_deref()).await;
     Ok(())
@@ -167,8 +163,11 @@ async fn drain(lanes: JoinSet<()>, current: &Current, stop: &CancellationToken) 
     let too_late = async {
         stop.cancelled().await;
         tracing::info!("stopping, finishing what is in work");
-        let drain_timeout = current.borrow().drain_timeout;
-        supervisor::stopping(drain_timeout + CLOSING);
+        let (drain_timeout, shutdown) = {
+            let settings = current.borrow();
+            (settings.drain_timeout, settings.timings.shutdown)
+        };
+        supervisor::stopping(drain_timeout + shutdown);
         tokio::time::sleep(drain_timeout).await;
     };
     tokio::select! {

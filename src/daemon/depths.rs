@@ -8,14 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often the queues are looked at.
-const LOOK: Duration = Duration::from_secs(10);
-
 /// The queues of a lane, and which of them were said not to be visible.
 #[derive(Debug)]
 pub(super) struct Watch {
     queues: Vec<QueueLabels>,
     warned_of: Mutex<BTreeSet<String>>,
+    interval: Duration,
 }
 
 impl Watch {
@@ -32,7 +30,7 @@ impl Watch {
             queues.extend(delays);
             queues.push(labels(settings.amqp.dead_letter_queue.clone(), Purpose::DeadLetter));
         }
-        Watch { queues, warned_of: Mutex::default() }
+        Watch { queues, warned_of: Mutex::default(), interval: settings.timings.queue_depths }
     }
 
     /// Shows that there are these queues, and that nothing is known of them yet.
@@ -43,7 +41,7 @@ impl Watch {
 
     /// Looks at them for as long as the connection is there.
     pub(super) async fn run(&self, broker: &Broker, depths: &mut Depths, metrics: &Metrics) -> ! {
-        let mut looks = interval(LOOK);
+        let mut looks = interval(self.interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;

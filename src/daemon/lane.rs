@@ -9,13 +9,8 @@ use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::telemetry::LaneState;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// A message that has done its session nothing for this long, while it waited for the quota or in a
-/// pause, will not.
-const HARMLESS: Duration = Duration::from_secs(5);
 
 /// Works on what `consumer` delivers until `stop`, and then finishes what is in work. `ended`
 /// comes with `stop` or when the session is over.
@@ -81,7 +76,7 @@ impl Lane<'_> {
         let (mut over, mut moved) = (pin!(ended.cancelled()), pin!(moved(hand)));
         loop {
             let harmless_at = match self.start {
-                Start::Slow(Some(since)) => Some(since + HARMLESS),
+                Start::Slow(Some(since)) => Some(since + self.worker.timings().slow_start),
                 Start::Slow(None) | Start::Full => None,
             };
             tokio::select! {

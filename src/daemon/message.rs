@@ -10,11 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Nothing begins for a message, and nothing is waited for, that was handed out this long ago. With the
-/// longest attempt after it a message is settled within 25 minutes: after 30 the broker closes the
-/// channel (RabbitMQ, "Delivery Acknowledgement Timeout").
-const HELD_LIMIT: Duration = Duration::from_mins(20);
-
 /// A message in work. It is on the heap: it goes through many hands, and is large.
 #[derive(Debug)]
 pub(super) struct Message {
@@ -22,6 +17,8 @@ pub(super) struct Message {
     pub delivery: Delivery,
     /// When it did.
     pub since: Instant,
+    /// Until when it may be ours.
+    deadline: Instant,
     /// The moment when it came, among the changes that its lane makes.
     pub came: Mark,
     /// For the suspect of a pause: the moment of its first failure when it was last tried, and in what.
@@ -47,11 +44,18 @@ pub(super) struct Waiting {
 }
 
 impl Message {
-    /// A delivery that just came.
-    pub(super) fn new(delivery: Delivery, came: Mark, in_flight: InFlight) -> Box<Message> {
+    /// A delivery that just came, and is ours for at most `held`.
+    pub(super) fn new(
+        delivery: Delivery,
+        came: Mark,
+        in_flight: InFlight,
+        held: Duration,
+    ) -> Box<Message> {
+        let since = Instant::now();
         Box::new(Message {
             delivery,
-            since: Instant::now(),
+            since,
+            deadline: since + held,
             came,
             suspect: None,
             event: None,
@@ -87,7 +91,7 @@ impl Message {
 
     /// Until when it may be ours.
     pub(super) fn deadline(&self) -> Instant {
-        self.since + HELD_LIMIT
+        self.deadline
     }
 }
 

@@ -12,13 +12,8 @@ use crate::settings::Breaker;
 use crate::telemetry::LaneState;
 use crate::verdict::{Disposition, Fault, Holding, Probing, Turn};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// No suspect is held for longer than this: before that a copy of it goes to the end of the queue, and
-/// another message is the suspect.
-const HOLD_LIMIT: Duration = Duration::from_mins(10);
 
 /// One pause of one lane.
 pub(super) struct Pause<'a> {
@@ -121,9 +116,10 @@ impl<'a> Pause<'a> {
     async fn settle_waiting(&mut self) -> Result<(), BrokerError> {
         let wait = self.holding.probing.wait();
         self.is_unprovable = false;
+        let limit = self.worker.timings().suspect;
         let suspect = &mut self.holding.suspect;
         if let Some((suspect, stuck)) =
-            suspect.take_if(|(it, _)| it.since.elapsed() + wait >= HOLD_LIMIT)
+            suspect.take_if(|(it, _)| it.since.elapsed() + wait >= limit)
         {
             self.park(suspect, stuck.fault);
         }

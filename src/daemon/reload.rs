@@ -6,14 +6,9 @@ use crate::telemetry::{Audit, LogLevel, Metrics};
 use crate::vendor::Vendor;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
-
-/// How often somebody looks whether a file has changed. It is read when it has not changed any more since
-/// the look before, so that this is half of what a change takes.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// What is needed to read the settings once more.
 #[derive(Debug)]
@@ -53,7 +48,7 @@ impl Reload {
         current: watch::Sender<Arc<Settings>>,
         (vendor, audit, metrics): (Arc<Vendor>, Option<Arc<Audit>>, Arc<Metrics>),
     ) {
-        let mut looks = interval(LOOK);
+        let mut looks = interval(current.borrow().timings.settings_files);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let asked = tokio::select! {

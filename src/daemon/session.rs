@@ -10,21 +10,14 @@ use super::worker::Worker;
 use crate::broker::{
     Announcer, Answers, Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology,
 };
-use crate::settings::{LaneSettings, Settings};
+use crate::settings::{LaneSettings, Settings, Timings};
 use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
 use crate::verdict::Delays;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// The waits between sessions are at most this long at first and later on.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
-
-/// How long the broker may take until everything is declared and consuming.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the sessions of one lane are made of.
 pub(super) struct Sessions {
@@ -46,7 +39,9 @@ impl Sessions {
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let event = self.lane.event_type;
         self.watch.begin(&self.metrics);
-        let mut delays = Delays::endless(RECONNECT.0, RECONNECT.1);
+        let Timings { first_reconnect: first, last_reconnect: last, .. } =
+            self.settings.borrow().timings;
+        let mut delays = Delays::endless(first, last);
         while !stop.is_cancelled() {
             let settled = Arc::new(AtomicBool::new(false));
             // In a task of its own, so that a panic in it ends this session and nothing else.
@@ -59,9 +54,9 @@ impl Sessions {
             self.readiness.enter(event, LaneState::Disconnected, &error.to_string());
             // Not after a mere connection: a message may be what sessions die of.
             if settled.load(Ordering::Relaxed) {
-                delays = Delays::endless(RECONNECT.0, RECONNECT.1);
+                delays = Delays::endless(first, last);
             }
-            let wait = delays.next().unwrap_or(RECONNECT.1);
+            let wait = delays.next().unwrap_or(last);
             let again_in_ms = wait.as_millis() as u64;
             tracing::error!(event = event.name(), %error, again_in_ms, "the session ended");
             let _either = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
@@ -115,7 +110,7 @@ impl Sessions {
             Ok((publisher, Consumer::open(broker, &self.lane.queue).await?))
         };
         let silent = BrokerError::Lost("no answer while queues and consumers were set up".into());
-        tokio::time::timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(silent))
+        tokio::time::timeout(settings.timings.open, opening).await.unwrap_or(Err(silent))
     }
 
     fn worker(

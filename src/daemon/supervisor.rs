@@ -6,9 +6,6 @@ use sd_notify::NotifyState;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is told what the lanes do, where it wants no signs of life.
-const STATUS: Duration = Duration::from_secs(10);
-
 /// The process has started: `/livez` answers, and the lanes begin to connect. A broker that is away is no reason to
 /// start it once more.
 pub(super) fn ready() {
@@ -32,9 +29,9 @@ pub(super) fn stopping(within: Duration) {
 
 /// Gives signs of life for as long as what answers `/livez` gets its turn, and says what the lanes do: at once when
 /// that is something else, since whoever asks the manager believes it.
-pub(super) async fn keep_telling(readiness: Arc<Readiness>) {
+pub(super) async fn keep_telling(readiness: Arc<Readiness>, interval: Duration) {
     // Twice as often as the manager looks.
-    let often = sd_notify::watchdog_enabled().map_or(STATUS, |every| every / 2);
+    let often = sd_notify::watchdog_enabled().map_or(interval, |every| every / 2);
     let mut ticks = tokio::time::interval(often.max(Duration::from_millis(1)));
     loop {
         tokio::select! {

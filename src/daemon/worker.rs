@@ -7,7 +7,7 @@ use super::reload::Current;
 use crate::broker::{Announcer, BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
-use crate::settings::{Breaker, LaneSettings, Settings};
+use crate::settings::{Breaker, LaneSettings, Settings, Timings};
 use crate::telemetry::span;
 use crate::telemetry::{Audit, Board, Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
@@ -20,10 +20,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-
-/// Nothing new begins for a message that has been in work for this long at a stretch; it is parked, so
-/// that others have their turn.
-const WORK_LIMIT: Duration = Duration::from_mins(10);
 
 /// Works on one lane for one session.
 #[derive(Debug)]
@@ -80,7 +76,7 @@ impl Worker {
         probe: bool,
         ended: CancellationToken,
     ) -> Result<Option<Held>, BrokerError> {
-        let deadline = message.deadline().min(Instant::now() + WORK_LIMIT);
+        let deadline = message.deadline().min(Instant::now() + self.timings().work);
         let effort = Effort { probe, deadline };
         let handling = AssertUnwindSafe(self.handle(&message, effort, &ended)).catch_unwind();
         let (mut report, decided) = match handling.await {
@@ -229,6 +225,11 @@ impl Worker {
         self.settings.borrow().clone()
     }
 
+    /// The waits and limits that are no settings.
+    pub(super) fn timings(&self) -> Timings {
+        self.settings.borrow().timings
+    }
+
     /// What is known of the changes that the lane makes.
     fn changes(&self) -> Evidence {
         self.vendor.evidence(Operation::of(self.lane.event_type))
@@ -236,6 +237,7 @@ impl Worker {
 
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
-        Message::new(delivery, self.changes().mark(), self.metrics.received(self.lane.event_type))
+        let (came, held) = (self.changes().mark(), self.timings().held);
+        Message::new(delivery, came, self.metrics.received(self.lane.event_type), held)
     }
 }

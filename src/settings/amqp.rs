@@ -1,6 +1,7 @@
 //! The settings under `amqp`: how to reach the broker, and what the things in it are called.
 
 use super::reader::{Reader, not_blank};
+use super::timings::Timings;
 use crate::secrecy::Secret;
 use percent_encoding::percent_decode_str;
 use std::fmt;
@@ -30,6 +31,8 @@ pub struct Amqp {
     pub topology: TopologyMode,
     /// The heartbeat asked for.
     pub heartbeat: Duration,
+    /// The waits and limits that are no settings.
+    pub timings: Timings,
 }
 
 /// What to do about queues and exchanges at the start of a session.
@@ -123,6 +126,7 @@ impl Amqp {
                 Duration::from_secs(1),
                 Duration::from_mins(10),
             ),
+            timings: reader.timings(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::reader::{Reader, duration};
 use super::source::{Mistake, Sources};
+use super::timings::Timings;
 use crate::secrecy::Seal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Audit {
     pub seal: Seal,
     /// When lines are safe.
     pub fsync: Fsync,
+    /// The waits and limits that are no settings.
+    pub timings: Timings,
 }
 
 /// When lines are safe on the disk.
@@ -78,7 +81,8 @@ impl Audit {
         let key_file = reader.optional("audit.key_file", |text| Ok(PathBuf::from(text)));
         let path = path?;
         let by_hand = by_hand(&path);
-        Some(Audit { path, by_hand, key_file, seal: seal.unwrap_or_default(), fsync })
+        let (seal, timings) = (seal.unwrap_or_default(), reader.timings());
+        Some(Audit { path, by_hand, key_file, seal, fsync, timings })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::reader::Reader;
 use super::source::{Mistake, Sources};
+use super::timings::Timings;
 use std::path::{Path, PathBuf};
 
 /// The socket by which people on the same machine pause and resume lanes.
@@ -11,6 +12,8 @@ pub struct Control {
     pub path: PathBuf,
     /// Whether somebody has set it; by default it is in the runtime folder.
     pub is_set: bool,
+    /// The waits and limits that are no settings.
+    pub timings: Timings,
 }
 
 impl Control {
@@ -33,6 +36,6 @@ impl Control {
         });
         let folder = reader.runtime_folder().unwrap_or(Path::new("/run/mimecast-eventd"));
         let default = folder.join("control.sock");
-        Control { is_set: set.is_some(), path: set.unwrap_or(default) }
+        Control { is_set: set.is_some(), path: set.unwrap_or(default), timings: reader.timings() }
     }
 }

@@ -1,6 +1,7 @@
 //! The settings under `mimecast`: how to reach the vendor and how to authenticate.
 
 use super::reader::Reader;
+use super::timings::Timings;
 use crate::secrecy::Secret;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt;
@@ -41,6 +42,8 @@ pub struct Mimecast {
     pub group_cache: Duration,
     /// How calls are authenticated.
     pub credentials: Credentials,
+    /// The waits and limits that are no settings.
+    pub timings: Timings,
 }
 
 /// The two ways to authenticate.
@@ -114,7 +117,8 @@ impl Mimecast {
                 token_url: token_url.or_else(|| base_url.as_ref()?.join("/oauth/token").ok())?,
             })
         };
-        Some(Mimecast { base_url: base_url?, timeout, connect_timeout, group_cache, credentials })
+        let (base_url, timings) = (base_url?, reader.timings());
+        Some(Mimecast { base_url, timeout, connect_timeout, group_cache, credentials, timings })
     }
 }
 

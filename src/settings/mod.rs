@@ -20,6 +20,7 @@ mod settings;
 mod source;
 mod source_file;
 mod table;
+mod timings;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
 pub use audit::{Audit, Fsync};
@@ -35,3 +36,4 @@ pub use settings::{Breaker, LaneSettings, Log, Settings};
 pub use source::{Given, Mistake, Sources};
 pub use source_file::SourceFile;
 pub use table::{SETTINGS, Setting};
+pub use timings::Timings;

@@ -1,6 +1,7 @@
 //! Turns the text of each setting into its type, collecting mistakes instead of stopping at the first.
 
 use super::source::{Mistake, Sources};
+use super::timings::Timings;
 use crate::secrecy::Secret;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,6 +29,11 @@ impl Reader {
     /// All mistakes, in the order in which they were found.
     pub fn finish<T>(self, settings: T) -> Result<T, Vec<Mistake>> {
         if self.mistakes.is_empty() { Ok(settings) } else { Err(self.mistakes) }
+    }
+
+    /// The waits and limits that are no settings.
+    pub fn timings(&self) -> Timings {
+        self.sources.timings()
     }
 
     /// The folder for what lives as long as the process, if the environment names one.

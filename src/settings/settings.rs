@@ -8,6 +8,7 @@ use super::mimecast::Mimecast;
 use super::pseudonym;
 use super::reader::{self, Reader};
 use super::source::{Given, Mistake, Sources};
+use super::timings::Timings;
 use crate::event::EventType;
 use crate::secrecy::Pseudonyms;
 use crate::verdict::{Hop, Ladder, Policy};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub traces: Option<Url>,
     /// What addresses are called there.
     pub pseudonyms: Pseudonyms,
+    /// The waits and limits that are no settings.
+    pub timings: Timings,
 }
 
 /// One event type's queue and how it is worked on.
@@ -150,6 +153,7 @@ impl Settings {
         let log = log(&mut reader);
         let traces = traces(&mut reader);
         let key = pseudonym::key(&mut reader);
+        let timings = reader.timings();
         let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
         let pseudonyms =
             key.unwrap_or_else(|| Pseudonyms::derived(&mimecast.credentials.secrets()));
@@ -169,6 +173,7 @@ impl Settings {
             log,
             traces,
             pseudonyms,
+            timings,
         })
     }
 }
@@ -176,10 +181,10 @@ impl Settings {
 impl Sources {
     /// The sources of this process: what its command line says, its environment, and the file that
     /// `--config` or else `EVENTD_CONFIG` names.
-    pub fn of_process(Given { flags, file }: Given) -> Sources {
+    pub fn of_process(Given { flags, file, timings }: Given) -> Sources {
         let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        Sources::gather(flags, environment, file.as_deref())
+        Sources::gather(flags, environment, file.as_deref()).with_timings(timings)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::origin::Origin;
 use super::source_file::SourceFile;
 use super::table::{SETTINGS, Setting};
+use super::timings::Timings;
 use crate::secrecy::Secret;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -17,6 +18,8 @@ pub struct Given {
     pub flags: Vec<(&'static str, String)>,
     /// The settings file.
     pub file: Option<PathBuf>,
+    /// The waits and limits that are no settings.
+    pub timings: Timings,
 }
 
 /// Something wrong with the settings, told without any value that could be a secret.
@@ -38,6 +41,7 @@ pub struct Sources {
     mistakes: Vec<Mistake>,
     files: Vec<SourceFile>,
     runtime_folder: Option<PathBuf>,
+    timings: Timings,
 }
 
 impl Sources {
@@ -70,6 +74,16 @@ impl Sources {
         }
         sources.add_files_of_values();
         sources
+    }
+
+    /// The same with these waits and limits.
+    pub fn with_timings(self, timings: Timings) -> Sources {
+        Sources { timings, ..self }
+    }
+
+    /// The waits and limits that are no settings.
+    pub fn timings(&self) -> Timings {
+        self.timings
     }
 
     /// The files that the values were read from, and those that values name.

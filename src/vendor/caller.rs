@@ -5,11 +5,12 @@ use super::token::{Token, Tokens};
 use super::transport::{Received, Transport, TransportError};
 use crate::command::Operation;
 use crate::secrecy::{Hidden, Secret};
-use crate::settings::{Credentials, Keys, Mimecast};
+use crate::settings::{Credentials, Keys, Mimecast, Timings};
 use crate::telemetry::span;
 use crate::verdict::{Outcome, Reply};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Span;
 use url::Url;
@@ -24,6 +25,7 @@ pub(super) struct Caller {
     urls: BTreeMap<Operation, Url>,
     access: Access,
     hide: Arc<Hidden>,
+    timings: Timings,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,8 @@ enum Access {
 pub(super) struct Answer {
     /// The reply.
     pub received: Received,
+    /// How long to wait if it is a 429.
+    wait: Duration,
     /// The secrets that the call was made with.
     pub hide: Arc<Hidden>,
     token: Option<Token>,
@@ -56,7 +60,7 @@ impl Caller {
                 Access::Signed(Box::new((keys, signer)))
             }
             Credentials::OAuth2(client) => {
-                Access::Bearer(Tokens::new(Arc::clone(&transport), client))
+                Access::Bearer(Tokens::new(Arc::clone(&transport), client, settings.timings))
             }
         };
         let base_url = settings.base_url.clone();
@@ -67,7 +71,8 @@ impl Caller {
         };
         let urls = Operation::ALL.map(url).into();
         let hide = Arc::new(Hidden::of(&settings.credentials.secrets()));
-        Ok(Caller { transport, base_url, urls, access, hide })
+        let timings = settings.timings;
+        Ok(Caller { transport, base_url, urls, access, hide, timings })
     }
 
     /// One POST of `body` for `operation`. It is signed in here, because the signature covers the date and
@@ -98,7 +103,8 @@ impl Caller {
         };
         let posted = self.transport.post_json(url, headers, body, stamp.at).await;
         let hide = Arc::clone(token.as_ref().map_or(&self.hide, |token| &token.hide));
-        Ok(Answer { received: posted.map_err(Outcome::Unavailable)?, hide, token })
+        let received = posted.map_err(Outcome::Unavailable)?;
+        Ok(Answer { wait: received.quota.wait(&self.timings), received, hide, token })
     }
 
     /// The span of a request to `path`, the `resend`th after the first one for the same command.
@@ -136,7 +142,7 @@ impl Answer {
     /// What it says.
     pub(super) fn reply<'a>(&'a self, request_id: Option<&'a str>) -> Reply<'a> {
         let (status, body) = (self.received.status, self.received.body.as_slice());
-        Reply { status, body, wait: self.received.quota.wait(), hide: &self.hide, request_id }
+        Reply { status, body, wait: self.wait, hide: &self.hide, request_id }
     }
 
     /// The id that the vendor gave the request, unless that is the one which it was sent with.

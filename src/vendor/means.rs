@@ -65,7 +65,7 @@ impl Means {
 
     fn with(caller: Arc<Caller>, settings: &Mimecast, policy: Policy, guards: Guards) -> Means {
         let group_policies = GroupPolicies::new(settings.group_cache);
-        let settings = settings.clone();
-        Means { settings, caller, policy, guards, group_policies, page_sizes: PageSizes::default() }
+        let (settings, page_sizes) = (settings.clone(), PageSizes::new(settings.timings.page_size));
+        Means { settings, caller, policy, guards, group_policies, page_sizes }
     }
 }

@@ -1,10 +1,8 @@
 //! The vendor's quota: what its reply headers say, and how long a call has to wait for it.
 
+use crate::settings::Timings;
 use chrono::{DateTime, Utc};
 use std::time::{Duration, Instant};
-
-/// No header makes the daemon wait longer than this at once; it asks again then.
-pub const MAX_WAIT: Duration = Duration::from_mins(5);
 
 /// What the headers of one reply say. Names are matched without case and dashes, because the
 /// vendor's own pages spell them in more than one way; values that cannot be read are passed over.
@@ -31,8 +29,9 @@ pub enum Priority {
 }
 
 /// What is known about the quota, which all calls share.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Quota {
+    timings: Timings,
     limit: u64,
     remaining: Option<u64>,
     renewed_at: Option<Instant>,
@@ -60,13 +59,20 @@ impl Headers {
         read
     }
 
-    /// How long to wait after a 429: what the server says, `Retry-After` first.
-    pub fn wait(&self) -> Option<Duration> {
-        self.retry_after.or(self.reset).map(|wait| wait.min(MAX_WAIT))
+    /// How long to wait after a 429: what the server says, `Retry-After` first, and not longer than the daemon waits
+    /// at once.
+    pub fn wait(&self, timings: &Timings) -> Duration {
+        let wait = self.retry_after.or(self.reset).unwrap_or(timings.throttle);
+        wait.min(timings.longest_throttle)
     }
 }
 
 impl Quota {
+    /// Nothing is known yet.
+    pub fn new(timings: Timings) -> Quota {
+        Quota { timings, limit: 0, remaining: None, renewed_at: None, closed_until: None }
+    }
+
     /// Takes one call out of what is left, or says how long to wait before asking again.
     ///
     /// # Errors
@@ -86,7 +92,9 @@ impl Quota {
             Priority::Low => self.limit / 10,
         };
         match &mut self.remaining {
-            Some(remaining) if *remaining <= reserve => Err(renewal.min(MAX_WAIT)),
+            Some(remaining) if *remaining <= reserve => {
+                Err(renewal.min(self.timings.longest_throttle))
+            }
             Some(remaining) => {
                 *remaining -= 1;
                 Ok(())
@@ -100,8 +108,9 @@ impl Quota {
     pub fn learn(&mut self, headers: &Headers, now: Instant) {
         self.limit = headers.limit.unwrap_or(self.limit);
         let (Some(remaining), Some(reset)) = (headers.remaining, headers.reset) else { return };
-        let renewed_at = now + reset.min(MAX_WAIT);
-        let same_window = self.renewed_at.is_some_and(|at| at > now && renewed_at <= at + SLACK);
+        let renewed_at = now + reset.min(self.timings.longest_throttle);
+        let slack = self.timings.quota_window;
+        let same_window = self.renewed_at.is_some_and(|at| at > now && renewed_at <= at + slack);
         self.remaining = match self.remaining {
             Some(known) if same_window => Some(known.min(remaining)),
             Some(_) | None => Some(remaining),
@@ -161,9 +170,6 @@ impl Name {
     }
 }
 
-/// How far two replies of one window may differ about its end.
-const SLACK: Duration = Duration::from_millis(250);
-
 fn left(until: Instant, now: Instant) -> Option<Duration> {
     until.checked_duration_since(now).filter(|left| !left.is_zero())
 }
@@ -192,8 +198,8 @@ mod tests {
         Headers::read(headers.iter().copied(), now)
     }
 
-    fn wait(headers: &[(&str, &str)]) -> Option<Duration> {
-        read(headers).wait()
+    fn wait(headers: &[(&str, &str)]) -> Duration {
+        read(headers).wait(&Timings::default())
     }
 
     fn window(remaining: u64, reset: u64) -> Headers {
@@ -207,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_reset_is_relative_milliseconds_under_any_spelling() {
-        let expected = Some(Duration::from_millis(1500));
+        let expected = Duration::from_millis(1500);
         assert_eq!(wait(&[("X-RateLimit-Reset", "1500")]), expected);
         assert_eq!(wait(&[("x-rate-limit-reset", " 1500 ")]), expected);
         assert_eq!(wait(&[("X-Mimecast-RateLimit-Reset", "1500")]), expected);
@@ -218,24 +224,25 @@ mod tests {
     #[test]
     fn retry_after_comes_first_in_seconds_or_as_a_date() {
         let reset = ("X-RateLimit-Reset", "1500");
-        assert_eq!(wait(&[("Retry-After", "7"), reset]), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[("Retry-After", "7"), reset]), Duration::from_secs(7));
         let date = ("retry-after", "Sat, 21 Nov 2026 10:00:09 GMT");
-        assert_eq!(wait(&[reset, date]), Some(Duration::from_secs(9)));
+        assert_eq!(wait(&[reset, date]), Duration::from_secs(9));
         let past = ("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT");
-        assert_eq!(wait(&[past]), Some(Duration::ZERO));
+        assert_eq!(wait(&[past]), Duration::ZERO);
     }
 
     #[test]
     fn nonsense_is_passed_over_and_eternity_is_capped() {
-        assert_eq!(wait(&[("Retry-After", "soon"), ("X-RateLimit-Reset", "-3")]), None);
+        let Timings { throttle, longest_throttle, .. } = Timings::default();
+        assert_eq!(wait(&[("Retry-After", "soon"), ("X-RateLimit-Reset", "-3")]), throttle);
         let reset = wait(&[("Retry-After", "soon"), ("X-RateLimit-Reset", "20")]);
-        assert_eq!(reset, Some(Duration::from_millis(20)));
-        assert_eq!(wait(&[("Retry-After", "99999999")]), Some(MAX_WAIT));
+        assert_eq!(reset, Duration::from_millis(20));
+        assert_eq!(wait(&[("Retry-After", "99999999")]), longest_throttle);
     }
 
     #[test]
     fn a_used_up_window_is_waited_out_and_the_next_one_is_open() {
-        let (mut quota, start) = (Quota::default(), Instant::now());
+        let (mut quota, start) = (Quota::new(Timings::default()), Instant::now());
         quota.learn(&window(1, 5000), start);
         assert_eq!(quota.take(Priority::High, start), Ok(()));
         assert_eq!(quota.take(Priority::High, start), Err(Duration::from_secs(5)));
@@ -246,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_last_tenth_of_a_window_is_left_to_offboardings() {
-        let (mut quota, now) = (Quota::default(), Instant::now());
+        let (mut quota, now) = (Quota::new(Timings::default()), Instant::now());
         quota.learn(&window(11, 5000), now);
         assert_eq!(quota.take(Priority::Low, now), Ok(()));
         assert_eq!(quota.take(Priority::Low, now), Err(Duration::from_secs(5)));
@@ -255,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_429_closes_the_quota_for_everybody() {
-        let (mut quota, now) = (Quota::default(), Instant::now());
+        let (mut quota, now) = (Quota::new(Timings::default()), Instant::now());
         quota.close(Duration::from_secs(2), now);
         quota.close(Duration::from_secs(1), now);
         assert_eq!(quota.take(Priority::High, now), Err(Duration::from_secs(2)));
@@ -264,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_reply_that_was_overtaken_does_not_give_calls_back() {
-        let (mut quota, now) = (Quota::default(), Instant::now());
+        let (mut quota, now) = (Quota::new(Timings::default()), Instant::now());
         quota.learn(&window(3, 5000), now);
         quota.learn(&window(9, 5000), now);
         assert_eq!(quota.remaining(), Some(3));
@@ -274,7 +281,7 @@ mod tests {
 
     #[test]
     fn replies_of_one_window_may_differ_a_little_about_its_end() {
-        let (mut quota, now) = (Quota::default(), Instant::now());
+        let (mut quota, now) = (Quota::new(Timings::default()), Instant::now());
         quota.learn(&window(3, 5000), now);
         quota.learn(&window(9, 5200), now);
         assert_eq!(quota.remaining(), Some(3));
@@ -282,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_window_that_ends_much_later_or_begins_when_the_last_one_ends_is_another_one() {
-        let (mut quota, now) = (Quota::default(), Instant::now());
+        let (mut quota, now) = (Quota::new(Timings::default()), Instant::now());
         quota.learn(&window(3, 5000), now);
         quota.learn(&window(90, 9000), now + Duration::from_secs(1));
         assert_eq!(quota.remaining(), Some(90));

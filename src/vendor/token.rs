@@ -4,7 +4,7 @@ use super::sign::Stamp;
 use super::transport::{Received, Transport};
 use crate::command::Operation;
 use crate::secrecy::{Hidden, Secret};
-use crate::settings::Client;
+use crate::settings::{Client, Timings};
 use crate::verdict::{Fault, Outcome, Reply};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -14,16 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinError;
 use tokio::time::Instant;
-
-/// A token is renewed when this much of its life is left, or a fifth of it if that is less, so that
-/// none ends on its way to the vendor.
-const MARGIN: Duration = Duration::from_secs(60);
-
-/// The life of a token whose end is not told.
-const UNTOLD_LIFE: Duration = Duration::from_mins(5);
-
-/// No token is kept for longer, whatever its end.
-const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
 /// The token shared by all calls.
 #[derive(Debug)]
@@ -37,6 +27,7 @@ pub(super) struct Tokens {
 struct Endpoint {
     transport: Arc<Transport>,
     client: Client,
+    timings: Timings,
 }
 
 #[derive(Debug, Default)]
@@ -73,8 +64,9 @@ struct Grant {
 
 impl Tokens {
     /// No token yet; the first call fetches one.
-    pub(super) fn new(transport: Arc<Transport>, client: Client) -> Tokens {
-        Tokens { endpoint: Arc::new(Endpoint { transport, client }), state: Arc::default() }
+    pub(super) fn new(transport: Arc<Transport>, client: Client, timings: Timings) -> Tokens {
+        let endpoint = Arc::new(Endpoint { transport, client, timings });
+        Tokens { endpoint, state: Arc::default() }
     }
 
     /// A token that is good for now. Whoever comes while one is being fetched waits for that one, and
@@ -129,7 +121,7 @@ impl Endpoint {
         let posted = self.transport.post_form(self.client.token_url.clone(), &form, stamp.at).await;
         let received = posted.map_err(Outcome::Unavailable)?;
         match serde_json::from_slice(&received.body) {
-            Ok(grant) if (200..300).contains(&received.status) => Ok(Held::of(grant, &self.client)),
+            Ok(grant) if (200..300).contains(&received.status) => Ok(self.hold(grant)),
             Ok(_) | Err(_) => Err(self.refusal(&received)),
         }
     }
@@ -141,7 +133,7 @@ impl Endpoint {
         let reply = Reply {
             status: received.status,
             body: &received.body,
-            wait: received.quota.wait(),
+            wait: received.quota.wait(&self.timings),
             hide: &hide,
             request_id: None,
         };
@@ -161,15 +153,15 @@ impl Endpoint {
             Outcome::Unavailable(fault) => Outcome::Unavailable(fault),
         }
     }
-}
 
-impl Held {
-    fn of(grant: Grant, client: &Client) -> Held {
-        let life = grant.expires_in.as_u64().map_or(UNTOLD_LIFE, Duration::from_secs);
-        let life = life.min(LONGEST_LIFE);
-        let renew_at = Instant::now() + life - MARGIN.min(life / 5);
+    fn hold(&self, grant: Grant) -> Held {
+        let Timings { token_life, longest_token_life, token_margin, .. } = self.timings;
+        let life = grant.expires_in.as_u64().map_or(token_life, Duration::from_secs);
+        let life = life.min(longest_token_life);
+        let renew_at = Instant::now() + life - token_margin.min(life / 5);
         let secret = Secret::new(grant.access_token);
-        let hide = Arc::new(Hidden::of([&client.client_id, &client.client_secret, &secret]));
+        let Client { client_id, client_secret, .. } = &self.client;
+        let hide = Arc::new(Hidden::of([client_id, client_secret, &secret]));
         Held { token: Token { secret, hide }, renew_at }
     }
 }

@@ -57,7 +57,7 @@ impl Vendor {
             means: RwLock::new(Arc::new(Means::new(settings, policy, guards)?)),
             fresh,
             metrics,
-            quota: Mutex::default(),
+            quota: Mutex::new(Quota::new(settings.timings)),
             evidence: Mutex::default(),
             told_time: Mutex::default(),
             directory: Directory::default(),

@@ -12,9 +12,6 @@ use crate::secrecy::Hidden;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long to wait after a 429 that does not say: the vendor's window as recorded.
-const DEFAULT_THROTTLE: Duration = Duration::from_secs(5);
-
 /// One reply of the vendor, or of whatever stands in front of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
@@ -22,8 +19,8 @@ pub struct Reply<'a> {
     pub status: u16,
     /// The body, which may be anything.
     pub body: &'a [u8],
-    /// How long the headers ask to wait.
-    pub wait: Option<Duration>,
+    /// How long to wait after a 429.
+    pub wait: Duration,
     /// What must not be repeated even if the vendor echoes it.
     pub hide: &'a Hidden,
     /// The id that the vendor gave the request, for a talk with its support.
@@ -51,7 +48,7 @@ impl Outcome {
         let body = Body::read(reply.body);
         let status = effective_status(reply.status, &body);
         if status == 429 {
-            return Outcome::Throttled(reply.wait.unwrap_or(DEFAULT_THROTTLE));
+            return Outcome::Throttled(reply.wait);
         }
         let is_voice = is_voice(reply.status, &body);
         let worst = failures(&body, reply.hide)

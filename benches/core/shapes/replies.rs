@@ -4,6 +4,7 @@ use super::{Make, Shape, numbered, repeated};
 use chrono::DateTime;
 use mimecast_eventd::command::Operation;
 use mimecast_eventd::secrecy::{Hidden, Secret};
+use mimecast_eventd::settings::Timings;
 use mimecast_eventd::vendor::quota::Headers;
 use mimecast_eventd::verdict::{Outcome, Reply};
 use std::hint::black_box;
@@ -75,7 +76,7 @@ fn reply(body: String, headers: Vec<(String, String)>) -> Shape {
     let bytes = body.len() + of_headers;
     let read = move || {
         let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let wait = Headers::read(pairs, DateTime::UNIX_EPOCH).wait();
+        let wait = Headers::read(pairs, DateTime::UNIX_EPOCH).wait(&Timings::default());
         for status in [200, 403] {
             let body = body.as_bytes();
             let reply = Reply { status, body, wait, hide: &hide, request_id: Some("r-1") };

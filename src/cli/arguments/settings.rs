@@ -1,6 +1,6 @@
 //! The settings on the command line.
 
-use crate::settings::{Given, SETTINGS, Setting};
+use crate::settings::{Given, SETTINGS, Setting, Timings};
 use clap::{Arg, ArgMatches, Command};
 use std::path::PathBuf;
 
@@ -24,7 +24,8 @@ pub(super) fn given(matches: &ArgMatches) -> Given {
     let flags = open
         .filter_map(|setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone())))
         .collect();
-    Given { flags, file: matches.get_one::<PathBuf>("config").cloned() }
+    let file = matches.get_one::<PathBuf>("config").cloned();
+    Given { flags, file, timings: Timings::default() }
 }
 
 fn argument(setting: &'static Setting) -> Option<Arg> {

@@ -10,7 +10,6 @@ use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::{Conclusion, History, Policy};
 use chrono::TimeDelta;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -32,8 +31,7 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
         let nothing = format!("mimecast-eventd-check-{}", fresh().request_id);
         for call in calls(lane.event_type, nothing) {
             let (mut history, never) = (History::default(), CancellationToken::new());
-            let effort =
-                Effort { probe: false, deadline: Instant::now() + Duration::from_secs(30) };
+            let effort = Effort { probe: false, deadline: Instant::now() + settings.timings.check };
             let conclusion = vendor.conclude(&call, &mut history, effort, &never).await;
             verdicts.push(on_call(call.operation, &conclusion.0));
         }
@@ -106,7 +104,7 @@ async fn groups(settings: &Settings, vendor: &Vendor) -> Option<Verdict> {
         return None;
     }
     let (mut history, never) = (History::default(), CancellationToken::new());
-    let effort = Effort { probe: false, deadline: Instant::now() + Duration::from_secs(30) };
+    let effort = Effort { probe: false, deadline: Instant::now() + settings.timings.check };
     let unknown = vendor.unknown_groups((&ids, &texts), &mut history, effort, &never).await;
     let subject = (Group::Vendor, "groups");
     Some(match unknown {

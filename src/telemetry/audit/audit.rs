@@ -12,13 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// How often it is said where the chain is: whoever keeps the log can tell later that its end is missing.
-const SAID_EVERY: Duration = Duration::from_mins(1);
-
-/// How long a line may take. A disk in a network can be silent for good, and whoever waits for it would
-/// hold messages without a word.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// Lines that are written at one stroke.
 const MOST_AT_ONCE: usize = 256;
 
@@ -30,6 +23,8 @@ pub type Fresh = Box<dyn Fn() -> (DateTime<Utc>, Uuid) + Send + Sync>;
 pub struct Audit {
     orders: Sender<Order>,
     shown: Arc<Mutex<Shown>>,
+    /// Maximum time until a line is written.
+    patience: Duration,
 }
 
 /// What is shown of it.
@@ -68,6 +63,7 @@ impl Audit {
         let scribe = Scribe {
             trail,
             fsync: settings.fsync,
+            said_every: settings.timings.audit_head,
             unsafe_since: None,
             said: None,
             fresh,
@@ -76,7 +72,7 @@ impl Audit {
         };
         scribe.show(None);
         std::thread::spawn(move || scribe.run(&received));
-        Ok(Audit { orders, shown })
+        Ok(Audit { orders, shown, patience: settings.timings.audit_line })
     }
 
     /// Adds a line that says `entry`, an object in JSON, and waits until it is written.
@@ -111,7 +107,7 @@ impl Audit {
     async fn ask(&self, order: impl FnOnce(Done) -> Order) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
         self.orders.send(order(done)).map_err(|_| AuditError::Ended)?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match tokio::time::timeout(self.patience, answer).await {
             Ok(answer) => answer.unwrap_or(Err(AuditError::Ended)),
             Err(_) => Err(AuditError::Silent),
         }
@@ -122,6 +118,9 @@ impl Audit {
 struct Scribe {
     trail: Trail,
     fsync: Fsync,
+    /// The interval at which it is logged where the chain is: whoever keeps the log can tell later that its end is
+    /// missing.
+    said_every: Duration,
     /// Since when there are lines that the disk may not have.
     unsafe_since: Option<Instant>,
     /// When it was said where the chain is, and how many lines it had.
@@ -152,7 +151,7 @@ impl Scribe {
 
     /// Until there is something to do without an order.
     fn wait(&self) -> Duration {
-        let said = self.said.map_or(Duration::ZERO, |(at, _)| left(at, SAID_EVERY));
+        let said = self.said.map_or(Duration::ZERO, |(at, _)| left(at, self.said_every));
         match (self.fsync, self.unsafe_since) {
             (Fsync::Every(interval), Some(since)) => said.min(left(since, interval)),
             (Fsync::Always | Fsync::Every(_), _) => said,
@@ -165,7 +164,7 @@ impl Scribe {
         {
             let _said = self.make_safe();
         }
-        if self.said.is_some_and(|(at, _)| left(at, SAID_EVERY).is_zero()) {
+        if self.said.is_some_and(|(at, _)| left(at, self.said_every).is_zero()) {
             // Whoever has moved the file away may have forgotten to say so.
             self.follow();
             self.say();
@@ -283,7 +282,8 @@ mod tests {
     async fn a_disk_that_is_silent_and_a_thread_that_is_gone_are_told_apart_and_not_waited_for() {
         let (orders, received) = channel();
         let shown = Shown { head: Head::new(Uuid::nil()), failure: None };
-        let audit = Audit { orders, shown: Arc::new(Mutex::new(shown)) };
+        let shown = Arc::new(Mutex::new(shown));
+        let audit = Audit { orders, shown, patience: Duration::from_secs(30) };
         let (at, entry) = (DateTime::UNIX_EPOCH, r#"{"kind":"k"}"#.to_owned());
         assert!(matches!(audit.append(at, entry.clone()).await, Err(AuditError::Silent)));
         assert!(matches!(audit.sync().await, Err(AuditError::Silent)));

@@ -106,9 +106,9 @@ impl ByHand {
     ///
     /// [`AuditError`]; then what is to be told must not be done.
     pub fn tell(&self, action: &Action<'_>) -> Result<(), AuditError> {
-        let Audit { by_hand, seal, fsync, .. } = &self.audit;
-        let now = (self.fresh)();
-        let mut trail = Trail::open(by_hand, seal.clone(), now, Opening::ForALine)?;
+        let Audit { by_hand, seal, fsync, timings, .. } = &self.audit;
+        let (now, opening) = ((self.fresh)(), Opening::ForALine(timings.audit_lock));
+        let mut trail = Trail::open(by_hand, seal.clone(), now, opening)?;
         let told = json(&Told {
             action,
             user: &self.user,

@@ -64,16 +64,13 @@ enum Mark<'a> {
     Repaired { torn_bytes: u64, torn_sha256: &'a str },
 }
 
-/// How long a file is held for a line, at most.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
     /// For as long as the process lives: nobody else writes to it, and each opening is told in it.
     ToStay,
-    /// For a line: others do the same, and are waited for.
-    ForALine,
+    /// For a line: others do the same, and are waited for, but not for longer than this.
+    ForALine(Duration),
 }
 
 /// The file of an audit trail, locked for as long as this lives.
@@ -102,7 +99,7 @@ impl Trail {
     ) -> Result<Trail, AuditError> {
         let patience = match opening {
             Opening::ToStay => Duration::ZERO,
-            Opening::ForALine => PATIENCE,
+            Opening::ForALine(patience) => patience,
         };
         let file = locked(path, patience)?;
         let tail = Tail::read(&file, &seal).map_err(|unfit| match unfit {
@@ -121,8 +118,8 @@ impl Trail {
             end: tail.end,
         };
         match opening {
-            Opening::ForALine if !is_first => {}
-            Opening::ToStay | Opening::ForALine => {
+            Opening::ForALine(_) if !is_first => {}
+            Opening::ToStay | Opening::ForALine(_) => {
                 trail.begin(at, continues.as_deref())?;
                 trail.sync_folder()?;
             }

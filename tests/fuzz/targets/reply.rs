@@ -10,7 +10,8 @@ use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use mimecast_eventd::command::Operation;
 use mimecast_eventd::secrecy::{Hidden, Secret};
-use mimecast_eventd::vendor::quota::{Headers, MAX_WAIT, Priority, Quota};
+use mimecast_eventd::settings::Timings;
+use mimecast_eventd::vendor::quota::{Headers, Priority, Quota};
 use mimecast_eventd::verdict::{Outcome, Reply};
 use serde::Deserialize;
 use serde_json::Value;
@@ -53,7 +54,7 @@ fuzz_target!(|bytes: &[u8]| {
     let reply = Reply {
         status: case.text("status").and_then(|it| it.parse().ok()).unwrap_or(200),
         body: case.rest,
-        wait: headers.wait(),
+        wait: headers.wait(&Timings::default()),
         hide: &HIDDEN,
         request_id: request_id.as_deref(),
     };
@@ -72,15 +73,15 @@ fuzz_target!(|bytes: &[u8]| {
 
 /// Nobody waits for ever, and what is learned of the quota lets a call through in the end.
 fn are_waited_for(headers: &Headers) {
-    assert!(headers.wait().is_none_or(|wait| wait <= MAX_WAIT));
-    let (mut quota, now) = (Quota::default(), Instant::now());
+    let timings = Timings::default();
+    let (wait, longest) = (headers.wait(&timings), timings.longest_throttle);
+    assert!(wait <= longest);
+    let (mut quota, now) = (Quota::new(timings), Instant::now());
     quota.learn(headers, now);
-    if let Some(wait) = headers.wait() {
-        quota.close(wait, now);
-    }
+    quota.close(wait, now);
     if let Err(wait) = quota.take(Priority::Low, now) {
-        assert!(wait <= MAX_WAIT);
-        assert_eq!(quota.take(Priority::Low, now + MAX_WAIT), Ok(()));
+        assert!(wait <= longest);
+        assert_eq!(quota.take(Priority::Low, now + longest), Ok(()));
     }
 }
 
@@ -100,7 +101,7 @@ fn is_justified(outcome: &Outcome, operation: Operation, reply: Reply<'_>) {
         Outcome::Rejected(_) | Outcome::Forbidden(_) => {
             assert!(reply.is_voice() || reply.is_mute(), "somebody else condemns the item");
         }
-        Outcome::Throttled(wait) => assert!(*wait <= MAX_WAIT),
+        Outcome::Throttled(wait) => assert!(*wait <= Timings::default().longest_throttle),
         Outcome::Unauthorized(_) | Outcome::Unavailable(_) => {}
     }
 }

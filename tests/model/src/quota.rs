@@ -1,5 +1,6 @@
 //! The quota that all lanes share: the program's own, put together anew each time from what is known.
 
+use mimecast_eventd::settings::Timings;
 use mimecast_eventd::vendor::quota::Headers;
 use mimecast_eventd::vendor::{Priority, Quota};
 use std::sync::OnceLock;
@@ -38,7 +39,7 @@ impl Known {
     }
 
     fn quota(self, limit: u64) -> Quota {
-        let mut quota = Quota::default();
+        let mut quota = Quota::new(Timings::default());
         if self.is_closed {
             quota.close(WINDOW, now());
         }

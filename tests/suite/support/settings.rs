@@ -48,9 +48,10 @@ pub fn oauth2_without_url() -> Variables {
     ])
 }
 
-/// The setting `name`, without the prefix that all have.
+/// The setting `name`, without the prefix that all have; `TIMINGS` is none, and has none.
 pub fn named(name: &str, value: &str) -> (String, String) {
-    (format!("EVENTD_{name}"), value.to_owned())
+    let prefix = if name == "TIMINGS" { "" } else { "EVENTD_" };
+    (format!("{prefix}{name}"), value.to_owned())
 }
 
 /// Reads settings from nothing but `variables`.

@@ -134,7 +134,8 @@ fn the_id_that_the_vendor_gave_the_request_is_told_however_long_its_words_are() 
     let body = json!({"fail": [{"code": "err_new", "message": message}]}).to_string();
     for (status, body) in [(200, body.as_bytes()), (502, b"<html>")] {
         let request_id = Some("vendor-1");
-        let reply = Reply { status, body, wait: None, hide: &Hidden::default(), request_id };
+        let reply =
+            Reply { status, body, wait: Duration::ZERO, hide: &Hidden::default(), request_id };
         let (Outcome::Rejected(fault) | Outcome::Unavailable(fault)) =
             Outcome::of_reply(RemoveGroupMember, reply)
         else {
@@ -276,7 +277,7 @@ fn odd_forms_of_fail_are_no_success() {
 #[test]
 fn a_429_is_never_a_failure_and_its_headers_say_how_long_to_wait() {
     let body = shapes("err_xdk_invalid_signature")[0].to_string();
-    let wait = Some(Duration::from_millis(1234));
+    let wait = Duration::from_millis(1234);
     let reply = Reply {
         status: 429,
         body: body.as_bytes(),
@@ -296,7 +297,7 @@ fn the_detail_names_the_field_and_hides_the_address() {
     let reply = Reply {
         status: 200,
         body: body.as_bytes(),
-        wait: None,
+        wait: Duration::ZERO,
         hide: &Hidden::default(),
         request_id: None,
     };
@@ -329,7 +330,7 @@ fn of(status: u16, body: &Value) -> String {
 fn verdict(operation: Operation, status: u16, body: &[u8]) -> String {
     shown(&Outcome::of_reply(
         operation,
-        Reply { status, body, wait: None, hide: &Hidden::default(), request_id: None },
+        Reply { status, body, wait: Duration::ZERO, hide: &Hidden::default(), request_id: None },
     ))
 }
 

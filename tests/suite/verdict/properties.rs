@@ -7,6 +7,7 @@ use mimecast_eventd::verdict::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const GONE: [(Operation, &str); 2] = [
     (RemoveGroupMember, "err_folder_email_address_not_found"),
@@ -112,7 +113,10 @@ proptest! {
 }
 
 fn read(operation: Operation, status: u16, body: &[u8], hide: &Hidden) -> Outcome {
-    Outcome::of_reply(operation, Reply { status, body, wait: None, hide, request_id: None })
+    Outcome::of_reply(
+        operation,
+        Reply { status, body, wait: Duration::ZERO, hide, request_id: None },
+    )
 }
 
 fn operations() -> impl Strategy<Value = Operation> {

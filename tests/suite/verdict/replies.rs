@@ -8,6 +8,7 @@
 use chrono::DateTime;
 use mimecast_eventd::command::Operation;
 use mimecast_eventd::secrecy::Hidden;
+use mimecast_eventd::settings::Timings;
 use mimecast_eventd::vendor::quota::Headers;
 use mimecast_eventd::verdict::{Outcome, Reply};
 use serde::Deserialize;
@@ -153,7 +154,7 @@ fn found(case: &Case) -> Found {
     let operation = Operation::ALL.into_iter().find(|known| known.label() == case.operation);
     let headers = case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     // No wait here is told as a date, so that any time will do.
-    let wait = Headers::read(headers, DateTime::UNIX_EPOCH).wait();
+    let wait = Headers::read(headers, DateTime::UNIX_EPOCH).wait(&Timings::default());
     let reply = Reply {
         status: case.status,
         body: case.body.as_bytes(),
