@@ -1,5 +1,6 @@
 //! The real binary as a child process: its log, its endpoints, its signals and its end.
 
+use super::path::daemon_program;
 use super::settings::Variables;
 use super::{DEADLINE, eventually};
 use serde_json::Value;
@@ -29,7 +30,9 @@ impl Daemon {
     /// The same, by way of a command that becomes the binary.
     pub async fn start_by(way: &[&str], variables: &Variables) -> Daemon {
         super::install_crypto_provider();
-        let program = [way, &[env!("CARGO_BIN_EXE_mimecast-eventd"), "run"]].concat();
+        let daemon = daemon_program();
+        let daemon = daemon.to_str().expect("the path is text");
+        let program = [way, &[daemon, "run"]].concat();
         let mut child = bound_to_us(program[0])
             .args(&program[1..])
             .env_clear()
