@@ -4,7 +4,7 @@
 #![expect(unreachable_pub, reason = "everything in a test binary is unreachable from outside")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
-mod support;
+use test_support as support;
 
 mod broker;
 mod cli;

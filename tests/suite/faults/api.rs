@@ -1,5 +1,6 @@
 //! Faults of the vendor, and of the way to it.
 
+use super::report::close;
 use super::scene::Scene;
 use crate::support::relay::Relay;
 use fake_mimecast::FaultKind;
@@ -29,7 +30,7 @@ async fn an_api_that_hangs_loses_nothing() {
     scene.probes(4).await;
     scene.api_well();
     scene.healed();
-    scene.close("API hangs").await;
+    close(scene, "API hangs").await;
 }
 
 #[tokio::test]
@@ -47,7 +48,7 @@ async fn an_api_that_refuses_the_credentials_loses_nothing() {
     scene.probes(10).await;
     scene.api_well();
     scene.healed();
-    scene.close("API refuses the credentials").await;
+    close(scene, "API refuses the credentials").await;
 }
 
 #[tokio::test]
@@ -56,7 +57,7 @@ async fn an_api_that_is_out_of_quota_is_waited_for() {
     scene.fake.limit(10, Duration::from_millis(200));
     scene.healed();
     scene.publish(40).await;
-    scene.close("API is out of quota").await;
+    close(scene, "API is out of quota").await;
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn link_fails(row: &str, fail: fn(&Relay)) {
     scene.paused().await;
     scene.api_link.open();
     scene.healed();
-    scene.close(row).await;
+    close(scene, row).await;
 }
 
 /// Publishes before and during a fault of every call that lasts for ten calls of paused lanes.
@@ -97,5 +98,5 @@ async fn fails_for_ten_probes(row: &str, kind: FaultKind) {
     scene.probes(10).await;
     scene.api_well();
     scene.healed();
-    scene.close(row).await;
+    close(scene, row).await;
 }

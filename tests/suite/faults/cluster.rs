@@ -1,5 +1,6 @@
 //! Several replicas of the daemon on a cluster of several nodes, all of which can die.
 
+use super::report;
 use super::scene::Scene;
 use crate::support::broker::Vhost;
 use crate::support::cluster::Cluster;
@@ -32,7 +33,7 @@ async fn a_cluster_whose_nodes_die_in_turn_and_replicas_that_die_with_them_lose_
         scene.healed();
     }
     // The virtual host goes with the cluster.
-    drop(scene.finish("cluster and replicas killed").await);
+    drop(report::finish(scene, "cluster and replicas killed").await);
 }
 
 async fn add_replica(scene: &mut Scene) {

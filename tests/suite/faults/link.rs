@@ -1,6 +1,7 @@
 //! Faults of the link to the broker, and of what is declared there.
 
 use super::message::Kind;
+use super::report::close;
 use super::scene::Scene;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
 use fake_mimecast::FaultKind;
@@ -19,7 +20,7 @@ async fn a_connection_to_the_broker_that_is_cut_in_mid_work_loses_nothing() {
         scene.healed();
         scene.reconnected(before).await;
     }
-    scene.close("broker connection cut").await;
+    close(scene, "broker connection cut").await;
 }
 
 #[tokio::test]
@@ -35,7 +36,7 @@ async fn a_connection_to_the_broker_that_is_cut_while_lanes_are_paused_loses_not
     }
     scene.api_well();
     scene.healed();
-    scene.close("broker connection cut, API down").await;
+    close(scene, "broker connection cut, API down").await;
 }
 
 #[tokio::test]
@@ -49,7 +50,7 @@ async fn a_link_to_the_broker_that_is_half_open_loses_nothing() {
     scene.disconnected().await;
     scene.broker_link.open();
     scene.healed();
-    scene.close("broker link half-open").await;
+    close(scene, "broker link half-open").await;
 }
 
 #[tokio::test]
@@ -58,7 +59,7 @@ async fn a_link_to_the_broker_that_is_slow_loses_nothing() {
     scene.broker_link.slow(Duration::from_millis(50));
     scene.healed();
     scene.publish(40).await;
-    scene.close("broker link slow").await;
+    close(scene, "broker link slow").await;
 }
 
 #[tokio::test]
@@ -71,7 +72,7 @@ async fn a_broker_that_is_not_there_at_the_start_is_waited_for() {
     scene.session_ended(2).await;
     scene.broker_link.open();
     scene.healed();
-    scene.close("broker not there at start").await;
+    close(scene, "broker not there at start").await;
 }
 
 #[tokio::test]
@@ -84,7 +85,7 @@ async fn a_lane_whose_queue_is_deleted_declares_it_again_and_goes_on() {
     scene.one_reconnected(before).await;
     scene.daemon().wait_until_ready().await;
     scene.publish(40).await;
-    scene.close("lane queue deleted").await;
+    close(scene, "lane queue deleted").await;
 }
 
 #[tokio::test]
@@ -99,7 +100,7 @@ async fn a_dead_letter_exchange_that_is_deleted_comes_back_and_no_dead_letter_is
     scene.publish_one(Kind::Malformed).await;
     scene.publish(19).await;
     scene.one_reconnected(before).await;
-    scene.close("dead-letter exchange deleted").await;
+    close(scene, "dead-letter exchange deleted").await;
 }
 
 #[tokio::test]
@@ -110,5 +111,5 @@ async fn a_dead_letter_queue_that_is_unbound_keeps_messages_until_it_is_bound_ag
     scene.paused().await;
     scene.vhost.bind_dead_letters().await;
     scene.healed();
-    scene.close("dead-letter queue unbound").await;
+    close(scene, "dead-letter queue unbound").await;
 }

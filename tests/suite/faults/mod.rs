@@ -2,22 +2,18 @@
 //! queue with a reason, or still queued, whatever fails and whenever.
 //!
 //! Each test of a row brings about one fault against a real broker, the real binary and the fake
-//! vendor, with a relay on either side of the daemon. A `ledger` of the run then says in which
+//! vendor, with a relay on either side of the daemon. A ledger of the run then says in which
 //! place each message is: none may be lost, and none may be where it has no business to be.
 //! `scripts/faults.sh` runs the rows and writes `docs/faults.md` from what they report.
 
+use crate::support::faults::{message, op, scene};
+
 mod api;
 mod cluster;
-mod ledger;
-mod ledger_tests;
 mod link;
-mod message;
 mod node;
-mod op;
 mod pairs;
 mod process;
 mod random;
 mod report;
 mod rows;
-mod scene;
-mod waits;

@@ -1,6 +1,6 @@
 //! Faults of the broker itself, on a node that may be disturbed.
 
-use super::report;
+use super::report::{self, close};
 use super::scene::Scene;
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::disturbed::Disturbed;
@@ -17,12 +17,12 @@ async fn a_broker_that_is_restarted_or_killed_in_mid_work_loses_nothing() {
     report::broker(&node.running().full_version().await);
     let scene = working(Scene::on(node.running(), &[]).await).await;
     node.stop().await;
-    let vhost = back(&mut node, scene).await.finish("broker restarted").await;
+    let vhost = report::finish(back(&mut node, scene).await, "broker restarted").await;
 
     // Only now: RabbitMQ 3.10 may lose a quorum queue that is killed right after its birth.
     let scene = working(Scene::at(vhost, node.running(), &[]).await).await;
     node.kill().await;
-    back(&mut node, scene).await.close("broker killed").await;
+    close(back(&mut node, scene).await, "broker killed").await;
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
     node.feed().await;
     scene.healed();
     takes_messages_again(&scene).await;
-    scene.close("broker short of memory").await;
+    close(scene, "broker short of memory").await;
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_broker_that_comes_back_in_health_is_not_said_to_take_no_messages() {
     scene.healed();
     scene.daemon().wait_until_ready().await;
     takes_messages_again(&scene).await;
-    scene.close("broker short of memory, then away").await;
+    close(scene, "broker short of memory, then away").await;
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_daemon_that_is_stopped_while_the_broker_takes_no_messages_leaves_all_
     node.feed().await;
     scene.healed();
     scene.start_daemon().await;
-    scene.close("daemon stopped, broker blocked").await;
+    close(scene, "daemon stopped, broker blocked").await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothi
     scene.session_ended(before).await;
     assert!(before_any.elapsed() > Duration::from_secs(2), "not because of the broker's patience");
     scene.healed();
-    scene.close("broker gives up waiting").await;
+    close(scene, "broker gives up waiting").await;
     node.running().control(&["eval", &patience(1_800_000, 60_000)]).await;
 }
 

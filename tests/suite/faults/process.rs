@@ -1,5 +1,6 @@
 //! Faults of the daemon itself: that it ends, in good order or without a warning.
 
+use super::report::close;
 use super::scene::Scene;
 use fake_mimecast::{Fault, FaultKind};
 
@@ -14,7 +15,7 @@ async fn a_daemon_that_is_killed_in_mid_work_leaves_nothing_undone() {
         scene.healed();
         scene.start_daemon().await;
     }
-    scene.close("daemon killed").await;
+    close(scene, "daemon killed").await;
 }
 
 #[tokio::test]
@@ -28,7 +29,7 @@ async fn a_daemon_that_is_stopped_in_mid_work_leaves_nothing_undone() {
         scene.healed();
         scene.start_daemon().await;
     }
-    scene.close("daemon stopped").await;
+    close(scene, "daemon stopped").await;
 }
 
 #[tokio::test]
@@ -48,7 +49,7 @@ async fn a_daemon_that_is_killed_again_and_again_leaves_what_it_died_over_to_the
     }
     scene.api_well();
     scene.healed();
-    scene.close("daemon killed too often").await;
+    close(scene, "daemon killed too often").await;
 }
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn a_daemon_that_is_stopped_while_the_api_is_down_leaves_all_queued() {
     scene.api_well();
     scene.healed();
     scene.start_daemon().await;
-    scene.close("daemon stopped, API down").await;
+    close(scene, "daemon stopped, API down").await;
 }
 
 #[tokio::test]
@@ -77,7 +78,7 @@ async fn a_daemon_that_is_stopped_while_the_broker_is_away_leaves_all_queued() {
     scene.broker_link.open();
     scene.healed();
     scene.start_daemon().await;
-    scene.close("daemon stopped, broker away").await;
+    close(scene, "daemon stopped, broker away").await;
 }
 
 #[tokio::test]
@@ -91,5 +92,5 @@ async fn a_daemon_that_is_stopped_over_a_half_open_link_leaves_all_queued() {
     scene.broker_link.open();
     scene.healed();
     scene.start_daemon().await;
-    scene.close("daemon stopped, link half-open").await;
+    close(scene, "daemon stopped, link half-open").await;
 }

@@ -1,14 +1,21 @@
 //! What `scripts/faults.sh` makes its page from: one line for each fact, in the file that
 //! `FAULTS_REPORT` names.
 
-use super::ledger::Account;
 use super::rows::ROWS;
+use super::scene::{Outcome, Scene};
+use crate::support::broker::Vhost;
+use crate::support::faults::ledger::Account;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::time::Duration;
 
-/// Reports how the row of this fault came out.
-pub fn row(fault: &str, account: &Account, consuming: Duration, settled: Duration) {
+/// Closes the ledger of the row of this fault, and reports it.
+pub async fn close(scene: Scene, fault: &str) {
+    finish(scene, fault).await.delete().await;
+}
+
+/// The same, and returns the virtual host.
+pub async fn finish(scene: Scene, fault: &str) -> Vhost {
+    let Outcome { account, consuming, settled, vhost } = scene.finish(fault).await;
     let number = ROWS.iter().position(|row| row.fault == fault).expect("ROWS has every fault");
     let Account { messages, applied, dead_lettered, lost, duplicated, .. } = account;
     line(&format!(
@@ -19,6 +26,7 @@ pub fn row(fault: &str, account: &Account, consuming: Duration, settled: Duratio
         consuming.as_secs_f64(),
         settled.as_secs_f64(),
     ));
+    vhost
 }
 
 /// Reports that so many random lists of faults came out well.

@@ -84,10 +84,11 @@ fn every_test_that_is_named_is_there() {
     assert!(!is_there("support::eventually", &sources), "what is no test holds nothing");
 }
 
-/// The source files of the daemon and of this suite, each with its text.
+/// The source files of the daemon, of this suite and of its support, each with its text.
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (mut folders, mut sources) = (vec![root.join("src"), root.join("tests/suite")], Vec::new());
+    let mut folders = ["src", "tests/suite", "tests/support/src"].map(|it| root.join(it)).to_vec();
+    let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,11 +1,16 @@
-//! What the tests stand on: a broker node, a virtual host each, the daemon's binary and its settings.
+//! The environment of the tests: broker nodes, a virtual host for each test, the daemon as a process
+//! and its settings, relays on either side of it, faults and their ledger.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails at that line")]
 
 pub mod broker;
 pub mod certificates;
 pub mod cluster;
 pub mod daemon;
 pub mod disturbed;
+pub mod faults;
 pub mod node;
+pub mod path;
 pub mod program;
 pub mod proxy;
 pub mod relay;

@@ -2,8 +2,8 @@
 
 use super::message::Kind;
 use super::scene::Scene;
-use crate::support::broker::DEAD_LETTERS;
-use crate::support::disturbed::Disturbed;
+use crate::broker::DEAD_LETTERS;
+use crate::disturbed::Disturbed;
 use fake_mimecast::{Fault, FaultKind};
 use lapin::options::{ExchangeDeleteOptions, QueueBindOptions};
 use lapin::types::FieldTable;
@@ -13,33 +13,61 @@ use std::time::Duration;
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Op {
+    /// Publishes so many events that can be applied.
     PublishGood(u8),
+    /// Publishes one message that is no event.
     PublishMalformed,
+    /// Publishes one event whose items the API rejects.
     PublishRefused,
+    /// Publishes one event whose items the API fails on.
     PublishPoison,
+    /// The API answers 503 to every call.
     ApiDown,
+    /// The API and the link to it work.
     ApiUp,
+    /// The API answers every call 150 ms later.
     ApiSlow,
+    /// The API accepts calls and answers none.
     ApiHangs,
+    /// The API resets the connection of every call.
     ApiResets,
+    /// The API answers with a text that is not JSON.
     ApiTalksGarbage,
+    /// The API answers 429 to every call.
     ApiThrottles,
+    /// The API refuses the credentials.
     RefuseCredentials,
+    /// The API applies the next call and closes its connection.
     LoseReply,
+    /// The port of the API refuses connections.
     ApiRefuses,
+    /// Nothing passes on the link to the API.
     FreezeApi,
+    /// Requests reach the API, and its answers are lost.
     LoseReplies,
+    /// The connections to the broker are closed.
     CutBroker,
+    /// Every piece of data from and to the broker comes 50 ms later.
     SlowBroker,
+    /// Nothing passes on the link to the broker.
     FreezeBroker,
+    /// The port of the broker refuses connections.
     RefuseBroker,
+    /// The link to the broker works.
     ThawBroker,
+    /// The dead-letter queue has no binding.
     UnbindDeadLetters,
+    /// The dead-letter exchange is deleted.
     DeleteDeadLetterExchange,
+    /// The broker stops and starts.
     RestartBroker,
+    /// The broker has a memory alarm.
     BlockBroker,
+    /// The daemon is killed.
     KillDaemon,
+    /// The daemon gets SIGTERM.
     StopDaemon,
+    /// A daemon starts, if none runs.
     StartDaemon,
     /// Nothing, for so many milliseconds: faults meet work at any point of it.
     Wait(u16),

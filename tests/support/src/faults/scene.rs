@@ -2,13 +2,12 @@
 
 use super::ledger::{Account, Ledger};
 use super::message::{Kind, Message};
-use super::report;
-use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
-use crate::support::daemon::Daemon;
-use crate::support::node::Node;
-use crate::support::relay::Relay;
-use crate::support::settings::{self, Variables, named};
-use crate::support::{DEADLINE, eventually};
+use crate::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
+use crate::daemon::Daemon;
+use crate::node::Node;
+use crate::relay::Relay;
+use crate::settings::{self, Variables, named};
+use crate::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::BasicProperties;
 use std::time::Duration;
@@ -18,7 +17,9 @@ const LADDER: [&str; 3] = ["200ms", "400ms", "800ms"];
 
 /// Everything that a message meets, and what can be done to it.
 pub struct Scene {
+    /// The virtual host.
     pub vhost: Vhost,
+    /// The API.
     pub fake: FakeMimecast,
     /// Between daemon and broker.
     pub broker_link: Relay,
@@ -28,13 +29,27 @@ pub struct Scene {
     pub daemon: Option<Daemon>,
     /// Others that do the same work beside it.
     pub replicas: Vec<Daemon>,
+    /// The settings of the daemon.
     pub variables: Variables,
+    /// The ledger of the run.
     pub ledger: Ledger,
     /// Calls that had reached the vendor before the last messages were published.
     pub called_before: usize,
     /// Kept for their logs, which a test that fails shows.
     ended: Vec<Daemon>,
     healed: Instant,
+}
+
+/// The result of a scene whose ledger is closed.
+pub struct Outcome {
+    /// The place of every message.
+    pub account: Account,
+    /// Time from the end of the fault until every lane consumed.
+    pub consuming: Duration,
+    /// Time from the end of the fault until no message was in flight or queued.
+    pub settled: Duration,
+    /// The virtual host, which can be used again.
+    pub vhost: Vhost,
 }
 
 impl Scene {
@@ -87,6 +102,7 @@ impl Scene {
         self.daemon.as_ref().expect("the daemon runs")
     }
 
+    /// Starts the daemon.
     pub async fn start_daemon(&mut self) {
         self.daemon = Some(Daemon::start(&self.variables).await);
     }
@@ -191,22 +207,16 @@ impl Scene {
         self.healed = Instant::now();
     }
 
-    /// Waits until the ledger of the row called `row` is closed, and reports it.
-    pub async fn close(self, row: &str) {
-        self.finish(row).await.delete().await;
-    }
-
-    /// The same, and gives back the virtual host.
-    pub async fn finish(mut self, row: &str) -> Vhost {
+    /// Waits until the ledger of the fault called `name` is closed, and panics if it does not close.
+    pub async fn finish(mut self, name: &str) -> Outcome {
         self.daemon().wait_until_ready().await;
         let consuming = self.healed.elapsed();
         let unsettled = self.unsettled().await;
         let settled = self.healed.elapsed();
         let account = self.end().await;
-        assert!(account.is_closed(), "{row}: {account}");
-        assert!(unsettled.is_empty(), "{row}: still going on: {}", unsettled.join(", "));
-        report::row(row, &account, consuming, settled);
-        self.vhost
+        assert!(account.is_closed(), "{name}: {account}");
+        assert!(unsettled.is_empty(), "{name}: still going on: {}", unsettled.join(", "));
+        Outcome { account, consuming, settled, vhost: self.vhost }
     }
 
     /// Waits until every message has come to its end, or for as long as anything may take. Then it

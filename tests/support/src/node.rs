@@ -1,5 +1,6 @@
 //! Private RabbitMQ nodes. One is shared by the whole run; tests that restart or kill have their own.
 
+use super::path;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -21,7 +22,7 @@ pub fn folder_of_this_run(name: &str) -> PathBuf {
     // Programs of another version may see no more of the machine than the folder for such things.
     let folders = match programs() {
         Some(_) => std::env::temp_dir(),
-        None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
+        None => path::temporary_folder(),
     };
     for entry in std::fs::read_dir(&folders).unwrap() {
         let path = entry.unwrap().path();
@@ -51,7 +52,7 @@ impl Node {
 
     /// Starts one with variables for `scripts/broker/node.sh`, which says what they mean.
     pub fn start_with(folder: &Path, variables: &[(&str, &OsStr)]) -> Node {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/broker/node.sh");
+        let script = path::workspace().join("scripts/broker/node.sh");
         let mut command = Command::new(script);
         command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         // Nobody needs what is in a test's node when the test is over.

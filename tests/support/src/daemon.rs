@@ -1,5 +1,6 @@
 //! The real binary as a child process: its log, its endpoints, its signals and its end.
 
+use super::path::daemon_program;
 use super::settings::Variables;
 use super::{DEADLINE, eventually};
 use serde_json::Value;
@@ -175,11 +176,12 @@ impl Drop for Daemon {
 
 /// The program, or that of `tests/impatient.rs` where the variables have `TIMINGS` for it.
 fn program(variables: &Variables) -> String {
-    let program = env!("CARGO_BIN_EXE_mimecast-eventd");
-    match variables.contains_key("TIMINGS") {
-        true => program.replace("/mimecast-eventd", "/examples/impatient"),
-        false => program.to_owned(),
-    }
+    let program = daemon_program();
+    let program = match variables.contains_key("TIMINGS") {
+        true => program.with_file_name("examples").join("impatient"),
+        false => program,
+    };
+    program.into_os_string().into_string().expect("the path is text")
 }
 
 /// A command that ends when the thread does that started it, be it killed: a test runs in one thread

@@ -1,5 +1,6 @@
 //! The binary as a command for people: what it says, and how it ends.
 
+use super::path::daemon_program;
 use super::settings::Variables;
 use serde_json::Value;
 use std::process::Stdio;
@@ -9,8 +10,11 @@ use tokio::process::Command;
 /// What a command came to.
 #[derive(Debug)]
 pub struct Ran {
+    /// Exit code; `None` after a signal.
     pub code: Option<i32>,
+    /// Standard output.
     pub out: String,
+    /// Standard error.
     pub err: String,
 }
 
@@ -56,7 +60,7 @@ pub async fn run_with(variables: &Variables, arguments: &[&str], input: &[u8]) -
 
 /// The binary, ready to be run.
 pub fn command(variables: &Variables, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+    let mut command = Command::new(daemon_program());
     command.args(arguments).env_clear().envs(variables).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

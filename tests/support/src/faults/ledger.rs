@@ -1,7 +1,7 @@
 //! The ledger of a run: what was published, and in which of the three places each message ended.
 
 use super::message::Message;
-use crate::support::broker::Found;
+use crate::broker::Found;
 use fake_mimecast::Call;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -156,12 +156,19 @@ impl Ledger {
 /// What became of the messages of a run.
 #[derive(Debug)]
 pub struct Account {
+    /// Number of messages that were published.
     pub messages: usize,
+    /// Number of messages that were applied and acked.
     pub applied: usize,
+    /// Number of dead letters.
     pub dead_lettered: usize,
+    /// Messages that are still queued.
     pub queued: Vec<String>,
+    /// Messages that are in none of the three places.
     pub lost: Vec<String>,
+    /// Dead letters, calls and violations without an explanation.
     pub unexpected: Vec<String>,
+    /// Number of commands and dead letters that happened again.
     pub duplicated: usize,
     /// More than this must not be duplicated.
     pub repeatable: usize,

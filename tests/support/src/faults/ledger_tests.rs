@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use super::message::{Kind, Message};
-use crate::support::broker::Found;
+use crate::broker::Found;
 use fake_mimecast::{AuthorizationKind, Call, Operation};
 use lapin::BasicProperties;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The facts of a scene that tests wait for.
 
 use super::scene::Scene;
-use crate::support::{DEADLINE, eventually};
+use crate::{DEADLINE, eventually};
 
 const EVENTS: [&str; 2] = ["user.offboarded", "url.unblock"];
 

@@ -49,7 +49,9 @@ impl Kind {
 /// One message. The even ones are unblockings, the odd ones offboardings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// What it is.
     pub kind: Kind,
+    /// Its place in the order of publishing.
     pub number: usize,
 }
 
@@ -62,10 +64,12 @@ impl Message {
         })
     }
 
+    /// The routing key, which is the event type.
     pub fn routing_key(&self) -> &'static str {
         if self.is_unblocking() { "url.unblock" } else { "user.offboarded" }
     }
 
+    /// The body.
     pub fn body(&self) -> String {
         let (id, kind) = (self.to_string(), self.routing_key());
         let data = match self.is_unblocking() {
@@ -88,6 +92,7 @@ impl Message {
         format!("{self}@example.com")
     }
 
+    /// True for an unblock event, false for a leaver event.
     pub fn is_unblocking(&self) -> bool {
         self.number.is_multiple_of(2)
     }

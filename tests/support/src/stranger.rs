@@ -14,17 +14,23 @@ pub struct Stranger {
 /// One message, in bytes.
 #[derive(Clone, Default)]
 pub struct Sent {
+    /// The exchange.
     pub exchange: Vec<u8>,
+    /// The routing key.
     pub routing_key: Vec<u8>,
     /// Which properties there are, and the properties themselves.
     pub flags: u16,
+    /// The encoded properties.
     pub properties: Vec<u8>,
+    /// The body.
     pub body: Vec<u8>,
 }
 
-/// The flags of properties.
+/// The flag of the content type.
 pub const CONTENT_TYPE: u16 = 1 << 15;
+/// The flag of the headers.
 pub const HEADERS: u16 = 1 << 13;
+/// The flag of the message id.
 pub const MESSAGE_ID: u16 = 1 << 7;
 
 impl Stranger {

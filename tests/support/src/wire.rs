@@ -17,20 +17,25 @@ const METHOD_FRAME: u8 = 1;
 /// One method, said on one of the connections.
 #[derive(Clone, Debug)]
 pub struct Said {
+    /// The party that said it.
     pub by: Party,
     /// Connections are numbered from 0 as they are made.
     pub connection: usize,
+    /// The method.
     pub method: Method,
 }
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
+    /// The daemon.
     Client,
+    /// The broker.
     Broker,
 }
 
 /// The methods that tests ask about, with what they ask of them.
+#[expect(missing_docs, reason = "the names are those of AMQP 0-9-1")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Method {
     Qos {
@@ -59,6 +64,7 @@ pub enum Method {
 /// What of the broker's is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hold {
+    /// Nothing.
     Nothing,
     /// Confirms of what was published: what they confirm is done, and nobody is told.
     Confirms,

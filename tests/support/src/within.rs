@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Virtual host, vendor and a daemon between them. It ends with the test.
 pub struct Within {
+    /// The virtual host.
     pub vhost: Vhost,
+    /// The API.
     pub fake: FakeMimecast,
     admin: String,
     stop: CancellationToken,

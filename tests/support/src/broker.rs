@@ -11,14 +11,18 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKin
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The names that the daemon uses by default.
+/// The queue of the lane `user.offboarded`, by its default name.
 pub const OFFBOARDED: &str = "mimecast-eventd.user.offboarded";
+/// The queue of the lane `url.unblock`.
 pub const UNBLOCK: &str = "mimecast-eventd.url.unblock";
+/// The dead-letter exchange, and its queue.
 pub const DEAD_LETTERS: &str = "mimecast-eventd.dead-letter";
 
 /// A virtual host, and a connection to it that is not the daemon's.
 pub struct Vhost {
+    /// Its name.
     pub name: String,
+    /// The URL that a daemon connects to.
     pub url: String,
     management: String,
     connection: Connection,
@@ -28,8 +32,11 @@ pub struct Vhost {
 /// A message as it lies in a queue.
 #[derive(Debug)]
 pub struct Found {
+    /// The body.
     pub body: Vec<u8>,
+    /// The headers as JSON.
     pub headers: BTreeMap<String, Value>,
+    /// The properties.
     pub properties: BasicProperties,
 }
 

@@ -9,9 +9,13 @@ use serde_json::json;
 
 /// Everything that a message meets.
 pub struct World {
+    /// The virtual host.
     pub vhost: Vhost,
+    /// The API.
     pub fake: FakeMimecast,
+    /// The daemon.
     pub daemon: Daemon,
+    /// The settings of the daemon.
     pub variables: Variables,
 }
 
