@@ -274,7 +274,8 @@ async fn a_message_that_comes_again_has_a_second_line() {
 #[tokio::test]
 async fn once_a_minute_it_is_said_where_the_chain_is_and_seen_that_the_file_was_moved() {
     let place = Place::new();
-    let world = place.world(&[]).await;
+    // The minute of users is in `Timings`.
+    let world = place.world(&[("TIMINGS", "audit_head=1s")]).await;
     world.fake.add_url("entry-1");
     world.unblock("e-1", "entry-1").await;
     world.daemon.wait_for_metric(ACKED, 1.0).await;

@@ -193,7 +193,7 @@ async fn what_a_paused_lane_finds_no_place_for_goes_back_once_it_is_paused_by_ha
 #[tokio::test]
 async fn a_lane_that_rests_gives_back_what_it_finds_no_place_for() {
     let wire = Wire::to(Node::shared().authority()).await;
-    let world = World::by(&wire.authority(), &[]).await;
+    let world = World::by(&wire.authority(), &[("TIMINGS", "confirm=2s")]).await;
     world.vhost.unbind_dead_letters().await;
     wire.hold(Hold::Confirms);
     world.publish("url.unblock", "nonsense").await;
