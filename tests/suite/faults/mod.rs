@@ -6,9 +6,8 @@
 //! place each message is: none may be lost, and none may be where it has no business to be.
 //! `scripts/faults.sh` runs the rows and writes `docs/faults.md` from what they report.
 
-use crate::support::faults::{message, op, scene};
+use crate::support::faults::{op, scene};
 
-mod api;
 mod cluster;
 mod link;
 mod node;
@@ -17,3 +16,4 @@ mod process;
 mod random;
 mod report;
 mod rows;
+mod single;

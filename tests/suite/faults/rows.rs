@@ -73,3 +73,16 @@ fn the_page_of_faults_has_exactly_the_rows_that_the_code_has() {
         ROWS.iter().map(|row| (row.fault.to_owned(), row.done.to_owned())).collect();
     assert_eq!(shown, known, "scripts/faults.sh writes docs/faults.md anew");
 }
+
+#[test]
+fn every_row_has_a_test() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/faults");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let tests: String = files
+        .filter(|file| !file.ends_with("rows.rs"))
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    for row in ROWS {
+        assert!(tests.contains(&format!("{:?}", row.fault)), "no test: {}", row.fault);
+    }
+}

@@ -6,6 +6,7 @@ pub mod message;
 pub mod op;
 pub mod scene;
 
+mod api;
 #[cfg(test)]
 mod ledger_tests;
 mod waits;

@@ -1,11 +1,11 @@
-//! What can happen in a run, one thing at a time: messages, faults and their ends.
+//! Steps of a run: messages, faults, their ends, and the facts that a run waits for.
 
 use super::message::Kind;
 use super::scene::Scene;
-use crate::broker::DEAD_LETTERS;
+use crate::broker::{DEAD_LETTERS, UNBLOCK};
 use crate::disturbed::Disturbed;
 use fake_mimecast::{Fault, FaultKind};
-use lapin::options::{ExchangeDeleteOptions, QueueBindOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueBindOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use std::time::Duration;
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Op {
+    /// Publishes so many messages; one in ten is malformed, and one in ten rejected.
+    Publish(u8),
     /// Publishes so many events that can be applied.
     PublishGood(u8),
     /// Publishes one message that is no event.
@@ -35,6 +37,10 @@ pub enum Op {
     ApiTalksGarbage,
     /// The API answers 429 to every call.
     ApiThrottles,
+    /// The API accepts ten calls in 200 ms, and answers 429 to the others.
+    ApiLimits,
+    /// The API applies every call and closes its connection.
+    ApiDropsReplies,
     /// The API refuses the credentials.
     RefuseCredentials,
     /// The API applies the next call and closes its connection.
@@ -57,10 +63,16 @@ pub enum Op {
     ThawBroker,
     /// The dead-letter queue has no binding.
     UnbindDeadLetters,
+    /// The dead-letter queue has its binding again.
+    BindDeadLetters,
     /// The dead-letter exchange is deleted.
     DeleteDeadLetterExchange,
+    /// The queue of a lane is deleted.
+    DeleteLaneQueue,
     /// The broker stops and starts.
     RestartBroker,
+    /// The broker is killed and starts.
+    KillBroker,
     /// The broker has a memory alarm.
     BlockBroker,
     /// The daemon is killed.
@@ -71,17 +83,56 @@ pub enum Op {
     StartDaemon,
     /// Nothing, for so many milliseconds: faults meet work at any point of it.
     Wait(u16),
+    /// Waits for so many calls since the last messages were published.
+    Calls(u8),
+    /// Waits for so many more calls, as the health calls of paused lanes are.
+    Probes(u8),
+    /// Waits until both lanes are paused.
+    Paused,
+    /// Waits until both lanes have noticed that the broker is gone.
+    Disconnected,
+    /// Waits until so many connections of this daemon have ended.
+    Sessions(u8),
+    /// Waits until both lanes consume.
+    Ready,
 }
 
 impl Op {
     /// Whether it is done to a broker that others cannot have at the same time.
     pub fn needs_a_node(self) -> bool {
-        matches!(self, Op::RestartBroker | Op::BlockBroker)
+        matches!(self, Op::RestartBroker | Op::KillBroker | Op::BlockBroker)
+    }
+
+    /// True for a fault and for the end of one.
+    fn is_a_change(self) -> bool {
+        let publishes = matches!(
+            self,
+            Op::Publish(_)
+                | Op::PublishGood(_)
+                | Op::PublishMalformed
+                | Op::PublishRefused
+                | Op::PublishPoison
+        );
+        let waits = matches!(
+            self,
+            Op::Wait(_)
+                | Op::Calls(_)
+                | Op::Probes(_)
+                | Op::Paused
+                | Op::Disconnected
+                | Op::Sessions(_)
+                | Op::Ready
+        );
+        !publishes && !waits
     }
 
     /// Lets it happen, to `node` if it needs one.
     pub async fn happen(self, scene: &mut Scene, node: Option<&mut Disturbed>) {
+        if self.is_a_change() {
+            scene.healed();
+        }
         match self {
+            Op::Publish(count) => scene.publish(count.into()).await,
             Op::PublishGood(count) => {
                 for _ in 0..count {
                     scene.publish_one(Kind::Good).await;
@@ -102,6 +153,8 @@ impl Op {
             Op::ApiThrottles => {
                 scene.api(FaultKind::Throttle { reset_milliseconds: Some(50), retry_after: None });
             }
+            Op::ApiLimits => scene.fake.limit(10, Duration::from_millis(200)),
+            Op::ApiDropsReplies => scene.api(FaultKind::LoseReply),
             Op::RefuseCredentials => scene.fake.refuse_credentials(true),
             Op::LoseReply => scene.fake.inject(Fault::next(FaultKind::LoseReply)),
             Op::ApiRefuses => scene.api_link.refuse(),
@@ -113,14 +166,23 @@ impl Op {
             Op::RefuseBroker => scene.broker_link.refuse(),
             Op::ThawBroker => scene.broker_link.open(),
             Op::UnbindDeadLetters => scene.vhost.unbind_dead_letters().await,
+            Op::BindDeadLetters => scene.vhost.bind_dead_letters().await,
+            Op::DeleteLaneQueue => {
+                let channel = scene.vhost.channel().await;
+                let delete = QueueDeleteOptions::default();
+                channel.queue_delete(UNBLOCK.into(), delete).await.unwrap();
+            }
             Op::DeleteDeadLetterExchange => {
                 let channel = scene.vhost.channel().await;
                 let delete = ExchangeDeleteOptions::default();
                 channel.exchange_delete(DEAD_LETTERS.into(), delete).await.unwrap();
             }
-            Op::RestartBroker => {
+            Op::RestartBroker | Op::KillBroker => {
                 let node = node.expect("who restarts a node has one");
-                node.stop().await;
+                match self == Op::KillBroker {
+                    true => node.kill().await,
+                    false => node.stop().await,
+                }
                 node.start().await;
                 scene.vhost.reconnect().await;
             }
@@ -132,6 +194,12 @@ impl Op {
             Op::Wait(milliseconds) => {
                 tokio::time::sleep(Duration::from_millis(milliseconds.into())).await;
             }
+            Op::Calls(more) => scene.calls(more.into()).await,
+            Op::Probes(more) => scene.probes(more.into()).await,
+            Op::Paused => scene.paused().await,
+            Op::Disconnected => scene.disconnected().await,
+            Op::Sessions(count) => scene.session_ended(usize::from(count) - 1).await,
+            Op::Ready => scene.daemon().wait_until_ready().await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The scene of a fault: broker, vendor and daemon with a relay on either side, and the ledger.
 
+use super::api::nature;
 use super::ledger::{Account, Ledger};
 use super::message::{Kind, Message};
 use crate::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
@@ -8,7 +9,7 @@ use crate::node::Node;
 use crate::relay::Relay;
 use crate::settings::{self, Variables, named};
 use crate::{DEADLINE, eventually};
-use fake_mimecast::{FakeMimecast, Fault, FaultKind};
+use fake_mimecast::FakeMimecast;
 use lapin::BasicProperties;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -174,23 +175,6 @@ impl Scene {
         self.ledger.published(message);
     }
 
-    /// Nothing is wrong with the vendor but what is in the nature of messages.
-    pub fn api_well(&self) {
-        self.fake.refuse_credentials(false);
-        self.fake.inject_instead(nature());
-    }
-
-    /// From now on this happens to every call.
-    pub fn api(&self, kind: FaultKind) {
-        let executes = matches!(kind, FaultKind::Delay { .. } | FaultKind::LoseReply);
-        let fault = [Fault::always(kind)];
-        // What is refused by nature must not be carried out because of a fault.
-        match executes {
-            true => self.fake.inject_instead(nature().into_iter().chain(fault)),
-            false => self.fake.inject_instead(fault.into_iter().chain(nature())),
-        }
-    }
-
     /// Heals everything, the poison too, and sees to it that a daemon runs.
     pub async fn heal(&mut self) {
         self.broker_link.open();
@@ -295,14 +279,4 @@ fn queues() -> Vec<String> {
     let rung = |delay: &&str| [OFFBOARDED, UNBLOCK].map(|lane| format!("{lane}.retry.{delay}"));
     let rungs = LADDER.iter().flat_map(rung);
     rungs.chain([OFFBOARDED.to_owned(), UNBLOCK.to_owned()]).collect()
-}
-
-/// What happens to messages because of what they are.
-fn nature() -> [Fault; 2] {
-    let refusal = Fault::always(FaultKind::fail("err_validation_ordered"));
-    let failure = Fault::always(FaultKind::status(503));
-    [
-        refusal.for_item_containing(Kind::Refused.label()),
-        failure.for_item_containing(Kind::Poison.label()),
-    ]
 }
