@@ -21,8 +21,9 @@ COPY benches/floor/Cargo.toml benches/floor/
 COPY tests/amqp-probe/Cargo.toml tests/amqp-probe/
 COPY tests/fake-mimecast/Cargo.toml tests/fake-mimecast/
 COPY tests/model/Cargo.toml tests/model/
+COPY xtask/Cargo.toml xtask/
 # Cargo reads no manifest without a source file.
-RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast tests/model; do \
+RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast tests/model xtask; do \
         mkdir "$package/src" && echo 'fn main() {}' >"$package/src/main.rs" && : >"$package/src/lib.rs" || exit; \
     done
 ARG VERSION
