@@ -22,8 +22,9 @@ COPY tests/amqp-probe/Cargo.toml tests/amqp-probe/
 COPY tests/fake-mimecast/Cargo.toml tests/fake-mimecast/
 COPY tests/model/Cargo.toml tests/model/
 COPY tests/support/Cargo.toml tests/support/
+COPY xtask/Cargo.toml xtask/
 # Cargo reads no manifest without a source file.
-RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast tests/model tests/support; do \
+RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast tests/model tests/support xtask; do \
         mkdir "$package/src" && echo 'fn main() {}' >"$package/src/main.rs" && : >"$package/src/lib.rs" || exit; \
     done
 ARG VERSION

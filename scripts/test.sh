@@ -113,5 +113,4 @@ step 'producers' scripts/producers.sh
 step 'page' where_possible 'the page was not looked at in a browser' scripts/page.sh
 step 'unit' where_possible 'the unit for systemd was not looked at' scripts/systemd.sh
 step 'chart' scripts/chart/chart.sh
-step 'dashboard' scripts/dashboard.sh
 printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"

@@ -72,7 +72,9 @@ def main():
         for config in of_kind(objects, "ConfigMap"):
             for name, text in config["data"].items():
                 if name.endswith(".json"):
-                    Dashboard(where, json.loads(text), judge).check()
+                    dashboard = Dashboard(where, json.loads(text), judge)
+                    dashboard.check()
+                    dashboard.check_coverage()
     tried = RUNBOOK in addresses and len(addresses) > 1
     problems.expect(tried, f"links lead to {addresses}: try one that is set, and none")
     problems.tell("expressions")

@@ -35,12 +35,10 @@ impl Cluster {
         }
         std::fs::write(cluster.configuration(), "").unwrap();
         cluster.start_node(0).await;
-        let facts = std::fs::read_to_string(cluster.folder_of(0).join("node.env")).unwrap();
-        let first = facts.lines().find_map(|line| line.strip_prefix("NODE_NAME="));
         let join = format!(
             "cluster_formation.peer_discovery_backend = classic_config\n\
              cluster_formation.classic_config.nodes.1 = {}\n",
-            first.expect("a node has a name")
+            cluster.node(0).name()
         );
         std::fs::write(cluster.configuration(), join).unwrap();
         cluster.start_node(1).await;

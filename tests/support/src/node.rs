@@ -1,26 +1,25 @@
 //! Private RabbitMQ nodes. One is shared by the whole run; tests that restart or kill have their own.
 
 use super::path;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A running node. It stops when this is dropped, or when the test process ends for whatever reason.
 pub struct Node {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    folder: PathBuf,
-    facts: BTreeMap<String, String>,
+    node: xtask::node::Node,
+    process: String,
+    management: String,
+    authority: String,
+    amqps_port: String,
 }
 
 /// The folder for a node of this run alone, because another run may be under way in the same tree.
 /// What runs that are over have left behind is removed.
 pub fn folder_of_this_run(name: &str) -> PathBuf {
     // Programs of another version may see no more of the machine than the folder for such things.
-    let folders = match programs() {
+    let folders = match std::env::var_os("BROKER_PROGRAMS") {
         Some(_) => std::env::temp_dir(),
         None => path::temporary_folder(),
     };
@@ -50,65 +49,56 @@ impl Node {
         Node::start_with(folder, &[])
     }
 
-    /// Starts one with variables for `scripts/broker/node.sh`, which says what they mean.
+    /// Starts one with variables of `xtask::node::Options`, which says what they mean.
     pub fn start_with(folder: &Path, variables: &[(&str, &OsStr)]) -> Node {
-        let script = path::workspace().join("scripts/broker/node.sh");
-        let mut command = Command::new(script);
-        command.arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let given = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        let mut options = xtask::node::Options::from_variables(|name| {
+            given(name).map(|(_, value)| (*value).to_owned()).or_else(|| std::env::var_os(name))
+        })
+        .expect("the variables are right");
         // Nobody needs what is in a test's node when the test is over.
-        command.env("BROKER_STOP_TIMEOUT", "0");
-        command.envs(variables.iter().copied());
-        let mut child = command.spawn().expect("scripts/broker/node.sh can be run");
-        let stdin = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
-        let lines = lines.map_while(Result::ok).take_while(|line| line != "READY");
-        let facts: BTreeMap<String, String> = lines
-            .filter_map(|line| line.split_once('=').map(|(name, fact)| (name.into(), fact.into())))
-            .collect();
-        assert!(
-            facts.contains_key("PID"),
-            "no broker: scripts/broker/node.sh said why on standard error"
-        );
-        Node { child, stdin, folder: folder.to_owned(), facts }
+        options.stop_timeout = Duration::ZERO;
+        let node = xtask::node::Node::start(folder, &options).expect("a broker can be started");
+        let url = node.amqp_url();
+        let authority = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+        Node {
+            process: node.process().to_string(),
+            management: node.management_url(),
+            authority: authority.expect("user@host:port/vhost").0.to_owned(),
+            amqps_port: node.amqps_port().map(|port| port.to_string()).unwrap_or_default(),
+            node,
+        }
     }
 
     /// Host and port for AMQP.
     pub fn authority(&self) -> &str {
-        let url = &self.facts["AMQP_URL"];
-        url.split_once('@')
-            .and_then(|(_, rest)| rest.split_once('/'))
-            .expect("user@host:port/vhost")
-            .0
+        &self.authority
     }
 
     /// The port for AMQP over TLS.
     pub fn amqps_port(&self) -> &str {
-        &self.facts["AMQPS_PORT"]
+        &self.amqps_port
     }
 
     /// The id of its process.
     pub fn process(&self) -> &str {
-        &self.facts["PID"]
+        &self.process
     }
 
     /// The base URL of the management API.
     pub fn management(&self) -> &str {
-        &self.facts["MANAGEMENT_URL"]
+        &self.management
+    }
+
+    /// The name among the nodes of its cluster.
+    pub fn name(&self) -> String {
+        self.node.name()
     }
 
     /// Runs `rabbitmqctl` on the node, and gives what it says.
     pub async fn control(&self, arguments: &[&str]) -> String {
-        let mut command = tokio::process::Command::new(rabbitmqctl());
-        command.args(arguments).env("HOME", &self.folder);
-        let facts = std::fs::read_to_string(self.folder.join("node.env")).expect("a node has it");
-        for (name, fact) in facts.lines().filter_map(|line| line.split_once('=')) {
-            match name {
-                "NODE_NAME" => command.env("RABBITMQ_NODENAME", fact),
-                "EPMD_PORT" => command.env("ERL_EPMD_PORT", fact),
-                _ => &mut command,
-            };
-        }
-        let output = command.output().await.expect("rabbitmqctl can be run");
+        let mut command = tokio::process::Command::from(self.node.rabbitmqctl());
+        let output = command.args(arguments).output().await.expect("rabbitmqctl can be run");
         assert!(output.status.success(), "rabbitmqctl {arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -129,38 +119,11 @@ impl Node {
 
     /// Kills the node without a warning, as a power cut would.
     pub fn kill(self) {
-        self.signal("-KILL");
+        self.node.kill();
     }
 
     /// Stops the node in good order, so that everything it knows is on disk.
     pub fn stop(self) {
-        self.signal("-TERM");
+        self.node.stop();
     }
-
-    fn signal(mut self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.facts["PID"]]).status();
-        assert!(sent.expect("kill can be run").success(), "the node was gone already");
-        self.child.wait().expect("the script ends with its node");
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _gone = self.child.wait();
-    }
-}
-
-/// The folder with the broker's programs, where others than the installed ones are to be used.
-fn programs() -> Option<PathBuf> {
-    std::env::var_os("BROKER_PROGRAMS").map(PathBuf::from)
-}
-
-/// Beside the server: the one in /usr/sbin insists on being root or rabbitmq.
-fn rabbitmqctl() -> PathBuf {
-    if let Some(programs) = programs() {
-        return programs.join("rabbitmqctl");
-    }
-    let beside = Path::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
-    if beside.exists() { beside.to_owned() } else { "rabbitmqctl".into() }
 }

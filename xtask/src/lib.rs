@@ -1,0 +1,17 @@
+//! Tasks of this repository: private RabbitMQ nodes, other versions of RabbitMQ, tools for the checks and the
+//! built programs. It uses the standard library only, so that a cold build takes seconds.
+
+pub mod failure;
+pub mod later;
+pub mod node;
+pub mod packages;
+pub mod process;
+pub mod programs;
+pub mod tools;
+
+use std::path::Path;
+
+/// Returns the root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}

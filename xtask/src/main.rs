@@ -1,0 +1,54 @@
+//! The command line of the tasks: `cargo xtask TASK`.
+
+use std::process::ExitCode;
+use xtask::failure::{Failure, Result};
+use xtask::{later, node, packages, process, programs, tools};
+
+const USAGE: &str = "usage: cargo xtask TASK
+
+  node DIR                       run a private RabbitMQ node that keeps everything in DIR, until the end of
+                                 standard input
+  node --install                 make sure that RabbitMQ is installed
+  later 4.0|4.3|rabbitmq:TAG FOLDER
+                                 unpack another RabbitMQ into FOLDER and print the folder for BROKER_PROGRAMS
+  tools                          install the pinned tools of the checks into .tools/
+  tools NAME                     build a pinned tool into .tools/crates/: cargo-about, cargo-deb, cargo-fuzz or
+                                 cargo-mutants
+  need PROGRAM[:PACKAGE]...      make sure that programs are installed, from Debian packages
+  programs NAME... [-- FLAG...]  build programs of this workspace, with flags for cargo, and print their folder;
+                                 with EVENTD_PROGRAMS=FOLDER build nothing and print FOLDER
+
+exit status: 0 done; 1 failed; 64 wrong usage; 69 something needed is missing and cannot be installed";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            process::report(&failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["help" | "--help" | "-h"] => process::print(USAGE),
+        ["node", "--install"] => node::install::ensure(),
+        ["node", folder] if !folder.is_empty() && !folder.starts_with('-') => {
+            node::foreground::run(folder.as_ref())
+        }
+        ["later", version, folder] if !folder.is_empty() => later::run(version, folder.as_ref()),
+        ["tools"] => tools::install(),
+        ["tools", name] => tools::install_crate(name),
+        ["need", _, ..] => packages::need(&arguments[1..]),
+        ["programs", _, ..] => {
+            let end = arguments.iter().position(|it| it == "--").unwrap_or(arguments.len());
+            let flags = arguments.get(end + 1..).unwrap_or_default();
+            let folder = programs::folder(&arguments[1..end], flags)?;
+            process::print(&folder.display().to_string())
+        }
+        _ => Err(Failure::usage(USAGE)),
+    }
+}
