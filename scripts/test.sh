@@ -1,116 +1,94 @@
 #!/usr/bin/env bash
 #
-# Runs every check and every test there is, and stops at the first that fails.
+# Runs the tests and the demo, and checks the chart. It prints the slowest ten tests
+# and the time of each step.
 #
-# usage: test.sh
+# usage: test.sh [--all]
 #
-# It needs a Rust toolchain with rustfmt and clippy, a C compiler and make. RabbitMQ, Python's venv and
-# the pinned tools are installed where they are missing and that is permitted.
-# RUST_TEST_THREADS says how many tests run at once (4: they mostly wait).
+# --all   also what is slow and stands alone: RabbitMQ 4.0 and 4.3, every pair of
+#         faults, the large worlds of the proof, spans, counts of instructions, the
+#         producers, the page in a browser, the unit for systemd, the dashboard, and
+#         what a chart makes of malformed values
 #
-# What depends on the broker is run against the installed RabbitMQ and against a
-# later one, the page is looked at in Chromium, the instructions that the core needs
-# are counted by valgrind, and systemd's own tool looks at the unit. Where one of them
-# cannot be had, the last line says so.
+# It needs a Rust toolchain, a C compiler and make. RabbitMQ, Python's venv and the
+# pinned tools are installed where they are missing and that is permitted. Where
+# something is missing that only a part of --all needs, the last line names the part.
+# RUST_TEST_THREADS is how many tests run at once (8: most of them wait).
 #
-# exit status: 0 all passed; 1 something did not, its name is on stderr; 69
-#              something that is needed is missing and cannot be installed
+# exit status: 0 all passed; 1 something did not, its name is on stderr; 64 wrong
+#              usage; 69 something that is needed is missing and cannot be installed
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+# shellcheck source=scripts/checks/steps.sh
+source scripts/checks/steps.sh
 
-# Runs one step, and says what it is and how long it took.
-step() {
-    local name=$1 started=$SECONDS status=0
-    printf '\n==> %s\n' "$name"
-    "${@:2}" || status=$?
-    if ((status == 69)); then
-        printf 'test.sh: cannot run: %s\n' "$name" >&2
-        exit 69
-    elif ((status != 0)); then
-        printf 'test.sh: FAILED: %s\n' "$name" >&2
-        exit 1
-    fi
-    printf '    %s: %d s\n' "$name" $((SECONDS - started))
-}
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
 
-toolchain() {
-    local program
-    for program in cargo rustfmt cargo-clippy; do
-        if ! "$program" --version; then
-            printf 'test.sh: %s is missing: install Rust, and: rustup component add rustfmt clippy\n' \
-                "$program" >&2
-            return 69
-        fi
-    done
-    for program in cc make; do
-        if ! command -v "$program" >/dev/null; then
-            printf 'test.sh: %s is missing, by which the allocator of the feature jemalloc is built\n' "$program" >&2
-            return 69
-        fi
-    done
-}
+# What is built, by the same flags everywhere, so that Cargo builds it once.
+BUILD=(--workspace --locked)
 
-# Advisories come without a change here, so a job of its own looks for them every day.
-deny() {
-    printf 'not among these checks: cargo deny check advisories, which needs their database\n'
-    .tools/bin/cargo-deny --locked check --deny warnings bans licenses sources
-}
-
-# A later broker than the installed one; without it the rest is still worth running.
-later_broker() {
+# Cargo hands the flag for the time of each test to the test programs alone: it is unstable, and the builds are not
+# to know of it.
+tests() {
     local status=0
-    LATER=$(scripts/broker/later.sh "$NEWEST" ".tools/rabbitmq-$NEWEST") || status=$?
-    if ((status == 69)); then
-        not_run="${not_run:+$not_run; }nothing was run against RabbitMQ $NEWEST, see above"
-        return 0
-    fi
+    cargo test "${BUILD[@]}" --no-fail-fast --config 'target."cfg(all())".runner=["env","RUSTC_BOOTSTRAP=1"]' \
+        -- -Z unstable-options --report-time 2>&1 | tee "$logs/tests" || status=1
+    printf '\nthe slowest ten tests, in seconds\n'
+    sed -nE 's/^test (.*) \.\.\. .* <([0-9.]+)s>.*/\2 \1/p' "$logs/tests" | sort -rn | sed 10q
     return "$status"
 }
 
-# where_possible MISSED COMMAND... runs what the rest is still worth running without, where something is missing
-# that it needs; MISSED is what the last line then says.
-where_possible() {
-    local missed=$1 status=0
-    "${@:2}" || status=$?
-    if ((status == 69)); then
-        not_run="${not_run:+$not_run; }$missed, see above"
-        return 0
-    fi
-    return "$status"
+# The tests that depend on the broker, with another one.
+with_broker() {
+    local programs
+    programs=$("${CARGO_TARGET_DIR:-target}/debug/xtask" later "$1" ".tools/rabbitmq-$1") || return
+    BROKER_PROGRAMS=$programs cargo test --workspace --locked --no-fail-fast --test suite -- \
+        broker:: cli::check cli::dlq cli::runbook cli::send daemon:: faults::
 }
 
-NEWEST=4.3
-LATER=
-not_run=
+everything() {
+    optional 'RabbitMQ 4.0' with_broker 4.0
+    optional 'RabbitMQ 4.3' with_broker 4.3
+    step 'pairs of faults' env FAULTS_PAIRS=all cargo test --workspace --locked --test suite -- faults::pairs
+    step 'worlds of the proof' cargo run --locked --package model
+    step 'spans' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
+    optional 'instructions' scripts/instructions.sh
+    optional 'growth' scripts/growth.sh
+    step 'producers' scripts/producers.sh
+    optional 'page' scripts/page.sh
+    optional 'unit' scripts/systemd.sh
+    step 'dashboard' scripts/dashboard.sh
+}
 
-step 'toolchain' toolchain
-step 'RabbitMQ' scripts/broker/node.sh --install
-step 'tools' scripts/checks/tools.sh
-step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh scripts/*/*.sh .ci/run
-step 'texts' scripts/checks/texts.sh
-step 'format' cargo fmt --all --check
-# With all features there is all the code, but for a line of those that refuse spans, which the tests compile.
-step 'lints' cargo clippy --workspace --all-targets --features otel,jemalloc --locked -- -D warnings
-step 'documentation' env RUSTDOCFLAGS='-D warnings' \
-    cargo doc --workspace --no-deps --document-private-items --locked
-step 'dependencies' deny
-step 'tests' cargo test --workspace --locked
-step 'instructions' where_possible 'the instructions of the core were not counted' scripts/instructions.sh
-step 'growth' where_possible 'it was not counted how instructions grow' scripts/growth.sh
-step 'features' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
-step "RabbitMQ $NEWEST" later_broker
-if [[ -n $LATER ]]; then
-    # What is skipped is long, and the same whatever the broker.
-    step "tests with RabbitMQ $NEWEST" env BROKER_PROGRAMS="$LATER" \
-        cargo test --locked --test suite -- broker:: cli:: daemon:: faults:: \
-        --skip cli::audit --skip an_inventory_of_a_hundred_thousand --skip once_a_minute
-fi
+all=''
+case $#${1-} in
+    0) ;;
+    1--all) all=--all ;;
+    *)
+        printf 'usage: test.sh [--all]\n' >&2
+        exit 64
+        ;;
+esac
+for program in cargo cc make; do
+    command -v "$program" >/dev/null || {
+        printf 'test.sh: %s is missing: install Rust, a C compiler and make\n' "$program" >&2
+        exit 69
+    }
+done
+cargo --version
+programs=${CARGO_TARGET_DIR:-target}/debug
+step 'tasks' cargo build --locked --package xtask
+# Both wait for the network, and Cargo for the processors.
+begin 'RabbitMQ' "$programs/xtask" node --install
+begin 'tools' "$programs/xtask" tools
+step 'build' cargo test "${BUILD[@]}" --no-run
+await 'RabbitMQ'
+step 'tests' tests
+export EVENTD_PROGRAMS=$programs
 step 'demo' scripts/demo.sh
-step 'producers' scripts/producers.sh
-step 'page' where_possible 'the page was not looked at in a browser' scripts/page.sh
-step 'unit' where_possible 'the unit for systemd was not looked at' scripts/systemd.sh
-step 'chart' scripts/chart/chart.sh
-printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"
+await 'tools'
+step 'chart' scripts/chart/chart.sh $all
+[[ -z $all ]] || everything
+report

@@ -33,7 +33,7 @@ impl Reader {
 
     /// The waits and limits that are no settings.
     pub fn timings(&self) -> Timings {
-        self.sources.timings()
+        self.sources.timings
     }
 
     /// The folder for what lives as long as the process, if the environment names one.

@@ -153,7 +153,7 @@ impl Settings {
         let log = log(&mut reader);
         let traces = traces(&mut reader);
         let key = pseudonym::key(&mut reader);
-        let timings = reader.timings();
+        let (key, timings) = (pseudonym::key(&mut reader), reader.timings());
         let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
         let pseudonyms =
             key.unwrap_or_else(|| Pseudonyms::derived(&mimecast.credentials.secrets()));
@@ -184,7 +184,9 @@ impl Sources {
     pub fn of_process(Given { flags, file, timings }: Given) -> Sources {
         let file = file.or_else(|| std::env::var_os("EVENTD_CONFIG").map(PathBuf::from));
         let environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        Sources::gather(flags, environment, file.as_deref()).with_timings(timings)
+        let mut sources = Sources::gather(flags, environment, file.as_deref());
+        sources.timings = timings;
+        sources
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Sources {
     mistakes: Vec<Mistake>,
     files: Vec<SourceFile>,
     runtime_folder: Option<PathBuf>,
-    timings: Timings,
+    pub(super) timings: Timings,
 }
 
 impl Sources {
@@ -74,16 +74,6 @@ impl Sources {
         }
         sources.add_files_of_values();
         sources
-    }
-
-    /// The same with these waits and limits.
-    pub fn with_timings(self, timings: Timings) -> Sources {
-        Sources { timings, ..self }
-    }
-
-    /// The waits and limits that are no settings.
-    pub fn timings(&self) -> Timings {
-        self.timings
     }
 
     /// The files that the values were read from, and those that values name.

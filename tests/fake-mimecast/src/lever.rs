@@ -186,7 +186,12 @@ impl FakeMimecast {
         self.vendor.state().quota.set(Some(operation), calls, window);
     }
 
-    /// Waits until at least `calls` operation calls have arrived; tokens are not counted.
+    /// How many calls have arrived that change something.
+    pub fn changes_called(&self) -> usize {
+        self.vendor.state().operation_calls
+    }
+
+    /// Waits until at least `calls` calls that change something have arrived.
     ///
     /// # Panics
     ///

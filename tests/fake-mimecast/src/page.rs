@@ -50,7 +50,12 @@ impl Asked {
     }
 
     /// The page of a list of `total` entries; none if the token is none of ours.
-    pub(crate) fn of(&self, total: usize, list: impl Iterator<Item = Value>) -> Option<Page> {
+    pub(crate) fn of<T>(
+        &self,
+        total: usize,
+        list: impl Iterator<Item = T>,
+        show: impl Fn(T) -> Value,
+    ) -> Option<Page> {
         let size = self.size().clamp(1, MOST);
         let from = match &self.token {
             Some(token) => offset(token)?,
@@ -58,7 +63,7 @@ impl Asked {
         };
         let begin = if self.overlaps { 0 } else { from };
         let most = size.min(total.saturating_sub(from));
-        let entries: Vec<Value> = list.skip(begin).take(most).collect();
+        let entries: Vec<Value> = list.skip(begin).take(most).map(show).collect();
         let mut pagination = json!({ "pageSize": entries.len(), "totalCount": total });
         if from + size < total {
             pagination["next"] = json!(BASE64_URL.encode(format!("from {}", from + size)));

@@ -98,7 +98,7 @@ impl Tenant {
             })
         };
         listed(
-            page.of(found.len(), found.iter().map(folder)),
+            page.of(found.len(), found.iter(), folder),
             |folders| json!([{ "source": "cloud", "query": query, "folders": folders }]),
         )
     }
@@ -123,7 +123,7 @@ impl Tenant {
             }),
         };
         listed(
-            page.of(members.len(), members.values().map(member)),
+            page.of(members.len(), members.values(), member),
             |members| json!([{ "groupMembers": members }]),
         )
     }
@@ -133,7 +133,7 @@ impl Tenant {
         let told: BTreeMap<&String, &String> =
             self.url_aliases.iter().map(|(alias, first)| (first, alias)).collect();
         let shown = |(id, entry): (&String, &Entry)| entry.shown(told.get(id).unwrap_or(&id));
-        listed(page.of(self.urls.len(), self.urls.iter().map(shown)), Value::from)
+        listed(page.of(self.urls.len(), self.urls.iter(), shown), Value::from)
     }
 
     pub(crate) fn remove_group_member(&mut self, generation: Generation, item: &Value) -> Outcome {

@@ -37,7 +37,7 @@ async fn the_attempts_of_a_message_are_counted_on_over_a_pause() {
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
     }
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    let called = world.fake.calls().len();
+    let called = world.fake.changes_called();
     world.fake.wait_for_calls(called + 6, crate::support::DEADLINE).await;
     world.fake.heal();
     let acked = eventually("all are applied", async || {

@@ -4,54 +4,46 @@ use crate::support::broker::Vhost;
 use crate::support::certificates::Authority;
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
-use crate::support::node::Node;
+use crate::support::node::Shared;
 use crate::support::settings::{self, Variables, named};
 use fake_mimecast::FakeMimecast;
 use std::path::Path;
 use time::Duration;
 
-/// A node with TLS, and a vendor; the folder holds node and certificates.
+/// The node by TLS, and a vendor; the folder holds certificates of clients.
 struct Secure {
-    authority: Authority,
+    shared: &'static Shared,
     folder: tempfile::TempDir,
-    node: Node,
     fake: FakeMimecast,
     vhost: Vhost,
 }
 
 impl Secure {
-    async fn start(valid_for: Duration) -> Secure {
-        let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::new();
-        authority.write_server(folder.path(), valid_for);
-        let node = Node::start_with(
-            &folder.path().join("node"),
-            &[("BROKER_TLS_DIR", folder.path().as_os_str())],
-        );
-        let vhost = Vhost::on(&node).await;
+    async fn start() -> Secure {
+        let (shared, folder) = (Shared::node(), tempfile::tempdir().unwrap());
+        let vhost = Vhost::new().await;
         let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
-        Secure { authority, folder, node, fake, vhost }
+        Secure { shared, folder, fake, vhost }
     }
 
     /// Settings for the node's TLS port, with the user information of the URL given.
     fn variables(&self, user: &str) -> Variables {
-        let url = format!("amqps://{user}localhost:{}/{}", self.node.amqps_port(), self.vhost.name);
+        let port = self.shared.node.amqps_port();
+        let url = format!("amqps://{user}localhost:{port}/{}", self.vhost.name);
         let mut variables = settings::hmac(&self.fake);
-        variables.extend([
-            named("AMQP__URL", &url),
-            named("AMQP__TLS__CA_FILE", text(&self.folder.path().join("ca.pem"))),
-        ]);
+        variables
+            .extend([named("AMQP__URL", &url), named("AMQP__TLS__CA_FILE", text(&self.shared.ca))]);
         variables
     }
 }
 
 #[tokio::test]
 async fn tls_with_a_password_or_a_certificate_works_and_each_mistake_is_told_in_one_line() {
-    let secure = Secure::start(Duration::days(1)).await;
+    let secure = Secure::start().await;
     let good = secure.variables("guest:guest@");
     Daemon::start(&good).await.wait_until_ready().await;
 
-    let (certificate, key) = secure.authority.write_client(secure.folder.path(), "guest");
+    let (certificate, key) = secure.shared.authority.write_client(secure.folder.path(), "guest");
     let mut mutual = secure.variables("nobody:wrong@");
     mutual.extend([
         named("AMQP__TLS__CERT_FILE", text(&certificate)),
@@ -71,7 +63,7 @@ async fn tls_with_a_password_or_a_certificate_works_and_each_mistake_is_told_in_
 
     expect(&secure.variables("guest:canary-password@"), "ACCESS_REFUSED").await;
 
-    let (certificate, key) = secure.authority.write_client(secure.folder.path(), "stranger");
+    let (certificate, key) = secure.shared.authority.write_client(secure.folder.path(), "stranger");
     let mut stranger = secure.variables("");
     stranger.extend([
         named("AMQP__TLS__CERT_FILE", text(&certificate)),
@@ -82,16 +74,15 @@ async fn tls_with_a_password_or_a_certificate_works_and_each_mistake_is_told_in_
 
 #[tokio::test]
 async fn a_ca_of_ones_own_is_trusted_beside_the_systems_and_not_in_place_of_them() {
-    let secure = Secure::start(Duration::days(1)).await;
+    let secure = Secure::start().await;
     let other = tempfile::tempdir().unwrap();
     Authority::new().write_server(other.path(), Duration::days(1));
-    let ca = |folder: &Path| text(&folder.join("ca.pem")).to_owned();
+    let own = || text(&secure.shared.ca).to_owned();
+    let others = || text(&other.path().join("ca.pem")).to_owned();
     let good = secure.variables("guest:guest@");
-    for (system, own) in [
-        (Some(ca(secure.folder.path())), None),
-        (Some(ca(secure.folder.path())), Some(ca(other.path()))),
-        (Some(ca(other.path())), Some(ca(secure.folder.path()))),
-    ] {
+    for (system, own) in
+        [(Some(own()), None), (Some(own()), Some(others())), (Some(others()), Some(own()))]
+    {
         let mut variables = good.clone();
         variables.remove("EVENTD_AMQP__TLS__CA_FILE");
         variables.extend(system.map(|file| ("SSL_CERT_FILE".to_owned(), file)));
@@ -102,17 +93,27 @@ async fn a_ca_of_ones_own_is_trusted_beside_the_systems_and_not_in_place_of_them
 
 #[tokio::test]
 async fn an_expired_certificate_is_told_in_one_line() {
-    let secure = Secure::start(-Duration::days(1)).await;
-    expect(&secure.variables("guest:guest@"), "certificate expired").await;
+    let secure = Secure::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let tls = Authority::new().serve(folder.path(), &["localhost"], -Duration::days(1));
+    // No node, but the daemon does not come far enough to see that.
+    let server = FakeMimecast::start_with_tls(fake_mimecast::Credentials::default(), tls).await;
+    let mut variables = secure.variables("guest:guest@");
+    let url = format!("amqps://guest:guest@localhost:{}/%2f", server.address().port());
+    variables.extend([
+        named("AMQP__URL", &url),
+        named("AMQP__TLS__CA_FILE", text(&folder.path().join("ca.pem"))),
+    ]);
+    expect(&variables, "certificate expired").await;
 }
 
 #[tokio::test]
 async fn certificates_that_were_renewed_are_those_of_the_next_connection() {
-    let secure = Secure::start(Duration::days(1)).await;
+    let secure = Secure::start().await;
     // At first nobody trusts anybody: the CA is another one, and so is the one who calls.
     let folder = tempfile::tempdir().unwrap();
     Authority::new().write_server(folder.path(), Duration::days(1));
-    let (certificate, key) = secure.authority.write_client(folder.path(), "stranger");
+    let (certificate, key) = secure.shared.authority.write_client(folder.path(), "stranger");
     let mut variables = secure.variables("");
     variables.extend([
         named("AMQP__TLS__CA_FILE", text(&folder.path().join("ca.pem"))),
@@ -128,10 +129,10 @@ async fn certificates_that_were_renewed_are_those_of_the_next_connection() {
         .await;
     };
     said("not signed by a CA that is trusted").await;
-    std::fs::copy(secure.folder.path().join("ca.pem"), folder.path().join("ca.pem")).unwrap();
+    std::fs::copy(&secure.shared.ca, folder.path().join("ca.pem")).unwrap();
     said("ACCESS_REFUSED").await;
     // The certificate first, the key later, as somebody copies them by hand.
-    let (renewed, its_key) = secure.authority.write_client(secure.folder.path(), "guest");
+    let (renewed, its_key) = secure.shared.authority.write_client(secure.folder.path(), "guest");
     std::fs::copy(renewed, &certificate).unwrap();
     std::fs::copy(its_key, &key).unwrap();
     daemon.wait_until_ready().await;
@@ -140,7 +141,7 @@ async fn certificates_that_were_renewed_are_those_of_the_next_connection() {
     let before = daemon.metric(connections).await;
     let applied = r#"eventd_settings_reloads_total{result="applied"}"#;
     let reloads = daemon.metric(applied).await;
-    let (renewed, its_key) = secure.authority.write_client(secure.folder.path(), "guest");
+    let (renewed, its_key) = secure.shared.authority.write_client(secure.folder.path(), "guest");
     std::fs::copy(its_key, &key).unwrap();
     std::fs::copy(renewed, &certificate).unwrap();
     daemon.wait_for_at_least(applied, reloads + 1.0).await;

@@ -332,7 +332,7 @@ async fn a_lane_that_can_prove_again_what_it_does_asks_a_vendor_that_was_away_me
 
     place.leave_room(&world, None);
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
-    let calls = world.fake.calls().len();
+    let calls = world.fake.changes_called();
     world.fake.wait_for_calls(calls + 2, DEADLINE).await;
     world.fake.refuse_credentials(false);
     world.daemon.wait_for_metric(ACKED, 2.0).await;

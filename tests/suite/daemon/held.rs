@@ -50,7 +50,7 @@ async fn a_suspect_is_parked_before_the_broker_loses_its_patience() {
     within.fake.inject(Fault::always(FaultKind::status(503)));
     unblock(&within, 1).await;
     within.wait_for_metric(PAUSED, 1.0).await;
-    let calls = within.fake.calls().len();
+    let calls = within.fake.changes_called();
     within.fake.wait_for_calls(calls + 3, DEADLINE).await;
     assert_eq!(wire.client_said(is_settlement).len(), 0, "it is not held at all");
     within.pass(NEARLY_TOO_LONG).await;
@@ -105,7 +105,7 @@ async fn a_probe_that_nobody_takes_a_copy_of_is_returned_before_the_broker_loses
     within.fake.heal();
     let throttle = FaultKind::Throttle { reset_milliseconds: Some(3_600_000), retry_after: None };
     within.fake.inject(Fault::always(throttle));
-    let called = within.fake.calls().len();
+    let called = within.fake.changes_called();
     within.pass(Duration::from_mins(7)).await;
     within.fake.wait_for_calls(called + 1, DEADLINE).await;
     assert_eq!(wire.client_said(is_settlement).len(), 0, "it was given up before its time");

@@ -39,7 +39,7 @@ async fn the_only_message_of_the_day_pauses_its_lane_in_an_outage_and_succeeds_a
     world.unblock("e-2", "entry-2").await;
     world.vhost.wait_for_depth(UNBLOCK, 1).await;
     // Some probes later it still is none.
-    let calls = world.fake.calls().len();
+    let calls = world.fake.changes_called();
     world.fake.wait_for_calls(calls + 3, DEADLINE).await;
     assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
     assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
@@ -62,7 +62,7 @@ async fn an_outage_of_many_probes_and_many_outages_spend_neither_limit_nor_rungs
             world.unblock(&format!("e-{outage}-{number}"), "entry-1").await;
         }
         world.daemon.wait_for_metric(PAUSED, 1.0).await;
-        let before = world.fake.calls().len();
+        let before = world.fake.changes_called();
         world.fake.wait_for_calls(before + 10, DEADLINE).await;
         world.fake.heal();
         acked += 20.0;

@@ -93,7 +93,7 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
     world.daemon.wait_for_metric(ACKED, 1.0).await;
     world.fake.inject(Fault::next(FaultKind::Hold).times(4));
     world.fake.inject(Fault::always(FaultKind::status(503)));
-    let calls = world.fake.calls().len();
+    let calls = world.fake.changes_called();
     publish(&world, 12).await;
     world.fake.wait_for_calls(calls + 4, crate::support::DEADLINE).await;
     world.fake.refuse_credentials(true);
@@ -108,7 +108,7 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
     let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
     world.daemon.wait_for_metric(in_flight, 4.0).await;
     world.fake.refuse_credentials(false);
-    let calls = world.fake.calls().len();
+    let calls = world.fake.changes_called();
     world.fake.wait_for_calls(calls + 4, crate::support::DEADLINE).await;
     assert_eq!(world.daemon.metric(in_flight).await, 4.0, "it probes with what it holds");
     world.fake.heal();
@@ -144,7 +144,7 @@ async fn a_dead_letter_that_is_refused_does_not_keep_others_from_being_parked() 
     world.daemon.wait_for_metric(ACKED, 1.0).await;
     world.fake.inject(Fault::next(FaultKind::Hold).times(3));
     world.fake.inject(Fault::always(FaultKind::status(503)));
-    let calls = world.fake.calls().len();
+    let calls = world.fake.changes_called();
     publish(&world, 3).await;
     world.fake.wait_for_calls(calls + 3, crate::support::DEADLINE).await;
     world.publish("url.unblock", "nonsense").await;
@@ -283,7 +283,7 @@ async fn a_role_without_the_permission_pauses_and_condemns_nothing() {
     world.fake.inject(Fault::always(refusal));
     publish(&world, 23).await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    let calls = world.fake.calls().len();
+    let calls = world.fake.changes_called();
     world.fake.wait_for_calls(calls + 6, crate::support::DEADLINE).await;
     assert_eq!(world.daemon.metric(PAUSED).await, 1.0, "a refusal is no answer");
     let (_, why) = world.daemon.get("/readyz").await;

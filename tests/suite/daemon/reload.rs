@@ -126,7 +126,7 @@ async fn other_probe_delays_count_for_a_pause_that_has_begun() {
     mounted.fake.inject(Fault::always(FaultKind::status(503)));
     mounted.unblock("e-1", "entry-1").await;
     daemon.wait_for_metric(r#"eventd_lane_state{event="url.unblock",state="paused"}"#, 1.0).await;
-    let calls = mounted.fake.calls().len();
+    let calls = mounted.fake.changes_called();
     mounted.write(&delays("10ms", "50ms"), &mounted.right_key());
     mounted.fake.wait_for_calls(calls + 5, DEADLINE).await;
     mounted.fake.heal();

@@ -165,9 +165,9 @@ fn a_schema_allows_exactly_what_the_daemon_takes() {
     let mut runner = TestRunner::deterministic();
     for schema in schemas() {
         let (mut allowed, mut refused) = (0, 0);
+        let objects = object(&schema.document["$defs"]["data"]);
         for _ in 0..2_000 {
-            let data =
-                object(&schema.document["$defs"]["data"]).new_tree(&mut runner).unwrap().current();
+            let data = objects.new_tree(&mut runner).unwrap().current();
             let whole = envelope(schema.event_type, data.clone());
             let whole = whole.new_tree(&mut runner).unwrap().current();
             let as_data = parse(schema.event_type, "application/json", Vec::new(), &data);

@@ -4,9 +4,12 @@ use super::report::close;
 use super::scene::Scene;
 use fake_mimecast::FaultKind;
 
+/// So that ten connections in a row take seconds.
+const SHORT_WAITS: [(&str, &str); 1] = [("TIMINGS", "first_reconnect=50ms,last_reconnect=500ms")];
+
 #[tokio::test]
 async fn a_connection_to_the_broker_that_is_cut_in_mid_work_loses_nothing() {
-    let mut scene = Scene::with(&[]).await;
+    let mut scene = Scene::with(&SHORT_WAITS).await;
     scene.api(FaultKind::Delay { milliseconds: 100 });
     for _ in 0..10 {
         scene.publish(20).await;
@@ -21,7 +24,7 @@ async fn a_connection_to_the_broker_that_is_cut_in_mid_work_loses_nothing() {
 
 #[tokio::test]
 async fn a_connection_to_the_broker_that_is_cut_while_lanes_are_paused_loses_nothing() {
-    let mut scene = Scene::with(&[]).await;
+    let mut scene = Scene::with(&SHORT_WAITS).await;
     scene.api(FaultKind::status(503));
     scene.publish(40).await;
     for _ in 0..10 {

@@ -12,13 +12,16 @@ use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
 use lapin::BasicProperties;
 use std::collections::BTreeMap;
 
+/// The queues are read every half a second.
+const OFTEN: (&str, &str) = ("TIMINGS", "queue_depths=500ms");
+
 fn of(queue: &str) -> String {
     format!("eventd_queue_messages{{queue=\"{queue}\"}}")
 }
 
 #[tokio::test]
 async fn the_depth_of_every_queue_is_shown_and_what_it_is_for() {
-    let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#)]).await;
+    let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#), OFTEN]).await;
     // Three that lie in their lane, one that waits, and two dead letters.
     run(&world.variables, &["pause", "user.offboarded"]).await;
     world
@@ -67,7 +70,7 @@ async fn what_may_not_be_looked_at_is_not_a_number_and_warned_of_once() {
     let vhost = Vhost::new().await;
     let fake = FakeMimecast::start(Credentials::default()).await;
     let mut variables = settings::hmac(&fake);
-    variables.extend([named("AMQP__URL", &vhost.url)]);
+    variables.extend([named("AMQP__URL", &vhost.url), named(OFTEN.0, OFTEN.1)]);
     Daemon::start(&variables).await.wait_until_ready().await;
     // A queue that nobody has made, as to a user who may not see one (RabbitMQ before 4.3 lets everybody).
     let channel = vhost.channel().await;
@@ -100,7 +103,8 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
     let vhost = Vhost::new().await;
     let fake = FakeMimecast::start(Credentials::default()).await;
     let mut variables = settings::hmac(&fake);
-    variables.extend([named("AMQP__URL", &vhost.url), named("AMQP__DEAD_LETTER_QUEUE", "buried")]);
+    let buried = named("AMQP__DEAD_LETTER_QUEUE", "buried");
+    variables.extend([named("AMQP__URL", &vhost.url), named(OFTEN.0, OFTEN.1), buried]);
     Daemon::start(&variables).await.wait_until_ready().await;
     let write = r"^(amq\.default|mimecast-eventd\.dead-letter)$";
     let url = vhost.url_of_user("", write, r"^mimecast-eventd\.(user|url)\.").await;
@@ -126,7 +130,7 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
 #[tokio::test]
 async fn without_a_connection_nothing_is_known() {
     let relay = Relay::to(Node::shared().authority()).await;
-    let world = World::by(&relay.authority(), &[]).await;
+    let world = World::by(&relay.authority(), &[OFTEN]).await;
     world.daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
     relay.refuse();
     eventually("nothing is known", async || {

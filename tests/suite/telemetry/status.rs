@@ -14,7 +14,7 @@ fn lane<'a>(status: &'a Value, event: &str) -> &'a Value {
 
 #[tokio::test]
 async fn what_is_told_agrees_with_the_metrics() {
-    let world = World::hmac().await;
+    let world = World::with(&[("TIMINGS", "queue_depths=500ms")]).await;
     world.fake.add_member("staff", "ada@example.com");
     for number in 0..3 {
         world.offboard(&format!("e-{number}"), "ada@example.com", &["staff"]).await;

@@ -134,8 +134,13 @@ fn the_id_that_the_vendor_gave_the_request_is_told_however_long_its_words_are() 
     let body = json!({"fail": [{"code": "err_new", "message": message}]}).to_string();
     for (status, body) in [(200, body.as_bytes()), (502, b"<html>")] {
         let request_id = Some("vendor-1");
-        let reply =
-            Reply { status, body, wait: Duration::ZERO, hide: &Hidden::default(), request_id };
+        let reply = Reply {
+            status,
+            body,
+            wait: Duration::from_secs(5),
+            hide: &Hidden::default(),
+            request_id,
+        };
         let (Outcome::Rejected(fault) | Outcome::Unavailable(fault)) =
             Outcome::of_reply(RemoveGroupMember, reply)
         else {
@@ -297,7 +302,7 @@ fn the_detail_names_the_field_and_hides_the_address() {
     let reply = Reply {
         status: 200,
         body: body.as_bytes(),
-        wait: Duration::ZERO,
+        wait: Duration::from_secs(5),
         hide: &Hidden::default(),
         request_id: None,
     };
@@ -330,7 +335,13 @@ fn of(status: u16, body: &Value) -> String {
 fn verdict(operation: Operation, status: u16, body: &[u8]) -> String {
     shown(&Outcome::of_reply(
         operation,
-        Reply { status, body, wait: Duration::ZERO, hide: &Hidden::default(), request_id: None },
+        Reply {
+            status,
+            body,
+            wait: Duration::from_secs(5),
+            hide: &Hidden::default(),
+            request_id: None,
+        },
     ))
 }
 

@@ -1,5 +1,6 @@
 //! Private RabbitMQ nodes. One is shared by the whole run; tests that restart or kill have their own.
 
+use super::certificates::Authority;
 use super::path;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,32 @@ pub struct Node {
     management: String,
     authority: String,
     amqps_port: String,
+}
+
+/// The node that all tests share, and whose certificates it has for TLS.
+pub struct Shared {
+    /// The node.
+    pub node: Node,
+    /// The CA of its certificate, and of clients that it accepts.
+    pub authority: Authority,
+    /// The file of that CA.
+    pub ca: PathBuf,
+}
+
+impl Shared {
+    /// The node and its CA.
+    pub fn node() -> &'static Shared {
+        static SHARED: OnceLock<Shared> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let folder = folder_of_this_run("shared-node");
+            let (authority, certificates) = (Authority::new(), folder.join("tls"));
+            std::fs::create_dir_all(&certificates).unwrap();
+            authority.write_server(&certificates, time::Duration::days(1));
+            let variables = [("BROKER_TLS_DIR", certificates.as_os_str())];
+            let node = Node::start_with(&folder, &variables);
+            Shared { node, authority, ca: certificates.join("ca.pem") }
+        })
+    }
 }
 
 /// The folder for a node of this run alone, because another run may be under way in the same tree.
@@ -37,11 +64,7 @@ pub fn folder_of_this_run(name: &str) -> PathBuf {
 impl Node {
     /// The node that all tests share; virtual hosts keep them apart.
     pub fn shared() -> &'static Node {
-        static SHARED: OnceLock<Node> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let folder = folder_of_this_run("shared-node");
-            Node::start(&folder)
-        })
+        &Shared::node().node
     }
 
     /// Starts a node in `folder`; one that was there before comes back with its ports and data.

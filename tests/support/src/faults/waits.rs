@@ -13,7 +13,7 @@ impl Scene {
 
     /// Waits until so many more calls reach the vendor, as the probes of paused lanes do.
     pub async fn probes(&self, more: usize) {
-        let calls = self.fake.calls().len();
+        let calls = self.fake.changes_called();
         self.fake.wait_for_calls(calls + more, DEADLINE).await;
     }
 
