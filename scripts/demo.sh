@@ -16,7 +16,8 @@
 # where that is permitted; else a container, where Docker runs.
 #
 # environment:
-#   MIMECAST_EVENTD   the daemon to show; by default one that is built here
+#   EVENTD_PROGRAMS   folder with the built programs; by default they are built here
+#   MIMECAST_EVENTD   the daemon to show, in place of the built one
 #
 # exit status: 0 all went as it should; 1 something did not, stderr says what;
 #              64 wrong usage; 69 there is no broker
@@ -114,10 +115,10 @@ choose_broker() {
     if [[ -n ${AMQP_URL:-} ]]; then
         prefix=eventd-demo-$$-$RANDOM.
         say "using the broker at AMQP_URL, with names that begin with $prefix"
-    elif scripts/broker/node.sh --install; then
+    elif cargo xtask node --install; then
         say "starting a private RabbitMQ node"
         # It stops at the end of its stdin, so it cannot outlive this script.
-        coproc { BROKER_STOP_TIMEOUT=0 exec scripts/broker/node.sh "$folder/node" >"$folder/node.facts"; }
+        coproc { BROKER_STOP_TIMEOUT=0 exec cargo xtask node "$folder/node" >"$folder/node.facts"; }
         broker_pid=$COPROC_PID
     elif docker info >/dev/null 2>&1; then
         say "starting a container of $IMAGE"
@@ -150,20 +151,11 @@ await_broker() {
 
 is_reachable() { "$probe" ping 2>/dev/null; }
 
-# Cargo says where it puts the programs: that depends on settings of its user.
 build() {
-    local program
+    local programs
     say "building"
-    cargo build --quiet --locked --workspace --bins --message-format json-render-diagnostics \
-        >"$folder/build"
-    while read -r program; do
-        case ${program##*/} in
-            mimecast-eventd) eventd=$program ;;
-            fake-mimecast) fake_mimecast=$program ;;
-            amqp-probe) probe=$program ;;
-        esac
-    done < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$folder/build")
-    eventd=${MIMECAST_EVENTD:-$eventd}
+    programs=$(cargo xtask programs mimecast-eventd fake-mimecast amqp-probe)
+    eventd=${MIMECAST_EVENTD:-$programs/mimecast-eventd} fake_mimecast=$programs/fake-mimecast probe=$programs/amqp-probe
 }
 
 # What runs bound ends with this script, even if that is killed with -9.

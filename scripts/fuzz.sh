@@ -19,7 +19,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-CARGO_FUZZ=0.13.1
 ALL=(event filter reply settings sieve)
 TOOLCHAIN=${CARGO_FUZZ_TOOLCHAIN:-nightly}
 
@@ -60,9 +59,7 @@ done
 cargo "+$TOOLCHAIN" --version >/dev/null 2>&1 ||
     fail 69 "a nightly Rust is missing: rustup toolchain install $TOOLCHAIN"
 command -v python3 >/dev/null || fail 69 'Python is missing: install python3'
-if [[ $(.tools/crates/bin/cargo-fuzz --version 2>/dev/null) != "cargo-fuzz $CARGO_FUZZ" ]]; then
-    cargo install --locked --root .tools/crates "cargo-fuzz@$CARGO_FUZZ" || exit 69
-fi
+cargo xtask tools cargo-fuzz
 PATH=$PWD/.tools/crates/bin:$PATH
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT

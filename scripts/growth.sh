@@ -15,9 +15,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# shellcheck source=scripts/checks/packages.sh
-source scripts/checks/packages.sh
-
 # Per cent of a byte among half as many that a byte may cost. What has to be sorted costs a twentieth more, what
 # is done for each pair of bytes costs twice as much where there is little else to do.
 MOST=115
@@ -31,13 +28,8 @@ if (($# > 1)) || [[ ! $bytes =~ ^[1-9][0-9]*$ ]]; then
     printf 'growth.sh: usage: growth.sh [BYTES]\n' >&2
     exit 64
 fi
-command -v valgrind >/dev/null || ! can_install || install_packages valgrind || true
-if ! command -v valgrind >/dev/null; then
-    printf 'growth.sh: valgrind is missing: install it (Debian and Ubuntu: the package valgrind)\n' >&2
-    exit 69
-fi
-messages=$(cargo build --quiet --locked --example growth --message-format json-render-diagnostics)
-program=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
+cargo xtask need valgrind
+program=$(cargo xtask programs growth)/examples/growth
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

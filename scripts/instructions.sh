@@ -15,9 +15,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# shellcheck source=scripts/checks/packages.sh
-source scripts/checks/packages.sh
-
 # A message needed 258,000 when this was written. A tenth more may be another compiler.
 BOUND=284000
 
@@ -30,14 +27,8 @@ case $#${1-} in
         exit 64
         ;;
 esac
-command -v valgrind >/dev/null || ! can_install || install_packages valgrind || true
-if ! command -v valgrind >/dev/null; then
-    printf 'instructions.sh: valgrind is missing: install it (Debian and Ubuntu: the package valgrind)\n' >&2
-    exit 69
-fi
-messages=$(cargo build --quiet --locked "${profile[@]}" --example instructions \
-    --message-format json-render-diagnostics)
-program=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
+cargo xtask need valgrind
+program=$(cargo xtask programs instructions -- "${profile[@]}")/examples/instructions
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

@@ -62,7 +62,7 @@ deny() {
 # A later broker than the installed one; without it the rest is still worth running.
 later_broker() {
     local status=0
-    LATER=$(scripts/broker/later.sh "$NEWEST" ".tools/rabbitmq-$NEWEST") || status=$?
+    LATER=$(cargo xtask later "$NEWEST" ".tools/rabbitmq-$NEWEST") || status=$?
     if ((status == 69)); then
         not_run="${not_run:+$not_run; }nothing was run against RabbitMQ $NEWEST, see above"
         return 0
@@ -87,8 +87,8 @@ LATER=
 not_run=
 
 step 'toolchain' toolchain
-step 'RabbitMQ' scripts/broker/node.sh --install
-step 'tools' scripts/checks/tools.sh
+step 'RabbitMQ' cargo xtask node --install
+step 'tools' cargo xtask tools
 step 'shellcheck' .tools/bin/shellcheck --external-sources scripts/*.sh scripts/*/*.sh .ci/run
 step 'texts' scripts/checks/texts.sh
 step 'format' cargo fmt --all --check
@@ -109,8 +109,8 @@ if [[ -n $LATER ]]; then
         --skip cli::audit --skip an_inventory_of_a_hundred_thousand --skip once_a_minute
 fi
 step 'demo' scripts/demo.sh
-step 'producers' scripts/producers.sh
-step 'page' where_possible 'the page was not looked at in a browser' scripts/page.sh
+step 'producers' scripts/live.sh producers
+step 'page' where_possible 'the page was not looked at in a browser' scripts/live.sh page
 step 'unit' where_possible 'the unit for systemd was not looked at' scripts/systemd.sh
 step 'chart' scripts/chart/chart.sh
 printf '\nall passed in %d s%s\n' "$SECONDS" "${not_run:+; $not_run}"

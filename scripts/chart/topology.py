@@ -27,7 +27,7 @@ class Broker:
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
-            ["scripts/broker/node.sh", self.folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            ["cargo", "xtask", "node", self.folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "BROKER_STOP_TIMEOUT": "0"},
         )
         self.facts = {}

@@ -6,7 +6,7 @@
 #
 # usage: texts.sh
 #
-# It needs what scripts/checks/tools.sh installs. With Docker's plugin compose, that reads
+# It needs what `cargo xtask tools` installs. With Docker's plugin compose, that reads
 # the composition too.
 #
 # exit status: 0 nothing found; 1 something was, it is on stdout or stderr
