@@ -99,7 +99,6 @@ step 'documentation' env RUSTDOCFLAGS='-D warnings' \
 step 'dependencies' deny
 step 'tests' cargo test --workspace --locked
 step 'instructions' where_possible 'the instructions of the core were not counted' scripts/instructions.sh
-step 'growth' where_possible 'it was not counted how instructions grow' scripts/growth.sh
 step 'features' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
 step "RabbitMQ $NEWEST" later_broker
 if [[ -n $LATER ]]; then
