@@ -93,7 +93,7 @@ trap 'exit 143' TERM
 REVISION=$(git rev-parse HEAD 2>/dev/null) || REVISION=unknown
 export REVISION
 say "fetching and building the images"
-quietly "pull" compose pull --quiet --ignore-buildable
+compose pull --quiet --ignore-buildable >&2 || fail 69 "the images cannot be fetched"
 quietly "build" compose build
 mapfile -t services < <(compose config --services)
 say "starting ${services[*]}"

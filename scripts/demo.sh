@@ -6,9 +6,6 @@
 #
 # usage: demo.sh           run, print the table, leave nothing behind
 #        demo.sh --keep    the same, but leave it all running until Ctrl-C
-#        demo.sh --picture FILE
-#                          the same, and keep a picture of the page for people in
-#                          FILE, which needs Chromium
 #
 # It needs a Rust toolchain and a broker. The broker is the one at AMQP_URL,
 # where the demo has an exchange and queues of its own and deletes them at the
@@ -33,7 +30,7 @@ PATIENCE=60 # seconds to wait for any one fact
 IMAGE=rabbitmq:4-management
 
 broker_pid='' fake_pid='' daemon_pid='' container='' management='' prefix=''
-declared='' failed='' picture=''
+declared='' failed=''
 
 say() { printf 'demo.sh: %s\n' "$*" >&2; }
 fail() { say "${@:2}"; exit "$1"; }
@@ -212,13 +209,6 @@ stop_daemon() {
 
 # ---- the demo
 
-take_picture() {
-    chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
-        --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$folder/chromium" \
-        --window-size=1280,1600 --screenshot="$picture" "$admin/" >"$folder/chromium.log" 2>&1 ||
-        problem "there is no picture: $(tail -n 1 "$folder/chromium.log")"
-}
-
 keep_running() {
     local status=0 url=''
     [[ -z $failed ]] || status=1
@@ -245,9 +235,8 @@ main() {
     case $#${1-} in
         0) ;;
         1--keep) keep=yes ;;
-        2--picture) picture=$2 ;;
         1--help | 1-h) usage && exit 0 ;;
-        *) fail 64 "usage: demo.sh [--keep | --picture FILE | --help]" ;;
+        *) fail 64 "usage: demo.sh [--keep | --help]" ;;
     esac
     folder=$(mktemp -d)
     trap clean_up EXIT
@@ -266,7 +255,6 @@ main() {
     say "publishing events"
     publish_for_1_0
     wait_for "every message is settled" all_settled || failed=yes
-    [[ -z $picture ]] || take_picture
     stop_daemon
 
     # What comes meanwhile waits in its queue.
