@@ -100,7 +100,7 @@ check 'build context' context
 check 'members' members
 check 'version' version
 check 'Rust' rust
-check 'licences' .tools/bin/python scripts/release/notices.py --check
+check 'licenses' scripts/release/notices.sh --check
 check 'composition' composition
 check 'workflows' workflows
 check 'contract' contract
