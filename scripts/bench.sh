@@ -57,6 +57,8 @@ BROKER_PROGRAMS=${BROKER_PROGRAMS:-$(cargo xtask later 4.3 .tools/rabbitmq-4.3)}
 export BROKER_PROGRAMS
 cargo xtask tools
 programs=$(cargo xtask programs floor fake-mimecast mimecast-eventd -- --release --features mimecast-eventd/jemalloc)
+# The daemon refuses variables with its prefix that it does not know.
+unset EVENTD_PROGRAMS
 peers=
 for peer in node python; do
     if found=$("${peer}_peer"); then

@@ -30,6 +30,9 @@ PATIENCE=60 # seconds to wait for any one fact
 say() { printf 'deb.sh: %s\n' "$*" >&2; }
 fail() { say "${@:2}"; exit "$1"; }
 
+# The daemon refuses variables with its prefix that it does not know.
+eventd() { env -u EVENTD_PROGRAMS mimecast-eventd "$@"; }
+
 clean_up() {
     dpkg --purge mimecast-eventd >/dev/null 2>&1 || true
     rm -rf "$folder" "/etc/systemd/system/$UNIT.d"
@@ -69,7 +72,7 @@ install_it() {
         grep -q "\./$file\$" "$folder/contents" || fail 1 "the package lacks $file"
     done
     # The example has the defaults, so that only settings without a default are missing.
-    said=$(mimecast-eventd check --offline --config $SETTINGS 2>&1) && fail 1 "it is complete without a secret"
+    said=$(eventd check --offline --config $SETTINGS 2>&1) && fail 1 "it is complete without a secret"
     [[ $said == *mimecast.auth* ]] || fail 1 "it does not say what is missing: $said"
     printf '\n[mimecast]\nauth = "oauth2"\nregion = "global"\n' >"$folder/own"
     MIMECAST_EVENTD=/usr/bin/mimecast-eventd scripts/demo.sh >"$folder/demo" || fail 1 "the demo fails with it"
@@ -139,8 +142,8 @@ start_unit() {
     wait_for ActiveState active
     # A broker is not needed for a start.
     wait_for StatusText '*disconnected: cannot connect to the broker*'
-    mimecast-eventd healthcheck --config $SETTINGS >/dev/null || fail_with_journal "/livez does not answer"
-    mimecast-eventd pause --config $SETTINGS >/dev/null 2>&1 || fail_with_journal "it cannot be paused"
+    eventd healthcheck --config $SETTINGS >/dev/null || fail_with_journal "/livez does not answer"
+    eventd pause --config $SETTINGS >/dev/null 2>&1 || fail_with_journal "it cannot be paused"
     printf '\n[log]\nlevel = "debug"\n' >>$SETTINGS
     systemctl reload $UNIT || fail_with_journal "it cannot be reloaded"
     logged '"message":"the settings were reloaded","changed":"log.level"'
