@@ -14,7 +14,7 @@
 # are measured too if their clients can be installed under target/bench.
 #
 # BROKER_PROGRAMS names the programs of another RabbitMQ than the one that
-# scripts/broker/later.sh unpacks.
+# `cargo xtask later` unpacks.
 #
 # exit status: 0 measured, whatever came of it; 1 something went wrong; 64 wrong
 #              usage; 69 something that is needed is missing and cannot be installed
@@ -52,14 +52,13 @@ case $#${1-} in
     1--quick) ;;
     *) fail 64 "usage: bench.sh [--quick]" ;;
 esac
-scripts/broker/node.sh --install
-BROKER_PROGRAMS=${BROKER_PROGRAMS:-$(scripts/broker/later.sh 4.3 .tools/rabbitmq-4.3)}
+cargo xtask node --install
+BROKER_PROGRAMS=${BROKER_PROGRAMS:-$(cargo xtask later 4.3 .tools/rabbitmq-4.3)}
 export BROKER_PROGRAMS
-[[ -x .tools/bin/python ]] || fail 69 "the tools are missing: scripts/checks/tools.sh installs them"
-messages=$(cargo build --quiet --release --locked --bins --package floor --package fake-mimecast \
-    --package mimecast-eventd --features mimecast-eventd/jemalloc \
-    --message-format json-render-diagnostics)
-mapfile -t programs < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
+cargo xtask tools
+programs=$(cargo xtask programs floor fake-mimecast mimecast-eventd -- --release --features mimecast-eventd/jemalloc)
+# The daemon refuses variables with its prefix that it does not know.
+unset EVENTD_PROGRAMS
 peers=
 for peer in node python; do
     if found=$("${peer}_peer"); then
@@ -69,4 +68,4 @@ for peer in node python; do
     fi
 done
 export PYTHONPATH=scripts/checks PYTHONDONTWRITEBYTECODE=1 BROKER_STOP_TIMEOUT=0
-.tools/bin/python scripts/bench/bench.py "$@" --peers "{$peers}" "${programs[@]}"
+.tools/bin/python scripts/bench/bench.py "$@" --peers "{$peers}" "$programs"/{floor,fake-mimecast,mimecast-eventd}

@@ -6,9 +6,6 @@
 #
 # usage: demo.sh           run, print the table, leave nothing behind
 #        demo.sh --keep    the same, but leave it all running until Ctrl-C
-#        demo.sh --picture FILE
-#                          the same, and keep a picture of the page for people in
-#                          FILE, which needs Chromium
 #
 # It needs a Rust toolchain and a broker. The broker is the one at AMQP_URL,
 # where the demo has an exchange and queues of its own and deletes them at the
@@ -16,7 +13,8 @@
 # where that is permitted; else a container, where Docker runs.
 #
 # environment:
-#   MIMECAST_EVENTD   the daemon to show; by default one that is built here
+#   EVENTD_PROGRAMS   folder with the built programs; by default they are built here
+#   MIMECAST_EVENTD   the daemon to show, in place of the built one
 #
 # exit status: 0 all went as it should; 1 something did not, stderr says what;
 #              64 wrong usage; 69 there is no broker
@@ -32,7 +30,7 @@ PATIENCE=60 # seconds to wait for any one fact
 IMAGE=rabbitmq:4-management
 
 broker_pid='' fake_pid='' daemon_pid='' container='' management='' prefix=''
-declared='' failed='' picture=''
+declared='' failed=''
 
 say() { printf 'demo.sh: %s\n' "$*" >&2; }
 fail() { say "${@:2}"; exit "$1"; }
@@ -114,10 +112,10 @@ choose_broker() {
     if [[ -n ${AMQP_URL:-} ]]; then
         prefix=eventd-demo-$$-$RANDOM.
         say "using the broker at AMQP_URL, with names that begin with $prefix"
-    elif scripts/broker/node.sh --install; then
+    elif cargo xtask node --install; then
         say "starting a private RabbitMQ node"
         # It stops at the end of its stdin, so it cannot outlive this script.
-        coproc { BROKER_STOP_TIMEOUT=0 exec scripts/broker/node.sh "$folder/node" >"$folder/node.facts"; }
+        coproc { BROKER_STOP_TIMEOUT=0 exec cargo xtask node "$folder/node" >"$folder/node.facts"; }
         broker_pid=$COPROC_PID
     elif docker info >/dev/null 2>&1; then
         say "starting a container of $IMAGE"
@@ -150,20 +148,11 @@ await_broker() {
 
 is_reachable() { "$probe" ping 2>/dev/null; }
 
-# Cargo says where it puts the programs: that depends on settings of its user.
 build() {
-    local program
+    local programs
     say "building"
-    cargo build --quiet --locked --workspace --bins --message-format json-render-diagnostics \
-        >"$folder/build"
-    while read -r program; do
-        case ${program##*/} in
-            mimecast-eventd) eventd=$program ;;
-            fake-mimecast) fake_mimecast=$program ;;
-            amqp-probe) probe=$program ;;
-        esac
-    done < <(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$folder/build")
-    eventd=${MIMECAST_EVENTD:-$eventd}
+    programs=$(cargo xtask programs mimecast-eventd fake-mimecast amqp-probe)
+    eventd=${MIMECAST_EVENTD:-$programs/mimecast-eventd} fake_mimecast=$programs/fake-mimecast probe=$programs/amqp-probe
 }
 
 # What runs bound ends with this script, even if that is killed with -9.
@@ -220,13 +209,6 @@ stop_daemon() {
 
 # ---- the demo
 
-take_picture() {
-    chromium --headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking \
-        --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$folder/chromium" \
-        --window-size=1280,1600 --screenshot="$picture" "$admin/" >"$folder/chromium.log" 2>&1 ||
-        problem "there is no picture: $(tail -n 1 "$folder/chromium.log")"
-}
-
 keep_running() {
     local status=0 url=''
     [[ -z $failed ]] || status=1
@@ -253,9 +235,8 @@ main() {
     case $#${1-} in
         0) ;;
         1--keep) keep=yes ;;
-        2--picture) picture=$2 ;;
         1--help | 1-h) usage && exit 0 ;;
-        *) fail 64 "usage: demo.sh [--keep | --picture FILE | --help]" ;;
+        *) fail 64 "usage: demo.sh [--keep | --help]" ;;
     esac
     folder=$(mktemp -d)
     trap clean_up EXIT
@@ -274,7 +255,6 @@ main() {
     say "publishing events"
     publish_for_1_0
     wait_for "every message is settled" all_settled || failed=yes
-    [[ -z $picture ]] || take_picture
     stop_daemon
 
     # What comes meanwhile waits in its queue.

@@ -19,11 +19,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-CARGO_FUZZ=0.13.1
 ALL=(event filter reply settings sieve)
 TOOLCHAIN=${CARGO_FUZZ_TOOLCHAIN:-nightly}
 
-# Longer inputs say nothing that these do not; what length costs is for growth.sh to say.
+# Longer inputs say nothing that these do not; what length costs is for instructions.sh to say.
 MOST_BYTES=16384
 
 # An input that takes longer, in seconds, or asks for more memory at once, in MiB, is not taken as it should be.
@@ -60,36 +59,24 @@ done
 cargo "+$TOOLCHAIN" --version >/dev/null 2>&1 ||
     fail 69 "a nightly Rust is missing: rustup toolchain install $TOOLCHAIN"
 command -v python3 >/dev/null || fail 69 'Python is missing: install python3'
-if [[ $(.tools/crates/bin/cargo-fuzz --version 2>/dev/null) != "cargo-fuzz $CARGO_FUZZ" ]]; then
-    cargo install --locked --root .tools/crates "cargo-fuzz@$CARGO_FUZZ" || exit 69
-fi
+cargo xtask tools cargo-fuzz
 PATH=$PWD/.tools/crates/bin:$PATH
 seeds=$(mktemp -d)
 trap 'rm -rf "$seeds"' EXIT
 python3 scripts/fuzz/seeds.py "$seeds"
 
-# All that one target comes to is told while it runs, and in one line at its end.
 fuzz() {
-    local target=$1 log=$seeds/$1.log status=0
+    local target=$1
     printf '\n==> %s\n' "$target"
     mkdir -p "tests/fuzz/corpus/$target"
     # The first folder is where new ways are written to.
     cargo "+$TOOLCHAIN" fuzz run --fuzz-dir tests/fuzz "$target" \
         "tests/fuzz/corpus/$target" "$seeds/$target" -- -max_total_time="$seconds" \
-        -max_len="$MOST_BYTES" -timeout="$LONGEST" -malloc_limit_mb="$MOST_AT_ONCE" -print_final_stats=1 \
-        2>&1 | tee "$log" || status=$?
-    ((status == 0)) || fail 1 "$target: not as it should be, see above; the input is in tests/fuzz/artifacts/$target"
-    told+=("$(awk -v target="$target" '
-        /INITED/ { begun = $0; sub(/.*corp: /, "", begun); sub(/\/.*/, "", begun) }
-        /stat::number_of_executed_units/ { runs = $2 }
-        /stat::peak_rss_mb/ { memory = $2 }
-        END { printf "%-8s  %10d runs, from %d ways to begin with, in %d MiB", target, runs, begun, memory }
-    ' "$log")")
+        -max_len="$MOST_BYTES" -timeout="$LONGEST" -malloc_limit_mb="$MOST_AT_ONCE" -print_final_stats=1 ||
+        fail 1 "$target: an input was not handled, see above; it is in tests/fuzz/artifacts/$target"
 }
 
-told=()
 for target in "${targets[@]}"; do
     fuzz "$target"
 done
 printf '\nnothing was found in %d s each\n' "$seconds"
-printf '%s\n' "${told[@]}"

@@ -62,7 +62,7 @@ main() {
         printf 'mutants.sh: src/lib.rs names no pure room\n' >&2
         exit 1
     }
-    scripts/checks/tools.sh --mutants
+    cargo xtask tools cargo-mutants
     rm -rf "$OUTPUT"
     mkdir -p "$OUTPUT"
     # The tests in the files themselves are built faster and notice most, the suite tries what is left.

@@ -9,17 +9,13 @@
 # tools come from its package, which is installed where that is permitted.
 #
 # environment:
-#   MIMECAST_EVENTD   the daemon that the unit is to start; by default one that is
-#                     built here
+#   EVENTD_PROGRAMS   folder with the built daemon; by default it is built here
 #
 # exit status: 0 all is well; 1 something is not, it is on stderr; 64 wrong usage;
 #              69 systemd's tools are missing and cannot be installed
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-# shellcheck source=scripts/checks/packages.sh
-source scripts/checks/packages.sh
 
 UNIT=config/systemd/mimecast-eventd.service
 # Of ten, in tenths: 15 is an exposure of 1.5.
@@ -31,14 +27,8 @@ fail() {
 }
 
 (($# == 0)) || fail 64 'usage: systemd.sh'
-command -v systemd-analyze >/dev/null || ! can_install || install_packages systemd || true
-command -v systemd-analyze >/dev/null ||
-    fail 69 'systemd-analyze is missing: install it (Debian and Ubuntu: the package systemd)'
-daemon=${MIMECAST_EVENTD-}
-if [[ -z $daemon ]]; then
-    messages=$(cargo build --quiet --locked --bin mimecast-eventd --message-format json-render-diagnostics)
-    daemon=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' <<<"$messages")
-fi
+cargo xtask need systemd-analyze:systemd
+daemon=$(cargo xtask programs mimecast-eventd)/mimecast-eventd
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

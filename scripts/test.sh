@@ -55,11 +55,10 @@ everything() {
     step 'worlds of the proof' cargo run --locked --package model
     step 'spans' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
     optional 'instructions' scripts/instructions.sh
-    optional 'growth' scripts/growth.sh
-    step 'producers' scripts/producers.sh
-    optional 'page' scripts/page.sh
+    step 'producers' scripts/live.sh producers
+    optional 'page' scripts/live.sh page
     optional 'unit' scripts/systemd.sh
-    step 'dashboard' scripts/dashboard.sh
+    step 'dashboard' scripts/live.sh dashboard
 }
 
 all=''

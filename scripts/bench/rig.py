@@ -9,7 +9,7 @@ from pathlib import Path
 import pika
 
 from process import Process
-from world import ask, management, said, start, wait_for
+from world import ask, await_fake, await_node, daemon_settings, management, start_fake, start_node, wait_for
 
 QUEUE = "mimecast-eventd.user.offboarded"
 
@@ -23,15 +23,12 @@ class Rig:
 
     def __enter__(self):
         folder = self.folder
-        self.node = start(["scripts/broker/node.sh", folder / "node"], folder / "node.log", stdin=subprocess.PIPE)
-        keys = ["--access-key", "key", "--secret-key", "c2VjcmV0", "--app-id", "id", "--app-key", "app"]
-        self.fake_process = start([self.programs["fake-mimecast"], *keys], folder / "fake.log")
-        wait_for("the node is ready", lambda: "READY" in (folder / "node.log").read_text().splitlines())
-        lines = (folder / "node.log").read_text().splitlines()
-        facts = dict(line.split("=", 1) for line in lines if "=" in line)
+        self.node = start_node(folder)
+        self.fake_process = start_fake(self.programs["fake-mimecast"], folder)
+        facts = await_node(folder)
         overview = json.loads(management(facts["MANAGEMENT_URL"], "overview"))
         self.url, self.version = facts["AMQP_URL"], overview["rabbitmq_version"]
-        self.fake = wait_for("the fake listens", lambda: said(folder / "fake.log", "listening on "))
+        self.fake = await_fake(folder)
         ask(f"{self.fake}/_fake/limit", {"operation": None, "calls": 100_000_000, "window_milliseconds": 1000})
         self.connection = pika.BlockingConnection(pika.URLParameters(f"{self.url}?heartbeat=0"))
         self.channel = self.connection.channel()
@@ -90,13 +87,8 @@ class Rig:
         return [*floor, "--http", name], {"AMQP_URL": self.url}
 
     def settings(self, prefetch):
-        settings = {
-            "AMQP__URL": self.url, "MIMECAST__AUTH": "hmac", "MIMECAST__BASE_URL": self.fake,
-            "MIMECAST__ACCESS_KEY": "key", "MIMECAST__SECRET_KEY": "c2VjcmV0", "MIMECAST__APP_ID": "id",
-            "MIMECAST__APP_KEY": "app", "ADMIN__LISTEN": "127.0.0.1:0",
-            "EVENTS__USER_OFFBOARDED__PREFETCH": str(prefetch),
-        }
-        return {**{f"EVENTD_{key}": value for key, value in settings.items()}, "XDG_RUNTIME_DIR": str(self.folder)}
+        more = {"EVENTS__USER_OFFBOARDED__PREFETCH": str(prefetch)}
+        return {**daemon_settings(self.url, self.fake, **more), "XDG_RUNTIME_DIR": str(self.folder)}
 
     def wait_for_calls(self, process, calls, pause=0.05):
         """Waits until the fake has seen so many."""

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Checks the chart, with the tools that tools.sh installed: its values, what it
+# Checks the chart, with the tools that `cargo xtask tools` installed: its values, what it
 # renders under two Helms and for the oldest and the newest Kubernetes, what it
 # refuses, its alerts and its dashboard, and that the daemon takes its settings
 # and finds the queues that it makes on a real broker.
@@ -8,7 +8,7 @@
 # usage: chart.sh
 #
 # environment:
-#   MIMECAST_EVENTD   the daemon to ask; by default one that is built here
+#   EVENTD_PROGRAMS   folder with the built daemon; by default it is built here
 #
 # exit status: 0 all is well; 1 something is not, it is on stderr; 69 a tool or
 #              RabbitMQ is missing
@@ -21,7 +21,8 @@ TOOLS=$PWD/.tools/bin
 # The oldest that Chart.yaml allows, and the newest that there are schemas of.
 KUBERNETES=(1.25 1.37)
 HELMS=(helm4 helm3)
-export PATH="$TOOLS:$PATH" PYTHONDONTWRITEBYTECODE=1
+# The data of the node is thrown away.
+export PATH="$TOOLS:$PATH" PYTHONPATH=scripts/checks PYTHONDONTWRITEBYTECODE=1 BROKER_STOP_TIMEOUT=0
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -46,7 +47,7 @@ check_tools() {
     local tool
     for tool in "${HELMS[@]}" promtool node python yamllint check-jsonschema; do
         if [[ ! -x $TOOLS/$tool ]]; then
-            printf 'chart.sh: %s is missing: run scripts/checks/tools.sh\n' "$tool" >&2
+            printf 'chart.sh: %s is missing: run cargo xtask tools\n' "$tool" >&2
             exit 69
         fi
     done
@@ -161,18 +162,6 @@ PYTHON
     say "alerts fire when they should, and not when they should not"
 }
 
-# Cargo says where it puts the program: that depends on settings of its user.
-find_daemon() {
-    if [[ -n ${MIMECAST_EVENTD-} ]]; then
-        daemon=$MIMECAST_EVENTD
-    else
-        cargo build --quiet --locked --bin mimecast-eventd --message-format json-render-diagnostics \
-            >"$folder/build"
-        daemon=$(sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' "$folder/build")
-    fi
-    [[ -x $daemon ]] || fail "there is no daemon at ${daemon:-any place that cargo names}"
-}
-
 main() {
     if (($# > 0)); then
         printf 'usage: chart.sh\n' >&2
@@ -188,7 +177,7 @@ main() {
     check_package
     check_published
     check_rules
-    find_daemon
+    daemon=$(cargo xtask programs mimecast-eventd)/mimecast-eventd
     python scripts/chart/daemon.py "$daemon" "$folder/rendered/helm4/1.37" "$folder/exposition"
     quietly promtool check metrics <"$folder/exposition"
     python scripts/chart/strangers.py "$daemon" "$TOOLS/helm4"

@@ -8,7 +8,6 @@ verify, then has to find every exchange and queue, with the arguments that it wo
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from manifest import Problems, load, of_kind
+from world import await_node, start_node
 
 problems = Problems()
 
@@ -26,17 +26,9 @@ class Broker:
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.process = subprocess.Popen(
-            ["scripts/broker/node.sh", self.folder.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "BROKER_STOP_TIMEOUT": "0"},
-        )
-        self.facts = {}
-        for line in self.process.stdout:
-            if line.strip() == "READY":
-                return self
-            name, _, value = line.strip().partition("=")
-            self.facts[name] = value
-        sys.exit(self.process.wait() or 1)
+        self.process = start_node(Path(self.folder.name))
+        self.facts = await_node(Path(self.folder.name))
+        return self
 
     def __exit__(self, *_):
         self.process.stdin.close()

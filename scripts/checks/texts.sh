@@ -6,7 +6,7 @@
 #
 # usage: texts.sh
 #
-# It needs what scripts/checks/tools.sh installs. With Docker's plugin compose, that reads
+# It needs what `cargo xtask tools` installs. With Docker's plugin compose, that reads
 # the composition too.
 #
 # exit status: 0 nothing found; 1 something was, it is on stdout or stderr
@@ -59,40 +59,6 @@ rust() {
     [[ ${image%.*} == "$cargo" ]] || problem "the Dockerfile has Rust $image, Cargo.toml $cargo"
 }
 
-# Which tags of the image a release moves.
-tags() {
-    local version released expected found
-    while IFS='|' read -r version released expected; do
-        found=$(tr ' ' '\n' <<<"$released" | scripts/release/tags.sh "$version" | paste --serial --delimiters ' ')
-        [[ $found == "$expected" ]] || problem "a release of $version after $released moves $found, not $expected"
-    done <<'TABLE'
-0.1.0||0.1.0 0.1 latest
-0.2.1|v0.1.0 v0.2.0 v0.2.1|0.2.1 0.2 latest
-0.10.0|v0.9.0 v1.0.0-rc.1|0.10.0 0.10 latest
-0.2.2|v0.2.0 v0.3.0 v0.10.0|0.2.2 0.2
-0.9.5|v0.9.10 v0.10.0|0.9.5
-1.0.0-rc.1|v0.1.0|1.0.0-rc.1
-TABLE
-}
-
-# The notes that a release takes out of a changelog, "none" where it has none for that version.
-notes() {
-    local changelog version expected found
-    changelog=$'# Changelog\n\n## [Unreleased]\n\n- later\n\n## [1.0.0] - 2031-02-01\n\n- second\n\n## 1.0.0-rc.1\n\n- try\n
-## 0.2.0\n\n## 0.1.0 - 2031-01-01\n\n### Added\n\n- first,\n  `wrapped`\n- more\n\n[1.0.0]: https://example.com\n'
-    while IFS='|' read -r version expected; do
-        found=$(scripts/release/notes.sh "$version" <<<"$changelog" 2>/dev/null | paste --serial --delimiters ' ') || found=none
-        [[ $found == "$expected" ]] || problem "the notes of $version are '$found', not '$expected'"
-    done <<'TABLE'
-1.0.0|- second
-1.0.0-rc.1|- try
-0.2.0|none
-0.1.0|### Added  - first, `wrapped` - more
-1.0.1|none
-1.0|none
-TABLE
-}
-
 # Cargo reads no manifest of a workspace whose members are not all there.
 members() {
     local member
@@ -134,9 +100,7 @@ check 'build context' context
 check 'members' members
 check 'version' version
 check 'Rust' rust
-check 'tags of a release' tags
-check 'notes of a release' notes
-check 'licences' .tools/bin/python scripts/release/notices.py --check
+check 'licenses' scripts/release/notices.sh --check
 check 'composition' composition
 check 'workflows' workflows
 check 'contract' contract

@@ -39,6 +39,39 @@ def start(command, log, **options):
     return subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, **options)
 
 
+def start_node(folder):
+    """Starts a private broker in `folder`; it lives until its standard input is closed."""
+    return start(["cargo", "xtask", "node", folder / "node"], folder / "node.log", stdin=subprocess.PIPE)
+
+
+def await_node(folder):
+    """The facts about the broker in `folder`, such as AMQP_URL, once it is ready."""
+    log = folder / "node.log"
+    wait_for("the node is ready", lambda: "READY" in log.read_text().splitlines())
+    return dict(line.split("=", 1) for line in log.read_text().splitlines() if "=" in line)
+
+
+def start_fake(program, folder):
+    """Starts a fake of the Mimecast API."""
+    keys = ["--access-key", "key", "--secret-key", "c2VjcmV0", "--app-id", "id", "--app-key", "app"]
+    return start([program, *keys], folder / "fake.log")
+
+
+def await_fake(folder):
+    """The URL of the fake, once it listens."""
+    return wait_for("the fake listens", lambda: said(folder / "fake.log", "listening on "))
+
+
+def daemon_settings(amqp_url, fake_url, **more):
+    """The variables of a daemon that uses this broker and this fake."""
+    settings = {
+        "AMQP__URL": amqp_url, "MIMECAST__AUTH": "hmac", "MIMECAST__BASE_URL": fake_url, "MIMECAST__ACCESS_KEY": "key",
+        "MIMECAST__SECRET_KEY": "c2VjcmV0", "MIMECAST__APP_ID": "id", "MIMECAST__APP_KEY": "app",
+        "ADMIN__LISTEN": "127.0.0.1:0", **more,
+    }
+    return {f"EVENTD_{key}": value for key, value in settings.items()}
+
+
 def said(log, start_of_line):
     lines = log.read_text().splitlines()
     return next((line[len(start_of_line):] for line in lines if line.startswith(start_of_line)), None)
@@ -58,15 +91,10 @@ class World:
 
     def __enter__(self):
         folder = self.folder
-        self.node = start(["scripts/broker/node.sh", folder / "node"], folder / "node.log", stdin=subprocess.PIPE)
-        self.running.append(start(
-            [self.programs["fake-mimecast"], "--access-key", "key", "--secret-key", "c2VjcmV0", "--app-id", "id",
-             "--app-key", "app"], folder / "fake.log"))
+        self.node = start_node(folder)
+        self.running.append(start_fake(self.programs["fake-mimecast"], folder))
         try:
-            wait_for("the node is ready", lambda: "READY" in (folder / "node.log").read_text().splitlines())
-            lines = (folder / "node.log").read_text().splitlines()
-            self.facts = dict(line.split("=", 1) for line in lines if "=" in line)
-            self.fake = wait_for("the fake listens", lambda: said(folder / "fake.log", "listening on "))
+            self.facts, self.fake = await_node(folder), await_fake(folder)
             self.log = folder / "daemon.log"
             self.daemon = start([self.programs["mimecast-eventd"], "run"], self.log, env=self.environment())
             self.running.append(self.daemon)
@@ -78,12 +106,7 @@ class World:
 
     def environment(self):
         """The daemon's settings, as variables."""
-        settings = {
-            "AMQP__URL": self.facts["AMQP_URL"], "MIMECAST__AUTH": "hmac", "MIMECAST__BASE_URL": self.fake,
-            "ADMIN__LISTEN": "127.0.0.1:0", "MIMECAST__ACCESS_KEY": "key", "MIMECAST__SECRET_KEY": "c2VjcmV0",
-            "MIMECAST__APP_ID": "id", "MIMECAST__APP_KEY": "app", **self.settings,
-        }
-        variables = {f"EVENTD_{key}": value for key, value in settings.items()}
+        variables = daemon_settings(self.facts["AMQP_URL"], self.fake, **self.settings)
         return {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), **variables}
 
     def another_daemon(self, name, **more):

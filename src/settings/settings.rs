@@ -152,7 +152,6 @@ impl Settings {
             reader.duration("drain_timeout", Duration::ZERO, Duration::from_mins(20));
         let log = log(&mut reader);
         let traces = traces(&mut reader);
-        let key = pseudonym::key(&mut reader);
         let (key, timings) = (pseudonym::key(&mut reader), reader.timings());
         let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
         let pseudonyms =

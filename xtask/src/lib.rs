@@ -1,5 +1,5 @@
-//! Tasks of this repository: private RabbitMQ nodes, other versions of RabbitMQ, tools for the checks and the
-//! built programs. It uses the standard library only, so that a cold build takes seconds.
+//! Tasks of this repository: private RabbitMQ nodes, other versions of RabbitMQ, tools for the checks, the
+//! built programs, tags and notes of releases. It uses the standard library only, so that a cold build takes seconds.
 
 pub mod failure;
 pub mod later;
@@ -7,6 +7,7 @@ pub mod node;
 pub mod packages;
 pub mod process;
 pub mod programs;
+pub mod release;
 pub mod tools;
 
 use std::path::Path;

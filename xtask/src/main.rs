@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use xtask::failure::{Failure, Result};
-use xtask::{later, node, packages, process, programs, tools};
+use xtask::{later, node, packages, process, programs, release, tools};
 
 const USAGE: &str = "usage: cargo xtask TASK
 
@@ -17,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   need PROGRAM[:PACKAGE]...      make sure that programs are installed, from Debian packages
   programs NAME... [-- FLAG...]  build programs of this workspace, with flags for cargo, and print their folder;
                                  with EVENTD_PROGRAMS=FOLDER build nothing and print FOLDER
+  tags VERSION <RELEASED         print the tags that the image of a release gets; RELEASED has all versions
+  notes VERSION <CHANGELOG       print the notes of a release
 
 exit status: 0 done; 1 failed; 64 wrong usage; 69 something needed is missing and cannot be installed";
 
@@ -42,6 +44,8 @@ fn run(arguments: &[String]) -> Result {
         ["later", version, folder] if !folder.is_empty() => later::run(version, folder.as_ref()),
         ["tools"] => tools::install(),
         ["tools", name] => tools::install_crate(name),
+        ["tags", version] => release::print_tags(version),
+        ["notes", version] => release::print_notes(version),
         ["need", _, ..] => packages::need(&arguments[1..]),
         ["programs", _, ..] => {
             let end = arguments.iter().position(|it| it == "--").unwrap_or(arguments.len());
