@@ -54,6 +54,20 @@ pub async fn run_with(variables: &Variables, arguments: &[&str], input: &[u8]) -
     }
 }
 
+/// Runs the binary with `stdout` as its output; gives its exit code, and what it says beside that.
+pub async fn run_into(
+    stdout: impl Into<Stdio>,
+    variables: &Variables,
+    arguments: &[&str],
+) -> (Option<i32>, String) {
+    let mut command = command(variables, arguments);
+    let child = command.stdin(Stdio::null()).stdout(stdout).spawn().unwrap();
+    // It has the only end of a pipe from here on.
+    drop(command);
+    let output = child.wait_with_output().await.unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 /// The binary, ready to be run.
 pub fn command(variables: &Variables, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
