@@ -18,6 +18,7 @@ mod held;
 mod permissions;
 mod problem;
 mod publisher;
+mod round;
 mod settler;
 pub mod sieve;
 mod stream;
