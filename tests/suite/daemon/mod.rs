@@ -4,6 +4,7 @@ mod acks;
 mod audit;
 mod due;
 mod effects;
+mod files;
 mod guards;
 mod hand;
 mod held;

@@ -54,6 +54,19 @@ pub async fn run_with(variables: &Variables, arguments: &[&str], input: &[u8]) -
     }
 }
 
+/// The same by way of a command that becomes the binary, as `sh` does after `exec`.
+pub async fn run_by(way: &[&str], variables: &Variables, arguments: &[&str]) -> Ran {
+    let program = [way, &[env!("CARGO_BIN_EXE_mimecast-eventd")], arguments].concat();
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).env_clear().envs(variables).kill_on_drop(true);
+    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 /// Runs the binary with `stdout` as its output; gives its exit code, and what it says beside that.
 pub async fn run_into(
     stdout: impl Into<Stdio>,
