@@ -7,6 +7,7 @@
 
 mod acks;
 mod announcement;
+pub mod certificate;
 mod connection;
 mod consumer;
 mod copy;

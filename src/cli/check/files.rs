@@ -1,10 +1,8 @@
 //! The files that settings come from.
 
 use super::verdict::{Gravity, Group, Verdict};
+use crate::broker::certificate;
 use crate::settings::{Audit, ClientCertificate, Settings, SourceFile};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -60,22 +58,11 @@ fn trail(audit: &Audit) -> Verdict {
     }
 }
 
-/// The library that connects refuses a key that is not that of the certificate.
-fn pair(ClientCertificate { certificate, key }: &ClientCertificate) -> Verdict {
+/// A client certificate and its key: renewed by hand, one can be newer than the other.
+fn pair(pair: &ClientCertificate) -> Verdict {
     let subject = (Group::Files, "amqp.tls.cert_file and amqp.tls.key_file");
-    let chain =
-        CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes());
-    let (Ok(chain), Ok(key)) = (chain, key) else {
-        let text = "one of them holds no certificate or key; they have to be PEM, the key without a password";
-        return Verdict::new(Gravity::Failure, subject, text);
-    };
-    let client = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
-    match client.with_client_auth_cert(chain, key) {
-        Ok(_) => Verdict::new(Gravity::Ok, subject, "belong together"),
-        Err(error) => {
-            let text = format!("do not go together ({error}); renew them at the same time");
-            Verdict::new(Gravity::Failure, subject, text)
-        }
+    match certificate::pair(pair) {
+        Ok(()) => Verdict::new(Gravity::Ok, subject, "belong together"),
+        Err(error) => Verdict::new(Gravity::Failure, subject, error.to_string()),
     }
 }
