@@ -20,5 +20,7 @@ mod probing;
 mod process;
 mod reload;
 mod session;
+mod stop;
 mod supervisor;
+mod switched;
 mod traces;
