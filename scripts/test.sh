@@ -58,7 +58,6 @@ everything() {
     step 'producers' scripts/live.sh producers
     optional 'page' scripts/live.sh page
     optional 'unit' scripts/systemd.sh
-    step 'dashboard' scripts/live.sh dashboard
 }
 
 all=''

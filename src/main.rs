@@ -1,7 +1,7 @@
 //! The program: arguments and settings first, then what was asked for, then the exit code.
 
 use chrono::Utc;
-use mimecast_eventd::cli::audit::{self, AuditQuestionError, Proof};
+use mimecast_eventd::cli::audit::{self, Proof};
 use mimecast_eventd::cli::check::{self, Gravity};
 use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
 use mimecast_eventd::cli::events_file::{self, EventsFileError, Properties};
@@ -9,6 +9,7 @@ use mimecast_eventd::cli::plan::Plan;
 use mimecast_eventd::cli::send::{self, Send, Sent};
 use mimecast_eventd::cli::{
     Request, arguments, codes, config, control, healthcheck, look_up, manual, run, status,
+    unless_closed,
 };
 use mimecast_eventd::event::canonical;
 use mimecast_eventd::secrecy::Seal;
@@ -41,9 +42,9 @@ fn main() -> ExitCode {
     let request = match arguments::parse(std::env::args_os()) {
         Ok(request) => request,
         Err(error) => {
-            let shown = error.print();
-            let is_help = shown.is_ok() && !error.use_stderr();
-            return if is_help { ExitCode::SUCCESS } else { USAGE.into() };
+            let shown = unless_closed(error.print());
+            let is_help = !error.use_stderr();
+            return if is_help { ended(shown, |()| ExitCode::SUCCESS) } else { USAGE.into() };
         }
     };
     carry_out(request).unwrap_or_else(|mistakes| refuse(&mistakes))
@@ -182,10 +183,6 @@ fn dlq(asked: &Dlq, settings: &Queues, by_hand: Option<&ByHand>) -> ExitCode {
     match in_runtime(dlq::run(asked, settings, by_hand, fresh_stamp().at)) {
         Ok(Ok(dlq::Ended::Done)) => ExitCode::SUCCESS,
         Ok(Ok(dlq::Ended::Left)) => REFUSED.into(),
-        // Whoever reads the output has seen enough of it.
-        Ok(Err(DlqError::Output(error))) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
         Ok(Err(error @ DlqError::NotConfirmed { .. })) => {
             fail(&error.to_string());
             REFUSED.into()
@@ -199,9 +196,6 @@ fn audit(asked: &audit::Audit, seal: &Seal) -> ExitCode {
     match audit::run(asked, seal, fresh_stamp().at) {
         Ok(Proof::Whole) => ExitCode::SUCCESS,
         Ok(Proof::Wanting) => REFUSED.into(),
-        Err(AuditQuestionError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
         Err(error) => fail(&error.to_string()),
     }
 }
@@ -251,10 +245,7 @@ fn counted(mistakes: usize) -> String {
 }
 
 fn print(text: &str) -> ExitCode {
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    ended(unless_closed(io::stdout().write_all(text.as_bytes())), |()| ExitCode::SUCCESS)
 }
 
 /// The only place where the time is read and an id made.

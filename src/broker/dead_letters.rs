@@ -8,18 +8,15 @@
 use super::connection::{Broker, BrokerError, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
+use super::delivery;
 use super::held::Held;
 use super::publisher::{Publication, Publisher};
+use super::round::{Round, count};
 use crate::settings::Timings;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use lapin::Channel;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
-    QueueDeclareOptions,
-};
-use lapin::types::FieldTable;
-use std::time::Duration;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions};
 
 /// Messages that the broker hands out ahead of what was looked at, at most. Each round of so many has a
 /// consumer of its own on the one channel: a prefetch counts what its consumer holds, and everything is held.
@@ -52,17 +49,10 @@ pub struct DeadLetters {
     round: Option<Round>,
     /// How many the next round may have.
     ahead: u16,
+    /// Whether the last letter was returned to the queue before.
+    was_returned: bool,
     held: Held,
     timings: Timings,
-}
-
-/// A consumer, and how many messages it may still take.
-#[derive(Debug)]
-struct Round {
-    deliveries: lapin::Consumer,
-    left: u16,
-    /// The bytes of the largest body that it brought.
-    largest: usize,
 }
 
 impl DeadLetters {
@@ -83,6 +73,7 @@ impl DeadLetters {
             others,
             round: None,
             ahead: FIRST_ROUND,
+            was_returned: false,
             held: Held::default(),
             timings: broker.timings(),
         })
@@ -131,6 +122,7 @@ impl DeadLetters {
                     let is_over = round.left == 0;
                     self.left -= 1;
                     self.held.take(delivery.delivery_tag);
+                    self.was_returned = delivery::was_returned(&delivery);
                     letters.push(DeadLetter::read(delivery));
                     if is_over {
                         self.end_round().await?;
@@ -155,11 +147,7 @@ impl DeadLetters {
             Some(round) => round,
             None => {
                 let left = u16::try_from(self.left).unwrap_or(ROUND).min(self.ahead);
-                self.channel.basic_qos(left, BasicQosOptions::default()).await.map_err(lost)?;
-                let (queue, tag) = (self.queue.as_str().into(), "".into());
-                let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-                let consuming = self.channel.basic_consume(queue, tag, options, none);
-                Round { deliveries: consuming.await.map_err(lost)?, left, largest: 0 }
+                Round::open(&self.channel, &self.queue, left).await?
             }
         };
         Ok(self.round.insert(round))
@@ -222,7 +210,14 @@ impl DeadLetters {
     ///
     /// When the connection is gone, which gives it back too.
     pub async fn give_back(&mut self) -> Result<(), BrokerError> {
-        if let Some(Round { mut deliveries, .. }) = self.round.take() {
+        // The queue has what was returned before what never was, each in its own order: what is returned now comes
+        // after all that was returned before.
+        while self.was_returned && self.left > 0 {
+            self.next_few(usize::from(ROUND)).await?;
+        }
+        if let Some(mut round) = self.round.take() {
+            round.fill(&self.channel, &self.queue, &mut self.held, self.timings).await?;
+            let mut deliveries = round.deliveries;
             let (tag, options) = (deliveries.tag(), BasicCancelOptions::default());
             self.channel.basic_cancel(tag, options).await.map_err(lost)?;
             // What was handed out and not looked at.
@@ -248,7 +243,7 @@ impl DeadLetters {
     async fn wait_for(&self, messages: usize) -> Result<(), BrokerError> {
         let waiting = async {
             while (count(&self.channel, &self.queue).await?.0 as usize) < messages {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::time::sleep(self.timings.poll).await;
             }
             Ok(())
         };
@@ -260,17 +255,6 @@ impl DeadLetters {
 fn round_after(letters: u16, largest: usize) -> u16 {
     let fitting = u16::try_from(ROUND_BYTES / largest.max(1)).unwrap_or(ROUND);
     fitting.min(letters.saturating_mul(2)).clamp(1, ROUND)
-}
-
-/// How many messages are ready in the queue, and how many consumers it has.
-async fn count(channel: &Channel, queue: &str) -> Result<(u32, u32), BrokerError> {
-    let passive = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let declared = channel.queue_declare(queue.into(), passive, FieldTable::default()).await;
-    let refused = |error: lapin::Error| match error.is_amqp_soft_error() {
-        true => BrokerError::Topology(super::connection::cause(&error)),
-        false => lost(error),
-    };
-    declared.map(|queue| (queue.message_count(), queue.consumer_count())).map_err(refused)
 }
 
 #[cfg(test)]

@@ -58,6 +58,15 @@ impl Delivery {
     }
 }
 
+/// Whether the message was handed out before, to whomever, and returned to its queue.
+pub(super) fn was_returned(delivery: &message::Delivery) -> bool {
+    let headers = delivery.properties.headers().as_ref();
+    // RabbitMQ 4 counts what is returned by `nack` in the second one.
+    let counts = ["x-delivery-count", "x-acquired-count"];
+    let is_counted = |name| headers.is_some_and(|it| number::<u64>(it, name) > Some(0));
+    delivery.redelivered || counts.into_iter().any(is_counted)
+}
+
 /// The envelope of a message that was published so.
 pub(super) fn envelope(
     properties: &BasicProperties,

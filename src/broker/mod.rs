@@ -7,6 +7,7 @@
 
 mod acks;
 mod announcement;
+pub mod certificate;
 mod connection;
 mod consumer;
 mod copy;
@@ -18,6 +19,7 @@ mod held;
 mod permissions;
 mod problem;
 mod publisher;
+mod round;
 mod settler;
 pub mod sieve;
 mod stream;

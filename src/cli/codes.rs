@@ -1,16 +1,15 @@
 //! `codes`: the table of the vendor's error codes.
 
-use super::terminal::{say, table};
+use super::terminal::{OutputError, say, table};
 use crate::verdict::code;
 use serde_json::json;
-use std::io;
 
 /// Prints the table.
 ///
 /// # Errors
 ///
-/// When nobody reads it.
-pub fn show(json: bool) -> io::Result<()> {
+/// [`OutputError`].
+pub fn show(json: bool) -> Result<(), OutputError> {
     if json {
         for [code, outcome, meaning, advice] in code::rows() {
             let row =

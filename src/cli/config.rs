@@ -1,9 +1,8 @@
 //! `config`: the settings as this process finds them, and the schema of their file.
 
-use super::terminal::{plain, say, table};
+use super::terminal::{OutputError, plain, say, table};
 use crate::settings::{Mistake, Origin, SETTINGS, Setting, Settings, Sources};
 use serde_json::{Map, Value, json};
-use std::io;
 
 /// Values of a setting that is one of several words.
 const WORDS: [(&str, &[&str]); 4] = [
@@ -37,8 +36,8 @@ const DURATIONS: [&str; 7] = [
 ///
 /// # Errors
 ///
-/// When nobody reads it.
-pub fn show(sources: &Sources, as_json: bool) -> io::Result<Result<(), Vec<Mistake>>> {
+/// [`OutputError`].
+pub fn show(sources: &Sources, as_json: bool) -> Result<Result<(), Vec<Mistake>>, OutputError> {
     let rows = SETTINGS.iter().map(|setting| {
         let (value, origin) = sources.value(setting.key);
         let value = value.map(|value| match setting.secret {
@@ -65,8 +64,8 @@ pub fn show(sources: &Sources, as_json: bool) -> io::Result<Result<(), Vec<Mista
 ///
 /// # Errors
 ///
-/// When nobody reads it.
-pub fn show_schema() -> io::Result<()> {
+/// [`OutputError`].
+pub fn show_schema() -> Result<(), OutputError> {
     say(&serde_json::to_string_pretty(&schema()).expect("a schema is JSON"))
 }
 

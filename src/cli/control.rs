@@ -1,6 +1,6 @@
 //! `pause` and `resume`: says to the daemon on this machine what a person wants, over its socket.
 
-use super::terminal::{say, table, tell};
+use super::terminal::{OutputError, say, table, tell};
 use crate::daemon::{Answer, LaneAnswer, Order};
 use crate::settings::Control;
 use crate::telemetry::AuditError;
@@ -31,8 +31,8 @@ pub enum ControlError {
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// What was done cannot be told.
-    #[error("the output cannot be written: {0}")]
-    Output(io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 /// Gives the order, tells it to `by_hand`, and says what came of it.
@@ -59,7 +59,7 @@ pub fn run(
         };
         by_hand.map_or(Ok(()), |by_hand| by_hand.tell(&action))?;
     }
-    show(&lanes, json).map_err(ControlError::Output)?;
+    show(&lanes, json)?;
     if order.pause {
         tell("this replica only, as long as it runs; what is in work is finished");
     } else if !lanes.iter().any(|lane| lane.changed) {
@@ -68,10 +68,10 @@ pub fn run(
     Ok(())
 }
 
-fn show(lanes: &[LaneAnswer], json: bool) -> io::Result<()> {
+fn show(lanes: &[LaneAnswer], json: bool) -> Result<(), OutputError> {
     if json {
         for lane in lanes {
-            say(&serde_json::to_string(lane)?)?;
+            say(&serde_json::to_string(lane).expect("an answer is JSON"))?;
         }
         return Ok(());
     }

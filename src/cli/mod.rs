@@ -22,3 +22,4 @@ pub mod status;
 mod terminal;
 
 pub use arguments::Request;
+pub use terminal::{OutputError, unless_closed};

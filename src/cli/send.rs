@@ -2,13 +2,12 @@
 
 use super::events_file::{self, EventsFileError, Properties};
 use super::plan::Plan;
-use super::terminal::{self, say, tell};
+use super::terminal::{self, OutputError, say, tell};
 use crate::broker::{Broker, BrokerError, Publisher};
 use crate::event::{Envelope, EventType};
 use crate::settings::Queues;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
-use std::io;
 use std::path::PathBuf;
 use uuid::Uuid;
 
@@ -71,8 +70,8 @@ pub enum SendError {
         cause: BrokerError,
     },
     /// What was done cannot be told.
-    #[error("the output cannot be written: {0}")]
-    Output(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 /// Publishes the events, at `now`; `fresh_id` is for one that has none. All are looked at before the first
@@ -134,6 +133,7 @@ async fn publish(
     let broker = Broker::connect_for_people(&settings.amqp).await.map_err(failed(0))?;
     let publisher = Publisher::open(&broker).await.map_err(failed(0))?;
     let progress = terminal::progress(all as u64);
+    let mut printed = Ok(());
     for (envelope, event_type, plan) in events {
         // By the name that the queue of its lane is bound by, unless its own is known too.
         let key = &envelope.routing_key;
@@ -142,9 +142,9 @@ async fn publish(
         publisher.send(&settings.amqp.exchange, key, envelope).await.map_err(failed(sent))?;
         sent += 1;
         progress.inc(1);
-        // What is under way is finished, whoever reads of it.
+        // All are sent or none: an output that cannot be written stops nothing.
         let line = format!("{} {}", event_type.name(), plan.named());
-        let _nobody_reads = progress.suspend(|| say(&line));
+        printed = printed.and(progress.suspend(|| say(&line)));
     }
     progress.finish_and_clear();
     broker.close().await;
@@ -153,6 +153,7 @@ async fn publish(
     } else {
         format!("{sent} events are in their queues")
     });
+    printed?;
     Ok(Sent::All)
 }
 

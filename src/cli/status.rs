@@ -1,25 +1,42 @@
 //! `status`: asks the daemon on this machine whether it is working right now.
 
 use super::healthcheck;
-use super::terminal::{BAD, GOOD, age, coloured, plain, say, table};
+use super::terminal::{BAD, GOOD, OutputError, age, coloured, plain, say, table};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Prints the status of the daemon that listens on `listen` and answers within `patience`, and says whether it is ready.
+/// Why there is no status.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// No daemon answers.
+    #[error("no daemon answers at {listen} (admin.listen): {cause}")]
+    Unreachable {
+        /// The address.
+        listen: SocketAddr,
+        /// The error of the system.
+        cause: io::Error,
+    },
+    /// The status cannot be printed.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// Prints the status of the daemon that listens on `listen` and answers within `patience`; returns whether it is ready.
 ///
 /// # Errors
 ///
-/// When it does not answer, or nobody reads it.
+/// [`StatusError`].
 pub fn show(
     (listen, patience): (SocketAddr, Duration),
     as_json: bool,
     now: DateTime<Utc>,
-) -> io::Result<bool> {
-    let text = healthcheck::get(listen, "/status.json", patience)?;
-    let status: Value = serde_json::from_str(&text)?;
+) -> Result<bool, StatusError> {
+    let unreachable = |cause| StatusError::Unreachable { listen, cause };
+    let text = healthcheck::get(listen, "/status.json", patience).map_err(unreachable)?;
+    let status: Value = serde_json::from_str(&text).map_err(|error| unreachable(error.into()))?;
     let ready = status["ready"] == true;
     if as_json {
         say(text.trim_end())?;
@@ -86,7 +103,11 @@ pub fn show(
     Ok(ready)
 }
 
-fn section(title: &str, list: &Value, row: impl Fn(&Value) -> Vec<String>) -> io::Result<()> {
+fn section(
+    title: &str,
+    list: &Value,
+    row: impl Fn(&Value) -> Vec<String>,
+) -> Result<(), OutputError> {
     let rows: Vec<Vec<String>> = entries(list).map(row).collect();
     if rows.is_empty() {
         return Ok(());

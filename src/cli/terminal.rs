@@ -4,15 +4,44 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, BufRead, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Writes one line of data.
+/// Set when the reader of standard output has closed it, as `head` does once it has its lines.
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Standard output cannot be written, for example because the disk is full.
+#[derive(Debug, thiserror::Error)]
+#[error("the output cannot be written: {0}")]
+pub struct OutputError(#[from] io::Error);
+
+/// Writes one line of data. A reader that has closed the output is no error: it has read enough.
 ///
 /// # Errors
 ///
-/// When nobody reads it any more.
-pub(super) fn say(line: &str) -> io::Result<()> {
-    writeln!(anstream::stdout().lock(), "{line}")
+/// [`OutputError`].
+pub(super) fn say(line: &str) -> Result<(), OutputError> {
+    unless_closed(writeln!(anstream::stdout().lock(), "{line}"))
+}
+
+/// True once the reader has closed the output: a command that only prints can end then.
+pub(super) fn is_closed() -> bool {
+    IS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// The result of writing to standard output, without the error of a reader that has closed it.
+///
+/// # Errors
+///
+/// [`OutputError`].
+pub fn unless_closed(written: io::Result<()>) -> Result<(), OutputError> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            IS_CLOSED.store(true, Ordering::Relaxed);
+            Ok(())
+        }
+        Ok(()) | Err(_) => Ok(written?),
+    }
 }
 
 /// Says something beside the data.

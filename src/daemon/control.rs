@@ -9,9 +9,9 @@ use crate::telemetry::Readiness;
 use crate::vendor::Stamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub(super) struct Socket {
     listener: UnixListener,
     /// Maximum time for a request.
     patience: Duration,
+    /// The user of the process.
+    user: u32,
 }
 
 /// The file of the socket; it goes when this is dropped.
@@ -75,15 +77,20 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// When another process holds it, or its folder does not allow it.
+    /// When another process holds it, its folder does not allow it, or its path is that of another kind of file.
     pub(super) fn bind(control: &Control) -> io::Result<(Socket, SocketFile)> {
         let path = control.path.clone();
         if let Some(folder) = path.parent().filter(|_| !control.is_set) {
-            std::fs::create_dir_all(folder)?;
+            // Whatever the umask is: in a folder of others the socket could be exchanged.
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        // Never cut short: whoever owns the folder may have put a link there.
+        if std::fs::symlink_metadata(&path).is_ok_and(|it| !it.file_type().is_socket()) {
+            return Err(io::Error::other("there is a file that is no socket"));
+        }
+        // Never cut short: whoever owns the folder may have put a link there. And not for others, who could hold it.
         let mut options = File::options();
-        let lock = options.write(true).create(true).truncate(false).open(beside(&path, ".lock"))?;
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(beside(&path, ".lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::other("another process holds it"),
             TryLockError::Error(error) => error,
@@ -93,8 +100,9 @@ impl Socket {
         remove(&fresh)?;
         let listener = UnixListener::bind(&fresh)?;
         std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
+        let user = std::fs::metadata(&fresh)?.uid();
         std::fs::rename(&fresh, &path)?;
-        let socket = Socket { listener, patience: control.timings.control_request };
+        let socket = Socket { listener, patience: control.timings.control_request, user };
         Ok((socket, SocketFile { path, _lock: lock }))
     }
 
@@ -107,6 +115,9 @@ impl Socket {
     ) {
         loop {
             match self.listener.accept().await {
+                Ok((stream, _)) if !self.is_allowed(&stream) => {
+                    tracing::warn!("another user connected to the control socket; refused");
+                }
                 Ok((stream, _)) => {
                     let (hands, readiness) = (Arc::clone(&hands), Arc::clone(&readiness));
                     let patience = self.patience;
@@ -121,6 +132,13 @@ impl Socket {
                 }
             }
         }
+    }
+}
+
+impl Socket {
+    /// True for the user of the process and for root, also where somebody has opened the file to others.
+    fn is_allowed(&self, stream: &UnixStream) -> bool {
+        stream.peer_cred().is_ok_and(|peer| peer.uid() == self.user || peer.uid() == 0)
     }
 }
 

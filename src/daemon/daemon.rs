@@ -13,6 +13,7 @@ use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -120,15 +121,15 @@ pub async fn run(
     supervisor::ready();
     tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness), settings.timings.service_status));
     drain(lanes, &current, &stop).await;
-    close(audit.as_deref()).await;
+    close(audit.as_deref(), settings.timings.shutdown).await;
     Ok(())
 }
 
 /// Waits until the end of the audit trail is safe, but not for ever.
-async fn close(audit: Option<&Audit>) {
-    if let Some(audit) = audit
-        && let Err(error) = audit.sync().await
-    {
+async fn close(audit: Option<&Audit>, patience: Duration) {
+    let Some(audit) = audit else { return };
+    let synced = tokio::time::timeout(patience, audit.sync()).await;
+    if let Err(error) = synced.unwrap_or(Err(AuditError::Silent)) {
         tracing::error!(%error, "the end of the audit trail may not be safe");
     }
 }
@@ -187,5 +188,42 @@ fn control(control: &Control) -> Result<Option<(Socket, SocketFile)>, DaemonErro
             tracing::warn!(%path, %cause, "nobody can pause or resume by hand; control.socket names a path");
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrecy::Seal;
+    use crate::settings::{self, Fsync, Timings};
+    use std::sync::mpsc;
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_does_not_wait_longer_for_a_disk_that_does_not_answer_than_it_says() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (path, by_hand) = (folder.path().join("audit"), folder.path().join("audit-by-hand"));
+        let (seal, timings) = (Seal::default(), Timings::default());
+        let settings =
+            settings::Audit { path, by_hand, key_file: None, seal, fsync: Fsync::Always, timings };
+        let patience = timings.shutdown;
+        // Whoever writes asks for the time before it goes on in another file, and does not get it.
+        let (answer, asked) = mpsc::channel::<()>();
+        let asked = std::sync::Mutex::new((false, asked));
+        let fresh = Box::new(move || {
+            let mut asked = asked.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if std::mem::replace(&mut asked.0, true) {
+                let _until_the_end = asked.1.recv();
+            }
+            (chrono::DateTime::UNIX_EPOCH, Uuid::nil())
+        });
+        let audit = Audit::start(&settings, fresh, Arc::new(Metrics::new(""))).unwrap();
+        std::fs::remove_file(&settings.path).unwrap();
+        audit.follow();
+        let begun = Instant::now();
+        close(Some(&audit), patience).await;
+        assert_eq!(begun.elapsed(), patience);
+        drop(answer);
     }
 }

@@ -1,6 +1,7 @@
 //! The settings, read once more on SIGHUP and when their files change.
 
 use super::supervisor;
+use crate::broker::certificate;
 use crate::settings::{Mistake, Reloaded, Running, Settings};
 use crate::telemetry::{Audit, LogLevel, Metrics};
 use crate::vendor::Vendor;
@@ -72,6 +73,9 @@ impl Reload {
                 Ok(looked) => looked,
                 Err(error) => {
                     tracing::error!(%error, "settings are not reloaded any more");
+                    if asked {
+                        supervisor::ready();
+                    }
                     return;
                 }
             };
@@ -93,7 +97,12 @@ impl Reload {
 
 /// Lets go on with the new settings whatever does not look at them by itself.
 fn take_over(reloaded: &Reloaded, level: &LogLevel, vendor: &Vendor) -> Result<(), Refused> {
-    let Settings { mimecast, retry, contract, log, .. } = &reloaded.settings;
+    let Settings { amqp, mimecast, retry, contract, log, .. } = &reloaded.settings;
+    // With half of a renewed pair the next connection could not be made.
+    if let Some(Err(error)) = amqp.client_certificate.as_ref().map(certificate::pair) {
+        let files = "amqp.tls.cert_file and amqp.tls.key_file";
+        return Err(Refused::Unusable(format!("{files}: {error}")));
+    }
     let renewed = vendor.renew(mimecast, *retry, contract.guards.clone());
     renewed.map_err(|error| Refused::Unusable(error.to_string()))?;
     level.set(log.level);

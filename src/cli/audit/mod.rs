@@ -5,13 +5,12 @@ mod report;
 mod show;
 mod verify;
 
-use super::terminal::tell;
+use super::terminal::{OutputError, tell};
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Broken, Files, FilesError};
 use chrono::{DateTime, Utc};
 pub use moment::Moment;
 pub use show::Wanted;
-use std::io;
 use std::path::PathBuf;
 
 /// What is asked for.
@@ -71,8 +70,8 @@ pub enum AuditQuestionError {
     #[error(transparent)]
     Files(#[from] FilesError),
     /// The answer cannot be told.
-    #[error("the output cannot be written: {0}")]
-    Output(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 /// Answers at `now`, from files that are sealed with `seal`.

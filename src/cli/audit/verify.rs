@@ -1,12 +1,11 @@
 //! Whether files are whole, and where the first one is broken.
 
 use super::{AuditQuestionError, Proof, place};
-use crate::cli::terminal::{BAD, GOOD, coloured, say, tell};
+use crate::cli::terminal::{BAD, GOOD, OutputError, coloured, say, tell};
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Broken, Chain, Files};
 use chrono::SecondsFormat;
 use serde_json::json;
-use std::io;
 use std::path::PathBuf;
 
 pub(super) fn verify(
@@ -70,7 +69,7 @@ fn object(chain: &Chain) -> String {
     .to_string()
 }
 
-fn say_broken(broken: &Broken, json: bool) -> io::Result<()> {
+fn say_broken(broken: &Broken, json: bool) -> Result<(), OutputError> {
     let Broken { file, line, why } = broken;
     match json {
         true => say(&json!({"broken": {"file": file, "line": line, "why": why}}).to_string()),

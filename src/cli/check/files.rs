@@ -1,16 +1,17 @@
 //! The files that settings come from.
 
 use super::verdict::{Gravity, Group, Verdict};
+use crate::broker::certificate;
 use crate::settings::{Audit, ClientCertificate, Settings, SourceFile};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// What anybody on the machine may.
 const OTHERS: u32 = 0o007;
+
+/// The part of that which changes a file.
+const OTHERS_WRITE: u32 = 0o002;
 
 /// A verdict on each file; that they can be read was seen already.
 pub(super) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Verdict> {
@@ -30,21 +31,38 @@ pub(super) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Verdict> {
 
 fn file(SourceFile { key, path, secret }: &SourceFile) -> Verdict {
     let subject = (Group::Files, *key);
-    let open = path.metadata().is_ok_and(|file| file.permissions().mode() & OTHERS != 0);
-    if *secret && open {
-        // Without the path of a secret: somebody may have put the secret itself where its file belongs.
-        let text =
-            "anybody on this machine can read it; take the permissions of others away (chmod o=)";
-        return Verdict::new(Gravity::Warning, subject, text);
-    }
-    Verdict::new(Gravity::Ok, subject, "can be read")
+    // Without the path of a secret: somebody may have put the secret itself where its file belongs.
+    let text = if may_others(path, OTHERS_WRITE) {
+        "anybody on this machine can change it; take the permissions of others away (chmod o=)"
+    } else if *secret && may_others(path, OTHERS) {
+        "anybody on this machine can read it; take the permissions of others away (chmod o=)"
+    } else {
+        return Verdict::new(Gravity::Ok, subject, "can be read");
+    };
+    Verdict::new(Gravity::Warning, subject, text)
+}
+
+/// Whether everybody on the machine has one of these permissions.
+fn may_others(path: &Path, permissions: u32) -> bool {
+    path.metadata().is_ok_and(|file| file.permissions().mode() & permissions != 0)
 }
 
 /// Whether the audit trail can be written, as far as that is seen without a change.
 fn trail(audit: &Audit) -> Verdict {
     let subject = (Group::Files, "audit.path");
     if audit.path.exists() {
-        return match File::options().append(true).open(&audit.path) {
+        // Before it is opened: for a pipe that would wait until somebody reads it.
+        if !audit.path.is_file() {
+            let text = "cannot be written: it is not a regular file; name a file";
+            return Verdict::new(Gravity::Failure, subject, text);
+        }
+        let opened = File::options().append(true).open(&audit.path);
+        return match opened {
+            Ok(_) if may_others(&audit.path, OTHERS) => {
+                let text = "anybody on this machine can read it, and it has addresses in clear; take the permissions \
+                            of others away (chmod o=)";
+                Verdict::new(Gravity::Warning, subject, text)
+            }
             Ok(_) => Verdict::new(Gravity::Ok, subject, "can be written"),
             Err(error) => {
                 Verdict::new(Gravity::Failure, subject, format!("cannot be written: {error}"))
@@ -60,22 +78,11 @@ fn trail(audit: &Audit) -> Verdict {
     }
 }
 
-/// The library that connects refuses a key that is not that of the certificate.
-fn pair(ClientCertificate { certificate, key }: &ClientCertificate) -> Verdict {
+/// A client certificate and its key: renewed by hand, one can be newer than the other.
+fn pair(pair: &ClientCertificate) -> Verdict {
     let subject = (Group::Files, "amqp.tls.cert_file and amqp.tls.key_file");
-    let chain =
-        CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<Vec<_>, _>>();
-    let key = PrivateKeyDer::from_pem_slice(key.reveal().as_bytes());
-    let (Ok(chain), Ok(key)) = (chain, key) else {
-        let text = "one of them holds no certificate or key; they have to be PEM, the key without a password";
-        return Verdict::new(Gravity::Failure, subject, text);
-    };
-    let client = ClientConfig::builder().with_root_certificates(RootCertStore::empty());
-    match client.with_client_auth_cert(chain, key) {
-        Ok(_) => Verdict::new(Gravity::Ok, subject, "belong together"),
-        Err(error) => {
-            let text = format!("do not go together ({error}); renew them at the same time");
-            Verdict::new(Gravity::Failure, subject, text)
-        }
+    match certificate::pair(pair) {
+        Ok(()) => Verdict::new(Gravity::Ok, subject, "belong together"),
+        Err(error) => Verdict::new(Gravity::Failure, subject, error.to_string()),
     }
 }

@@ -5,10 +5,9 @@ mod files;
 mod vendor;
 mod verdict;
 
-use super::terminal::say;
+use super::terminal::{OutputError, say};
 use crate::settings::{Running, Settings};
 use crate::vendor::Stamp;
-use std::io;
 pub use verdict::{Gravity, Group, Verdict};
 
 /// The verdicts on what can be seen on this machine: settings that were read without a mistake, and the
@@ -30,8 +29,8 @@ pub async fn connections(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verdi
 ///
 /// # Errors
 ///
-/// When nobody reads them.
-pub fn show(verdicts: &[Verdict], json: bool) -> io::Result<()> {
+/// [`OutputError`].
+pub fn show(verdicts: &[Verdict], json: bool) -> Result<(), OutputError> {
     verdicts.iter().try_for_each(|verdict| match json {
         true => say(&verdict.json().to_string()),
         false => say(&verdict.line()),

@@ -2,7 +2,7 @@
 
 use super::letter::Letter;
 use super::{Desk, DlqError, Ended};
-use crate::cli::terminal::{self, say, tell};
+use crate::cli::terminal::{self, is_closed, say, tell};
 use crate::event::EventType;
 use crate::verdict::Grounds;
 use serde_json::{Value, json};
@@ -14,7 +14,9 @@ const MOST_IDS: usize = 10_000;
 /// A line each.
 pub(super) async fn list(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqError> {
     let mut found = 0;
-    while let Some(letter) = desk.next().await? {
+    while !is_closed()
+        && let Some(letter) = desk.next().await?
+    {
         if found == 0 && !json {
             say(&Letter::header())?;
         }
@@ -98,7 +100,9 @@ pub(super) async fn show(desk: &mut Desk<'_>, id: &str, json: bool) -> Result<En
 
 /// An object each.
 pub(super) async fn export(desk: &mut Desk<'_>) -> Result<Ended, DlqError> {
-    while let Some(letter) = desk.next().await? {
+    while !is_closed()
+        && let Some(letter) = desk.next().await?
+    {
         say(&Value::Object(letter.exported()).to_string())?;
     }
     Ok(Ended::Done)

@@ -5,7 +5,7 @@ mod letter;
 mod look;
 mod settle;
 
-use super::terminal;
+use super::terminal::{self, OutputError};
 use crate::broker::topology::{self, Found};
 use crate::broker::{Broker, BrokerError, DeadLetter, DeadLetters};
 use crate::settings::Queues;
@@ -98,9 +98,12 @@ pub enum DlqError {
     /// What is done cannot be written down, so that it is not done.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// What was found cannot be told.
-    #[error("the output cannot be written: {0}")]
-    Output(#[from] io::Error),
+    /// What was found cannot be printed.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The question cannot be asked.
+    #[error("no answer can be read from standard input: {0}; `--yes` asks no question")]
+    Ask(io::Error),
     /// Who was asked did not agree.
     #[error(
         "nothing was discarded: {typed:?} is not {queue:?}; `--yes` goes on without being asked"

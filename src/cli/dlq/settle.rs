@@ -4,11 +4,10 @@ use super::letter::Letter;
 use super::look::counted;
 use super::{Desk, Discard, DlqError, Ended, Replay};
 use crate::broker::COPIES;
-use crate::cli::terminal::{self, ask, say, tell};
+use crate::cli::terminal::{self, OutputError, ask, is_closed, say, tell};
 use crate::settings::Queues;
 use crate::telemetry::audit::Action;
 use serde_json::{Value, json};
-use std::io;
 use std::time::Duration;
 use tokio::time::{Interval, interval};
 
@@ -22,13 +21,11 @@ pub(super) async fn replay(
     json: bool,
 ) -> Result<Ended, DlqError> {
     let progress = terminal::progress(desk.letters.left().into());
-    // What is under way is finished, whoever reads of it.
-    let say_sent = |letter: &Letter, queue: &str| {
-        let _nobody_reads = progress.suspend(|| said(letter, json, &[("to", queue)]));
-    };
+    let say_sent =
+        |letter: &Letter, queue: &str| progress.suspend(|| said(letter, json, &[("to", queue)]));
     let mut pace = replay.rate.map(pace);
     let (mut sent, mut left) = (0, 0);
-    loop {
+    while !is_closed() {
         let letters = desk.next_few(at_once(replay, sent)).await?;
         if letters.is_empty() {
             break;
@@ -50,7 +47,7 @@ pub(super) async fn replay(
             }
         }
         match replay.dry_run {
-            true => copies.iter().for_each(|(letter, queue)| say_sent(letter, queue)),
+            true => copies.iter().try_for_each(|(letter, queue)| say_sent(letter, queue))?,
             false => send_back(desk, &copies, say_sent).await?,
         }
         sent += copies.len();
@@ -71,11 +68,12 @@ fn at_once(replay: &Replay, sent: usize) -> usize {
     COPIES.min(by_rate).min(by_limit)
 }
 
-/// Sends these back at once, and takes those whose copies are safe out of the dead letters.
+/// Sends these back at once, and takes those whose copies are safe out of the dead letters: also where that cannot be
+/// printed, for they would be in both.
 async fn send_back(
     desk: &mut Desk<'_>,
     copies: &[(&Letter, &str)],
-    say_sent: impl Fn(&Letter, &str),
+    say_sent: impl Fn(&Letter, &str) -> Result<(), OutputError>,
 ) -> Result<(), DlqError> {
     let found: Vec<_> = copies.iter().map(|(letter, queue)| (&letter.found, *queue)).collect();
     let mut ended = Ok(());
@@ -84,7 +82,7 @@ async fn send_back(
             Ok(()) => {
                 desk.tell(&Action::Replayed { letter: letter.told(), to })?;
                 desk.letters.discard(&letter.found).await?;
-                say_sent(letter, to);
+                ended = ended.and(say_sent(letter, to).map_err(DlqError::from));
             }
             Err(error) => ended = ended.and(Err(error.into())),
         }
@@ -101,12 +99,16 @@ pub(super) async fn discard(
     let mut gone = 0;
     while discard.limit.is_none_or(|limit| gone < limit as usize) {
         let Some(letter) = desk.next().await? else { break };
+        // First, so that nothing is gone that was not printed.
+        said(&letter, json, &[])?;
+        if is_closed() {
+            break;
+        }
         if !discard.dry_run {
             desk.tell(&Action::Discarded { letter: letter.told() })?;
             desk.letters.discard(&letter.found).await?;
         }
         gone += 1;
-        let _nobody_reads = said(&letter, json, &[]);
     }
     let done = if discard.dry_run { "would be discarded" } else { "discarded" };
     tell(&format!("{} {done}", counted(gone)));
@@ -119,8 +121,8 @@ pub(super) async fn discard(
 ///
 /// When it is not typed.
 pub(super) fn confirm(queue: &str) -> Result<(), DlqError> {
-    let typed =
-        ask(&format!("what is discarded is gone. Type the queue's name ({queue}) to go on:"))?;
+    let question = format!("what is discarded is gone. Type the queue's name ({queue}) to go on:");
+    let typed = ask(&question).map_err(DlqError::Ask)?;
     if typed == queue {
         return Ok(());
     }
@@ -158,7 +160,7 @@ fn destination<'a>(
     }
 }
 
-fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> io::Result<()> {
+fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> Result<(), OutputError> {
     if json {
         let mut told = letter.json();
         told.extend(more.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));

@@ -1,10 +1,11 @@
 //! `amqps` on a real broker, with certificates made here: what works, and what each mistake says.
 
-use crate::support::broker::Vhost;
+use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::certificates::Authority;
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
 use crate::support::node::Shared;
+use crate::support::program::run;
 use crate::support::settings::{self, Variables, named};
 use fake_mimecast::FakeMimecast;
 use std::path::Path;
@@ -149,6 +150,40 @@ async fn certificates_that_were_renewed_are_those_of_the_next_connection() {
     let changed = daemon.logged("the settings were reloaded").pop().unwrap();
     assert!(changed["changed"].as_str().unwrap().contains("amqp.tls.cert_file"), "{changed}");
     daemon.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn events_and_dead_letters_are_worked_on_over_tls_by_a_password_and_by_a_certificate() {
+    let secure = Secure::start().await;
+    let by_password = secure.variables("guest:guest@");
+    // A certificate says who it is; the name in the URL is somebody else's, and the broker would refuse that.
+    let (certificate, key) = secure.shared.authority.write_client(secure.folder.path(), "guest");
+    let mut by_certificate = secure.variables("nobody:wrong@");
+    by_certificate.extend([
+        named("AMQP__TLS__CERT_FILE", text(&certificate)),
+        named("AMQP__TLS__KEY_FILE", text(&key)),
+    ]);
+    let daemon = Daemon::start(&by_password).await;
+    daemon.wait_until_ready().await;
+    for (round, variables) in (1..).zip([by_password, by_certificate]) {
+        secure.fake.add_url("entry-1");
+        let send = ["send", "--type", "url.unblock", "--entry-id", "entry-1"];
+        let sent = run(&variables, &send).await;
+        assert_eq!(sent.code, Some(0), "{sent:?}");
+        let settled = daemon.settled(2 * round - 1).await;
+        assert_eq!(settled.last().unwrap()["disposition"], "ack", "{settled:?}");
+        let named = lapin::BasicProperties::default().with_message_id("m-1".into());
+        secure.vhost.publish_to("", DEAD_LETTERS, br#"{"id":"entry-1"}"#, named).await;
+        secure.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+        let listed = run(&variables, &["dlq", "list", "--json"]).await;
+        assert_eq!(listed.field("id"), ["m-1"], "{listed:?}");
+        let replayed = run(&variables, &["dlq", "replay", "--to", UNBLOCK]).await;
+        assert_eq!(replayed.code, Some(0), "{replayed:?}");
+        daemon.settled(2 * round).await;
+        let gone = run(&variables, &["dlq", "discard", "--yes"]).await;
+        assert_eq!(gone.code, Some(0), "{gone:?}");
+        secure.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+    }
 }
 
 /// Expects the daemon to say `what` about each of its tries, to go on trying, and to show no password.

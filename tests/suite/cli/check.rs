@@ -359,3 +359,36 @@ async fn check(variables: &Variables, arguments: &[&str]) -> (Option<i32>, Vec<S
     let text = String::from_utf8(output.stdout).unwrap();
     (output.status.code(), text.lines().map(str::to_owned).collect())
 }
+
+#[tokio::test]
+async fn a_file_that_anybody_may_change_a_trail_that_anybody_may_read_and_a_pipe_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut variables = settings::hmac_without_url();
+    let (file, trail, pipe) = (path("settings.toml"), path("audit.jsonl"), path("pipe"));
+    std::fs::write(&file, "[mimecast]\nregion = \"eu\"\n").unwrap();
+    std::fs::write(&trail, "").unwrap();
+    variables.extend([
+        named("CONFIG", file.to_str().unwrap()),
+        named("AUDIT__PATH", trail.to_str().unwrap()),
+    ]);
+    let expect = async |variables: &Variables, (code, expected): (i32, &str)| {
+        let (ended, lines) = check(variables, &["--offline"]).await;
+        assert_eq!(ended, Some(code), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {lines:?}");
+    };
+    for (changed, mode, expected) in [
+        (&file, 0o644, "ok       files    --config: can be read"),
+        (&file, 0o646, "warning  files    --config: anybody on this machine can change it"),
+        (&trail, 0o600, "ok       files    audit.path: can be written"),
+        (&trail, 0o640, "ok       files    audit.path: can be written"),
+        (&trail, 0o644, "warning  files    audit.path: anybody on this machine can read it"),
+    ] {
+        std::fs::set_permissions(changed, PermissionsExt::from_mode(mode)).unwrap();
+        expect(&variables, (0, expected)).await;
+    }
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    variables.extend([named("AUDIT__PATH", pipe.to_str().unwrap())]);
+    let expected = "failure  files    audit.path: cannot be written: it is not a regular file";
+    expect(&variables, (1, expected)).await;
+}

@@ -134,6 +134,8 @@ async fn completions_and_pages_name_every_command() {
     assert!(replay.contains("at worst one is in both"), "{replay}");
     let nowhere = run(&Variables::new(), &["man", "/nowhere/at/all"]).await;
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    let said = "man pages cannot be written into /nowhere/at/all: No such file";
+    assert!(nowhere.err.contains(said), "{nowhere:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! `send`, on a real broker.
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
-use crate::support::program::{run, run_with};
+use crate::support::node::Node;
+use crate::support::program::{Ran, run, run_with};
 use crate::support::settings::{Variables, named};
 use crate::support::world::World;
 use lapin::BasicProperties;
@@ -181,5 +182,63 @@ async fn what_no_queue_takes_is_said_and_how_many_were_sent() {
     assert!(!away.err.contains("canary"), "{away:?}");
     for queue in [OFFBOARDED, UNBLOCK] {
         world.vhost.wait_for_depth(queue, 0).await;
+    }
+}
+
+/// What `send` with a policy that allows this user alone comes to.
+async fn send_to(url: &str, user: &str) -> (Ran, World) {
+    let allowed = format!("[{user:?}]");
+    let world = World::with(&[("POLICY__ALLOWED_USERS", &allowed)]).await;
+    world.fake.add_url("entry-1");
+    let mut variables = world.variables.clone();
+    let url = url.replace("VHOST", &world.vhost.name);
+    variables.extend([named("AMQP__URL", &url)]);
+    let sent = run(&variables, &["send", "--type", "url.unblock", "--entry-id", "entry-1"]).await;
+    (sent, world)
+}
+
+#[tokio::test]
+async fn an_event_is_sent_by_the_user_that_connects_so_that_the_policy_can_allow_it() {
+    let node = Node::shared().authority();
+    let (sent, world) = send_to(&format!("amqp://guest:guest@{node}/VHOST"), "guest").await;
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "ack");
+    assert!(!world.fake.has_url("entry-1"));
+    // The policy is known before anything is sent.
+    let (refused, world) = send_to(&format!("amqp://guest:guest@{node}/VHOST"), "payroll").await;
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.err.contains("nothing was sent"), "{refused:?}");
+    assert!(world.fake.has_url("entry-1"));
+    // By way of several nodes, of which the first is away.
+    let url = format!("amqp://guest:guest@127.0.0.1:1/VHOST,amqp://guest:guest@{node}/VHOST");
+    let (sent, world) = send_to(&url, "guest").await;
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(world.daemon.settled(1).await[0]["disposition"], "ack");
+}
+
+#[tokio::test]
+async fn a_user_whose_name_has_to_be_encoded_in_the_url_sends_under_the_name_itself() {
+    for name in ["hr@example.com", "a b/c", "müller:x"] {
+        let allowed = format!("[{name:?}]");
+        let world = World::with(&[("POLICY__ALLOWED_USERS", &allowed)]).await;
+        world.fake.add_url("entry-1");
+        let mut variables = world.variables.clone();
+        let url = world.vhost.url_of_user_called(name).await;
+        variables.extend([named("AMQP__URL", &url)]);
+        let send = ["send", "--type", "url.unblock", "--entry-id", "entry-1"];
+        let sent = run(&variables, &send).await;
+        assert_eq!(sent.code, Some(0), "{name}: {sent:?}");
+        let settled = world.daemon.settled(1).await;
+        assert_eq!(settled[0]["disposition"], "ack", "{name}: {settled:?}");
+        // And the same where user and password are settings of their own.
+        world.fake.add_url("entry-1");
+        variables.extend([
+            named("AMQP__URL", &world.vhost.url),
+            named("AMQP__USERNAME", name),
+            named("AMQP__PASSWORD", "secret"),
+        ]);
+        let sent = run(&variables, &send).await;
+        assert_eq!(sent.code, Some(0), "{name}: {sent:?}");
+        assert_eq!(world.daemon.settled(2).await[1]["disposition"], "ack", "{name}");
     }
 }

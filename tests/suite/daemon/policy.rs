@@ -114,6 +114,44 @@ async fn a_protected_name_that_is_no_groups_any_more_pauses_the_lane_until_it_is
 }
 
 #[tokio::test]
+async fn a_group_that_is_renamed_to_a_protected_name_is_protected_once_the_groups_are_read_again() {
+    let own = [("POLICY__PROTECTED_GROUPS", r#"["Board"]"#), ("MIMECAST__GROUP_CACHE", "500ms")];
+    let world = World::new_with(settings::hmac, &own, |fake| {
+        fake.name_group("id-of-board", "Board");
+        fake.name_group("id-of-staff", "Staff");
+    })
+    .await;
+    join(&world, "ada", &["id-of-staff"]);
+    offboard(&world, "ada", json!({"groupIds": ["id-of-staff"]})).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    assert!(!is_in(&world, "ada", "id-of-staff"));
+    // Those who came before the groups were read again have left.
+    world.fake.name_group("id-of-staff", "Board");
+    let mut number = 0;
+    eventually("it is protected", async || {
+        number += 1;
+        let who = format!("user-{number}");
+        join(&world, &who, &["id-of-staff"]);
+        offboard(&world, &who, json!({"groupIds": ["id-of-staff"]})).await;
+        world.daemon.settled(1 + number).await;
+        is_in(&world, &who, "id-of-staff").then_some(())
+    })
+    .await;
+    assert_eq!(letter(&world).await, pair("denied", "protected_groups"));
+    // And a name that it has no longer protects it no longer.
+    world.fake.name_group("id-of-staff", "Staff");
+    eventually("it is not protected any more", async || {
+        number += 1;
+        let who = format!("user-{number}");
+        join(&world, &who, &["id-of-staff"]);
+        offboard(&world, &who, json!({"groupIds": ["id-of-staff"]})).await;
+        world.daemon.settled(1 + number).await;
+        (!is_in(&world, &who, "id-of-staff")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn with_only_blocked_an_id_of_an_entry_that_permits_or_is_not_shown_is_not_deleted() {
     let own = [("POLICY__ONLY_BLOCKED", "true")];
     let world = World::new_with(settings::oauth2, &own, |fake| {

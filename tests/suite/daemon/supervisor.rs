@@ -78,6 +78,69 @@ async fn a_service_manager_hears_of_start_life_reload_and_stop() {
 }
 
 #[tokio::test]
+async fn a_reload_ends_for_the_service_manager_whether_the_settings_are_right_or_wrong() {
+    let fake = FakeMimecast::start(Default::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (heard, socket) = manager(folder.path());
+    let file = folder.path().join("settings.toml");
+    std::fs::write(&file, "").unwrap();
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        named("AMQP__URL", "amqp://127.0.0.1:1"),
+        named("CONFIG", file.to_str().unwrap()),
+        socket,
+    ]);
+    let daemon = Daemon::start(&variables).await;
+    let count = |heard: &[String], begin: &str| {
+        heard.iter().filter(|it| it.lines().next() == Some(begin)).count()
+    };
+    until(&heard, "it has started", |heard| count(heard, "READY=1") == 1).await;
+    let wrong = "[retry]\nattempts = 0\n";
+    for (text, number) in [(wrong, 1), (wrong, 2), ("", 3), (wrong, 4), ("", 5)] {
+        std::fs::write(&file, text).unwrap();
+        daemon.signal("HUP");
+        until(&heard, "a reload begins", |heard| count(heard, "RELOADING=1") == number).await;
+        until(&heard, "and it ends", |heard| count(heard, "READY=1") == number + 1).await;
+    }
+    assert!(!daemon.logged("the settings were not reloaded, the old ones are in force").is_empty());
+}
+
+#[tokio::test]
+async fn signs_of_life_come_twice_in_the_time_that_the_manager_waits_for_one() {
+    let fake = FakeMimecast::start(Default::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let heard = UnixDatagram::bind(&path).unwrap();
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        // It is tried again every few seconds, and each time that is a sign of life as well.
+        named("AMQP__URL", "amqp://127.0.0.1:1"),
+        ("NOTIFY_SOCKET".to_owned(), path.to_str().unwrap().to_owned()),
+        ("WATCHDOG_USEC".to_owned(), "800000".to_owned()),
+    ]);
+    let daemon = Daemon::start(&variables).await;
+    // As a manager would: none of these may be late. A machine that is busy makes some of them late, but not all.
+    let (mut on_time, mut last) = (0, None);
+    let mut message = [0; 4096];
+    for _ in 0..40 {
+        let length = heard.recv(&mut message).await.unwrap();
+        let text = String::from_utf8_lossy(&message[..length]).into_owned();
+        if !text.contains("WATCHDOG=1") {
+            continue;
+        }
+        // A change of state is told at once, and says nothing of the pace.
+        let changed = last.as_ref().is_some_and(|(_, before)| *before != text);
+        let gap = last.as_ref().map(|(at, _): &(std::time::Instant, String)| at.elapsed());
+        last = Some((std::time::Instant::now(), text));
+        on_time += usize::from(!changed && gap.is_some_and(|it| it.as_millis() < 600));
+        if on_time == 3 {
+            return;
+        }
+    }
+    panic!("signs of life are late: {:?}", daemon.lines());
+}
+
+#[tokio::test]
 async fn a_broker_that_is_away_does_not_keep_the_process_from_having_started() {
     let fake = FakeMimecast::start(Default::default()).await;
     let folder = tempfile::tempdir().unwrap();

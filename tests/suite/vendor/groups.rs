@@ -2,11 +2,16 @@
 //! verdict from pages that do not fit together.
 
 use super::{BOTH, Pair, member, remove};
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind, Operation};
 use mimecast_eventd::command::Intent;
+use mimecast_eventd::vendor::Effort;
+use mimecast_eventd::verdict::{Conclusion, History};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 fn leave(name: &str) -> Intent {
     let member = member("ada@example.com");
@@ -207,4 +212,29 @@ async fn a_group_that_got_its_name_after_the_event_was_admitted_is_protected_all
     // Nobody admits the event here, as if nobody had been called so when somebody did.
     assert_eq!(pair.fulfil(&leave("VIP")).await.0, "denied protected_groups");
     assert_eq!(pair.operation_calls(), 0);
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_wait_for_groups_that_another_message_asks_for() {
+    let own = [("POLICY__PROTECTED_GROUPS", r#"["id-of-board"]"#)];
+    let pair = Pair::with(BOTH[0], &own).await;
+    pair.fake.name_group("id-of-board", "Board");
+    pair.fake.inject(asked(FaultKind::Hold));
+    let intent = Intent::Command(remove("group-1", "ada@example.com"));
+    let admitted = async |stop: &CancellationToken, time: Duration| {
+        let effort = Effort { probe: false, deadline: Instant::now() + time };
+        pair.vendor.admit(&[&intent], &mut History::default(), effort, stop).await
+    };
+    let (never, stop) = (CancellationToken::new(), CancellationToken::new());
+    let (first, ()) = tokio::join!(admitted(&never, DEADLINE), async {
+        eventually("the first asks", async || pair.fake.calls().first().cloned()).await;
+        // Without the stop it would wait for as long as it may.
+        let (second, ()) = tokio::join!(admitted(&stop, Duration::from_secs(4)), async {
+            tokio::task::yield_now().await;
+            stop.cancel();
+        });
+        assert!(matches!(second, Err(Conclusion::Stopped)), "{second:?}");
+        pair.fake.release();
+    });
+    assert!(first.is_ok(), "{first:?}");
 }

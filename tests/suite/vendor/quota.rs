@@ -31,6 +31,41 @@ async fn a_quota_that_is_used_up_is_waited_for_and_the_last_tenth_is_left_to_off
 }
 
 #[tokio::test]
+async fn the_last_tenth_of_a_quota_is_there_for_every_call_of_an_offboarding() {
+    let own = [
+        ("EVENTS__URL_UNBLOCK__PREFETCH", "1"),
+        ("POLICY__VERIFY_EFFECT", "true"),
+        ("POLICY__PROTECTED_GROUPS", r#"["Board"]"#),
+    ];
+    let world = World::with(&own).await;
+    world.fake.name_group("id-of-board", "Board");
+    world.fake.name_group("id-of-staff", "Staff");
+    world.fake.add_member("id-of-staff", "ada@example.com");
+    // Far longer than the test.
+    world.fake.limit(60, Duration::from_secs(200));
+    for number in 0..60 {
+        world.unblock(&format!("e-{number}"), "entry-1").await;
+    }
+    // Of sixty calls six are kept back.
+    world.fake.wait_for_calls(54, DEADLINE).await;
+    let event = serde_json::json!({
+        "specversion": "1.0", "id": "e-access", "source": "/hr", "type": "user.offboarded",
+        "data": {"emailAddress": "ada@example.com", "groups": ["Staff"]},
+    });
+    world.publish("user.offboarded", &event.to_string()).await;
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
+    world.daemon.wait_for_metric(acked, 1.0).await;
+    assert!(!world.fake.is_member("id-of-staff", "ada@example.com"));
+    let calls = world.fake.calls();
+    for operation in
+        [Operation::FindGroups, Operation::RemoveGroupMember, Operation::GetGroupMembers]
+    {
+        assert!(calls.iter().any(|call| call.operation == operation), "{operation:?}");
+    }
+    assert!(calls.iter().all(|call| call.status == Some(200)), "no call had to be refused");
+}
+
+#[tokio::test]
 async fn a_429_in_one_lane_makes_the_other_wait_too() {
     let world = World::hmac().await;
     let throttle = FaultKind::Throttle { reset_milliseconds: Some(1000), retry_after: None };

@@ -8,6 +8,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKind};
+use percent_encoding::NON_ALPHANUMERIC;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -107,6 +108,18 @@ impl Vhost {
         let may = json!({"configure": configure, "write": write, "read": read});
         put(&format!("{management}/api/permissions/{}/{user}", self.name), &may).await;
         self.url.replace("guest:guest", &format!("{user}:{user}"))
+    }
+
+    /// Makes a user of this name, who may do everything here and whose password is `secret`, and gives the URL to
+    /// connect as that user.
+    pub async fn url_of_user_called(&self, name: &str) -> String {
+        let encoded = percent_encoding::utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
+        let management = &self.management;
+        let account = json!({"password": "secret", "tags": ""});
+        put(&format!("{management}/api/users/{encoded}"), &account).await;
+        let may = json!({"configure": ".*", "write": ".*", "read": ".*"});
+        put(&format!("{management}/api/permissions/{}/{encoded}", self.name), &may).await;
+        self.url.replace("guest:guest", &format!("{encoded}:secret"))
     }
 
     /// Lets no more than so many connections be open here at once, this one of the test included.

@@ -58,6 +58,35 @@ pub async fn run_with(variables: &Variables, arguments: &[&str], input: &[u8]) -
     }
 }
 
+/// The same by way of a command that becomes the binary, as `sh` does after `exec`.
+pub async fn run_by(way: &[&str], variables: &Variables, arguments: &[&str]) -> Ran {
+    let daemon = daemon_program();
+    let daemon = daemon.to_str().expect("the path is text");
+    let program = [way, &[daemon], arguments].concat();
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).env_clear().envs(variables).kill_on_drop(true);
+    let output = command.stdin(Stdio::null()).output().await.unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs the binary with `stdout` as its output; gives its exit code, and what it says beside that.
+pub async fn run_into(
+    stdout: impl Into<Stdio>,
+    variables: &Variables,
+    arguments: &[&str],
+) -> (Option<i32>, String) {
+    let mut command = command(variables, arguments);
+    let child = command.stdin(Stdio::null()).stdout(stdout).spawn().unwrap();
+    // It has the only end of a pipe from here on.
+    drop(command);
+    let output = child.wait_with_output().await.unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 /// The binary, ready to be run.
 pub fn command(variables: &Variables, arguments: &[&str]) -> Command {
     let mut command = Command::new(daemon_program());

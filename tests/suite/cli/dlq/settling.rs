@@ -151,16 +151,22 @@ async fn a_replay_that_is_killed_at_any_moment_loses_nothing() {
     let all = 600;
     for number in 0..all {
         world.fake.add_url(&format!("entry-{number}"));
-        let named = BasicProperties::default().with_message_id(format!("m-{number}").into());
+        let mut headers = FieldTable::default();
+        let detail = AMQPValue::LongString("x".repeat(2000).into());
+        headers.insert("x-eventd-detail".into(), detail);
+        let named = BasicProperties::default()
+            .with_message_id(format!("m-{number}").into())
+            .with_headers(headers);
         let body = json!({"id": format!("entry-{number}")}).to_string();
         world.vhost.publish_to(DEAD_LETTERS, "url.unblock", body.as_bytes(), named).await;
     }
     world.vhost.wait_for_depth(DEAD_LETTERS, all).await;
     // Each time it is killed after it has said so many lines, and at once after: it may be anywhere
-    // between a copy and its ack.
+    // between a copy and its ack. However late the kill comes it has not come to its end: each line is long, and when
+    // the pipe is full it waits for its reader.
     let mut kills = 0;
     for lines in [0, 1, 3, 7, 11, 2, 19, 5].into_iter().cycle() {
-        let mut child = command(&world.variables, &["dlq", "replay"]).spawn().unwrap();
+        let mut child = command(&world.variables, &["dlq", "replay", "--json"]).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut count = 0;
         while count < lines && said.next_line().await.unwrap().is_some() {
@@ -314,4 +320,24 @@ async fn however_many_there_are_each_is_settled_and_what_is_left_keeps_its_order
     let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
     world.daemon.wait_for_metric(acked, 500.0).await;
     assert!((0..1000).all(|number| world.fake.has_url(&name(number)) == (number % 2 == 1)));
+}
+
+#[tokio::test]
+async fn a_limit_in_the_middle_of_what_is_fetched_ahead_leaves_the_rest_in_its_order() {
+    let world = World::hmac().await;
+    for number in 0..300 {
+        let named = BasicProperties::default().with_message_id(format!("m-{number}").into());
+        world.vhost.publish_to("", DEAD_LETTERS, b"{}", named).await;
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 300).await;
+    let mut gone = 0;
+    for limit in [70, 1, 25, 3] {
+        let limited = ["dlq", "discard", "--yes", "--limit", &limit.to_string()];
+        let ran = run(&world.variables, &limited).await;
+        assert_eq!((ran.code, ran.lines().len()), (Some(0), limit), "{ran:?}");
+        gone += limit;
+        let left = run(&world.variables, &["dlq", "list", "--json"]).await;
+        let expected: Vec<_> = (gone..300).map(|number| json!(format!("m-{number}"))).collect();
+        assert_eq!(left.field("id"), expected, "after {gone}");
+    }
 }
