@@ -21,10 +21,11 @@ COPY benches/floor/Cargo.toml benches/floor/
 COPY tests/amqp-probe/Cargo.toml tests/amqp-probe/
 COPY tests/fake-mimecast/Cargo.toml tests/fake-mimecast/
 COPY tests/model/Cargo.toml tests/model/
+COPY tests/soak/Cargo.toml tests/soak/
 COPY tests/support/Cargo.toml tests/support/
 COPY xtask/Cargo.toml xtask/
 # Cargo reads no manifest without a source file.
-RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast tests/model tests/support xtask; do \
+RUN for package in . benches/floor tests/amqp-probe tests/fake-mimecast tests/model tests/soak tests/support xtask; do \
         mkdir "$package/src" && echo 'fn main() {}' >"$package/src/main.rs" && : >"$package/src/lib.rs" || exit; \
     done
 ARG VERSION

@@ -7,9 +7,9 @@
 # usage: faults.sh [--cases N]
 #
 # With each broker N random lists of faults are tried as well (30), and each pair
-# of faults at once unless FAULTS_PAIRS names another share. FAULTS_SEED repeats
-# the lists of an earlier run, RUST_TEST_THREADS says how many tests run at once
-# (4). It needs what scripts/broker/later.sh needs.
+# of faults at once; with FAULTS_PAIRS=some only the pairs of every test run.
+# FAULTS_SEED repeats the lists of an earlier run, RUST_TEST_THREADS is the number
+# of tests at once (4). It needs what scripts/broker/later.sh needs.
 #
 # exit status: 0 every message ended where it may, and the page is written; 1 not
 #              so, or a test did not run; 64 wrong usage; 69 a broker is missing
@@ -38,6 +38,11 @@ write_rows() {
     done
     reported "${BROKERS[0]}" row | cut -f 2 | paste -d '\t' - "${columns[@]}" |
         sed 's/\t/ | /g; s/^/| /; s/$/ |/'
+}
+
+# Several tests try pairs.
+pairs() {
+    reported "${BROKERS[0]}" pairs | awk '{ sum += $1 } END { print sum }'
 }
 
 versions() {
@@ -71,7 +76,7 @@ waits between attempts, probes and rungs were set to fractions of a second.
 $(write_rows)
 
 Beside these, with each of them $(reported "${BROKERS[0]}" cases) random lists of faults, one after another and at the same time, on
-random messages, and $(reported "${BROKERS[0]}" pairs) pairs of faults at once: no message was lost, and no dead letter was without
+random messages, and $(pairs) pairs of faults at once: no message was lost, and no dead letter was without
 a right.
 PAGE
 }

@@ -175,7 +175,7 @@ async fn what_the_user_may_not_see_is_a_warning_that_names_the_permission() {
         .filter(|problem| problem.contains("whether"))
         .collect();
     // Earlier versions tell everybody what there is.
-    if Node::shared().version().await >= (4, 3) {
+    if Node::shared().version() >= (4, 3) {
         for name in ["events", "mimecast-eventd.url.unblock.retry."] {
             let named =
                 |problem: &&String| problem.contains(name) && problem.contains("grant the user");

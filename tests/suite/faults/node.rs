@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[tokio::test]
 async fn a_broker_that_is_restarted_or_killed_in_mid_work_loses_nothing() {
     let mut node = Disturbed::node().await;
-    report::broker(&node.running().full_version().await);
+    report::broker(&node.running().full_version());
     let scene = working(Scene::on(node.running(), &[]).await).await;
     node.stop().await;
     let vhost = report::finish(back(&mut node, scene).await, "broker restarted").await;
@@ -38,7 +38,7 @@ async fn a_broker_that_takes_no_messages_is_waited_for() {
         why.lines().any(not_taken).then_some(())
     })
     .await;
-    node.feed().await;
+    node.feed();
     scene.healed();
     takes_messages_again(&scene).await;
     close(scene, "broker short of memory").await;
@@ -54,7 +54,7 @@ async fn the_copy_over_which_the_broker_says_that_it_takes_none_is_not_waited_fo
     world.unblock("e-1", "entry-1").await;
     world.fake.wait_for_calls(1, DEADLINE).await;
     world.publish("url.unblock", "nonsense").await;
-    node.starve().await;
+    node.starve();
     // Now the second comes, and the daemon finds out by its copy.
     world.fake.release();
     world
@@ -65,7 +65,7 @@ async fn the_copy_over_which_the_broker_says_that_it_takes_none_is_not_waited_fo
     let paused = world.daemon.logged("the lane is paused");
     let why = paused[0]["why"].as_str().unwrap();
     assert!(why.contains("the broker takes no messages"), "{why}");
-    node.feed().await;
+    node.feed();
     assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     assert!(!world.fake.has_url("entry-1"));
@@ -78,7 +78,7 @@ async fn a_broker_that_comes_back_in_health_is_not_said_to_take_no_messages() {
     blocked(&node, &mut scene).await;
     scene.broker_link.refuse();
     scene.disconnected().await;
-    node.feed().await;
+    node.feed();
     scene.broker_link.open();
     scene.healed();
     scene.daemon().wait_until_ready().await;
@@ -92,7 +92,7 @@ async fn a_daemon_that_is_stopped_while_the_broker_takes_no_messages_leaves_all_
     let mut scene = Scene::on(node.running(), &[("DRAIN_TIMEOUT", "2s")]).await;
     blocked(&node, &mut scene).await;
     scene.stop_daemon().await;
-    node.feed().await;
+    node.feed();
     scene.healed();
     scene.start_daemon().await;
     close(scene, "daemon stopped, broker blocked").await;
@@ -101,7 +101,7 @@ async fn a_daemon_that_is_stopped_while_the_broker_takes_no_messages_leaves_all_
 #[tokio::test]
 async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothing() {
     let node = Disturbed::node().await;
-    node.running().control(&["eval", &patience(2_000, 500)]).await;
+    node.running().evaluate(&patience(2_000, 500));
     let mut scene = Scene::on(node.running(), &[("MIMECAST__TIMEOUT", "4s")]).await;
     scene.api(FaultKind::Hang);
     let (before_any, before) = (Instant::now(), scene.ended_sessions());
@@ -112,7 +112,7 @@ async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothi
     assert!(before_any.elapsed() > Duration::from_secs(2), "not because of the broker's patience");
     scene.healed();
     close(scene, "broker gives up waiting").await;
-    node.running().control(&["eval", &patience(1_800_000, 60_000)]).await;
+    node.running().evaluate(&patience(1_800_000, 60_000));
 }
 
 /// How long the broker waits for an ack, and how often it looks, on channels from now on.
@@ -144,7 +144,7 @@ async fn back(node: &mut Disturbed, mut scene: Scene) -> Scene {
 async fn blocked(node: &Disturbed, scene: &mut Scene) {
     scene.stop_daemon().await;
     scene.publish(40).await;
-    node.starve().await;
+    node.starve();
     scene.start_daemon().await;
     eventually("the daemon knows that the broker takes no messages", async || {
         let (_, why) = scene.daemon().get("/readyz").await;

@@ -112,7 +112,7 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
     let daemon = Daemon::start(&variables).await;
     daemon.wait_until_ready().await;
     daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
-    if Node::shared().version().await < (4, 3) {
+    if Node::shared().version() < (4, 3) {
         // Older brokers show everything to everybody.
         daemon.wait_for_metric(&of("buried"), 0.0).await;
         return;

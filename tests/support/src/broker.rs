@@ -91,12 +91,15 @@ impl Vhost {
 
     /// The names of the connections here, as the broker shows them to operators.
     pub async fn connection_names(&self) -> Vec<String> {
-        let url = format!("{}/api/vhosts/{}/connections", self.management, self.name);
-        let shown: Vec<Value> =
-            serde_json::from_str(&manage(reqwest::Method::GET, &url).await).unwrap();
         let name =
             |it: &Value| it["client_properties"]["connection_name"].as_str().map(str::to_owned);
-        shown.iter().filter_map(name).collect()
+        self.connections().await.iter().filter_map(name).collect()
+    }
+
+    /// The connections here, as the broker shows them to operators.
+    pub async fn connections(&self) -> Vec<Value> {
+        let url = format!("{}/api/vhosts/{}/connections", self.management, self.name);
+        serde_json::from_str(&manage(reqwest::Method::GET, &url).await).unwrap()
     }
 
     /// Makes a user who may do here what these patterns say, and gives the URL to connect as that user.

@@ -11,6 +11,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
+/// The lines of a log that a test shows at most.
+const SHOWN: usize = 10_000;
+
 /// A running daemon; killed when dropped. A test that fails shows its log.
 pub struct Daemon {
     child: Child,
@@ -166,8 +169,8 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let mut log = std::io::stderr().lock();
-            for line in self.lines() {
+            let (mut log, lines) = (std::io::stderr().lock(), self.lines());
+            for line in &lines[lines.len().saturating_sub(SHOWN)..] {
                 let _shown = writeln!(log, "daemon: {line}");
             }
         }

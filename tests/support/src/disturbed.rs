@@ -44,13 +44,13 @@ impl Disturbed {
     }
 
     /// Lets it be short of memory, so that it takes no messages.
-    pub async fn starve(&self) {
-        self.running().control(&["set_vm_memory_high_watermark", "absolute", "1"]).await;
+    pub fn starve(&self) {
+        self.running().evaluate("vm_memory_monitor:set_vm_memory_high_watermark({absolute, 1}).");
     }
 
     /// Lets it have memory enough.
-    pub async fn feed(&self) {
-        self.running().control(&["set_vm_memory_high_watermark", "0.4"]).await;
+    pub fn feed(&self) {
+        self.running().evaluate("vm_memory_monitor:set_vm_memory_high_watermark(0.4).");
     }
 
     /// Off the runtime, so that relays and the vendor go on meanwhile.

@@ -118,26 +118,22 @@ impl Node {
         self.node.name()
     }
 
-    /// Runs `rabbitmqctl` on the node, and gives what it says.
-    pub async fn control(&self, arguments: &[&str]) -> String {
-        let mut command = tokio::process::Command::from(self.node.rabbitmqctl());
-        let output = command.args(arguments).output().await.expect("rabbitmqctl can be run");
-        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {output:?}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+    /// Returns the value of Erlang expressions in the node. They end with a full stop.
+    pub fn evaluate(&self, expressions: &str) -> String {
+        self.node.evaluate(expressions).expect("the node evaluates them")
     }
 
     /// The first two numbers of its version.
-    pub async fn version(&self) -> (u32, u32) {
-        let told = self.full_version().await;
+    pub fn version(&self) -> (u32, u32) {
+        let told = self.full_version();
         let mut numbers = told.split('.').map(|number| number.parse().expect("a number"));
         let mut next = || numbers.next().expect("a version has numbers");
         (next(), next())
     }
 
     /// Its version as it tells it.
-    pub async fn full_version(&self) -> String {
-        let told = self.control(&["--quiet", "eval", "rabbit_misc:version()."]).await;
-        told.trim().trim_matches('"').to_owned()
+    pub fn full_version(&self) -> String {
+        self.evaluate("rabbit_misc:version().").trim_matches('"').to_owned()
     }
 
     /// Kills the node without a warning, as a power cut would.

@@ -8,6 +8,7 @@
 //! `log/rabbit.log`, `log/start.log` and `.erlang.cookie`.
 
 mod config;
+mod evaluation;
 pub mod foreground;
 pub mod install;
 mod options;
@@ -75,14 +76,9 @@ impl Node {
         self.ports.node_name()
     }
 
-    /// Returns `rabbitmqctl`, directed to this node.
-    pub fn rabbitmqctl(&self) -> Command {
-        let beside = install::server(&self.options).map(|it| it.with_file_name("rabbitmqctl"));
-        let program = beside.filter(|it| it.exists()).unwrap_or("rabbitmqctl".into());
-        let mut command = Command::new(program);
-        command.env("HOME", &self.folder).env("RABBITMQ_NODENAME", self.name());
-        command.env("ERL_EPMD_PORT", self.ports.epmd.to_string());
-        command
+    /// Returns the value of Erlang expressions in the node. They end with a full stop.
+    pub fn evaluate(&self, expressions: &str) -> Result<String> {
+        evaluation::evaluate(&self.folder, expressions)
     }
 
     /// True while the Erlang VM runs.
@@ -144,6 +140,7 @@ fn server(folder: &Path, ports: &Ports, options: &Options) -> Result<Command> {
     set("PATH", &std::env::var_os("PATH").unwrap_or_default());
     set("HOME", &folder);
     set("ERL_EPMD_PORT", &ports.epmd.to_string());
+    set("ERL_ZFLAGS", &evaluation::flags(folder)?);
     set("RABBITMQ_NODENAME", &ports.node_name());
     set("RABBITMQ_DIST_PORT", &ports.distribution().to_string());
     for (name, path) in [

@@ -1,6 +1,6 @@
 //! The API in a scene: healthy, or with a fault.
 
-use super::message::Kind;
+use super::message::{AMBIGUOUS_NAME, GROUPS, Kind, Message};
 use super::scene::Scene;
 use fake_mimecast::{Fault, FaultKind};
 use std::time::Duration;
@@ -9,6 +9,32 @@ use std::time::Duration;
 const QUOTA: (u64, Duration) = (5_000, Duration::from_secs(1));
 
 impl Scene {
+    /// The API has all groups.
+    pub(super) fn prepare_groups(&self) {
+        for group in GROUPS {
+            self.fake.name_group(group, &format!("Group {group}"));
+        }
+        self.fake.name_group("twin-1", AMBIGUOUS_NAME);
+        self.fake.name_group("twin-2", AMBIGUOUS_NAME);
+    }
+
+    /// The API has all that `message` is about.
+    pub(super) fn prepare(&self, message: &Message) {
+        if !message.kind.may_be_applied() {
+            return;
+        }
+        match (message.kind, message.is_unblocking()) {
+            (Kind::Url, _) => message.items().iter().for_each(|id| {
+                self.fake.add_managed_url(id, &message.url(), "block", "explicit");
+            }),
+            (_, true) => message.items().iter().for_each(|id| self.fake.add_url(id)),
+            (_, false) => message
+                .groups()
+                .iter()
+                .for_each(|group| self.fake.add_member(group, &message.member())),
+        }
+    }
+
     /// Nothing is wrong with the API, except for what the kind of a message brings with it.
     pub fn api_well(&self) {
         self.fake.refuse_credentials(false);

@@ -1,9 +1,9 @@
 //! The ledger of a run: what was published, and in which of the three places each message ended.
 
-use super::message::Message;
+use super::message::{Kind, Message, command};
 use crate::broker::Found;
 use fake_mimecast::Call;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What the vendor says of an item that is not there any more.
@@ -14,9 +14,12 @@ const GONE: [&str; 2] = ["err_managed_url_not_found", "err_folder_email_address_
 pub struct Ledger {
     /// In the order of publishing, each confirmed by the broker.
     published: Vec<Message>,
-    dead_letters: Vec<DeadLetter>,
-    /// What still lies in the queue of a lane or of a rung.
-    queued: Vec<String>,
+    /// By the number of their message.
+    dead_letters: BTreeMap<usize, Vec<DeadLetter>>,
+    /// Dead letters of no message.
+    unknown: Vec<String>,
+    /// The numbers of the messages in the queue of a lane or of a delay.
+    queued: BTreeSet<usize>,
     /// How often each item was carried out: at first for real, then as already gone.
     carried_out: BTreeMap<String, usize>,
     violations: Vec<String>,
@@ -34,9 +37,9 @@ const REPEATED_BY_AN_INTERRUPTION: usize = 2 * 16 * 2;
 
 #[derive(Debug)]
 struct DeadLetter {
-    body: String,
     reason: String,
     by_the_broker: bool,
+    is_unchanged: bool,
 }
 
 impl Ledger {
@@ -50,18 +53,31 @@ impl Ledger {
         self.published.push(message);
     }
 
-    /// This lay in the dead-letter queue.
+    /// This was in the dead-letter queue.
     pub fn dead_lettered(&mut self, found: &Found) {
-        self.dead_letters.push(DeadLetter {
-            body: String::from_utf8_lossy(&found.body).into_owned(),
-            reason: found.header("x-eventd-reason").to_owned(),
-            by_the_broker: found.headers.contains_key("x-death"),
+        let body = String::from_utf8_lossy(&found.body).into_owned();
+        let Some(message) = Message::in_text(&body).filter(|message| self.knows(message)) else {
+            let body: String = body.chars().take(200).collect();
+            return self.unknown.push(format!("{body:?} {:?}", found.headers));
+        };
+        let by_the_broker = found.headers.contains_key("x-death");
+        let reason = if by_the_broker { "by the broker" } else { found.header("x-eventd-reason") };
+        self.dead_letters.entry(message.number).or_default().push(DeadLetter {
+            reason: reason.to_owned(),
+            by_the_broker,
+            is_unchanged: body == message.body(),
         });
     }
 
-    /// This lay in the queue of a lane or of a rung after all was over.
+    /// This was in the queue of a lane or of a delay after all was over.
     pub fn queued(&mut self, found: &Found) {
-        self.queued.push(String::from_utf8_lossy(&found.body).into_owned());
+        let message = Message::in_text(&String::from_utf8_lossy(&found.body));
+        self.queued.extend(message.map(|message| message.number));
+    }
+
+    /// True for a message that was published.
+    fn knows(&self, message: &Message) -> bool {
+        self.published.get(message.number) == Some(message)
     }
 
     /// These are all the calls that reached the vendor, and what it found wrong with them.
@@ -70,8 +86,13 @@ impl Ledger {
         for call in calls.iter().filter(|call| call.operation.is_change()) {
             let gone = call.code.as_deref().is_some_and(|code| GONE.contains(&code));
             if call.applied || gone {
-                let item = call.item["id"].as_str().unwrap_or_default();
-                *self.carried_out.entry(item.to_owned()).or_default() += 1;
+                let id = call.item["id"].as_str().unwrap_or_default();
+                let member = ["emailAddress", "domain"].map(|field| call.item[field].as_str());
+                let item = match member.into_iter().flatten().next() {
+                    Some(member) => command(id, member),
+                    None => id.to_owned(),
+                };
+                *self.carried_out.entry(item).or_default() += 1;
             }
         }
         self.violations = violations;
@@ -79,33 +100,36 @@ impl Ledger {
 
     /// The messages that are in none of the places where nothing more happens to them.
     pub fn open(&self) -> Vec<String> {
-        let open = self.published.iter().filter(|message| {
-            !self.is_applied(message) && self.dead_letters_of(message).next().is_none()
-        });
-        open.map(Message::to_string).collect()
+        self.published
+            .iter()
+            .filter(|message| self.is_open(message))
+            .map(Message::to_string)
+            .collect()
     }
 
-    /// What it all comes to. What still lies in a queue was not acked, whatever was done about it.
+    /// The place of every message. A message in a queue was not acked, even if it was applied.
     pub fn account(&self) -> Account {
-        let is_queued = |message: &Message| {
-            self.queued.iter().any(|body| Message::in_text(body) == Some(*message))
-        };
         let (queued, settled): (Vec<&Message>, Vec<&Message>) =
-            self.published.iter().partition(|message| is_queued(message));
-        let open = self.open();
-        let is_open = |message: &&&Message| open.contains(&message.to_string());
-        let lost = settled.iter().filter(is_open);
+            self.published.iter().partition(|message| self.queued.contains(&message.number));
+        let texts =
+            |messages: Vec<&Message>| messages.into_iter().map(Message::to_string).collect();
         let repeated: usize = self.carried_out.values().map(|times| times - 1).sum();
         let places =
-            |message| usize::from(self.is_applied(message)) + self.dead_letters_of(message).count();
+            |message| usize::from(self.is_applied(message)) + self.dead_letters_of(message).len();
         let copies: usize =
             self.published.iter().map(|message| places(message).saturating_sub(1)).sum();
+        let mut reasons = BTreeMap::new();
+        for found in self.dead_letters.values().flatten() {
+            *reasons.entry(found.reason.clone()).or_default() += 1;
+        }
         Account {
             messages: self.published.len(),
             applied: settled.iter().filter(|message| self.is_applied(message)).count(),
-            dead_lettered: self.dead_letters.len(),
-            queued: queued.into_iter().map(Message::to_string).collect(),
-            lost: lost.map(|message| message.to_string()).collect(),
+            dead_lettered: self.dead_letters.values().map(Vec::len).sum::<usize>()
+                + self.unknown.len(),
+            reasons,
+            queued: texts(queued),
+            lost: texts(settled.into_iter().filter(|message| self.is_open(message)).collect()),
             unexpected: self.unexpected(),
             duplicated: repeated + copies,
             repeatable: self.repeatable(),
@@ -124,32 +148,39 @@ impl Ledger {
         message.items().iter().all(|item| self.carried_out.contains_key(item))
     }
 
-    fn dead_letters_of(&self, message: &Message) -> impl Iterator<Item = &DeadLetter> {
-        self.dead_letters.iter().filter(|found| Message::in_text(&found.body) == Some(*message))
+    fn dead_letters_of(&self, message: &Message) -> &[DeadLetter] {
+        self.dead_letters.get(&message.number).map_or(&[], Vec::as_slice)
+    }
+
+    fn is_open(&self, message: &Message) -> bool {
+        !self.is_applied(message) && self.dead_letters_of(message).is_empty()
     }
 
     fn unexpected(&self) -> Vec<String> {
-        let known = |message: &Message| self.published.contains(message);
-        let dead_letters = self.dead_letters.iter().filter_map(|found| {
-            let Some(message) = Message::in_text(&found.body).filter(known) else {
-                return Some(format!("nobody published this dead letter: {}", found.body));
-            };
-            let explained = match found.by_the_broker {
-                true => self.broker_may_give_up,
-                false => message.kind.reason() == Some(&found.reason),
-            };
-            let by = if found.by_the_broker { "the broker" } else { &found.reason };
-            let changed = found.body != message.body();
-            (!explained || changed)
-                .then(|| format!("{message} was dead-lettered by {by}: {}", found.body))
+        let unknown =
+            self.unknown.iter().map(|body| format!("nobody published this dead letter: {body}"));
+        let dead_letters = self.published.iter().flat_map(|message| {
+            let found = self.dead_letters_of(message).iter();
+            found.filter_map(move |found| {
+                let explained = match found.by_the_broker {
+                    true => self.broker_may_give_up || message.kind == Kind::TooLarge,
+                    false => message.kind.reason() == Some(&found.reason),
+                };
+                let text = format!("{message} was dead-lettered: {}", found.reason);
+                match (explained, found.is_unchanged) {
+                    (true, true) => None,
+                    (_, false) => Some(text + ", with another body"),
+                    (false, true) => Some(text),
+                }
+            })
         });
         let effects = self.carried_out.keys().filter_map(|item| {
-            let message = Message::in_text(item).filter(known);
+            let message = Message::in_text(item).filter(|message| self.knows(message));
             let explained = message.is_some_and(|message| message.kind.may_be_applied());
-            (!explained).then(|| format!("the vendor carried out {item}"))
+            (!explained).then(|| format!("the API applied {item}"))
         });
-        let violations = self.violations.iter().map(|it| format!("the vendor found: {it}"));
-        dead_letters.chain(effects).chain(violations).collect()
+        let violations = self.violations.iter().map(|it| format!("the API found: {it}"));
+        unknown.chain(dead_letters).chain(effects).chain(violations).collect()
     }
 }
 
@@ -162,6 +193,8 @@ pub struct Account {
     pub applied: usize,
     /// Number of dead letters.
     pub dead_lettered: usize,
+    /// Number of dead letters for each reason.
+    pub reasons: BTreeMap<String, usize>,
     /// Messages that are still queued.
     pub queued: Vec<String>,
     /// Messages that are in none of the three places.

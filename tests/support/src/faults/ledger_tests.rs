@@ -11,15 +11,17 @@ use std::time::SystemTime;
 #[test]
 fn every_kind_in_its_own_place_closes_the_ledger() {
     let mut run = Run::default();
-    let [good, malformed, refused, poison] =
-        [Kind::Good, Kind::Malformed, Kind::Refused, Kind::Poison].map(|kind| run.publish(kind));
-    run.carry_out(good);
-    run.dead_letter(&malformed.body(), "malformed");
-    run.dead_letter(&refused.body(), "rejected");
-    run.dead_letter(&poison.body(), "retries_exhausted");
+    for message in Kind::ALL.map(|kind| run.publish(kind)) {
+        match message.kind.reason() {
+            Some(reason) => run.dead_letter(&message.body(), reason),
+            None if message.kind.may_be_applied() => run.carry_out(message),
+            None => run.ledger.dead_lettered(&found(&message.body(), "", true)),
+        }
+    }
     let account = run.ledger.account();
     assert!(account.is_closed(), "{account}");
-    assert_eq!((account.applied, account.dead_lettered, account.duplicated), (1, 3, 0));
+    assert_eq!((account.applied, account.dead_lettered, account.duplicated), (5, 8, 0));
+    assert_eq!(account.reasons["by the broker"], 1);
 }
 
 #[test]
@@ -74,7 +76,7 @@ fn a_dead_letter_without_a_right_is_unexpected() {
     let message = run.publish(Kind::Malformed);
     run.dead_letter(&format!("{} and more", message.body()), "malformed");
     run.dead_letter("nobody's", "malformed");
-    run.dead_letter("good-0077", "malformed");
+    run.dead_letter("good-000077", "malformed");
     assert_eq!(run.ledger.account().unexpected.len(), 3);
 }
 
@@ -154,9 +156,13 @@ impl Run {
 
 /// A call that was carried out: for real, or because it was so already.
 fn call(item: &str, applied: bool) -> Call {
+    let item = match item.split_once(' ') {
+        Some((member, group)) => json!({ "id": group, "emailAddress": member }),
+        None => json!({ "id": item }),
+    };
     Call {
         operation: Operation::DeleteManagedUrl,
-        item: json!({ "id": item }),
+        item,
         request_id: None,
         authorization_kind: AuthorizationKind::Signature,
         date: None,

@@ -186,7 +186,7 @@ impl Op {
                 node.start().await;
                 scene.vhost.reconnect().await;
             }
-            Op::BlockBroker => node.expect("who starves a node has one").starve().await,
+            Op::BlockBroker => node.expect("who starves a node has one").starve(),
             Op::KillDaemon => scene.kill_daemon().await,
             Op::StopDaemon => scene.stop_daemon().await,
             Op::StartDaemon if scene.daemon.is_none() => scene.start_daemon().await,
@@ -207,7 +207,7 @@ impl Op {
 /// Heals everything that can have happened, and sees to it that a daemon runs.
 pub async fn heal(scene: &mut Scene, node: Option<&Disturbed>) {
     if let Some(node) = node {
-        node.feed().await;
+        node.feed();
     }
     let channel = scene.vhost.channel().await;
     let options = QueueBindOptions::default();

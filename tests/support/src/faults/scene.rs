@@ -92,6 +92,7 @@ impl Scene {
             ended: Vec::new(),
             healed: Instant::now(),
         };
+        scene.prepare_groups();
         scene.api_well();
         scene.start_daemon().await;
         scene.daemon().wait_until_ready().await;
@@ -160,14 +161,7 @@ impl Scene {
     /// Publishes one message; with its confirm it is in the ledger.
     pub async fn publish_one(&mut self, kind: Kind) {
         let message = Message { kind, number: self.ledger.next_number() };
-        for item in message.items() {
-            match (message.is_unblocking(), kind.may_be_applied()) {
-                (true, true) => self.fake.add_url(&item),
-                (false, true) => self.fake.add_member(&item, &message.address()),
-                (false, false) => self.fake.add_group(&item),
-                (true, false) => {}
-            }
-        }
+        self.prepare(&message);
         let properties =
             BasicProperties::default().with_content_type("application/cloudevents+json".into());
         let body = message.body();
