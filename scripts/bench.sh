@@ -58,7 +58,6 @@ export BROKER_PROGRAMS
 cargo xtask tools
 programs=$(cargo xtask programs floor fake-mimecast mimecast-eventd -- --release --features mimecast-eventd/jemalloc)
 # The daemon refuses variables with its prefix that it does not know.
-unset EVENTD_PROGRAMS
 peers=
 for peer in node python; do
     if found=$("${peer}_peer"); then

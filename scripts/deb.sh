@@ -31,7 +31,7 @@ say() { printf 'deb.sh: %s\n' "$*" >&2; }
 fail() { say "${@:2}"; exit "$1"; }
 
 # The daemon refuses variables with its prefix that it does not know.
-eventd() { env -u EVENTD_PROGRAMS mimecast-eventd "$@"; }
+eventd() { mimecast-eventd "$@"; }
 
 clean_up() {
     dpkg --purge mimecast-eventd >/dev/null 2>&1 || true

@@ -13,7 +13,7 @@
 # where that is permitted; else a container, where Docker runs.
 #
 # environment:
-#   EVENTD_PROGRAMS   folder with the built programs; by default they are built here
+#   BUILT_PROGRAMS   folder with the built programs; by default they are built here
 #   MIMECAST_EVENTD   the daemon to show, in place of the built one
 #
 # exit status: 0 all went as it should; 1 something did not, stderr says what;

@@ -9,7 +9,7 @@
 # With each broker N random lists of faults are tried as well (30), and each pair
 # of faults at once; with FAULTS_PAIRS=some only the pairs of every test run.
 # FAULTS_SEED repeats the lists of an earlier run, RUST_TEST_THREADS is the number
-# of tests at once (4). It needs what scripts/broker/later.sh needs.
+# of tests at once (4). It needs root to unpack the other versions.
 #
 # exit status: 0 every message ended where it may, and the page is written; 1 not
 #              so, or a test did not run; 64 wrong usage; 69 a broker is missing
@@ -101,7 +101,7 @@ export FAULTS_CASES=$cases FAULTS_PAIRS=${FAULTS_PAIRS:-all} RUST_TEST_THREADS=$
 for broker in "${BROKERS[@]}"; do
     programs=()
     if [[ $broker != installed ]]; then
-        programs=("BROKER_PROGRAMS=$(scripts/broker/later.sh "$broker" ".tools/rabbitmq-$broker")")
+        programs=("BROKER_PROGRAMS=$(cargo xtask later "$broker" ".tools/rabbitmq-$broker")")
     fi
     # The page is not checked against itself while it is being made.
     env "${programs[@]}" FAULTS_REPORT="$reports/$broker" \

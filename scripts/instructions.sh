@@ -13,7 +13,7 @@
 #                                    a bound
 #
 # environment:
-#   EVENTD_PROGRAMS   folder with the built programs; by default they are built here
+#   BUILT_PROGRAMS   folder with the built programs; by default they are built here
 #
 # exit status: 0 within the bounds; 1 above one; 64 wrong usage; 69 valgrind is
 #              missing and cannot be installed

@@ -14,7 +14,7 @@
 # missing and that is permitted.
 #
 # environment:
-#   EVENTD_PROGRAMS   folder with the built programs; by default they are built here
+#   BUILT_PROGRAMS   folder with the built programs; by default they are built here
 #
 # exit status: 0 passed; 1 failed, stderr says what; 64 wrong usage; 69 something
 #              needed is missing
@@ -32,6 +32,5 @@ cargo xtask node --install
 cargo xtask tools
 programs=$(cargo xtask programs "${names[@]}")
 # The daemon refuses variables with its prefix that it does not know.
-unset EVENTD_PROGRAMS
 PATH=$PWD/.tools/bin:$PATH NODE_PATH=$PWD/.tools/models/node_modules PYTHONDONTWRITEBYTECODE=1 BROKER_STOP_TIMEOUT=0 \
     python "scripts/checks/$1.py" "$programs"/{mimecast-eventd,fake-mimecast} "$programs/examples/offboard"

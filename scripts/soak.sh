@@ -13,7 +13,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-BROKER_PROGRAMS=${BROKER_PROGRAMS:-$(scripts/broker/later.sh 4.3 .tools/rabbitmq-4.3)}
+BROKER_PROGRAMS=${BROKER_PROGRAMS:-$(cargo xtask later 4.3 .tools/rabbitmq-4.3)}
 if [[ -z ${DAEMON_PROGRAM:-} ]]; then
     cargo build --quiet --release --locked --bin mimecast-eventd ${SOAK_FEATURES:+--features "$SOAK_FEATURES"}
     DAEMON_PROGRAM=${CARGO_TARGET_DIR:-target}/release/mimecast-eventd

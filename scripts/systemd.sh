@@ -9,7 +9,7 @@
 # tools come from its package, which is installed where that is permitted.
 #
 # environment:
-#   EVENTD_PROGRAMS   folder with the built daemon; by default it is built here
+#   BUILT_PROGRAMS   folder with the built daemon; by default it is built here
 #
 # exit status: 0 all is well; 1 something is not, it is on stderr; 64 wrong usage;
 #              69 systemd's tools are missing and cannot be installed

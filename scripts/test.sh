@@ -51,7 +51,8 @@ with_broker() {
 everything() {
     optional 'RabbitMQ 4.0' with_broker 4.0
     optional 'RabbitMQ 4.3' with_broker 4.3
-    step 'pairs of faults' env FAULTS_PAIRS=all cargo test --workspace --locked --test suite -- faults::pairs
+    step 'more faults' env FAULTS_PAIRS=all FAULTS_CASES=30 FAULTS_SEED="$RANDOM" \
+        cargo test --workspace --locked --test suite -- faults::pairs faults::random
     step 'worlds of the proof' cargo run --locked --package model
     step 'spans' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
     optional 'instructions' scripts/instructions.sh
@@ -84,7 +85,7 @@ begin 'tools' "$programs/xtask" tools
 step 'build' cargo test "${BUILD[@]}" --no-run
 await 'RabbitMQ'
 step 'tests' tests
-export EVENTD_PROGRAMS=$programs
+export BUILT_PROGRAMS=$programs
 step 'demo' scripts/demo.sh
 await 'tools'
 step 'chart' scripts/chart/chart.sh $all

@@ -8,7 +8,7 @@
 # usage: chart.sh
 #
 # environment:
-#   EVENTD_PROGRAMS   folder with the built daemon; by default it is built here
+#   BUILT_PROGRAMS   folder with the built daemon; by default it is built here
 #
 # exit status: 0 all is well; 1 something is not, it is on stderr; 69 a tool or
 #              RabbitMQ is missing

@@ -16,7 +16,7 @@ const USAGE: &str = "usage: cargo xtask TASK
                                  cargo-mutants
   need PROGRAM[:PACKAGE]...      make sure that programs are installed, from Debian packages
   programs NAME... [-- FLAG...]  build programs of this workspace, with flags for cargo, and print their folder;
-                                 with EVENTD_PROGRAMS=FOLDER build nothing and print FOLDER
+                                 with BUILT_PROGRAMS=FOLDER build nothing and print FOLDER
   tags VERSION <RELEASED         print the tags that the image of a release gets; RELEASED has all versions
   notes VERSION <CHANGELOG       print the notes of a release
 

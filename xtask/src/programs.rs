@@ -8,16 +8,16 @@ use std::process::Stdio;
 /// Programs that are examples of cargo's, in `examples/` below the others.
 const EXAMPLES: [&str; 3] = ["growth", "instructions", "offboard"];
 
-/// Returns the folder with the named programs. `EVENTD_PROGRAMS` names a folder to take them from; otherwise
+/// Returns the folder with the named programs. `BUILT_PROGRAMS` names a folder to take them from; otherwise
 /// cargo builds them, with `flags`.
 pub fn folder(names: &[String], flags: &[String]) -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("EVENTD_PROGRAMS").filter(|it| !it.is_empty()) {
+    if let Some(folder) = std::env::var_os("BUILT_PROGRAMS").filter(|it| !it.is_empty()) {
         let folder = std::path::absolute(folder)?;
         for name in names {
             let path = if is_example(name) { folder.join("examples") } else { folder.clone() };
             if !path.join(name).is_file() {
                 let path = path.display();
-                return Err(Failure::missing(format!("EVENTD_PROGRAMS: {path} has no {name}")));
+                return Err(Failure::missing(format!("BUILT_PROGRAMS: {path} has no {name}")));
             }
         }
         return Ok(folder);

@@ -315,7 +315,7 @@ async fn a_question_that_is_refused_is_never_the_events_fault() {
             // However often it is refused, it stays so.
             crate::support::eventually("the lane probes again and again", async || {
                 let calls = world.fake.calls();
-                (calls.iter().filter(|call| call.operation == operation).count() > 60).then_some(())
+                (calls.iter().filter(|call| call.operation == operation).count() > 15).then_some(())
             })
             .await;
             assert_eq!(world.daemon.metric(&paused).await, 1.0, "{shown}");

@@ -1,7 +1,7 @@
 //! The promise under random lists of faults, one after another and at the same time.
 //!
-//! The lists come from a seed, which is printed: `FAULTS_SEED=...` tries the same ones again.
-//! `FAULTS_CASES=...` says how many there are. A list that fails is printed, and after it the
+//! The lists come from a seed: `FAULTS_SEED=...` tries others, and `FAULTS_CASES=...` another number of
+//! them. A list that fails is printed, and after it the
 //! shortest one that was found to fail too: `FAULTS_REPLAY='[...]'` tries that one alone.
 
 use super::op::{self, Op};
@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use std::io::Write as _;
 
 /// How many lists are tried when nobody says.
-const CASES: u32 = 9;
+const CASES: u32 = 6;
 
 /// How many are tried at once: they mostly wait.
 const WORKERS: u32 = 3;
@@ -25,7 +25,7 @@ fn no_list_of_faults_loses_a_message() {
         return survive(&list);
     }
     let cases = op::number("FAULTS_CASES").map_or(CASES, |cases| u32::try_from(cases).unwrap());
-    let seed = op::number("FAULTS_SEED").unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0);
+    let seed = op::number("FAULTS_SEED").unwrap_or(1);
     let _shown = writeln!(std::io::stderr().lock(), "{cases} lists of FAULTS_SEED={seed}");
     let tried: u32 = std::thread::scope(|scope| {
         let share = |worker| cases / WORKERS + u32::from(worker < cases % WORKERS);

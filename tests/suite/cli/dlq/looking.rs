@@ -155,7 +155,8 @@ async fn what_the_broker_dead_lettered_is_listed_with_that_as_its_reason() {
 #[tokio::test]
 async fn reading_costs_no_message_however_often_it_is_done() {
     let world = world_of_dead_letters().await;
-    for _ in 0..30 {
+    // RabbitMQ 4 without a limit of its own would drop a message at the 21st return.
+    for _ in 0..23 {
         let listed = run(&world.variables, &["dlq", "list", "--json"]).await;
         assert_eq!(listed.field("id"), ["refused", NOT_JSON, "m-2"], "{listed:?}");
         assert_eq!(listed.err, "");
