@@ -54,8 +54,13 @@ impl<'a> Pause<'a> {
         settings.mark_unchanged();
         for delivery in consumer.cancel().await? {
             // Nobody began with it, and nobody can now.
-            let paused = Fault::new("paused", "the lane was paused");
-            self.park(self.worker.receive(delivery), paused);
+            let message = self.worker.receive(delivery);
+            if message.delivery.envelope.passed_over.is_some() {
+                // Its body was too large to be kept: a copy would be empty.
+                self.worker.give_back(&message).await?;
+                continue;
+            }
+            self.park(message, Fault::new("paused", "the lane was paused"));
         }
         self.settle_waiting().await?;
         let mut probe_at = Instant::now() + self.holding.probing.wait();

@@ -9,6 +9,7 @@
 use crate::support::faults::{op, scene};
 
 mod cluster;
+mod large;
 mod link;
 mod node;
 mod pairs;
