@@ -56,7 +56,10 @@ fn try_lists(cases: u32, seed: u64, worker: u32) -> u32 {
     cases
 }
 
+/// A long run restarts the broker too, and has the node to itself meanwhile.
 fn lists() -> impl Strategy<Value = Vec<Op>> {
+    let is_long = op::number("FAULTS_CASES").is_some();
+    let worst = if is_long { Op::RestartBroker } else { Op::CutBroker };
     let op = prop_oneof![
         20 => (1_u8..6).prop_map(Op::PublishGood),
         4 => Just(Op::PublishMalformed),
@@ -81,7 +84,7 @@ fn lists() -> impl Strategy<Value = Vec<Op>> {
         5 => Just(Op::ThawBroker),
         2 => Just(Op::UnbindDeadLetters),
         1 => Just(Op::DeleteDeadLetterExchange),
-        1 => Just(Op::RestartBroker),
+        1 => Just(worst),
         5 => Just(Op::KillDaemon),
         4 => Just(Op::StopDaemon),
         8 => Just(Op::StartDaemon),

@@ -30,12 +30,15 @@ pub const DEADLINE: Duration = Duration::from_secs(75);
 /// Waits until `fact` gives something, and fails with `what` if it never does.
 pub async fn eventually<T>(what: &str, mut fact: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
+    let mut pause = Duration::from_millis(10);
     loop {
         if let Some(found) = fact().await {
             return found;
         }
         assert!(Instant::now() < deadline, "it never came true: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(pause).await;
+        // Many tests wait at the same time, and each look costs them all.
+        pause = (pause * 3 / 2).min(Duration::from_millis(150));
     }
 }
 

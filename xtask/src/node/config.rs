@@ -17,9 +17,9 @@ pub(super) fn prepare(folder: &Path) -> Result {
     let plugins = "[rabbitmq_auth_mechanism_ssl,rabbitmq_management].\n";
     fs::write(folder.join("enabled_plugins"), plugins)?;
     fs::write(folder.join("log/start.log"), "")?;
-    // Empty ones, so that those in /etc/rabbitmq are not read.
+    // So that those in /etc/rabbitmq are not read. A test that leaves a dozen queues behind is no load on the others.
     fs::write(folder.join("rabbitmq-env.conf"), "")?;
-    fs::write(folder.join("advanced.config"), "[].\n")?;
+    fs::write(folder.join("advanced.config"), "[{rabbit, [{quorum_tick_interval, 60000}]}].\n")?;
     let cookie = folder.join(".erlang.cookie");
     if !cookie.exists() {
         let mut random = [0; 32];

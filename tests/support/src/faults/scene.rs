@@ -206,7 +206,7 @@ impl Scene {
             if going_on.is_empty() || Instant::now() > deadline {
                 return going_on;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

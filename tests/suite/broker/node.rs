@@ -1,9 +1,9 @@
 //! Faults of the broker itself, on a node that may be disturbed.
 
-use super::report::{self, close};
-use super::scene::Scene;
+use crate::faults::report::{self, close};
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::disturbed::Disturbed;
+use crate::support::faults::scene::Scene;
 use crate::support::settings;
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
