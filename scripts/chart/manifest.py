@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     """Refuses what PyYAML lets pass and a Kubernetes API server does not: the same key twice."""
 
 
@@ -17,7 +17,7 @@ def _mapping(loader, node, deep=False):
         if key in seen:
             raise yaml.YAMLError(f"{key_node.start_mark}: the key {key!r} is there twice")
         seen.add(key)
-    return yaml.SafeLoader.construct_mapping(loader, node, deep=deep)
+    return yaml.CSafeLoader.construct_mapping(loader, node, deep=deep)
 
 
 Loader.add_constructor(

@@ -140,11 +140,10 @@ async fn a_rung_that_was_climbed_is_not_climbed_again_after_a_pause() {
         attempts.push((usize::try_from(told).unwrap(), failed.len() + done.len()));
     }
     // Five on the way to the rung. What was parked tells every attempt that was made since, be it one as
-    // a probe; what was returned has not been written anew.
-    attempts.sort_unstable();
-    let [(returned, _), (parked, made)] = attempts[..] else { panic!("{attempts:?}") };
-    assert_eq!(returned, 5);
-    assert!(parked > 5 && parked == made, "{attempts:?}");
+    // a probe, or none where it came back to a lane that had paused; what was returned has not been written anew.
+    let is_parked = |(told, made): &(usize, usize)| told == made;
+    let is_returned = |(told, _): &(usize, usize)| *told == 5;
+    assert!(attempts.iter().any(is_parked) && attempts.iter().any(is_returned), "{attempts:?}");
 }
 
 #[tokio::test]
