@@ -22,7 +22,7 @@ source scripts/checks/steps.sh
 features=()
 case $#${1-} in
     0) ;;
-    1--all) features=(--features otel,jemalloc) ;;
+    1--all) features=(--features "otel jemalloc") ;;
     *)
         printf 'usage: lint.sh [--all]\n' >&2
         exit 64

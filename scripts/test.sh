@@ -3,12 +3,14 @@
 # Runs the tests and the demo, and checks the chart. It prints the slowest ten tests
 # and the time of each step.
 #
-# usage: test.sh [--all]
+# usage: test.sh [--all | --only PART]
 #
-# --all   also what is slow and stands alone: RabbitMQ 4.0 and 4.3, every pair of
-#         faults, the large worlds of the proof, spans, counts of instructions, the
-#         producers, the page in a browser, the unit for systemd, the dashboard, and
-#         what a chart makes of malformed values
+# --all         also every PART: each is slow, and needs no other
+# --only PART   one of them alone: rabbitmq-4.0, rabbitmq-4.3 (the tests that depend on
+#               the broker), faults (a cluster, every pair and 30 lists of faults),
+#               worlds (of the proof), spans (with the feature otel), instructions
+#               (of the core, by valgrind), producers, page (in Chromium), unit (for
+#               systemd), values (malformed ones for the chart)
 #
 # It needs a Rust toolchain, a C compiler and make. RabbitMQ, Python's venv and the
 # pinned tools are installed where they are missing and that is permitted. Where
@@ -43,51 +45,82 @@ tests() {
 # The tests that depend on the broker, with another one.
 with_broker() {
     local programs
-    programs=$("${CARGO_TARGET_DIR:-target}/debug/xtask" later "$1" ".tools/rabbitmq-$1") || return
+    programs=$(cargo xtask later "$1" ".tools/rabbitmq-$1") || return
     BROKER_PROGRAMS=$programs cargo test --workspace --locked --no-fail-fast --test suite -- \
         broker:: cli::check cli::dlq cli::runbook cli::send daemon:: faults::
 }
 
-everything() {
-    optional 'RabbitMQ 4.0' with_broker 4.0
-    optional 'RabbitMQ 4.3' with_broker 4.3
-    step 'more faults' env FAULTS_PAIRS=all FAULTS_CASES=30 FAULTS_SEED="$RANDOM" \
-        cargo test --workspace --locked --test suite -- faults::pairs faults::random
-    step 'worlds of the proof' cargo run --locked --package model
-    step 'spans' cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans
-    optional 'instructions' scripts/instructions.sh
-    step 'producers' scripts/live.sh producers
-    optional 'page' scripts/live.sh page
-    optional 'unit' scripts/systemd.sh
+faults() {
+    FAULTS_PAIRS=all FAULTS_CASES=30 FAULTS_SEED=$RANDOM \
+        cargo test --workspace --locked --test suite -- --include-ignored faults::
 }
 
-all=''
-case $#${1-} in
-    0) ;;
-    1--all) all=--all ;;
-    *)
-        printf 'usage: test.sh [--all]\n' >&2
-        exit 64
-        ;;
-esac
-for program in cargo cc make; do
-    command -v "$program" >/dev/null || {
-        printf 'test.sh: %s is missing: install Rust, a C compiler and make\n' "$program" >&2
-        exit 69
-    }
-done
-cargo --version
+PARTS=(rabbitmq-4.0 rabbitmq-4.3 faults worlds spans instructions producers page unit values)
+
+part() {
+    case $1 in
+        rabbitmq-*) optional "$1" with_broker "${1#rabbitmq-}" ;;
+        faults) step "$1" faults ;;
+        worlds) step "$1" cargo run --locked --package model ;;
+        spans) step "$1" cargo test --locked --features otel,jemalloc --test suite -- telemetry::spans ;;
+        instructions) optional "$1" scripts/instructions.sh ;;
+        producers) step "$1" scripts/live.sh producers ;;
+        page) optional "$1" scripts/live.sh page ;;
+        unit) optional "$1" scripts/systemd.sh ;;
+        values) step "$1" scripts/chart/chart.sh --all ;;
+        *) usage ;;
+    esac
+}
+
+usage() {
+    printf 'usage: test.sh [--all | --only PART], where PART is one of: %s\n' "${PARTS[*]}" >&2
+    exit 64
+}
+
+install() {
+    local program
+    for program in cargo cc make; do
+        command -v "$program" >/dev/null || {
+            printf 'test.sh: %s is missing: install Rust, a C compiler and make\n' "$program" >&2
+            exit 69
+        }
+    done
+    cargo --version
+    step 'tasks' cargo build --locked --package xtask
+    # Both wait for the network, and Cargo for the processors.
+    begin 'RabbitMQ' "$programs/xtask" node --install
+    begin 'tools' "$programs/xtask" tools
+}
+
+default() {
+    step 'build' cargo test "${BUILD[@]}" --no-run
+    await 'RabbitMQ'
+    step 'tests' tests
+    BUILT_PROGRAMS=$programs step 'demo' scripts/demo.sh
+    await 'tools'
+    BUILT_PROGRAMS=$programs step 'chart' scripts/chart/chart.sh
+}
+
 programs=${CARGO_TARGET_DIR:-target}/debug
-step 'tasks' cargo build --locked --package xtask
-# Both wait for the network, and Cargo for the processors.
-begin 'RabbitMQ' "$programs/xtask" node --install
-begin 'tools' "$programs/xtask" tools
-step 'build' cargo test "${BUILD[@]}" --no-run
-await 'RabbitMQ'
-step 'tests' tests
-export BUILT_PROGRAMS=$programs
-step 'demo' scripts/demo.sh
-await 'tools'
-step 'chart' scripts/chart/chart.sh $all
-[[ -z $all ]] || everything
+case $#${1-} in
+    0)
+        install
+        default
+        ;;
+    1--all)
+        install
+        default
+        for part in "${PARTS[@]}"; do
+            part "$part"
+        done
+        ;;
+    2--only)
+        [[ " ${PARTS[*]} " == *" $2 "* ]] || usage
+        install
+        await 'RabbitMQ'
+        await 'tools'
+        part "$2"
+        ;;
+    *) usage ;;
+esac
 report
