@@ -66,7 +66,7 @@ part() {
         instructions) optional "$1" scripts/instructions.sh ;;
         producers) step "$1" scripts/live.sh producers ;;
         page) optional "$1" scripts/live.sh page ;;
-        unit) optional "$1" scripts/systemd.sh ;;
+        unit) optional "$1" cargo xtask unit ;;
         values) step "$1" scripts/chart/chart.sh --all ;;
         *) usage ;;
     esac

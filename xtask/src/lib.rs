@@ -2,6 +2,7 @@
 //! built programs, tags and notes of releases. It uses the standard library only, so that a cold build takes seconds.
 
 pub mod failure;
+pub mod faults;
 pub mod later;
 pub mod node;
 pub mod packages;
@@ -9,6 +10,7 @@ pub mod process;
 pub mod programs;
 pub mod release;
 pub mod tools;
+pub mod unit;
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use xtask::failure::{Failure, Result};
-use xtask::{later, node, packages, process, programs, release, tools};
+use xtask::{faults, later, node, packages, process, programs, release, tools, unit};
 
 const USAGE: &str = "usage: cargo xtask TASK
 
@@ -14,6 +14,8 @@ const USAGE: &str = "usage: cargo xtask TASK
   tools                          install the pinned tools of the checks into .tools/
   tools NAME                     build a pinned tool into .tools/crates/: cargo-about, cargo-deb, cargo-fuzz or
                                  cargo-mutants
+  faults                         run every test of a fault on three versions of RabbitMQ and write docs/faults.md
+  unit                           check the unit for systemd
   need PROGRAM[:PACKAGE]...      make sure that programs are installed, from Debian packages
   programs NAME... [-- FLAG...]  build programs of this workspace, with flags for cargo, and print their folder;
                                  with BUILT_PROGRAMS=FOLDER build nothing and print FOLDER
@@ -41,6 +43,8 @@ fn run(arguments: &[String]) -> Result {
         ["node", folder] if !folder.is_empty() && !folder.starts_with('-') => {
             node::foreground::run(folder.as_ref())
         }
+        ["faults"] => faults::run(),
+        ["unit"] => unit::run(),
         ["later", version, folder] if !folder.is_empty() => later::run(version, folder.as_ref()),
         ["tools"] => tools::install(),
         ["tools", name] => tools::install_crate(name),

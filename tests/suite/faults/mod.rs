@@ -5,7 +5,7 @@
 //! vendor, with a relay on either side of the daemon. A ledger of the run then says in which
 //! place each message is: none may be lost, and none may be where it has no business to be.
 //! The tests of a node that stops or is short of memory are in `broker::node`: they take turns, and begin early.
-//! `scripts/faults.sh` runs the rows and writes `docs/faults.md` from what they report.
+//! `cargo xtask faults` runs the rows and writes `docs/faults.md` from what they report.
 
 use crate::support::faults::{op, scene};
 

@@ -1,4 +1,4 @@
-//! What `scripts/faults.sh` makes its page from: one line for each fact, in the file that
+//! What `cargo xtask faults` makes its page from: one line for each fact, in the file that
 //! `FAULTS_REPORT` names.
 
 use super::rows::ROWS;

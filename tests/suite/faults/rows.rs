@@ -71,7 +71,7 @@ fn the_page_of_faults_has_exactly_the_rows_that_the_code_has() {
         lines.filter(|line| !line.starts_with("| ---")).filter_map(cells).collect();
     let known: Vec<(String, String)> =
         ROWS.iter().map(|row| (row.fault.to_owned(), row.done.to_owned())).collect();
-    assert_eq!(shown, known, "scripts/faults.sh writes docs/faults.md anew");
+    assert_eq!(shown, known, "cargo xtask faults writes docs/faults.md anew");
 }
 
 #[test]
