@@ -28,14 +28,11 @@ source scripts/checks/steps.sh
 
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-16}
 
-# What is built, by the same flags everywhere, so that Cargo builds it once.
-BUILD=(--workspace --locked)
-
 # Cargo hands the flag for the time of each test to the test programs alone: it is unstable, and the builds are not
 # to know of it.
 tests() {
     local status=0
-    cargo test "${BUILD[@]}" --no-fail-fast --config 'target."cfg(all())".runner=["env","RUSTC_BOOTSTRAP=1"]' \
+    cargo test --workspace --locked --no-fail-fast --config 'target."cfg(all())".runner=["env","RUSTC_BOOTSTRAP=1"]' \
         -- -Z unstable-options --report-time 2>&1 | tee "$logs/tests" || status=1
     printf '\nthe slowest ten tests, in seconds\n'
     sed -nE 's/^test (.*) \.\.\. .* <([0-9.]+)s>.*/\2 \1/p' "$logs/tests" | sort -rn | sed 10q
@@ -85,7 +82,6 @@ install() {
             exit 69
         }
     done
-    cargo --version
     step 'tasks' cargo build --locked --package xtask
     # Both wait for the network, and Cargo for the processors.
     begin 'RabbitMQ' "$programs/xtask" node --install
@@ -93,7 +89,7 @@ install() {
 }
 
 default() {
-    step 'build' cargo test "${BUILD[@]}" --no-run
+    step 'build' cargo test --workspace --locked --no-run
     await 'RabbitMQ'
     step 'tests' tests
     BUILT_PROGRAMS=$programs step 'demo' scripts/demo.sh

@@ -17,17 +17,16 @@ step() {
     ended "$name" $((SECONDS - started)) "$status"
 }
 
-# optional MISSED COMMAND... is a step that the others do without where something is missing that it needs. MISSED is
-# its name in the last line.
+# optional NAME COMMAND... is a step that the others do without where something is missing that it needs.
 optional() {
-    local name=$1 started=$SECONDS status=0
-    printf '\n==> %s\n' "$name"
+    step "$1" without_what_is_missing "$@"
+}
+
+without_what_is_missing() {
+    local status=0
     "${@:2}" || status=$?
-    if ((status == 69)); then
-        not_run="${not_run:+$not_run, }$name"
-        status=0
-    fi
-    ended "$name" $((SECONDS - started)) "$status"
+    ((status != 69)) || { not_run="${not_run:+$not_run, }$1" && return 0; }
+    return "$status"
 }
 
 # begin NAME COMMAND... starts a step whose end `await NAME` waits for. Its output is shown if it fails.
