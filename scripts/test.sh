@@ -15,7 +15,7 @@
 # It needs a Rust toolchain, a C compiler and make. RabbitMQ, Python's venv and the
 # pinned tools are installed where they are missing and that is permitted. Where
 # something is missing that only a part of --all needs, the last line names the part.
-# RUST_TEST_THREADS is how many tests run at once (16: most of them wait).
+# RUST_TEST_THREADS is how many tests run at once (16, by .cargo/config.toml).
 #
 # exit status: 0 all passed; 1 something did not, its name is on stderr; 64 wrong
 #              usage; 69 something that is needed is missing and cannot be installed
@@ -25,8 +25,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # shellcheck source=scripts/checks/steps.sh
 source scripts/checks/steps.sh
-
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-16}
 
 # Cargo hands the flag for the time of each test to the test programs alone: it is unstable, and the builds are not
 # to know of it.

