@@ -195,8 +195,10 @@ async fn with_a_look_up_the_vendor_says_what_is_called_so_and_nothing_is_changed
         )
     };
     let url = r#"{"specversion":"1.0","id":"u","source":"/soc","type":"url.unblock","data":{"url":"https://example.com/a"}}"#;
+    // Only the API can say that this is the protected group.
+    let by_id = event("[]").replace(r#""groups":[]"#, r#""groupIds":["id-of-board"]"#);
     let events =
-        [event(r#"["VIP"]"#), event(r#"["None"]"#), event(r#"["VIP","Board"]"#), url.into()];
+        [event(r#"["VIP"]"#), event(r#"["None"]"#), event(r#"["VIP","Board"]"#), url.into(), by_id];
     let mut variables = settings::hmac(&fake);
     variables.extend([named("POLICY__PROTECTED_GROUPS", r#"["Board"]"#)]);
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -216,6 +218,7 @@ async fn with_a_look_up_the_vendor_says_what_is_called_so_and_nothing_is_changed
     assert_eq!((&board["reason"], &board["calls"]), (&json!("denied"), &json!([])));
     let ids: Vec<&Value> = (0..2).map(|n| &plans[3]["calls"][n]["body"]["data"][0]["id"]).collect();
     assert_eq!(ids, ["one", "two"]);
+    assert_eq!((&plans[4]["reason"], &plans[4]["calls"]), (&json!("denied"), &json!([])));
     assert!(fake.calls().iter().all(|call| !call.operation.is_change()));
     // A vendor that does not answer is no verdict on the event.
     fake.inject(Fault::always(FaultKind::status(503)));

@@ -26,13 +26,7 @@ async fn queue(vhost: &Vhost, name: &str) {
 }
 
 async fn listener(world: &World) {
-    queue(&world.vhost, "listener").await;
-    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-    let channel = world.vhost.channel().await;
-    channel
-        .queue_bind("listener".into(), "outcomes".into(), "#".into(), options, none)
-        .await
-        .unwrap();
+    world.vhost.listen("outcomes", "listener").await;
 }
 
 /// What was told, held to its schema, and its properties.

@@ -3,6 +3,8 @@
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
+use crate::support::node::Node;
+use crate::support::relay::Relay;
 use crate::support::settings;
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind, Operation};
@@ -246,6 +248,24 @@ async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_lane_may_do_in_a_window_is_not_renewed_by_a_connection() {
+    let relay = Relay::to(Node::shared().authority()).await;
+    let own = [("POLICY__MAX_COMMANDS", "1"), ("POLICY__WINDOW", "1h")];
+    let world = World::by(&relay.authority(), &own).await;
+    for who in ["ada", "bob"] {
+        join(&world, who, &["g-1"]);
+    }
+    offboard(&world, "ada", json!({"groupIds": ["g-1"]})).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    relay.cut();
+    let connections = r#"eventd_amqp_connections_total{event="user.offboarded"}"#;
+    world.daemon.wait_for_metric(connections, 2.0).await;
+    offboard(&world, "bob", json!({"groupIds": ["g-1"]})).await;
+    world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10m"), 1).await;
+    assert!(is_in(&world, "bob", "g-1"));
+}
+
+#[tokio::test]
 async fn a_dry_run_beside_the_one_at_work_changes_nothing_and_takes_nothing_from_it() {
     let at_work = World::with(&[]).await;
     at_work.fake.name_group("id-of-open", "Open");
@@ -258,11 +278,13 @@ async fn a_dry_run_beside_the_one_at_work_changes_nothing_and_takes_nothing_from
     variables.extend([
         settings::named("AMQP__URL", &at_work.vhost.url),
         settings::named("POLICY__DRY_RUN", "true"),
+        settings::named("AMQP__OUTCOME_EXCHANGE", "amq.topic"),
         settings::named("POLICY__VERIFY_EFFECT", "true"),
         settings::named("POLICY__PROTECTED_ADDRESSES", r#"["eve@*"]"#),
     ]);
     let dry = Daemon::start(&variables).await;
     dry.wait_until_ready().await;
+    at_work.vhost.listen("amq.topic", "listener").await;
 
     join(&at_work, "ada", &["id-of-open"]);
     offboard(&at_work, "ada", json!({"groups": ["Open"]})).await;
@@ -284,6 +306,8 @@ async fn a_dry_run_beside_the_one_at_work_changes_nothing_and_takes_nothing_from
         ("dead_letter", Some("malformed")),
     ];
     assert_eq!(told, expected);
+    // An outcome is published before its message is settled, so that none is on its way.
+    assert_eq!(at_work.vhost.depth("listener").await, Some((0, 0)));
     dry.wait_for_metric(r#"eventd_policy_decisions_total{rule="dry_run"}"#, 2.0).await;
     // It asked, and changed nothing.
     assert!(dry_fake.calls().iter().all(|call| !call.operation.is_change()));

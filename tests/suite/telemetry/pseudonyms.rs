@@ -26,6 +26,9 @@ async fn the_key_decides_what_a_person_is_called_and_a_reload_changes_it() {
     let asked = run(&alone, &["pseudonym", "ada@EXAMPLE.com", "bob@example.com"]).await;
     assert_eq!((asked.code, asked.lines()[0]), (Some(0), first.as_str()), "{asked:?}");
     assert_ne!(asked.lines()[1], first);
+    let spellings = ["pseudonym", "Eve@Bücher.example", "eve@xn--bcher-kva.example"];
+    let asked = run(&alone, &spellings).await;
+    assert_eq!(asked.lines()[0], asked.lines()[1], "one person has one name in the log");
     let line = world.daemon.settled(1).await.pop().unwrap();
     assert_eq!(line["event_id"], format!("by {first}"), "in an id, too: {line}");
 

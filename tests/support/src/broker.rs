@@ -213,6 +213,14 @@ impl Vhost {
         }
     }
 
+    /// Makes a queue that gets everything which is published to `exchange`.
+    pub async fn listen(&self, exchange: &str, queue: &str) {
+        let (options, none) = (QueueDeclareOptions::default(), FieldTable::default());
+        self.channel.queue_declare(queue.into(), options, none.clone()).await.unwrap();
+        let (queue, exchange, options) = (queue.into(), exchange.into(), Default::default());
+        self.channel.queue_bind(queue, exchange, "#".into(), options, none).await.unwrap();
+    }
+
     /// Waits until `queue` has a consumer.
     pub async fn wait_for_consumer(&self, queue: &str) {
         eventually(&format!("{queue} has a consumer"), async || {
