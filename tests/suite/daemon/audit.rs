@@ -490,7 +490,8 @@ async fn a_torn_line_is_repaired_at_the_next_start_and_the_chain_says_so() {
 #[tokio::test]
 async fn a_rotation_by_reload_goes_on_with_the_chain_in_the_next_file() {
     let place = Place::new();
-    let mut world = place.world(&[]).await;
+    // Nothing but the signal makes it look at the file.
+    let mut world = place.world(&[("TIMINGS", "audit_head=1h")]).await;
     let unblocked = async |world: &World, number: usize| {
         world.fake.add_url(&format!("entry-{number}"));
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
