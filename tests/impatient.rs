@@ -37,6 +37,7 @@ fn field<'a>(timings: &'a mut Timings, name: &str) -> &'a mut Duration {
         "first_reconnect" => &mut timings.first_reconnect,
         "last_reconnect" => &mut timings.last_reconnect,
         "audit_head" => &mut timings.audit_head,
+        "shutdown" => &mut timings.shutdown,
         "queue_depths" => &mut timings.queue_depths,
         other => panic!("no test shortens {other}"),
     }

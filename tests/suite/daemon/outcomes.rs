@@ -106,14 +106,20 @@ async fn whoever_listens_is_told_what_was_applied_and_what_failed_and_nothing_of
     world.vhost.publish("url.unblock", b"not JSON", BasicProperties::default()).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
     world.vhost.wait_for_depth("listener", 0).await;
-    // A replay is another outcome.
+    // A replay is another outcome, be it the same once more.
+    let replay = ["dlq", "replay", "--id", "m-2"];
+    assert_eq!(run(&world.variables, &replay).await.code, Some(0));
+    let again = told(&world.vhost.take("listener").await);
+    assert_eq!(again["type"], failed["type"]);
+    assert_ne!(again["id"], failed["id"]);
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
     world.fake.heal();
     world.fake.add_url("refused");
-    assert_eq!(run(&world.variables, &["dlq", "replay", "--id", "m-2"]).await.code, Some(0));
+    assert_eq!(run(&world.variables, &replay).await.code, Some(0));
     let again = told(&world.vhost.take("listener").await);
     assert_eq!(
         (&again["type"], &again["data"]["replays"]),
-        (&json!("url.unblock.applied"), &json!(1))
+        (&json!("url.unblock.applied"), &json!(2))
     );
 }
 

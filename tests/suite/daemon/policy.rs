@@ -227,6 +227,10 @@ async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
     join(&world, "ada", &groups);
     offboard(&world, "ada", json!({"groupIds": groups})).await;
     world.daemon.wait_for_metric(active, 1.0).await;
+    let status = world.daemon.status().await;
+    let lanes = status["lanes"].as_array().unwrap().iter();
+    let slowed = lanes.map(|lane| lane["slowed_down"].as_bool().unwrap()).collect::<Vec<_>>();
+    assert_eq!(slowed, [true, false], "{status}");
     world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10s"), 1).await;
     let left = || groups.iter().filter(|group| is_in(&world, "ada", group)).count();
     assert_eq!(left(), 2);

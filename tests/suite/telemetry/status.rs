@@ -140,6 +140,7 @@ async fn the_command_shows_it_on_a_terminal_and_its_code_says_whether_it_is_read
         paused.out.contains("not ready") && paused.out.contains("by hand: it is moved"),
         "{paused:?}"
     );
+    assert_eq!(run(&variables, &["status", "--json"]).await.code, Some(2));
     drop(world.daemon);
     assert_eq!(run(&variables, &["status"]).await.code, Some(1));
 }
