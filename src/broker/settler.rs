@@ -74,6 +74,10 @@ impl Settler {
                 (self.dead_letter_exchange.as_str(), routing_key, properties)
             }
         };
+        if delivery.envelope.passed_over.is_some() {
+            let cause = "its body was too large to be kept, and the copy would be empty".to_owned();
+            return Err(BrokerError::NotTaken { exchange: exchange.to_owned(), cause });
+        }
         let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
         let copy = Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
         self.publisher.publish(copy, properties).await

@@ -63,6 +63,17 @@ fn requeue() -> Disposition {
 }
 
 #[tokio::test]
+async fn a_message_whose_body_was_not_kept_is_never_replaced_by_an_empty_copy() {
+    let mut lane = Lane::new(false).await;
+    lane.delivery.envelope.passed_over = Some(300_000);
+    let settled = lane.settle(&Disposition::Park(Fault::new("paused", ""))).await;
+    assert!(matches!(settled, Err(BrokerError::NotTaken { .. })), "{settled:?}");
+    assert_eq!(lane.vhost.depth(QUEUE).await, Some((0, 1)), "there is no copy");
+    lane.broker.close().await;
+    assert_eq!(lane.vhost.take(QUEUE).await.body, b"{}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_any_more_is_lost_and_never_counts_as_settled() {
     for disposition in [Disposition::Ack, Disposition::Return, requeue()] {
         let lane = Lane::new(false).await;
