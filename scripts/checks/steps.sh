@@ -7,7 +7,8 @@ declare -A begun=()
 times=''
 not_run=''
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
+# What runs in the background ends with the script.
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 
 # step NAME COMMAND... ends the script if the command fails.
 step() {
