@@ -123,7 +123,12 @@ async fn another_user_is_refused_even_where_somebody_has_opened_the_socket_to_al
     fs::set_permissions(&socket, PermissionsExt::from_mode(0o666)).unwrap();
     // That user may not see the folder of the binary.
     let program = folder.path().join("mimecast-eventd");
-    fs::copy(env!("CARGO_BIN_EXE_mimecast-eventd"), &program).unwrap();
+    // By another process: no program that a test beside this one starts can hold the copy open for writing.
+    let copied = Command::new("cp")
+        .args([env!("CARGO_BIN_EXE_mimecast-eventd"), text(&program)])
+        .status()
+        .unwrap();
+    assert!(copied.success());
     let becoming = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let mut pause = Command::new(becoming[0]);
     pause.args(&becoming[1..]).args([text(&program), "pause"]).env_clear().envs(&variables);

@@ -77,12 +77,13 @@ async fn what_may_not_be_looked_at_is_not_a_number_and_warned_of_once() {
     channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
     let daemon = Daemon::start(&variables).await;
     daemon.wait_until_ready().await;
-    daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
-    // It was made again by the start; now it goes under the daemon's eyes.
-    channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
+    // It was made again by the start, and read; now it goes under the daemon's eyes.
     let unknown = of(&format!("{UNBLOCK}.due.1day"));
+    daemon.wait_for_metric(&unknown, 0.0).await;
+    channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
     eventually("it is not a number", async || daemon.metric(&unknown).await.is_nan().then_some(()))
         .await;
+    daemon.wait_for_logged("how many messages wait there is not known", 1).await;
     let warned = daemon.logged("how many messages wait there is not known");
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert!(warned[0]["why"].as_str().unwrap().starts_with("NOT_FOUND"), "{warned:?}");
@@ -131,10 +132,12 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
 async fn without_a_connection_nothing_is_known() {
     let relay = Relay::to(Node::shared().authority()).await;
     let world = World::by(&relay.authority(), &[OFTEN]).await;
-    world.daemon.wait_for_metric(&of(UNBLOCK), 0.0).await;
+    let all = [UNBLOCK, OFFBOARDED, DEAD_LETTERS];
+    for queue in all {
+        world.daemon.wait_for_metric(&of(queue), 0.0).await;
+    }
     relay.refuse();
     eventually("nothing is known", async || {
-        let all = [UNBLOCK, OFFBOARDED, DEAD_LETTERS];
         for queue in all {
             if !world.daemon.metric(&of(queue)).await.is_nan() {
                 return None;
