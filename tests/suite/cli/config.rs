@@ -2,10 +2,7 @@
 
 use crate::support::program::run;
 use crate::support::settings::{self, Variables, named};
-use mimecast_eventd::cli::config::schema;
 use mimecast_eventd::settings::SETTINGS;
-use serde_json::{Value, json};
-use std::path::Path;
 
 #[tokio::test]
 async fn every_setting_is_shown_with_its_origin_and_no_secret() {
@@ -53,51 +50,6 @@ async fn every_setting_is_shown_with_its_origin_and_no_secret() {
         wrong.err.contains("retry.attempts (flag --retry-attempts): must be a whole number"),
         "{wrong:?}"
     );
-}
-
-/// The example with every line that is commented out there.
-fn whole_example() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/mimecast-eventd.toml");
-    let text = std::fs::read_to_string(path).unwrap();
-    let table: toml::Table = text.parse().unwrap();
-    serde_json::to_value(table).unwrap()
-}
-
-#[tokio::test]
-async fn the_schema_takes_the_example_and_refuses_what_the_daemon_refuses() {
-    let printed = run(&Variables::new(), &["config", "schema"]).await;
-    assert_eq!(serde_json::from_str::<Value>(&printed.out).unwrap(), schema());
-    let validator = jsonschema::validator_for(&schema()).unwrap();
-    let example = whole_example();
-    assert!(validator.is_valid(&example), "{:?}", validator.iter_errors(&example).next());
-    for (pointer, wrong) in [
-        ("/retry/attempts", json!("four")),
-        ("/retry/attempts", json!(0)),
-        ("/retry/attempts", json!(101)),
-        ("/retry/ladder", json!("10s")),
-        ("/retry/max_delay", json!("soon")),
-        ("/amqp/topology", json!("maybe")),
-        ("/log/level", json!("loud")),
-        ("/events/user.offboarded/enabled", json!("perhaps")),
-        ("/events/user.offboarded/prefetch", json!(1001)),
-        ("/events/user.offboarded/map", json!(["a"])),
-        ("/events/url.unblock", json!({"que": "x"})),
-        ("/polic", json!({})),
-        ("/mimecast/secret_key", json!("Y2FuYXJ5")),
-    ] {
-        let mut changed = example.clone();
-        let (table, name) = pointer.rsplit_once('/').unwrap();
-        changed.pointer_mut(table).unwrap()[name] = wrong.clone();
-        assert!(!validator.is_valid(&changed), "the schema takes {pointer}: {wrong}");
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("settings.toml");
-        std::fs::write(&file, toml::to_string(&changed).unwrap()).unwrap();
-        let mut variables = settings::hmac_without_url();
-        variables.extend([named("MIMECAST__REGION", "eu")]);
-        let read =
-            run(&variables, &["check", "--offline", "--config", file.to_str().unwrap()]).await;
-        assert_eq!(read.code, Some(64), "the daemon takes {pointer}: {wrong}");
-    }
 }
 
 #[tokio::test]

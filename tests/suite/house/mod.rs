@@ -3,4 +3,4 @@
 mod architecture;
 mod killed;
 mod promises;
-mod readme;
+pub mod readme;

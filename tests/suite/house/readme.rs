@@ -2,12 +2,11 @@
 //! what is right.
 
 use mimecast_eventd::event::EventType;
-use mimecast_eventd::settings::{SETTINGS, Setting};
 use mimecast_eventd::telemetry::{Metrics, Purpose, QueueLabels};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-const README: &str = include_str!("../../../README.md");
+pub const README: &str = include_str!("../../../README.md");
 const METRICS: &str = include_str!("../../../docs/metrics.md");
 
 /// Labels whose values are not a closed list of ours.
@@ -23,21 +22,6 @@ fn exposition() -> String {
         metrics.queue_messages(&queue.queue, None);
     }
     metrics.text()
-}
-
-#[test]
-fn the_table_of_settings_is_the_one_in_the_code() {
-    let mut table = String::from(
-        "| key | variable | default | a change takes effect | what it does |\n| --- | --- | --- | --- | --- |\n",
-    );
-    for setting @ Setting { key, default, secret, help } in SETTINGS {
-        let (variable, change) = (setting.variable(), setting.change().label());
-        let default = default.map_or("–".into(), |default| format!("`{default}`"));
-        let secret = if *secret { " Secret." } else { "" };
-        writeln!(table, "| `{key}` | `{variable}` | {default} | {change} | {help}.{secret} |")
-            .unwrap();
-    }
-    assert_section("README.md", README, "settings", &table);
 }
 
 /// A metric as the exposition shows it.
@@ -147,7 +131,8 @@ fn wrapped(entry: &str) -> String {
     lines.join("\n")
 }
 
-fn assert_section(file: &str, text: &str, name: &str, expected: &str) {
+/// Checks that the marked section of a document is what the code makes it.
+pub fn assert_section(file: &str, text: &str, name: &str, expected: &str) {
     let (_, rest) = text.split_once(&format!("<!-- {name} -->\n")).expect("the section begins");
     let (found, _) = rest.split_once(&format!("<!-- /{name} -->")).expect("the section ends");
     assert!(found.trim() == expected.trim(), "the section {name} of {file} should be:\n{expected}");

@@ -2,7 +2,7 @@
 
 use super::{file, os, printed, refused, refused_file, with};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url, read};
-use mimecast_eventd::settings::{SETTINGS, Settings, Sources};
+use mimecast_eventd::settings::{Settings, Sources};
 use tempfile::TempDir;
 
 #[test]
@@ -73,48 +73,6 @@ fn all_mistakes_of_all_sources_are_told_at_once_each_with_its_key_and_source() {
 }
 
 #[test]
-fn every_setting_that_is_not_free_text_refuses_what_it_cannot_be() {
-    let free = [
-        "amqp.username",
-        "amqp.password",
-        "amqp.exchange",
-        "amqp.dead_letter_exchange",
-        "amqp.dead_letter_queue",
-        "amqp.outcome_exchange",
-        "events.\"user.offboarded\".queue",
-        "events.\"url.unblock\".queue",
-    ];
-    for setting in SETTINGS {
-        let mut found = 0;
-        for mut variables in [with(&[]), with_oauth2()] {
-            variables.insert(setting.variable(), "\0garbage".into());
-            for mistake in read(&variables).err().unwrap_or_default() {
-                let variable = format!("variable {}", setting.variable());
-                assert_eq!(
-                    (&*mistake.key, mistake.origin.to_string()),
-                    (setting.key, variable),
-                    "{mistake}"
-                );
-                found += 1;
-            }
-        }
-        assert_eq!(found == 0, free.contains(&setting.key), "{}", setting.key);
-    }
-}
-
-#[test]
-fn every_setting_refuses_to_be_empty_but_the_one_that_is_off_then() {
-    for setting in SETTINGS {
-        let refuses = [with(&[]), with_oauth2()].into_iter().any(|mut variables| {
-            variables.insert(setting.variable(), String::new());
-            let mistakes = read(&variables).err().unwrap_or_default();
-            mistakes.iter().any(|mistake| mistake.key == setting.key)
-        });
-        assert_eq!(refuses, setting.key != "amqp.outcome_exchange", "{}", setting.key);
-    }
-}
-
-#[test]
 fn what_the_way_to_authenticate_needs_is_required_and_nothing_else() {
     let required = |kind: &str| {
         refused(&[named("MIMECAST__AUTH", kind), named("MIMECAST__REGION", "us")].into())
@@ -171,13 +129,6 @@ fn an_unknown_key_is_a_mistake_with_the_nearest_known_one() {
         let mistake = format!("{key} (file settings): there is no such key{near}");
         assert!(mistakes.len() == 1 && mistakes[0].starts_with(&mistake), "{mistakes:?}");
     }
-}
-
-/// Everything that is valid with API 2.0, so that its own settings are looked at.
-fn with_oauth2() -> Variables {
-    let mut variables = oauth2_without_url();
-    variables.extend([named("MIMECAST__REGION", "uk")]);
-    variables
 }
 
 #[test]

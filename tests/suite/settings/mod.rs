@@ -1,10 +1,10 @@
 //! The settings: where they come from, what they may be, and what is said when they are wrong.
 
-mod example;
 mod mistakes;
 mod process;
 mod secrecy;
 mod sources;
+mod table;
 mod values;
 
 use crate::support::settings::{Variables, hmac_without_url, named, read};
