@@ -136,6 +136,7 @@ mod tests {
         assert!(!names.add("com.example.left".into(), harmless));
         assert!(!names.add("url.unblock".into(), left));
         names.bind("hr.#".into(), left);
+        names.bind("payroll.#".into(), left);
         names.bind("soc.#".into(), harmless);
         assert_eq!(names.event_type("com.example.left"), Some(left));
         assert_eq!(names.event_type("url.unblock"), Some(harmless));
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(of(left), ["user.offboarded", "com.example.left"]);
         assert_eq!(of(harmless), ["url.unblock"]);
         let bindings = |event_type| names.bindings(event_type).collect::<Vec<_>>();
-        assert_eq!(bindings(left), ["user.offboarded", "com.example.left", "hr.#"]);
+        assert_eq!(bindings(left), ["user.offboarded", "com.example.left", "hr.#", "payroll.#"]);
         assert_eq!(bindings(harmless), ["url.unblock", "soc.#"]);
     }
 

@@ -110,6 +110,27 @@ fn destination(queue: &str, envelope: &Envelope) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use tracing::Level;
+    use tracing_subscriber::fmt::format::FmtSpan;
+
+    #[test]
+    fn what_went_wrong_is_an_error_with_its_code() {
+        let written = tempfile::NamedTempFile::new().unwrap();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_span_events(FmtSpan::CLOSE)
+            .with_writer(Arc::new(written.reopen().unwrap()))
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            failed(&attempt("/api/x", "127.0.0.1", 443, 0), "http_503");
+            drop(attempt("/api/y", "127.0.0.1", 443, 0));
+        });
+        let written = std::fs::read_to_string(written.path()).unwrap();
+        let [wrong, right] = written.lines().collect::<Vec<_>>()[..] else { panic!("{written}") };
+        assert!(wrong.contains("http_503") && wrong.contains("ERROR"), "{wrong}");
+        assert!(right.contains("/api/y") && !right.contains("status_code"), "{right}");
+    }
 
     #[test]
     fn a_destination_is_exchange_routing_key_and_queue_as_far_as_there_are_any() {

@@ -73,6 +73,23 @@ async fn one_person_among_a_hundred_thousand_lines_is_found_soon_and_without_mem
 }
 
 #[tokio::test]
+async fn a_trail_without_its_last_lines_does_not_have_the_hash_that_was_logged() {
+    let folder = TempDir::new().unwrap();
+    let lines = (1..=3).map(|number| settled(number, "ada@example.com", "ack"));
+    let path = file(&folder, "audit.jsonl", lines, &Seal::default());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let verify = ["verify", "--head", last["seal"].as_str().unwrap(), path.to_str().unwrap()];
+    let proved = audit(&verify).await;
+    assert_eq!((proved.code, proved.lines().last()), (Some(0), Some(&"whole")), "{proved:?}");
+    let shorter: Vec<&str> = text.split_inclusive('\n').take(2).collect();
+    std::fs::write(&path, shorter.concat()).unwrap();
+    let proved = audit(&verify).await;
+    assert_eq!((proved.code, proved.lines().last()), (Some(2), Some(&"NOT WHOLE")), "{proved:?}");
+    assert!(proved.err.contains("lines are missing at the end"), "{proved:?}");
+}
+
+#[tokio::test]
 async fn an_answer_is_a_table_or_json_with_every_proof_and_says_whether_it_can_be_believed() {
     let folder = TempDir::new().unwrap();
     let lines = [
