@@ -277,6 +277,23 @@ fn left(since: Instant, interval: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrecy::Seal;
+    use crate::settings::Timings;
+    use tempfile::TempDir;
+
+    fn settings(folder: &TempDir, fsync: Fsync) -> settings::Audit {
+        let timings =
+            Timings { audit_line: Duration::from_secs(7), audit_head: HOUR, ..Timings::default() };
+        let [path, by_hand] = ["audit.jsonl", "by-hand.jsonl"].map(|it| folder.path().join(it));
+        settings::Audit { path, by_hand, key_file: None, seal: Seal::default(), fsync, timings }
+    }
+
+    fn fresh() -> (DateTime<Utc>, Uuid) {
+        (DateTime::UNIX_EPOCH, Uuid::nil())
+    }
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const ENTRY: &str = r#"{"kind":"k"}"#;
 
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_is_silent_and_a_thread_that_is_gone_are_told_apart_and_not_waited_for() {
@@ -284,11 +301,43 @@ mod tests {
         let shown = Shown { head: Head::new(Uuid::nil()), failure: None };
         let shown = Arc::new(Mutex::new(shown));
         let audit = Audit { orders, shown, patience: Duration::from_secs(30) };
-        let (at, entry) = (DateTime::UNIX_EPOCH, r#"{"kind":"k"}"#.to_owned());
+        let (at, entry) = (DateTime::UNIX_EPOCH, ENTRY.to_owned());
         assert!(matches!(audit.append(at, entry.clone()).await, Err(AuditError::Silent)));
         assert!(matches!(audit.sync().await, Err(AuditError::Silent)));
         assert_eq!(received.try_iter().count(), 2);
         drop(received);
         assert!(matches!(audit.append(at, entry).await, Err(AuditError::Ended)));
+    }
+
+    #[test]
+    fn a_line_is_waited_for_as_long_as_the_timings_say() {
+        let folder = TempDir::new().unwrap();
+        let settings = settings(&folder, Fsync::Always);
+        let audit = Audit::start(&settings, Box::new(fresh), Arc::new(Metrics::new("test")));
+        assert_eq!(audit.unwrap().patience, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn a_line_is_safe_before_it_counts_as_written_unless_there_is_an_interval() {
+        for (fsync, is_safe) in [(Fsync::Always, true), (Fsync::Every(HOUR), false)] {
+            let folder = TempDir::new().unwrap();
+            let settings::Audit { path, seal, timings, .. } = settings(&folder, fsync);
+            let trail = Trail::open(&path, seal, fresh(), Opening::ToStay).unwrap();
+            let shown = Shown { head: trail.head().clone(), failure: None };
+            let mut scribe = Scribe {
+                trail,
+                fsync,
+                said_every: timings.audit_head,
+                unsafe_since: None,
+                said: None,
+                fresh: Box::new(fresh),
+                metrics: Arc::new(Metrics::new("test")),
+                shown: Arc::new(Mutex::new(shown)),
+            };
+            let (done, mut answer) = oneshot::channel();
+            scribe.obey(vec![Order::Append(fresh().0, ENTRY.to_owned(), done)]);
+            answer.try_recv().unwrap().unwrap();
+            assert_eq!(scribe.unsafe_since.is_none(), is_safe, "{fsync:?}");
+        }
     }
 }

@@ -183,3 +183,69 @@ fn asked(data: &Data) -> (Vec<&str>, Vec<&str>) {
         Data::UrlUnblock { entries: Entries::Url(_) } => (Vec::new(), Vec::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventType, Reading};
+    use crate::verdict::{Conclusion, Fault, Hop, Rung};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_line_is_needed_where_a_message_ends_or_goes_another_way_or_something_was_done() {
+        let fault = || Fault::new("code", "detail");
+        let (hop, rung) = (Hop::ALL[0], Rung { number: 1, delay: Duration::from_secs(10) });
+        let mut done = History::default();
+        done.begin(&Command::DeleteManagedUrl { id: "one".into() });
+        done.conclude(Conclusion::Applied);
+        for (disposition, expected) in [
+            (Disposition::Ack, true),
+            (Disposition::Retry(rung, fault()), true),
+            (Disposition::Defer(hop, fault()), true),
+            (Disposition::DeadLetter(Reason::Malformed, fault()), true),
+            (Disposition::PassOver(fault()), true),
+            (Disposition::Wait(hop, fault()), false),
+            (Disposition::Park(fault()), false),
+            (Disposition::Requeue(fault()), false),
+            (Disposition::Return, false),
+        ] {
+            assert_eq!(is_needed(&disposition, &History::default()), expected, "{disposition:?}");
+            assert!(is_needed(&disposition, &done), "{disposition:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_an_event_is_about_and_when_it_was_to_take_effect() {
+        let said = |lane: EventType, data: &Value| -> Value {
+            let (body, routing_key) = (data.to_string().into(), lane.name().into());
+            let envelope = Envelope { body, routing_key, ..Envelope::default() };
+            let event = Event::parse(&envelope, lane, &Reading::default()).unwrap();
+            let of = (lane.name(), &envelope, Some(&event));
+            let came_to = (&Disposition::Ack, &History::default());
+            let line = Settled::of(of, came_to, None, Duration::ZERO).json();
+            serde_json::from_str(&line).unwrap()
+        };
+        let (user, url, none) = (EventType::UserOffboarded, EventType::UrlUnblock, Value::Null);
+        for (lane, data, subject, entries, effective_at) in [
+            (
+                user,
+                json!({"emailAddress": "Ada@example.com", "effectiveAt": "2026-11-30T18:00:00+01:00"}),
+                json!("ada@example.com"),
+                json!([]),
+                json!("2026-11-30T17:00:00Z"),
+            ),
+            (
+                url,
+                json!({"url": "https://EXAMPLE.com/a"}),
+                json!("https://example.com/a"),
+                json!([]),
+                none.clone(),
+            ),
+            (url, json!({"ids": ["one", "two"]}), none.clone(), json!(["one", "two"]), none),
+        ] {
+            let line = said(lane, &data);
+            let told = [&line["subject"], &line["entries"], &line["effective_at"]];
+            assert_eq!(told, [&subject, &entries, &effective_at], "{line}");
+        }
+    }
+}

@@ -351,12 +351,34 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_does_not_go_on_in_a_file_of_others_that_was_put_in_its_place() {
+        let folder = TempDir::new().unwrap();
+        let [path, moved] = ["audit.jsonl", "audit.jsonl.1"].map(|it| folder.path().join(it));
+        let mut trail = open(&path, b"key").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        fs::write(&path, "not ours\n").unwrap();
+        let followed = trail.follow(now().0);
+        assert!(matches!(followed, Err(AuditError::Foreign { .. })), "{followed:?}");
+        append(&mut trail, 1);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "not ours\n");
+        assert_eq!(whole(&[&moved]), (2, 0));
+    }
+
+    #[test]
     fn two_do_not_write_to_one_file_at_a_time_and_a_chain_does_not_go_on_with_another_key() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("audit.jsonl");
         let trail = open(&path, b"key").unwrap();
         let held = open(&path, b"key").unwrap_err().to_string();
         assert!(held.contains("is written by another process"), "{held}");
+        // Who comes for a line waits, but not for ever.
+        let ((tell, told), there) = (std::sync::mpsc::channel(), path.clone());
+        std::thread::spawn(move || {
+            let opening = Opening::ForALine(Duration::from_millis(50));
+            tell.send(Trail::open(&there, Seal::by(b"key"), now(), opening).map(drop))
+        });
+        let given_up = told.recv_timeout(Duration::from_secs(30)).expect("it gives up");
+        assert!(matches!(given_up, Err(AuditError::Held { .. })), "{given_up:?}");
         drop(trail);
         let foreign = open(&path, b"other").unwrap_err().to_string();
         assert!(foreign.contains("goes by another key"), "{foreign}");
