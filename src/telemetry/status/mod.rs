@@ -255,3 +255,48 @@ fn each_in_seconds<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(lags.iter().map(|lag| lag.map(|lag| lag.as_secs_f64())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventType;
+    use std::sync::Arc;
+
+    fn settled() -> Settled {
+        Settled {
+            event: "url.unblock",
+            event_id: None,
+            subject: None,
+            disposition: "ack",
+            reason: None,
+            code: None,
+            result: None,
+            attempts: 1,
+            duration_ms: 5,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_says_what_is_in_work_how_late_effects_were_and_when_each_message_was_settled() {
+        let (url, metrics) = (EventType::UrlUnblock, Arc::new(Metrics::new("test")));
+        let readiness = Readiness::new(EventType::ALL, Arc::clone(&metrics));
+        let (board, now) = (Board::new(), DateTime::UNIX_EPOCH);
+        let status = || Status::of(&metrics, &readiness, &board, None, now);
+        let in_flight = || status().lanes.iter().map(|lane| lane.in_flight).collect::<Vec<_>>();
+        let held = metrics.received(url);
+        assert_eq!(in_flight(), [0, 1]);
+        drop(held);
+        assert_eq!(in_flight(), [0, 0]);
+        // One of ten comes late.
+        for lag in [1, 1, 1, 1, 1, 1, 1, 1, 1, 1000] {
+            board.settled(url, settled(), Some(Duration::from_secs(lag)));
+        }
+        let lane = status().lanes.pop().unwrap();
+        assert!(lane.half.is_some_and(|it| it.as_secs() < 2), "{lane:?}");
+        assert!(lane.most.is_some_and(|it| it.as_secs() > 900), "{lane:?}");
+        tokio::time::advance(Duration::from_secs(90)).await;
+        board.settled(url, settled(), None);
+        let ago: Vec<i64> = status().recent.iter().map(|it| (now - it.at).num_seconds()).collect();
+        assert_eq!(ago[..2], [0, 90]);
+    }
+}

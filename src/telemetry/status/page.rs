@@ -296,4 +296,24 @@ mod tests {
             assert!(!shown(commands, hours).contains("does not know"), "{commands} {hours}");
         }
     }
+
+    #[test]
+    fn what_is_wrong_is_said_once_and_for_as_long_as_it_is_so() {
+        let metrics = Arc::new(Metrics::new("test"));
+        let readiness = Readiness::new(EventType::ALL, Arc::clone(&metrics));
+        for is_wrong in [false, true, false] {
+            metrics.reloaded(!is_wrong);
+            metrics.limited(EventType::UrlUnblock, is_wrong);
+            readiness.blocked(EventType::UrlUnblock, is_wrong.then_some("low on memory"));
+            let (board, now) = (Board::new(), DateTime::UNIX_EPOCH);
+            let page = page(&Status::of(&metrics, &readiness, &board, None, now), "nonce");
+            for told in [
+                "The settings that were read last are wrong",
+                "Slowed down to policy.max_commands.",
+                "The broker takes no messages: low on memory",
+            ] {
+                assert_eq!(page.matches(told).count(), usize::from(is_wrong), "{told}");
+            }
+        }
+    }
 }
