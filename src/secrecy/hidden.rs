@@ -84,4 +84,13 @@ mod tests {
         let hidden = Hidden::of(&[Secret::new("abc")]);
         assert_eq!(hidden.hide("YWJj is no word".into()), "YWJj is no word");
     }
+
+    #[test]
+    fn where_one_secret_begins_another_nothing_of_the_longer_one_stays() {
+        let (short, long) = (Secret::new("canary"), Secret::new("canary-and-more"));
+        for secrets in [[&short, &long], [&long, &short]] {
+            let hidden = Hidden::of(secrets);
+            assert_eq!(hidden.hide("a canary-and-more sings".into()), "a [secret] sings");
+        }
+    }
 }

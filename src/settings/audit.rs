@@ -135,6 +135,7 @@ fn by_hand(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_is_done_by_hand_has_a_file_beside_the_other() {
@@ -161,6 +162,25 @@ mod tests {
         assert!(file("/var/log/audit.jsonl").is_ok() && file("audit").is_ok());
         for wrong in ["", "/", "/var/log/", "..", "a\0b"] {
             assert!(file(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_at_least_sixteen_bytes_beside_the_line_breaks_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            key(path.to_str().unwrap()).map(drop)
+        };
+        let sixteen = "sixteen bytes it";
+        for (text, expected) in [
+            (sixteen.to_owned(), Ok(())),
+            (format!("{sixteen}\r\n"), Ok(())),
+            (sixteen[1..].to_owned(), Err("names a file with less than 16 bytes")),
+            (format!("{}\r\n", &sixteen[1..]), Err("names a file with less than 16 bytes")),
+        ] {
+            assert_eq!(read(&text), expected, "{text:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What settings may be, and what they come to.
 
 use super::{accepted, file, refused, with};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url};
 use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::{Credentials, Mimecast, Node, TopologyMode};
@@ -90,9 +91,11 @@ fn a_lane_that_is_not_enabled_is_left_out_and_one_must_remain() {
     let off = |lane: &'static str| (lane, "false");
     let (users, urls) =
         (off("EVENTS__USER_OFFBOARDED__ENABLED"), off("EVENTS__URL_UNBLOCK__ENABLED"));
-    let lanes = accepted(&with(&[users])).lanes;
-    assert_eq!(lanes.len(), 1);
-    assert_eq!(lanes[0].event_type, EventType::UrlUnblock);
+    let settings = accepted(&with(&[users]));
+    assert_eq!(settings.lanes.len(), 1);
+    assert_eq!(settings.lanes[0].event_type, EventType::UrlUnblock);
+    // Another process may work on its queue: no stranger's answer is put there.
+    assert_eq!(settings.own_queues, [OFFBOARDED, UNBLOCK, DEAD_LETTERS]);
     assert_eq!(
         refused(&with(&[users, urls])),
         ["events.\"user.offboarded\".enabled (variable EVENTD_EVENTS__USER_OFFBOARDED__ENABLED): \
@@ -229,6 +232,8 @@ fn durations_and_numbers_keep_their_bounds() {
         ("RETRY__ATTEMPTS", "1", "100", ["0", "101"]),
         ("EVENTS__USER_OFFBOARDED__PREFETCH", "1", "1000", ["0", "1001"]),
         ("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "1", "1000", ["0", "1001"]),
+        ("POLICY__MAX_COMMANDS", "1", "100000", ["0", "100001"]),
+        ("POLICY__WINDOW", "1s", "24h", ["999ms", "86401s"]),
     ] {
         for value in [least, most] {
             accepted(&with(&[(name, value)]));
