@@ -252,6 +252,16 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_is_said_to_end_in_years_is_asked_about_after_the_longest_wait() {
+        let Timings { longest_throttle, .. } = Timings::default();
+        let (mut quota, start) = (Quota::new(Timings::default()), Instant::now());
+        // A moment since 1970, where milliseconds from now on are meant.
+        quota.learn(&window(0, 1_800_000_000_000), start);
+        assert_eq!(quota.take(Priority::High, start), Err(longest_throttle));
+        assert_eq!(quota.take(Priority::High, start + longest_throttle), Ok(()));
+    }
+
+    #[test]
     fn the_last_tenth_of_a_window_is_left_to_offboardings() {
         let (mut quota, now) = (Quota::new(Timings::default()), Instant::now());
         quota.learn(&window(11, 5000), now);

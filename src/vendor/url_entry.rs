@@ -419,6 +419,14 @@ mod tests {
     }
 
     #[test]
+    fn only_an_entry_whose_action_is_to_block_is_said_to_block() {
+        for (action, blocks) in [("Block", true), ("permit", false), ("warn", false), ("", false)] {
+            let entry = entry(&json!({"action": action}));
+            assert_eq!(UrlEntry::read(&entry).blocks(), blocks, "{action}");
+        }
+    }
+
+    #[test]
     fn an_entry_without_an_id_blocks_and_cannot_be_deleted() {
         let parts = json!({"id": "", "url": "https://bad.example/a"});
         assert_eq!(relation(&parts, "https://bad.example/a"), "wider");
