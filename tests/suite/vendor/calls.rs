@@ -154,13 +154,27 @@ async fn a_credential_that_the_vendor_echoes_never_reaches_the_fault() {
         let pair = Pair::new(generation).await;
         let error = json!({"code": sent, "message": format!("got {sent}"), "field": sent});
         let body = json!({"fail": [{"key": {"id": sent}, "errors": [error]}]}).to_string();
-        let (headers, content_type) = (BTreeMap::new(), "application/json".into());
+        // Of the first token nobody echoes the second one, and the id of each request is kept.
+        let id = (status != 401).then(|| ("x-request-id".to_owned(), sent.to_owned()));
+        let (headers, content_type) = (BTreeMap::from_iter(id), "application/json".into());
         let kind = FaultKind::Status { status, headers, body, content_type };
         pair.fake.inject(Fault::always(kind));
         let conclusion = pair.conclude(&remove_ada(), Instant::now() + DEADLINE).await;
         let told = format!("{conclusion:?}");
         assert!(told.contains("[secret]") && !told.contains("CANARY"), "{status}: {told}");
     }
+}
+
+#[tokio::test]
+async fn a_code_that_nobody_knows_is_not_kept_with_the_request() {
+    let pair = Pair::new(settings::hmac).await;
+    pair.fake.inject(Fault::next(FaultKind::status(503)));
+    pair.fake.inject(Fault::next(FaultKind::fail("words of a stranger")));
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!(outcome, "rejected words of a stranger");
+    let requests = history.executions[0].requests.iter();
+    let codes: Vec<Option<&str>> = requests.map(|it| it.code.as_deref()).collect();
+    assert_eq!(codes, [Some("http_503"), None]);
 }
 
 #[tokio::test]

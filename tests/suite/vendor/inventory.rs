@@ -1,16 +1,16 @@
 //! Managed URLs by what they block: every entry that is exactly this URL, and no other.
 
-use super::{BOTH, Pair};
+use super::{BOTH, Pair, effort, shown};
 use crate::support::DEADLINE;
 use fake_mimecast::{Fault, FaultKind, Operation};
 use futures_util::future::join;
 use mimecast_eventd::command::Intent;
 use mimecast_eventd::event::ManagedUrl;
-use mimecast_eventd::verdict::CommandResult;
+use mimecast_eventd::verdict::{CommandResult, Conclusion, History};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-fn unblock(url: &str) -> Intent {
+pub(super) fn unblock(url: &str) -> Intent {
     Intent::Unblock(ManagedUrl::parse(url).unwrap())
 }
 
@@ -18,8 +18,14 @@ fn readings(pair: &Pair) -> usize {
     pair.fake.calls().iter().filter(|call| call.operation == Operation::GetAllManagedUrls).count()
 }
 
-/// What a deletion is answered with that is none.
-fn success() -> FaultKind {
+/// Whether the message is at fault and climbs the ladder, rather than the vendor, so that the lane would pause.
+fn is_poison(pair: &Pair, conclusion: &Conclusion) -> bool {
+    matches!(conclusion, Conclusion::Stuck(stuck)
+        if pair.vendor.evidence(stuck.operation).is_poison(stuck, None, 0))
+}
+
+/// What a change is answered with that is none.
+pub(super) fn success() -> FaultKind {
     FaultKind::Status {
         status: 200,
         headers: BTreeMap::new(),
@@ -84,7 +90,10 @@ async fn a_url_that_another_entry_blocks_as_well_is_rejected_with_the_id_of_that
                 pair.fake.add_managed_url("own", "https://example.com/page", "block", "explicit");
             }
             pair.fake.add_managed_url("wider", url, "block", match_type);
-            let (conclusion, history) = pair.fulfilled(&unblock("https://example.com/page")).await;
+            let (page, mut asking) = (unblock("https://example.com/page"), History::default());
+            let looked_up = pair.vendor.look_up(&page, &mut asking, effort(), &pair.stop).await;
+            let (conclusion, history) = pair.fulfilled(&page).await;
+            assert_eq!(looked_up.as_ref(), Err(&conclusion), "who only asks is told the same");
             let shown = format!("{conclusion:?}");
             let is_told = ["Rejected", "blocked_by_another_entry", "the entry wider blocks"];
             assert!(is_told.iter().all(|it| shown.contains(it)), "{shown}");
@@ -105,6 +114,7 @@ async fn an_entry_that_cannot_be_read_leaves_open_whether_a_url_of_its_host_is_b
     let (conclusion, _) = pair.fulfilled(&unblock("https://example.com/page")).await;
     let shown = format!("{conclusion:?}");
     assert!(shown.contains("unreadable_entry") && shown.contains("the entry odd"), "{shown}");
+    assert!(is_poison(&pair, &conclusion), "the list was answered");
     assert_eq!(pair.fulfil(&unblock("https://example.org/page")).await.0, "not_found");
     pair.fake.add_managed_url("own", "https://example.com/page", "block", "explicit");
     let (outcome, _) = pair.fulfil(&unblock("https://example.com/page")).await;
@@ -189,8 +199,9 @@ async fn a_url_that_stays_blocked_is_no_success_and_not_tried_for_ever() {
     let pair = Pair::new(BOTH[0]).await;
     pair.fake.add_managed_url("one", "https://example.com", "block", "explicit");
     pair.fake.inject(Fault::always(success()).for_operation(Operation::DeleteManagedUrl));
-    let (outcome, _) = pair.fulfil(&unblock("https://example.com")).await;
-    assert_eq!(outcome, "unavailable still_listed");
+    let (conclusion, _) = pair.fulfilled(&unblock("https://example.com")).await;
+    assert_eq!(shown(&conclusion), "unavailable still_listed");
+    assert!(is_poison(&pair, &conclusion), "the list was answered");
     assert_eq!((readings(&pair), pair.operation_calls()), (4, 4));
 }
 

@@ -6,6 +6,7 @@ mod faults;
 mod groups;
 mod inventory;
 mod quota;
+mod removals;
 mod signing;
 mod tls;
 mod tokens;
@@ -99,9 +100,13 @@ impl Pair {
     /// The same in full.
     async fn fulfilled(&self, intent: &Intent) -> (Conclusion, History) {
         let mut history = History::default();
-        let effort = Effort { probe: false, deadline: Instant::now() + DEADLINE };
-        let conclusion = self.vendor.fulfil(intent, &mut history, effort, &self.stop).await;
+        let conclusion = self.fulfilled_after(&mut history, intent).await;
         (conclusion, history)
+    }
+
+    /// The same for a message that has a history.
+    async fn fulfilled_after(&self, history: &mut History, intent: &Intent) -> Conclusion {
+        self.vendor.fulfil(intent, history, effort(), &self.stop).await
     }
 
     /// How many calls of the operations, not of the token endpoint, have come.
@@ -114,6 +119,11 @@ impl Pair {
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no series {series} in\n{text}")).parse().unwrap()
     }
+}
+
+/// All that the policy has, and time enough for it.
+fn effort() -> Effort {
+    Effort { probe: false, deadline: Instant::now() + DEADLINE }
 }
 
 /// A conclusion as the label of its last outcome, with its code where it has one.
