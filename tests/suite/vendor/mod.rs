@@ -7,6 +7,7 @@ mod groups;
 mod inventory;
 mod quota;
 mod removals;
+mod rules;
 mod signing;
 mod tls;
 mod tokens;
