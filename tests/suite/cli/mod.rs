@@ -5,6 +5,7 @@ mod check;
 mod codes;
 mod config;
 mod dlq;
+mod events;
 mod output;
 mod plan;
 mod runbook;

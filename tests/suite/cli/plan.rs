@@ -1,7 +1,7 @@
 //! `plan`, as a producer runs it: without a broker, a vendor or a key.
 
 use crate::support::settings::{self, named};
-use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
+use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind, Operation};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -300,5 +300,11 @@ async fn a_look_up_says_whether_what_an_event_removes_is_listed() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
+    // Where that cannot be read, it is not said.
+    let refused = Fault::always(FaultKind::fail("app_forbidden"));
+    fake.inject(refused.for_operation(Operation::GetGroupMembers));
+    let plans = shown(&["--json"]).await;
+    let first: Value = serde_json::from_str(plans.lines().next().unwrap()).unwrap();
+    assert_eq!(listed(&first), [Value::Null], "{first}");
     assert!(fake.calls().iter().all(|call| !call.operation.is_change()));
 }

@@ -6,6 +6,7 @@ use crate::support::program::{Ran, run, run_with};
 use crate::support::settings::{Variables, named};
 use crate::support::world::World;
 use lapin::BasicProperties;
+use lapin::options::{QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::json;
 
@@ -176,6 +177,22 @@ async fn what_no_queue_takes_is_said_and_how_many_were_sent() {
     assert_eq!(lost.code, Some(1), "{lost:?}");
     assert!(lost.err.contains("0 of 1 events were sent: "), "{lost:?}");
     assert!(lost.err.contains("no queue is bound for it"), "{lost:?}");
+    // Of two events a queue takes the first alone.
+    let (channel, none) = (world.vhost.channel().await, FieldTable::default());
+    let options = QueueDeclareOptions::default();
+    channel.queue_declare("aside".into(), options, none.clone()).await.unwrap();
+    let (aside, exchange, key) = ("aside".into(), "amq.topic".into(), "url.unblock".into());
+    channel.queue_bind(aside, exchange, key, QueueBindOptions::default(), none).await.unwrap();
+    let events = [
+        json!({"specversion": "1.0", "id": "e-1", "source": "/soc", "type": "url.unblock",
+            "data": {"id": "entry-1"}}),
+        json!({"specversion": "1.0", "id": "e-2", "source": "/hr", "type": "user.offboarded",
+            "data": {"emailAddress": "ada@example.com", "groupIds": ["group-1"]}}),
+    ];
+    let lines = events.map(|it| it.to_string()).join("\n");
+    let half = run_with(&variables, &["send"], lines.as_bytes()).await;
+    assert_eq!((half.code, half.out.as_str()), (Some(1), "url.unblock e-1\n"), "{half:?}");
+    assert!(half.err.contains("1 of 2 events were sent: "), "{half:?}");
     variables.extend([named("AMQP__URL", "amqp://guest:canary@127.0.0.1:1")]);
     let away = run(&variables, &unblock).await;
     assert!(away.code == Some(1) && away.err.contains("127.0.0.1:1"), "{away:?}");
