@@ -109,6 +109,10 @@ async fn an_answer_is_a_table_or_json_with_every_proof_and_says_whether_it_can_b
     }
     assert!(replayed.contains("replayed by root"), "{replayed}");
     assert!(shown.err.contains("3 lines"), "{shown:?}");
+    // What somebody did with a message by hand is found by the message's id.
+    let of_one = audit(&["show", "--id", "e-1", path]).await;
+    let [_, _, replayed] = of_one.lines()[..] else { panic!("{of_one:?}") };
+    assert!(replayed.contains("replayed by root"), "{replayed}");
     for (more, ids) in [
         (&["--id", "e-2"][..], &["e-2"][..]),
         (&["--address", "ADA@example.com ", "--since", "2026-09-21T16:30:00Z"], &["e-3"]),
@@ -128,6 +132,8 @@ async fn an_answer_is_a_table_or_json_with_every_proof_and_says_whether_it_can_b
     let shown = audit(&["show", "--address", "bob@example.com", path]).await;
     assert_eq!(shown.code, Some(2), "{shown:?}");
     assert!(shown.lines()[1].starts_with("! ") && shown.err.contains("NOT WHOLE"), "{shown:?}");
+    let told = audit(&["show", "--json", "--address", "bob@example.com", path]).await;
+    assert_eq!((told.code, told.field("sealed")), (Some(2), vec![json!(false)]), "{told:?}");
     let proved = audit(&["verify", path]).await;
     assert_eq!(proved.code, Some(2), "{proved:?}");
     assert!(proved.out.contains(&format!("BROKEN {path}:2: the seal does not fit")), "{proved:?}");
@@ -165,7 +171,8 @@ async fn a_report_is_one_page_that_says_how_many_how_fast_and_what_failed() {
     });
     let path = file(&folder, "audit.jsonl", lines, &Seal::default());
     let report = ["report", "--since", "2026-09-21", "--until", "2026-09-22T15:00:00Z"];
-    let page = audit(&[&report[..], &[path.to_str().unwrap()]].concat()).await;
+    let report = [&report[..], &[path.to_str().unwrap()]].concat();
+    let page = audit(&report).await;
     assert_eq!(page.code, Some(0), "{page:?}");
     for said in [
         "From 2026-09-21T00:00:00Z to 2026-09-22T15:00:00Z",
@@ -178,4 +185,10 @@ async fn a_report_is_one_page_that_says_how_many_how_fast_and_what_failed() {
         assert!(page.out.contains(said), "{said}: {}", page.out);
     }
     assert!(!page.out.contains("<script") && !page.out.contains("http"), "{}", page.out);
+    // Somebody has changed what became of one.
+    let text = std::fs::read_to_string(&path).unwrap().replacen("\"ack\"", "\"nak\"", 1);
+    std::fs::write(&path, text).unwrap();
+    let page = audit(&report).await;
+    assert!(page.code == Some(2) && page.err.contains("NOT WHOLE"), "{:?} {}", page.code, page.err);
+    assert!(page.out.contains("Not whole: ") && !page.out.contains("is whole"), "{}", page.out);
 }
