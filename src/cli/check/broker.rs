@@ -130,3 +130,29 @@ fn on_problem(problem: &Problem, topology: TopologyMode) -> Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_daemon_does_not_consume_with_or_may_not_do_is_a_failure() {
+        use Gravity::{Failure, Warning};
+        let text = || "it is so".to_owned();
+        for (problem, subject, declaring, verifying) in [
+            (Problem::Missing(text()), "exchanges and queues", Warning, Failure),
+            (Problem::Unknown(text()), "exchanges and queues", Warning, Warning),
+            (Problem::Differs(text()), "queue arguments", Failure, Failure),
+            (Problem::Risky(text()), "delivery limit", Warning, Warning),
+            (Problem::Forbidden(text()), "permissions", Failure, Failure),
+            (Problem::NoRoute(text()), "dead-letter route", Failure, Failure),
+        ] {
+            for (topology, gravity) in
+                [(TopologyMode::Declare, declaring), (TopologyMode::Verify, verifying)]
+            {
+                let verdict = on_problem(&problem, topology);
+                assert_eq!((verdict.gravity, &*verdict.subject), (gravity, subject), "{problem:?}");
+            }
+        }
+    }
+}

@@ -71,6 +71,12 @@ async fn a_group_of_the_settings_that_the_tenant_does_not_have_is_named() {
     let (code, lines) = check(&world.variables, &[]).await;
     assert_eq!(code, Some(0), "{lines:?}");
     assert!(groups(&lines).starts_with("ok ") && groups(&lines).contains("name 2"), "{lines:?}");
+    let mut variables = world.variables.clone();
+    variables.extend([named("POLICY__ALLOWED_GROUPS", r#"["Staff", "Nobody has this"]"#)]);
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(1), "{lines:?}");
+    let told = groups(&lines);
+    assert!(told.contains("1 of 4") && told.contains("Nobody has this"), "{told}");
     // As if the credentials were those of another tenant.
     world.fake.remove_group("eNo-staff");
     let (code, lines) = check(&world.variables, &[]).await;
@@ -366,11 +372,14 @@ async fn a_file_that_anybody_may_change_a_trail_that_anybody_may_read_and_a_pipe
     let path = |name: &str| folder.path().join(name);
     let mut variables = settings::hmac_without_url();
     let (file, trail, pipe) = (path("settings.toml"), path("audit.jsonl"), path("pipe"));
+    let key = path("key");
+    std::fs::write(&key, "a key of the auditor's\n").unwrap();
     std::fs::write(&file, "[mimecast]\nregion = \"eu\"\n").unwrap();
     std::fs::write(&trail, "").unwrap();
     variables.extend([
         named("CONFIG", file.to_str().unwrap()),
         named("AUDIT__PATH", trail.to_str().unwrap()),
+        named("AUDIT__KEY_FILE", key.to_str().unwrap()),
     ]);
     let expect = async |variables: &Variables, (code, expected): (i32, &str)| {
         let (ended, lines) = check(variables, &["--offline"]).await;
@@ -383,6 +392,8 @@ async fn a_file_that_anybody_may_change_a_trail_that_anybody_may_read_and_a_pipe
         (&trail, 0o600, "ok       files    audit.path: can be written"),
         (&trail, 0o640, "ok       files    audit.path: can be written"),
         (&trail, 0o644, "warning  files    audit.path: anybody on this machine can read it"),
+        (&key, 0o640, "ok       files    audit.key_file: can be read"),
+        (&key, 0o644, "warning  files    audit.key_file: anybody on this machine can read it"),
     ] {
         std::fs::set_permissions(changed, PermissionsExt::from_mode(mode)).unwrap();
         expect(&variables, (0, expected)).await;

@@ -300,6 +300,11 @@ async fn nonsense_on_the_socket_is_answered_and_keeps_nobody_from_it() {
             assert_eq!(line, endless, "only who says too much is not answered");
         }
     }
+    // Who is refused is told so.
+    let longer = ["pause", "url.unblock", "--for", "1000000000years"];
+    let refused = run(&world.variables, &longer).await;
+    assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""), "{refused:?}");
+    assert!(refused.err.contains("the daemon says: that is too long"), "{refused:?}");
     let paused =
         run(&world.variables, &["pause", "url.unblock", "--why", "ask ada@example.com\u{1b}[2J"])
             .await;

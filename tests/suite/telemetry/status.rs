@@ -2,11 +2,17 @@
 
 use crate::support::broker::DEAD_LETTERS;
 use crate::support::program::run;
-use crate::support::settings::named;
+use crate::support::settings::{Variables, named};
 use crate::support::world::World;
 use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
+use mimecast_eventd::event::EventType;
+use mimecast_eventd::telemetry::audit::{AuditShown, Head};
+use mimecast_eventd::telemetry::{Board, Metrics, Readiness, Settled, Status};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 fn lane<'a>(status: &'a Value, event: &str) -> &'a Value {
     status["lanes"].as_array().unwrap().iter().find(|lane| lane["event"] == event).unwrap()
@@ -143,4 +149,43 @@ async fn the_command_shows_it_on_a_terminal_and_its_code_says_whether_it_is_read
     assert_eq!(run(&variables, &["status", "--json"]).await.code, Some(2));
     drop(world.daemon);
     assert_eq!(run(&variables, &["status"]).await.code, Some(1));
+}
+
+#[tokio::test]
+async fn the_command_reads_the_longest_status_and_shows_that_nothing_can_be_written_down() {
+    let (metrics, board) = (Arc::new(Metrics::new("test")), Board::new());
+    for _ in 0..50 {
+        let message = Settled {
+            event: "url.unblock",
+            event_id: Some("e".repeat(128)),
+            subject: Some("s".repeat(64)),
+            disposition: "dead_letter",
+            reason: Some("rejected"),
+            code: Some("c".repeat(64)),
+            result: None,
+            attempts: 1,
+            duration_ms: 5,
+        };
+        board.settled(EventType::UrlUnblock, message, None);
+    }
+    let head = Head { chain: "1".into(), lines: 7, seal: "0".into() };
+    let failure = Some("audit.path: No space left on device".into());
+    let audit = Some(AuditShown { head, failure });
+    let readiness = Readiness::new(EventType::ALL, Arc::clone(&metrics));
+    let status = Status::of(&metrics, &readiness, &board, audit, chrono::Utc::now());
+    let answer = format!("HTTP/1.1 200 OK\r\n\r\n{}\n", status.json());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let admin = named("ADMIN__LISTEN", &listener.local_addr().unwrap().to_string());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        // What was asked is read, or the answer would be lost with it. Whoever asked may have enough before.
+        let _ended = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let shown = run(&Variables::from([admin]), &["status"]).await;
+    assert_eq!(shown.code, Some(2), "{shown:?}");
+    let said =
+        "nothing is done, since it cannot be written down: audit.path: No space left on device";
+    assert!(shown.lines().contains(&said), "{shown:?}");
 }
