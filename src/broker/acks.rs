@@ -120,6 +120,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    impl Acks {
+        /// For deliveries that nobody settles.
+        pub(in crate::broker) fn of_no_channel() -> Acks {
+            Acks(mpsc::unbounded_channel().0)
+        }
+    }
+
     #[test]
     fn all_that_are_done_before_the_first_open_one_are_acked_at_once() {
         let mut open = (1..=6).collect();

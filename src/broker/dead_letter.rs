@@ -144,3 +144,60 @@ fn time(headers: &FieldTable, name: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(&text(headers, name)?).ok()?;
     Some(time.to_utc())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
+        let mut table = FieldTable::default();
+        for (name, value) in entries {
+            table.insert((*name).into(), value.clone());
+        }
+        table
+    }
+
+    fn value(text: &str) -> AMQPValue {
+        AMQPValue::LongString(text.into())
+    }
+
+    /// What is read of a letter with these headers.
+    fn read(headers: &[(&str, AMQPValue)]) -> DeadLetter {
+        let mut letter =
+            message::Delivery::mock(1, "dead-letters".into(), "key".into(), false, Vec::new());
+        letter.properties = BasicProperties::default().with_headers(table(headers));
+        DeadLetter::read(letter)
+    }
+
+    #[test]
+    fn a_letter_is_there_since_its_end_and_not_since_its_first_failure_where_both_are_known() {
+        let at = |time: &str| Some(time.parse::<DateTime<Utc>>().unwrap());
+        let (failed, ended) = ("2026-11-21T00:00:00Z", "2026-11-21T09:00:00Z");
+        let first = ("x-eventd-first-failed-at", value(failed));
+        assert_eq!(read(std::slice::from_ref(&first)).since, at(failed));
+        let both = read(&[first, ("x-eventd-dead-lettered-at", value(ended))]);
+        assert_eq!((both.first_failed_at, both.since), (at(failed), at(ended)));
+    }
+
+    #[test]
+    fn what_the_broker_dead_lettered_is_there_for_its_reason_and_was_published_where_it_says() {
+        for (reason, grounds) in [
+            ("delivery_limit", Grounds::DeliveryLimit),
+            ("expired", Grounds::Expired),
+            ("maxlen", Grounds::QueueFull),
+            ("rejected", Grounds::Rejected),
+            ("another", Grounds::Unknown),
+        ] {
+            let death = table(&[
+                ("reason", value(reason)),
+                ("exchange", value("events")),
+                ("routing-keys", AMQPValue::FieldArray(vec![value("url.unblock")].into())),
+            ]);
+            let deaths = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into());
+            let letter = read(&[("x-death", deaths)]);
+            assert_eq!(letter.grounds, grounds, "{reason}");
+            let Envelope { exchange, routing_key, .. } = letter.envelope;
+            assert_eq!((exchange.as_str(), routing_key.as_str()), ("events", "url.unblock"));
+        }
+    }
+}

@@ -177,3 +177,63 @@ pub(super) fn number<T: TryFrom<i64>>(headers: &FieldTable, name: &str) -> Optio
     };
     number.and_then(|number| T::try_from(number).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of a message with this header that came to the queue `lane`.
+    fn read(exchange: &str, name: &str, value: AMQPValue) -> Delivery {
+        let (exchange, queue) = (exchange.into(), "lane");
+        let mut delivery = message::Delivery::mock(1, exchange, queue.into(), false, Vec::new());
+        let mut headers = FieldTable::default();
+        headers.insert(name.into(), value);
+        delivery.properties = BasicProperties::default().with_headers(headers);
+        Delivery::read(delivery, queue, Acks::of_no_channel())
+    }
+
+    #[test]
+    fn the_commands_of_what_was_tried_delivered_or_sent_back_before_may_have_been_done() {
+        for (name, is_repeated) in [
+            ("x-eventd-attempts", true),
+            ("x-eventd-replays", true),
+            ("x-delivery-count", true),
+            ("x-eventd-rung", false),
+        ] {
+            let delivery = read("", name, AMQPValue::LongLongInt(1));
+            assert_eq!(delivery.history.repeated, is_repeated, "{name}");
+        }
+    }
+
+    #[test]
+    fn how_a_message_was_altered_is_known_of_its_copies_too_and_from_no_stranger() {
+        let altered = |exchange, name| {
+            read(exchange, name, AMQPValue::LongString("left out".into())).history.altered
+        };
+        assert_eq!(altered("events", sieve::ALTERED).as_deref(), Some("left out"));
+        assert_eq!(altered("", "x-eventd-altered").as_deref(), Some("left out"));
+        assert_eq!(altered("events", "x-eventd-altered"), None);
+    }
+
+    #[test]
+    fn an_attribute_in_a_header_may_be_of_any_type_that_cloud_events_have() {
+        for (value, expected) in [
+            (AMQPValue::LongString("e-1".into()), "e-1"),
+            (AMQPValue::ShortString("e-1".into()), "e-1"),
+            (AMQPValue::Boolean(true), "true"),
+            (AMQPValue::ShortShortInt(-128), "-128"),
+            (AMQPValue::ShortShortUInt(255), "255"),
+            (AMQPValue::ShortInt(-300), "-300"),
+            (AMQPValue::ShortUInt(65_535), "65535"),
+            (AMQPValue::LongInt(4711), "4711"),
+            (AMQPValue::LongUInt(u32::MAX), "4294967295"),
+            (AMQPValue::LongLongInt(i64::MIN), "-9223372036854775808"),
+            (AMQPValue::Timestamp(0), "1970-01-01T00:00:00+00:00"),
+        ] {
+            let delivery = read("events", "ce-id", value);
+            assert_eq!(delivery.envelope.attributes, [("id".into(), Some(expected.into()))]);
+        }
+        let delivery = read("events", "ce-id", AMQPValue::Double(1.0));
+        assert_eq!(delivery.envelope.attributes, [("id".into(), None)]);
+    }
+}

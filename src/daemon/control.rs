@@ -219,3 +219,52 @@ fn obey(
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Timings;
+    use crate::telemetry::{LaneState, Metrics};
+
+    /// A lane that consumes.
+    fn lane() -> (Arc<Hands>, Arc<Readiness>) {
+        let (lane, metrics) = (EventType::UrlUnblock, Arc::new(Metrics::new("")));
+        let readiness = Readiness::new([lane], Arc::clone(&metrics));
+        readiness.enter(lane, LaneState::Consuming, "");
+        (Arc::new(Hands::new([lane].into_iter(), metrics)), Arc::new(readiness))
+    }
+
+    fn fresh() -> Stamp {
+        Stamp { at: chrono::DateTime::UNIX_EPOCH, request_id: uuid::Uuid::nil() }
+    }
+
+    #[test]
+    fn a_lane_that_a_person_resumed_is_said_to_be_resumed_and_another_to_be_what_it_is() {
+        let (hands, readiness) = lane();
+        for (pause, state, changed) in [
+            (true, "paused by hand (until it is resumed or restarted; this replica only)", true),
+            (false, "resumed", true),
+            (false, "consuming", false),
+        ] {
+            let order = Order { pause, lane: None, seconds: None, why: None };
+            let lane = EventType::UrlUnblock.name().to_owned();
+            let expected = LaneAnswer { lane, state: state.to_owned(), changed };
+            assert_eq!(obey(&order, &hands, &readiness, fresh), Ok(vec![expected]));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_connects_and_says_nothing_is_not_listened_to_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let patience = Duration::from_millis(100);
+        let timings = Timings { control_request: patience, ..Timings::default() };
+        let control = Control { path: path.clone(), is_set: true, timings };
+        let (socket, _file) = Socket::bind(&control).unwrap();
+        let (hands, readiness) = lane();
+        tokio::spawn(socket.serve(hands, readiness, fresh));
+        let (mut silent, mut heard) = (UnixStream::connect(&path).await.unwrap(), Vec::new());
+        let end = tokio::time::timeout(Duration::from_mins(1), silent.read_to_end(&mut heard));
+        assert!(matches!(end.await, Ok(Ok(0))), "it still listens, or has answered: {heard:?}");
+    }
+}
