@@ -2,6 +2,7 @@
 
 mod acks;
 mod audit;
+mod dry_run;
 mod due;
 mod effects;
 mod files;

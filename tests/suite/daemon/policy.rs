@@ -1,7 +1,6 @@
 //! The rules of the policy that the vendor is asked for, and the one that slows a lane down.
 
-use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
-use crate::support::daemon::Daemon;
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED};
 use crate::support::eventually;
 use crate::support::node::Node;
 use crate::support::relay::Relay;
@@ -16,7 +15,7 @@ const SOON: [(&str, &str); 2] =
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
 
 /// Publishes an offboarding of somebody who is in each of these groups.
-async fn offboard(world: &World, who: &str, data: Value) {
+pub(super) async fn offboard(world: &World, who: &str, data: Value) {
     let mut data = data;
     data["emailAddress"] = json!(format!("{who}@example.com"));
     let event = json!({
@@ -25,20 +24,20 @@ async fn offboard(world: &World, who: &str, data: Value) {
     world.publish("user.offboarded", &event.to_string()).await;
 }
 
-fn join(world: &World, who: &str, groups: &[&str]) {
+pub(super) fn join(world: &World, who: &str, groups: &[&str]) {
     groups.iter().for_each(|it| world.fake.add_member(it, &format!("{who}@example.com")));
 }
 
-fn is_in(world: &World, who: &str, group: &str) -> bool {
+pub(super) fn is_in(world: &World, who: &str, group: &str) -> bool {
     world.fake.is_member(group, &format!("{who}@example.com"))
 }
 
-async fn letter(world: &World) -> (String, String) {
+pub(super) async fn letter(world: &World) -> (String, String) {
     let letter = world.vhost.take(DEAD_LETTERS).await;
     (letter.header("x-eventd-reason").to_owned(), letter.header("x-eventd-code").to_owned())
 }
 
-fn pair(reason: &str, code: &str) -> (String, String) {
+pub(super) fn pair(reason: &str, code: &str) -> (String, String) {
     (reason.to_owned(), code.to_owned())
 }
 
@@ -267,70 +266,4 @@ async fn what_a_lane_may_do_in_a_window_is_not_renewed_by_a_connection() {
     offboard(&world, "bob", json!({"groupIds": ["g-1"]})).await;
     world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10m"), 1).await;
     assert!(is_in(&world, "bob", "g-1"));
-}
-
-#[tokio::test]
-async fn a_dry_run_beside_the_one_at_work_changes_nothing_and_takes_nothing_from_it() {
-    let at_work = World::with(&[]).await;
-    at_work.fake.name_group("id-of-open", "Open");
-    at_work.fake.add_managed_url("one", "https://example.com/a", "block", "explicit");
-    let dry_fake = fake_mimecast::FakeMimecast::start(fake_mimecast::Credentials::default()).await;
-    dry_fake.name_group("id-of-open", "Open");
-    dry_fake.add_managed_url("one", "https://example.com/a", "block", "explicit");
-    dry_fake.add_member("id-of-open", "ada@example.com");
-    let mut variables = settings::hmac(&dry_fake);
-    variables.extend([
-        settings::named("AMQP__URL", &at_work.vhost.url),
-        settings::named("POLICY__DRY_RUN", "true"),
-        settings::named("AMQP__OUTCOME_EXCHANGE", "amq.topic"),
-        settings::named("POLICY__VERIFY_EFFECT", "true"),
-        settings::named("POLICY__PROTECTED_ADDRESSES", r#"["eve@*"]"#),
-    ]);
-    let dry = Daemon::start(&variables).await;
-    dry.wait_until_ready().await;
-    at_work.vhost.listen("amq.topic", "listener").await;
-
-    join(&at_work, "ada", &["id-of-open"]);
-    offboard(&at_work, "ada", json!({"groups": ["Open"]})).await;
-    offboard(&at_work, "eve", json!({"groups": ["Open"]})).await;
-    at_work.publish("user.offboarded", "nonsense").await;
-    let url = json!({"url": "https://example.com/a"}).to_string();
-    at_work.publish_bare("url.unblock", &url).await;
-
-    let would_be = dry.settled(4).await;
-    let mut told: Vec<(&str, Option<&str>)> = would_be
-        .iter()
-        .map(|line| (line["disposition"].as_str().unwrap(), line["reason"].as_str()))
-        .collect();
-    told.sort_unstable();
-    let expected = [
-        ("ack", None),
-        ("ack", None),
-        ("dead_letter", Some("denied")),
-        ("dead_letter", Some("malformed")),
-    ];
-    assert_eq!(told, expected);
-    // An outcome is published before its message is settled, so that none is on its way.
-    assert_eq!(at_work.vhost.depth("listener").await, Some((0, 0)));
-    dry.wait_for_metric(r#"eventd_policy_decisions_total{rule="dry_run"}"#, 2.0).await;
-    // It asked, and changed nothing.
-    assert!(dry_fake.calls().iter().all(|call| !call.operation.is_change()));
-    assert!(dry_fake.is_member("id-of-open", "ada@example.com") && dry_fake.has_url("one"));
-    // The one at work did all of it, and has the only dead letter.
-    at_work.daemon.settled(4).await;
-    assert!(!is_in(&at_work, "ada", "id-of-open") && !at_work.fake.has_url("one"));
-    assert_eq!(letter(&at_work).await, pair("malformed", "malformed"));
-    assert_eq!(at_work.vhost.depth(DEAD_LETTERS).await.unwrap().0, 0);
-    for queue in [OFFBOARDED, UNBLOCK] {
-        let aside = format!("{queue}.dry-run");
-        at_work.vhost.wait_for_depth(&aside, 0).await;
-        let queues = at_work.vhost.described("queues").await;
-        let found = queues.iter().find(|it| it["name"] == aside.as_str()).unwrap();
-        let expected = json!({
-            "x-queue-type": "quorum", "x-max-length": 10_000, "x-overflow": "drop-head",
-            "x-expires": 604_800_000,
-        });
-        assert_eq!(found["arguments"], expected);
-        assert!(!queues.iter().any(|it| it["name"] == format!("{aside}.retry.10s").as_str()));
-    }
 }
