@@ -1,7 +1,9 @@
 //! The broker's edge, against a real broker: what is declared, what is said, what a copy carries.
 
 mod copies;
+mod dead_letters;
 mod node;
+mod nodes;
 mod settler;
 mod settling;
 mod sieve;

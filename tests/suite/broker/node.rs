@@ -151,6 +151,10 @@ async fn blocked(node: &Disturbed, scene: &mut Scene) {
         why.contains("the broker takes no messages").then_some(())
     })
     .await;
+    let said = "the broker takes no messages for now";
+    scene.daemon().wait_for_logged(said, 1).await;
+    let line = scene.daemon().logged(said).remove(0);
+    assert!(line["level"] == "WARN" && line["reason"] != "", "{line}");
 }
 
 async fn takes_messages_again(scene: &Scene) {

@@ -3,6 +3,7 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::node::Node;
+use crate::support::program::run;
 use crate::support::wire::{Hold, Method, Said, Wire};
 use crate::support::within::Within;
 use crate::support::world::World;
@@ -86,6 +87,11 @@ async fn a_session_takes_one_message_at_a_time_until_one_is_settled_and_then_its
             panic!("{said:?}");
         };
     }
+    // After a pause one consumer takes all of it.
+    assert_eq!(run(&world.variables, &["pause", "url.unblock"]).await.code, Some(0));
+    wire.wait_for("cancel", 2, |method| *method == Method::Cancel).await;
+    assert_eq!(run(&world.variables, &["resume", "url.unblock"]).await.code, Some(0));
+    wire.wait_for("qos", 1, qos(7)).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use crate::support::settings::{self, Variables, named};
 use crate::support::world::World;
 use fake_mimecast::FakeMimecast;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 use tokio::net::UnixListener;
@@ -34,6 +34,23 @@ async fn start(variables: &Variables) -> Ran {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Whether the tests run as root: only root can become somebody else.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+/// A copy of the binary for another user, who may not see the folder of the binary.
+fn copy_program(folder: &Path) -> String {
+    let program = folder.join("mimecast-eventd");
+    // By another process: no program that a test beside this one starts can hold the copy open for writing.
+    let copied = Command::new("cp")
+        .args([env!("CARGO_BIN_EXE_mimecast-eventd"), text(&program)])
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    text(&program).to_owned()
 }
 
 /// Settings for a daemon with a broker that is away.
@@ -97,20 +114,21 @@ async fn a_file_that_is_no_socket_is_left_as_it_is_where_the_socket_should_be() 
     }
     assert_eq!(fs::read_to_string(path("letter")).unwrap(), "a letter");
     assert!(path("link").is_symlink() && path("folder").is_dir());
-    // A socket that a killed process has left is replaced.
+    // A socket that a killed process has left is replaced, and where a link beside it leads, nothing is cut short.
     drop(UnixListener::bind(path("left")).unwrap());
+    symlink(path("letter"), path("left.lock")).unwrap();
     let mut variables = variables.clone();
     variables.extend([named("CONTROL__SOCKET", text(&path("left")))]);
     let daemon = Daemon::start(&variables).await;
     wait_until_complete(&daemon).await;
     assert_eq!(run(&variables, &["pause", "url.unblock"]).await.code, Some(0));
     daemon.wait_for_metric(BY_HAND, 1.0).await;
+    assert_eq!(fs::read_to_string(path("letter")).unwrap(), "a letter");
 }
 
 #[tokio::test]
 async fn another_user_is_refused_even_where_somebody_has_opened_the_socket_to_all() {
-    // Only root can become somebody else.
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+    if !is_root() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -121,21 +139,33 @@ async fn another_user_is_refused_even_where_somebody_has_opened_the_socket_to_al
     let daemon = Daemon::start(&variables).await;
     wait_until_complete(&daemon).await;
     fs::set_permissions(&socket, PermissionsExt::from_mode(0o666)).unwrap();
-    // That user may not see the folder of the binary.
-    let program = folder.path().join("mimecast-eventd");
-    // By another process: no program that a test beside this one starts can hold the copy open for writing.
-    let copied = Command::new("cp")
-        .args([env!("CARGO_BIN_EXE_mimecast-eventd"), text(&program)])
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    let program = copy_program(folder.path());
     let becoming = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let mut pause = Command::new(becoming[0]);
-    pause.args(&becoming[1..]).args([text(&program), "pause"]).env_clear().envs(&variables);
+    pause.args(&becoming[1..]).args([&program, "pause"]).env_clear().envs(&variables);
     let refused = pause.output().unwrap();
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     daemon.wait_for_logged("another user connected to the control socket; refused", 1).await;
     assert_eq!(daemon.metric(BY_HAND).await, 0.0);
+    assert_eq!(run(&variables, &["pause", "url.unblock"]).await.code, Some(0));
+    daemon.wait_for_metric(BY_HAND, 1.0).await;
+}
+
+#[tokio::test]
+async fn root_may_pause_the_daemon_of_another_user() {
+    if !is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    chown(folder.path(), Some(65534), Some(65534)).unwrap();
+    let program = copy_program(folder.path());
+    let (_fake, mut variables) = without_broker().await;
+    variables.extend([named("CONTROL__SOCKET", text(&folder.path().join("control.sock")))]);
+    let becoming = "setpriv --reuid 65534 --regid 65534 --clear-groups --pdeathsig KILL";
+    // What stands behind it, the binary in its own folder, is left out.
+    let way = ["sh", "-c", &format!("exec {becoming} {program} run")];
+    let daemon = Daemon::start_by(&way, &variables).await;
+    wait_until_complete(&daemon).await;
     assert_eq!(run(&variables, &["pause", "url.unblock"]).await.code, Some(0));
     daemon.wait_for_metric(BY_HAND, 1.0).await;
 }

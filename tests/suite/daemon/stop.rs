@@ -1,6 +1,7 @@
 //! A stop ends each wait at once. The waits here would take far longer than the time that a stop may take, so that
 //! one that is not ended shows in how the stop ends, and not in how long it takes.
 
+use super::reload::Mounted;
 use crate::support::broker::{UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
@@ -141,6 +142,23 @@ async fn a_stop_does_not_wait_until_a_message_that_we_failed_over_was_held_long_
     let (vhost, _) = within.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     vhost.wait_for_depth(UNBLOCK, 1).await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_as_long_as_the_settings_say_that_were_reloaded_last() {
+    let mut mounted = Mounted::new("drain_timeout = \"5m\"\n", None).await;
+    let (mut daemon, key) = (mounted.start().await, mounted.right_key());
+    mounted.fake.inject(Fault::always(FaultKind::Hang));
+    mounted.unblock("e-1", "entry-1").await;
+    mounted.fake.wait_for_calls(1, crate::support::DEADLINE).await;
+    mounted.write("drain_timeout = \"1s\"\n", &key);
+    daemon.signal("HUP");
+    daemon.wait_for_at_least(r#"eventd_settings_reloads_total{result="applied"}"#, 1.0).await;
+    daemon.signal("TERM");
+    assert_eq!(daemon.ended().await, Some(0));
+    let given_up = "stopped before all was finished; the rest stays queued";
+    assert_eq!(daemon.logged(given_up).len(), 1, "it waited for its work");
+    mounted.vhost.wait_for_depth(UNBLOCK, 1).await;
 }
 
 #[tokio::test]
