@@ -39,6 +39,7 @@ fn field<'a>(timings: &'a mut Timings, name: &str) -> &'a mut Duration {
         "audit_head" => &mut timings.audit_head,
         "shutdown" => &mut timings.shutdown,
         "queue_depths" => &mut timings.queue_depths,
+        "settings_files" => &mut timings.settings_files,
         other => panic!("no test shortens {other}"),
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Mounted {
     pub(super) variables: Variables,
 }
 
+/// Files of the settings are read four times as often as for users.
+pub(super) const OFTEN: &str = "settings_files=250ms";
+
 impl Mounted {
     /// With the secret key as a file, and this settings file.
     pub(super) async fn new(toml: &str, secret_key: Option<&str>) -> Mounted {
@@ -40,6 +43,7 @@ impl Mounted {
             named("AMQP__URL", &vhost.url),
             named("CONFIG", &path("settings.toml")),
             named("MIMECAST__SECRET_KEY_FILE", &path("secret-key")),
+            named("TIMINGS", OFTEN),
         ]);
         for name in ["settings.toml", "secret-key"] {
             std::os::unix::fs::symlink(Path::new("..data").join(name), folder.path().join(name))
@@ -95,6 +99,8 @@ fn keys(daemon: &Daemon, message: &str, field: &str) -> Vec<String> {
 async fn a_rotated_secret_takes_effect_within_five_seconds_and_sets_a_paused_lane_going() {
     let slow = "[breaker]\ninitial_probe_delay = \"5m\"\nmax_probe_delay = \"5m\"\n";
     let mut mounted = Mounted::new(slow, Some("d3Jvbmc=")).await;
+    // With the waits of users.
+    mounted.variables.remove("TIMINGS");
     for name in ["INITIAL", "MAX"] {
         mounted.variables.remove(&format!("EVENTD_BREAKER__{name}_PROBE_DELAY"));
     }

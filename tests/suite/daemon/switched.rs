@@ -1,6 +1,6 @@
 //! What was switched on is switched off by a reload, and on again: each state is in force, and not only the first.
 
-use super::reload::Mounted;
+use super::reload::{Mounted, OFTEN};
 use crate::support::DEADLINE;
 use crate::support::broker::DEAD_LETTERS;
 use crate::support::certificates::Authority;
@@ -187,6 +187,7 @@ async fn with_file(folder: &Path) -> (FakeMimecast, Variables) {
     variables.extend([
         named("AMQP__URL", "amqps://127.0.0.1:1"),
         named("CONFIG", file.to_str().unwrap()),
+        named("TIMINGS", OFTEN),
     ]);
     (fake, variables)
 }

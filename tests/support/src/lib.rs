@@ -38,7 +38,7 @@ pub async fn eventually<T>(what: &str, mut fact: impl AsyncFnMut() -> Option<T>)
         assert!(Instant::now() < deadline, "it never came true: {what}");
         tokio::time::sleep(pause).await;
         // Many tests wait at the same time, and each look costs them all.
-        pause = (pause * 3 / 2).min(Duration::from_millis(150));
+        pause = (pause * 3 / 2).min(Duration::from_millis(250));
     }
 }
 
