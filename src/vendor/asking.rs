@@ -79,7 +79,7 @@ impl Vendor {
         stamp: &Stamp,
         request_id: Option<&str>,
     ) -> (Outcome, bool) {
-        self.learn(answer, stamp);
+        self.learn(operation, answer, stamp);
         let reply = answer.reply(request_id);
         let outcome = Outcome::of_reply(operation, reply);
         if matches!(outcome, Outcome::Unauthorized(_)) || answer.received.status == 401 {
@@ -96,7 +96,7 @@ impl Vendor {
         let caller = Arc::clone(&self.means().caller);
         match caller.post(Operation::FindGroups, body, &stamp, deadline).await {
             Ok(mut answer) => {
-                self.learn(&mut answer, &stamp);
+                self.learn(Operation::FindGroups, &mut answer, &stamp);
                 answer.reply(None).is_voice()
             }
             Err(_) => false,
@@ -104,12 +104,12 @@ impl Vendor {
     }
 
     /// Keeps what the headers tell, of the quota and of the time.
-    fn learn(&self, answer: &mut Answer, stamp: &Stamp) {
-        let remaining = self.with_quota(|quota| {
+    fn learn(&self, operation: Operation, answer: &mut Answer, stamp: &Stamp) {
+        let remaining = self.with_quota(operation, |quota| {
             quota.learn(&answer.received.quota, Instant::now().into_std());
             quota.remaining()
         });
-        self.metrics.quota_remaining(remaining);
+        self.metrics.quota_remaining(operation, remaining);
         if let Some(date) = answer.received.date.take() {
             let told = Some((date, stamp.at));
             *self.told_time.lock().unwrap_or_else(PoisonError::into_inner) = told;

@@ -1,21 +1,25 @@
-//! The vendor's quota: what its reply headers say, and how long a call has to wait for it.
+//! The rate limit of one operation: what reply headers say of it, and how long a call has to wait.
+//!
+//! Mimecast's page "Rate Limiting" says that limits are "applied differently per resource", so each operation
+//! has its own. Where two turn out to share one, the headers of each say so by themselves.
 
 use crate::settings::Timings;
 use chrono::{DateTime, Utc};
 use std::time::{Duration, Instant};
 
-/// What the headers of one reply say. Names are matched without case and dashes, because the
-/// vendor's own pages spell them in more than one way; values that cannot be read are passed over.
+/// What the headers of one reply say. Names are matched without case and dashes, because Mimecast's
+/// own pages spell them in more than one way; values that cannot be read are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Headers {
     /// `X-RateLimit-Limit`: calls in a window.
     pub limit: Option<u64>,
     /// `X-RateLimit-Remaining`: calls left in this one.
     pub remaining: Option<u64>,
-    /// `X-RateLimit-Reset`: time until there are more, in *milliseconds* and relative (vendor page
-    /// "Rate Limiting").
+    /// Time until there are more calls. `X-RateLimit-Reset` is in *milliseconds* and relative (Mimecast's
+    /// page "Rate Limiting"), `RateLimit-Reset` without `X-` in seconds (the IETF's draft of that name). A
+    /// number as large as a Unix time is one.
     pub reset: Option<Duration>,
-    /// `Retry-After`, in seconds or as a date.
+    /// `Retry-After`, in seconds or as a date, which is measured against the reply's own `Date`.
     pub retry_after: Option<Duration>,
 }
 
@@ -39,11 +43,14 @@ pub struct Quota {
 }
 
 impl Headers {
-    /// Reads the headers of a reply that came at `now`.
+    /// Reads the headers of a reply. Times in them are those of the clock that has written `date`, the header of that
+    /// name; `now` counts where there is none that can be read.
     pub fn read<'a>(
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        date: Option<&str>,
         now: DateTime<Utc>,
     ) -> Headers {
+        let now = date.and_then(http_date).unwrap_or(now);
         let mut read = Headers::default();
         for (name, value) in headers {
             // Every reply has headers of other names, which are not worth a text of their own.
@@ -51,7 +58,8 @@ impl Headers {
             let value = value.trim();
             match name {
                 Name::RetryAfter => read.retry_after = seconds_or_date(value, now),
-                Name::Reset => read.reset = milliseconds(value),
+                Name::Reset => read.reset = time_left(value, Duration::from_millis, now),
+                Name::ResetInSeconds => read.reset = time_left(value, Duration::from_secs, now),
                 Name::Limit => read.limit = value.parse().ok(),
                 Name::Remaining => read.remaining = value.parse().ok(),
             }
@@ -137,6 +145,7 @@ impl Quota {
 enum Name {
     RetryAfter,
     Reset,
+    ResetInSeconds,
     Limit,
     Remaining,
 }
@@ -144,7 +153,7 @@ enum Name {
 impl Name {
     const SPELLINGS: [(Name, &str); 7] = [
         (Name::RetryAfter, "retryafter"),
-        (Name::Reset, "ratelimitreset"),
+        (Name::ResetInSeconds, "ratelimitreset"),
         (Name::Reset, "xratelimitreset"),
         (Name::Limit, "ratelimitlimit"),
         (Name::Limit, "xratelimitlimit"),
@@ -163,10 +172,11 @@ impl Name {
         let mut rest = letters.clone();
         let is_prefixed = rest.by_ref().take(9).eq(*b"xmimecast");
         let known = |spelling: &str| match is_prefixed {
-            true => rest.clone().eq(spelling.bytes()),
+            true => rest.clone().eq(spelling.trim_start_matches('x').bytes()),
             false => letters.clone().eq(spelling.bytes()),
         };
-        Name::SPELLINGS.iter().find(|(_, spelling)| known(spelling)).map(|(name, _)| *name)
+        // Last those with an x, which are what Mimecast's own prefix goes with.
+        Name::SPELLINGS.iter().rev().find(|(_, spelling)| known(spelling)).map(|(name, _)| *name)
     }
 }
 
@@ -177,15 +187,28 @@ fn left(until: Instant, now: Instant) -> Option<Duration> {
 fn seconds_or_date(value: &str, now: DateTime<Utc>) -> Option<Duration> {
     match value.parse() {
         Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => {
-            let date = DateTime::parse_from_rfc2822(value).ok()?;
-            Some((date.to_utc() - now).to_std().unwrap_or(Duration::ZERO))
-        }
+        Err(_) => Some(until(http_date(value)?, now)),
     }
 }
 
-fn milliseconds(value: &str) -> Option<Duration> {
-    value.parse().ok().map(Duration::from_millis)
+/// A time in the unit that `unit` counts, from `now` on; or a Unix time in seconds or milliseconds, which no
+/// reset that is relative comes near: the least would be in eleven days.
+fn time_left(value: &str, unit: fn(u64) -> Duration, now: DateTime<Utc>) -> Option<Duration> {
+    let number: u64 = value.parse().ok()?;
+    let time = match number {
+        1_000_000_000..1_000_000_000_000 => DateTime::from_timestamp(number.try_into().ok()?, 0)?,
+        1_000_000_000_000.. => DateTime::from_timestamp_millis(number.try_into().ok()?)?,
+        0..1_000_000_000 => return Some(unit(number)),
+    };
+    Some(until(time, now))
+}
+
+fn http_date(value: &str) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc2822(value).ok()?.to_utc())
+}
+
+fn until(time: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (time - now).to_std().unwrap_or(Duration::ZERO)
 }
 
 #[cfg(test)]
@@ -195,7 +218,8 @@ mod tests {
 
     fn read(headers: &[(&str, &str)]) -> Headers {
         let now = Utc.with_ymd_and_hms(2026, 11, 21, 10, 0, 0).unwrap();
-        Headers::read(headers.iter().copied(), now)
+        let date = headers.iter().find(|(name, _)| *name == "Date").map(|(_, date)| *date);
+        Headers::read(headers.iter().copied(), date, now)
     }
 
     fn wait(headers: &[(&str, &str)]) -> Duration {
@@ -212,7 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn the_reset_is_relative_milliseconds_under_any_spelling() {
+    fn the_reset_is_relative_milliseconds_with_an_x_and_seconds_without() {
+        assert_eq!(wait(&[("RateLimit-Reset", "7")]), Duration::from_secs(7));
         let expected = Duration::from_millis(1500);
         assert_eq!(wait(&[("X-RateLimit-Reset", "1500")]), expected);
         assert_eq!(wait(&[("x-rate-limit-reset", " 1500 ")]), expected);
@@ -222,11 +247,37 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_that_is_a_unix_time_is_one_by_the_clock_of_the_reply() {
+        // The clock of the test stands at 10:00:00 of that day.
+        for (name, value) in [
+            ("RateLimit-Reset", "1795255209"),
+            ("X-RateLimit-Reset", "1795255209"),
+            ("X-RateLimit-Reset", "1795255209000"),
+        ] {
+            assert_eq!(wait(&[(name, value)]), Duration::from_secs(9), "{name}: {value}");
+            let fast = ("Date", "Sat, 21 Nov 2026 10:00:05 GMT");
+            assert_eq!(wait(&[(name, value), fast]), Duration::from_secs(4), "{name}: {value}");
+            let later = ("Date", "Sat, 21 Nov 2026 11:00:00 GMT");
+            assert_eq!(wait(&[(name, value), later]), Duration::ZERO, "{name}: {value}");
+        }
+        let longest = Timings::default().longest_throttle;
+        assert_eq!(
+            wait(&[("X-RateLimit-Reset", "18446744073709551615")]),
+            Timings::default().throttle
+        );
+        assert_eq!(wait(&[("X-RateLimit-Reset", "999999999")]), longest);
+    }
+
+    #[test]
     fn retry_after_comes_first_in_seconds_or_as_a_date() {
         let reset = ("X-RateLimit-Reset", "1500");
         assert_eq!(wait(&[("Retry-After", "7"), reset]), Duration::from_secs(7));
         let date = ("retry-after", "Sat, 21 Nov 2026 10:00:09 GMT");
         assert_eq!(wait(&[reset, date]), Duration::from_secs(9));
+        let behind = ("Date", "Sat, 21 Nov 2026 09:00:00 GMT");
+        assert_eq!(wait(&[date, behind]), Timings::default().longest_throttle);
+        let nonsense = ("Date", "tomorrow");
+        assert_eq!(wait(&[date, nonsense]), Duration::from_secs(9));
         let past = ("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT");
         assert_eq!(wait(&[past]), Duration::ZERO);
     }

@@ -1,11 +1,15 @@
-//! Waits for the vendor's quota.
+//! Waits for the quota of an operation.
 
-use super::quota::Priority;
+use super::quota::{Priority, Quota};
 use super::vendor::Vendor;
 use crate::command::Operation;
 use crate::verdict::{Conclusion, retry};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// How long a wait goes on before it is added to those that were counted.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Vendor {
     /// Waits until the quota has a call left.
@@ -19,16 +23,24 @@ impl Vendor {
             if ended.is_cancelled() {
                 return Err(Conclusion::Stopped);
             }
-            let taken =
-                self.with_quota(|quota| quota.take(priority(operation), Instant::now().into_std()));
-            let Err(wait) = taken else { return Ok(()) };
+            let now = Instant::now();
+            let take = |quota: &mut Quota| quota.take(priority(operation), now.into_std());
+            let Err(wait) = self.with_quota(operation, take) else { return Ok(()) };
             // A little later than the others, or all would come at the same instant.
-            let wait = retry::jittered(wait);
-            let started = Instant::now();
-            if started + wait >= deadline {
+            let until = now + retry::jittered(wait);
+            if until >= deadline {
                 return Err(Conclusion::OutOfTime);
             }
-            let _either = ended.run_until_cancelled(tokio::time::sleep(wait)).await;
+            self.sleep_throttled(until, ended).await;
+        }
+    }
+
+    /// Sleeps until then, or until `ended`, and counts that while it lasts: a long wait shows before it is over.
+    async fn sleep_throttled(&self, until: Instant, ended: &CancellationToken) {
+        while !ended.is_cancelled() && Instant::now() < until {
+            let started = Instant::now();
+            let step = tokio::time::sleep_until(until.min(started + COUNTED_EVERY));
+            let _either = ended.run_until_cancelled(step).await;
             self.metrics.throttled(started.elapsed());
         }
     }

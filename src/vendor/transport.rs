@@ -68,7 +68,7 @@ impl Transport {
     }
 
     /// Posts strict JSON, with headers that are not to be shown. `now` is what dates in the reply's
-    /// headers are measured against.
+    /// headers are measured against where it has no `Date`.
     ///
     /// # Errors
     ///
@@ -119,8 +119,8 @@ async fn exchange(
     let status = response.status().as_u16();
     let headers = response.headers().iter();
     let readable = headers.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let quota = quota::Headers::read(readable, now);
     let text = |name: &str| response.headers().get(name).and_then(|text| text.to_str().ok());
+    let quota = quota::Headers::read(readable, text("date"), now);
     let request_id = text("x-request-id").or_else(|| text("x-mc-req-id")).map(str::to_owned);
     let date = text("date").map(str::to_owned);
     Ok(Received { status, body: body(response).await?, quota, request_id, date })

@@ -22,7 +22,7 @@ pub struct Vendor {
     means: RwLock<Arc<Means>>,
     pub(super) fresh: fn() -> Stamp,
     pub(super) metrics: Arc<Metrics>,
-    quota: Mutex<Quota>,
+    quotas: Mutex<BTreeMap<Operation, Quota>>,
     evidence: Mutex<BTreeMap<Operation, Evidence>>,
     /// The time by the vendor's last reply, in its words, and by our clock.
     pub(super) told_time: Mutex<Option<(String, DateTime<Utc>)>>,
@@ -57,7 +57,7 @@ impl Vendor {
             means: RwLock::new(Arc::new(Means::new(settings, policy, guards)?)),
             fresh,
             metrics,
-            quota: Mutex::new(Quota::new(settings.timings)),
+            quotas: Mutex::new(Operation::ALL.map(|it| (it, Quota::new(settings.timings))).into()),
             evidence: Mutex::default(),
             told_time: Mutex::default(),
             directory: Directory::default(),
@@ -98,9 +98,10 @@ impl Vendor {
         Some(DateTime::parse_from_rfc2822(theirs).ok()?.to_utc() - *ours)
     }
 
-    /// The calls left in the vendor's window, as far as its last reply told.
+    /// The calls left in the window of that operation which has the fewest, as far as replies told.
     pub fn quota_left(&self) -> Option<u64> {
-        self.with_quota(|quota| quota.remaining())
+        let left = |operation| self.with_quota(operation, |quota| quota.remaining());
+        Operation::ALL.into_iter().filter_map(left).min()
     }
 
     /// Carries out `command`, with as many attempts as `effort` allows. `ended` ends a wait, but never a
@@ -176,14 +177,20 @@ impl Vendor {
         if let Outcome::Throttled(wait) = &outcome {
             // A vendor that asks for no wait at all is not to be flooded.
             let wait = (*wait).max(self.means().policy.initial_delay);
-            self.with_quota(|quota| quota.close(wait, Instant::now().into_std()));
+            let now = Instant::now().into_std();
+            self.with_quota(call.operation, |quota| quota.close(wait, now));
         }
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
         (outcome, body)
     }
 
-    pub(super) fn with_quota<T>(&self, act: impl FnOnce(&mut Quota) -> T) -> T {
-        act(&mut self.quota.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn with_quota<T>(
+        &self,
+        operation: Operation,
+        act: impl FnOnce(&mut Quota) -> T,
+    ) -> T {
+        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        act(quotas.get_mut(&operation).expect("every operation has one from the start"))
     }
 
     fn with_evidence<T>(&self, operation: Operation, act: impl FnOnce(&mut Evidence) -> T) -> T {

@@ -76,7 +76,7 @@ fn reply(body: String, headers: Vec<(String, String)>) -> Shape {
     let bytes = body.len() + of_headers;
     let read = move || {
         let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let wait = Headers::read(pairs, DateTime::UNIX_EPOCH).wait(&Timings::default());
+        let wait = Headers::read(pairs, None, DateTime::UNIX_EPOCH).wait(&Timings::default());
         for status in [200, 403] {
             let body = body.as_bytes();
             let reply = Reply { status, body, wait, hide: &hide, request_id: Some("r-1") };

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Counter, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, Result,
 };
 
@@ -24,10 +24,6 @@ impl Families {
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.registered(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    pub(super) fn real_gauge(&self, name: &str, help: &str) -> Gauge {
-        self.registered(Gauge::new(name, help))
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {

@@ -17,7 +17,7 @@ pub use in_flight::InFlight;
 use not_found::NotFound;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Counter, Gauge, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
+    Counter, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
 };
 pub use sample::Sample;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub struct Metrics {
     api_request_time: HistogramVec,
     api_retries: IntCounterVec,
     api_throttled: Counter,
-    quota_remaining: Gauge,
+    quota_remaining: GaugeVec,
     lane_state: IntGaugeVec,
     amqp_connected: IntGaugeVec,
     amqp_connections: IntCounterVec,
@@ -135,9 +135,10 @@ impl Metrics {
                 "eventd_api_throttled_seconds_total",
                 "Seconds spent waiting for the vendor's quota.",
             ),
-            quota_remaining: families.real_gauge(
+            quota_remaining: families.real_gauges(
                 "eventd_api_quota_remaining",
-                "Calls left in the vendor's window, as it last said; NaN while unknown.",
+                "Calls left in the rate limit window of the operation, as Mimecast last said; NaN while unknown.",
+                &["operation"],
             ),
             lane_state: families.gauges(
                 "eventd_lane_state",
@@ -168,7 +169,9 @@ impl Metrics {
             operation: operation::Operation::new(&families),
             registry,
         };
-        metrics.quota_remaining.set(f64::NAN);
+        for operation in Operation::ALL {
+            metrics.quota_remaining(operation, None);
+        }
         let build = families.gauges(
             "eventd_build_info",
             "1, with what was built from what.",
@@ -250,9 +253,10 @@ impl Metrics {
         self.api_throttled.inc_by(waited.as_secs_f64());
     }
 
-    /// The vendor said how many calls are left.
-    pub fn quota_remaining(&self, remaining: Option<u64>) {
-        self.quota_remaining.set(remaining.map_or(f64::NAN, |remaining| remaining as f64));
+    /// Mimecast said how many calls of the operation are left.
+    pub fn quota_remaining(&self, operation: Operation, remaining: Option<u64>) {
+        let gauge = self.quota_remaining.with_label_values(&[operation.label()]);
+        gauge.set(remaining.map_or(f64::NAN, |remaining| remaining as f64));
     }
 
     /// A lane came into `state`.

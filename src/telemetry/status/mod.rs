@@ -33,9 +33,9 @@ pub struct Status {
     pub dead_letters: Vec<Count>,
     /// The daemon's own queues.
     pub queues: Vec<Queue>,
-    /// Calls left in the vendor's window, if it has said so.
-    pub quota_remaining: Option<u64>,
-    /// Seconds that were waited for the vendor's quota since the start.
+    /// Calls left in the rate limit window, by operation, where Mimecast has said so.
+    pub quota_remaining: Vec<Count>,
+    /// Seconds that calls waited for a quota since the start.
     pub throttled_seconds: f64,
     /// Requests to the vendor since the start, by operation and outcome.
     pub outcomes: Vec<Count>,
@@ -186,7 +186,7 @@ impl Status {
             lanes,
             dead_letters: counts(all("eventd_messages_dead_lettered_total"), &["event", "reason"]),
             queues: queues(&samples),
-            quota_remaining: whole(only("eventd_api_quota_remaining")),
+            quota_remaining: known(all("eventd_api_quota_remaining"), &["operation"]),
             throttled_seconds: only("eventd_api_throttled_seconds_total"),
             outcomes: counts(all("eventd_api_requests_total"), &["operation", "outcome"]),
             policy_decisions: counts(all("eventd_policy_decisions_total"), &["rule"]),
@@ -212,12 +212,16 @@ fn recent(board: &Board, now: DateTime<Utc>) -> Vec<Recent> {
 
 /// What has happened at all, by these labels.
 fn counts<'a>(samples: impl Iterator<Item = &'a Sample>, labels: &[&str]) -> Vec<Count> {
-    let happened = samples.filter(|it| it.value > 0.0);
+    known(samples.filter(|it| it.value > 0.0), labels)
+}
+
+/// What has a value, by these labels.
+fn known<'a>(samples: impl Iterator<Item = &'a Sample>, labels: &[&str]) -> Vec<Count> {
     let count = |it: &Sample| {
         let of: Vec<&str> = labels.iter().map(|label| it.label(label)).collect();
-        Count { of: of.join(" "), count: it.value as u64 }
+        Some(Count { of: of.join(" "), count: whole(it.value)? })
     };
-    happened.map(count).collect()
+    samples.filter_map(count).collect()
 }
 
 fn queues(samples: &[Sample]) -> Vec<Queue> {

@@ -103,11 +103,8 @@ fn content(status: &Status) -> Markup {
         }
         section aria-labelledby="vendor" {
             h2 #vendor { "The vendor" }
-            p {
-                "Calls left in its window: "
-                (status.quota_remaining.map_or("not known".to_owned(), |it| it.to_string()))
-                ". Waited for its quota: " (format!("{:.1}", status.throttled_seconds)) " s."
-            }
+            p { "Calls waited for a quota: " (format!("{:.1}", status.throttled_seconds)) " s." }
+            (counted("Calls left in the rate limit window, by operation", &status.quota_remaining))
             (counted("Requests by operation and outcome, since the start", &status.outcomes))
         }
         section aria-labelledby="policy" {

@@ -47,7 +47,7 @@ fuzz_target!(|bytes: &[u8]| {
     let case = Case::of(bytes);
     let headers: Vec<(String, Option<String>)> = case.pairs("header").collect();
     let read = headers.iter().map(|(name, value)| (&**name, value.as_deref().unwrap_or_default()));
-    let headers = Headers::read(read, DateTime::UNIX_EPOCH);
+    let headers = Headers::read(read, None, DateTime::UNIX_EPOCH);
     are_waited_for(&headers);
     // As whoever asks does: that is a word of the vendor's too.
     let request_id = case.text("request-id").map(|id| HIDDEN.hide(id));

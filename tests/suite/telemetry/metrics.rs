@@ -80,9 +80,9 @@ fn series() -> BTreeSet<String> {
         one("amqp_connections_total", "event", &EVENTS),
         one("settle_lost_total", "event", &EVENTS),
         one("lane_paused_by_hand", "event", &EVENTS),
+        one("api_quota_remaining", "operation", &OPERATIONS),
         one("settings_reloads_total", "result", &["applied", "refused"]),
         [
-            "eventd_api_quota_remaining",
             "eventd_api_throttled_seconds_total",
             "eventd_audit_failures_total",
             "eventd_audit_lines",
@@ -228,7 +228,7 @@ async fn every_number_is_what_happened_and_nothing_else_is_counted() {
     let seconds = |at: chrono::DateTime<chrono::Utc>| at.timestamp_micros() as f64 / 1e6;
     assert!((seconds(began)..=seconds(now)).contains(&last), "{last}");
     assert_eq!(of(r#"last_success_timestamp_seconds{event="url.unblock"}"#), 0.0);
-    let left = of("api_quota_remaining");
+    let left = of(r#"api_quota_remaining{operation="remove_group_member"}"#);
     assert_eq!(left, 798.0, "800 in a window as recorded, of which two are used");
 }
 

@@ -101,10 +101,14 @@ async fn a_quota_that_nobody_tells_of_is_unknown_and_not_used_up() {
     };
     pair.fake.inject(Fault::next(told("nobody knows")));
     pair.execute(&remove_ada()).await;
-    assert!(pair.metric("eventd_api_quota_remaining").is_nan());
+    let left = |operation: &str| {
+        pair.metric(&format!("eventd_api_quota_remaining{{operation=\"{operation}\"}}"))
+    };
+    assert!(left("remove_group_member").is_nan());
     pair.fake.inject(Fault::next(told("7")));
     pair.execute(&remove_ada()).await;
-    assert_eq!(pair.metric("eventd_api_quota_remaining"), 7.0);
+    assert_eq!(left("remove_group_member"), 7.0);
+    assert!(left("delete_managed_url").is_nan(), "that is another operation's");
 }
 
 #[tokio::test]

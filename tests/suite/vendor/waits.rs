@@ -60,7 +60,7 @@ async fn those_that_wait_for_the_same_moment_do_not_all_call_in_it() {
     pair.fake.inject(Fault::next(throttle(Some(2_000), None)));
     // It has no time for the wait, and leaves it to those that come after it.
     let soon = Instant::now() + Duration::from_secs(1);
-    assert_eq!(pair.execute_until(&remove_ada(), soon).await.0, "throttled");
+    assert_eq!(pair.execute_until(&delete("url-0"), soon).await.0, "throttled");
     let commands: Vec<Command> = (0..20).map(|n| delete(&format!("url-{n}"))).collect();
     let concluded = join_all(commands.iter().map(|command| pair.execute(command))).await;
     assert!(concluded.iter().all(|(outcome, _)| outcome == "not_found"), "{concluded:?}");

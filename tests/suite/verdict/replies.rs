@@ -154,7 +154,7 @@ fn found(case: &Case) -> Found {
     let operation = Operation::ALL.into_iter().find(|known| known.label() == case.operation);
     let headers = case.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     // No wait here is told as a date, so that any time will do.
-    let wait = Headers::read(headers, DateTime::UNIX_EPOCH).wait(&Timings::default());
+    let wait = Headers::read(headers, None, DateTime::UNIX_EPOCH).wait(&Timings::default());
     let reply = Reply {
         status: case.status,
         body: case.body.as_bytes(),
