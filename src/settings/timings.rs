@@ -72,6 +72,12 @@ pub struct Timings {
     pub token_life: Duration,
     /// The longest life of a token, whatever its reply names.
     pub longest_token_life: Duration,
+    /// The wait before the same new token is used again that Mimecast refused, beside as long as it is old.
+    pub token_wait: Duration,
+    /// A token that is not accepted after this time is replaced.
+    pub token_young: Duration,
+    /// The shortest time between two new tokens.
+    pub token_interval: Duration,
     /// How long a page size is remembered that Mimecast accepted after it had refused a larger one.
     pub page_size: Duration,
     /// Maximum time for each question of `check` to Mimecast.
@@ -114,6 +120,9 @@ impl Default for Timings {
             token_margin: Duration::from_mins(1),
             token_life: Duration::from_mins(5),
             longest_token_life: Duration::from_hours(24),
+            token_wait: Duration::from_secs(1),
+            token_young: Duration::from_secs(10),
+            token_interval: Duration::from_secs(5),
             page_size: Duration::from_mins(10),
             check: Duration::from_secs(30),
             look_up: Duration::from_mins(2),
@@ -133,7 +142,8 @@ mod tests {
             work: 600s, suspect: 600s, shutdown: 5s, service_status: 10s, settings_files: 1s, control_request: 5s, \
             control_reply: 10s, healthcheck: 3s, audit_head: 60s, audit_line: 30s, audit_lock: 5s, throttle: 5s, \
             longest_throttle: 300s, quota_window: 250ms, token_margin: 60s, token_life: 300s, \
-            longest_token_life: 86400s, page_size: 600s, check: 30s, look_up: 120s";
+            longest_token_life: 86400s, token_wait: 1s, token_young: 10s, token_interval: 5s, page_size: 600s, \
+            check: 30s, look_up: 120s";
         assert_eq!(shown, format!("Timings {{ {expected} }}"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::caller::{Answer, Caller};
 use super::sign::Stamp;
-use super::vendor::Vendor;
+use super::vendor::{Asked, Vendor};
 use crate::command::{Call, Operation};
 use crate::telemetry::span;
 use crate::verdict::code::explained;
@@ -15,46 +15,34 @@ use tracing::Instrument;
 impl Vendor {
     /// Asks for the call. Anybody can have said nothing: it counts only if the vendor is heard right after
     /// it and the call then meets nothing again, since whoever answered first may have been gone by then.
-    pub(super) async fn ask(
-        &self,
-        call: &Call,
-        history: &mut History,
-        deadline: Instant,
-    ) -> (Outcome, Vec<u8>) {
-        let (outcome, body, is_mute) = self.request(call, history, deadline).await;
-        if !is_mute {
-            return (outcome, body);
+    pub(super) async fn ask(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
+        let asked = self.request(call, history, deadline).await;
+        if !asked.is_mute {
+            return asked;
         }
         // What is rare is on the heap, or every message would carry the room for it along.
         if !Box::pin(self.is_heard(deadline)).await {
-            return (outcome.into_weather(), Vec::new());
+            return Asked { outcome: asked.outcome.into_weather(), body: Vec::new(), ..asked };
         }
-        let (outcome, body, _) = Box::pin(self.request(call, history, deadline)).await;
-        (outcome, body)
+        Box::pin(self.request(call, history, deadline)).await
     }
 
-    /// One request with a fresh stamp: what it came to, the body of the reply, and whether that is mute.
-    async fn request(
-        &self,
-        call: &Call,
-        history: &mut History,
-        deadline: Instant,
-    ) -> (Outcome, Vec<u8>, bool) {
+    /// One request with a fresh stamp.
+    async fn request(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
         let (path, stamp) = (call.operation.path(), (self.fresh)());
         let caller = Arc::clone(&self.means().caller);
         let mut vendor_id = None;
         let span = caller.span(path, history.resends());
         let posting = caller.post(call.operation, call.body.clone(), &stamp, deadline);
-        let (outcome, body, is_mute) = match posting.instrument(span.clone()).await {
-            Ok(mut answer) => {
+        let asked = match posting.instrument(span.clone()).await {
+            Ok(answer) => {
                 span.record("http.response.status_code", answer.received.status);
                 vendor_id = answer.request_id(&stamp);
-                let (outcome, is_mute) =
-                    self.read(&caller, call.operation, &mut answer, &stamp, vendor_id.as_deref());
-                (outcome, answer.received.body, is_mute)
+                self.read(&caller, call.operation, answer, &stamp, vendor_id.as_deref())
             }
-            Err(outcome) => (outcome, Vec::new(), false),
+            Err(outcome) => Asked { outcome, body: Vec::new(), wait: None, is_mute: false },
         };
+        let outcome = &asked.outcome;
         if let Some(fault) = outcome.fault() {
             span::failed(&span, &fault.code);
         }
@@ -67,25 +55,40 @@ impl Vendor {
             code: outcome.fault().map(|it| it.code.clone()).filter(|it| explained(it).is_some()),
         };
         history.attempted(request, outcome.is_failure());
-        (outcome, body, is_mute)
+        asked
     }
 
-    /// What an answer says of the call, and whether it says nothing at all.
+    /// What an answer says of the call.
     fn read(
         &self,
         caller: &Caller,
         operation: Operation,
-        answer: &mut Answer,
+        mut answer: Answer,
         stamp: &Stamp,
         request_id: Option<&str>,
-    ) -> (Outcome, bool) {
-        self.learn(operation, answer, stamp);
+    ) -> Asked {
+        self.learn(operation, &mut answer, stamp);
         let reply = answer.reply(request_id);
-        let outcome = Outcome::of_reply(operation, reply);
-        if matches!(outcome, Outcome::Unauthorized(_)) || answer.received.status == 401 {
-            caller.refused(answer);
+        let (outcome, is_mute) = (Outcome::of_reply(operation, reply), reply.is_mute());
+        let status = answer.received.status;
+        let wait = match &outcome {
+            Outcome::Unauthorized(_) => caller.refused(&answer),
+            // Nobody knows who has refused, but the token is at stake.
+            Outcome::Unavailable(_) if status == 401 => {
+                caller.refused(&answer);
+                None
+            }
+            Outcome::Unavailable(_) => answer.received.quota.retry_after,
+            Outcome::Applied
+            | Outcome::NotFound
+            | Outcome::Rejected(_)
+            | Outcome::Forbidden(_)
+            | Outcome::Throttled(_) => None,
+        };
+        if reply.is_voice() && !matches!(outcome, Outcome::Unauthorized(_)) {
+            caller.accepted(&answer);
         }
-        (outcome, reply.is_mute())
+        Asked { outcome, body: answer.received.body, wait, is_mute }
     }
 
     /// Whether the vendor itself answers: a call that changes nothing, and any answer in its own voice,

@@ -113,10 +113,20 @@ impl Caller {
         span::attempt(path, host.unwrap_or_default(), port.unwrap_or_default(), resend)
     }
 
-    /// The vendor refused us with this answer: its token is of no use any more.
-    pub(super) fn refused(&self, answer: &Answer) {
+    /// Mimecast refused us with this answer: how long to wait until the same token may be accepted, or `None` when
+    /// it is of no use any more.
+    pub(super) fn refused(&self, answer: &Answer) -> Option<Duration> {
+        let (Access::Bearer(tokens), Some(token)) = (&self.access, &answer.token) else {
+            return None;
+        };
+        let is_for_the_token = answer.received.status == 401;
+        tokens.refused(&token.secret, is_for_the_token)
+    }
+
+    /// Mimecast accepted the token of this answer, whatever it said of the item.
+    pub(super) fn accepted(&self, answer: &Answer) {
         if let (Access::Bearer(tokens), Some(token)) = (&self.access, &answer.token) {
-            tokens.forget(&token.secret);
+            tokens.accepted(&token.secret);
         }
     }
 }

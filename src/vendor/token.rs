@@ -33,6 +33,8 @@ struct Endpoint {
 #[derive(Debug, Default)]
 struct State {
     held: Option<Held>,
+    /// When the last token was issued.
+    issued: Option<Instant>,
     /// The fetch under way: whoever needs a token waits for this one.
     fetch: Option<Fetch>,
 }
@@ -52,7 +54,10 @@ pub(super) struct Token {
 #[derive(Debug)]
 struct Held {
     token: Token,
+    issued: Instant,
     renew_at: Instant,
+    /// Whether a call with it was answered.
+    is_accepted: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,28 +86,53 @@ impl Tokens {
             if let Some(held) = state.held.as_ref().filter(|held| Instant::now() < held.renew_at) {
                 return Ok(held.token.clone());
             }
-            state.fetch.get_or_insert_with(|| self.fetch(*stamp)).clone()
+            let not_before = state.issued.map(|at| at + self.endpoint.timings.token_interval);
+            state.fetch.get_or_insert_with(|| self.fetch(*stamp, not_before)).clone()
         };
         tokio::time::timeout_at(deadline, fetch).await.unwrap_or_else(|_| {
             Err(Outcome::Unavailable(Fault::new("timeout", "no access token in time")))
         })
     }
 
-    /// Forgets `token` after the vendor refused it, unless it was replaced meanwhile.
-    pub(super) fn forget(&self, token: &Secret) {
+    /// Mimecast refused a call with `token`, which is forgotten unless it was replaced meanwhile. A token that was
+    /// never accepted may need some seconds until it is known everywhere: where the refusal `is_for_the_token`, it
+    /// stays, and the returned wait is as long as it is old and a second, so that it is tried again after 1, 2 and 4
+    /// seconds.
+    pub(super) fn refused(&self, token: &Secret, is_for_the_token: bool) -> Option<Duration> {
+        let Timings { token_wait, token_young, .. } = self.endpoint.timings;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.held.take_if(|held| held.token.secret == *token);
+        let held = state.held.as_ref().filter(|held| held.token.secret == *token)?;
+        let age = held.issued.elapsed();
+        let wait = age + token_wait;
+        if is_for_the_token && !held.is_accepted && age + wait < token_young {
+            return Some(wait);
+        }
+        state.held = None;
+        None
     }
 
-    /// Begins a fetch, in a task of its own: it goes on whoever stops waiting for it.
-    fn fetch(&self, stamp: Stamp) -> Fetch {
+    /// Mimecast answered a call with `token`.
+    pub(super) fn accepted(&self, token: &Secret) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = state.held.as_mut().filter(|held| held.token.secret == *token) {
+            held.is_accepted = true;
+        }
+    }
+
+    /// Begins a fetch, in a task of its own: it goes on whoever stops waiting for it. Tokens that are refused one
+    /// after the other are not fetched without a break.
+    fn fetch(&self, stamp: Stamp, not_before: Option<Instant>) -> Fetch {
         let (endpoint, state) = (Arc::clone(&self.endpoint), Arc::clone(&self.state));
         let fetching = tokio::spawn(async move {
+            if let Some(not_before) = not_before {
+                tokio::time::sleep_until(not_before).await;
+            }
             let fetched = endpoint.fetch(&stamp).await;
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.fetch = None;
             let held = fetched?;
             let token = held.token.clone();
+            state.issued = Some(held.issued);
             state.held = Some(held);
             Ok(token)
         });
@@ -121,7 +151,7 @@ impl Endpoint {
         let posted = self.transport.post_form(self.client.token_url.clone(), &form, stamp.at).await;
         let received = posted.map_err(Outcome::Unavailable)?;
         match serde_json::from_slice(&received.body) {
-            Ok(grant) if (200..300).contains(&received.status) => Ok(self.hold(grant)),
+            Ok(grant) if (200..300).contains(&received.status) => self.hold(grant),
             Ok(_) | Err(_) => Err(self.refusal(&received)),
         }
     }
@@ -154,14 +184,25 @@ impl Endpoint {
         }
     }
 
-    fn hold(&self, grant: Grant) -> Held {
+    fn hold(&self, grant: Grant) -> Result<Held, Outcome> {
         let Timings { token_life, longest_token_life, token_margin, .. } = self.timings;
+        if !fits_into_a_header(&grant.access_token) {
+            let detail =
+                "the access token is empty, too long, or has characters that no header takes";
+            return Err(Outcome::Unavailable(Fault::new("no_token", detail)));
+        }
         let life = grant.expires_in.as_u64().map_or(token_life, Duration::from_secs);
         let life = life.min(longest_token_life);
-        let renew_at = Instant::now() + life - token_margin.min(life / 5);
+        let issued = Instant::now();
+        let renew_at = issued + life - token_margin.min(life / 5);
         let secret = Secret::new(grant.access_token);
         let Client { client_id, client_secret, .. } = &self.client;
         let hide = Arc::new(Hidden::of([client_id, client_secret, &secret]));
-        Held { token: Token { secret, hide }, renew_at }
+        Ok(Held { token: Token { secret, hide }, issued, renew_at, is_accepted: false })
     }
+}
+
+/// True for visible ASCII (RFC 6750, "b64token") of at most 16 KiB: servers refuse longer headers.
+fn fits_into_a_header(token: &str) -> bool {
+    (1..=16 * 1024).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }

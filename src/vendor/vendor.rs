@@ -13,6 +13,7 @@ use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,19 @@ pub struct Effort {
     pub probe: bool,
     /// No wait goes beyond this.
     pub deadline: Instant,
+}
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// What the reply says, or that there was none.
+    pub outcome: Outcome,
+    /// The body of the reply.
+    pub body: Vec<u8>,
+    /// How long to wait at least before the next attempt, where the reply says so.
+    pub wait: Option<Duration>,
+    /// True for a 400 with an empty body.
+    pub is_mute: bool,
 }
 
 impl Vendor {
@@ -140,10 +154,11 @@ impl Vendor {
             if let Err(not_sent) = self.wait_for_quota(operation, effort.deadline, ended).await {
                 return (not_sent, Vec::new());
             }
-            let (outcome, body) = self.attempt(call, history, effort.deadline).await;
+            let Asked { outcome, body, wait, .. } =
+                self.attempt(call, history, effort.deadline).await;
             let evidence = self.evidence(operation);
             let left = effort.deadline.saturating_duration_since(Instant::now());
-            let Some(wait) = attempts.next(&outcome, evidence, left) else {
+            let Some(wait) = attempts.next(&outcome, wait, evidence, left) else {
                 return (attempts.conclude(operation, outcome, evidence), body);
             };
             self.metrics.retried(operation, &outcome);
@@ -163,25 +178,20 @@ impl Vendor {
     }
 
     /// One attempt.
-    async fn attempt(
-        &self,
-        call: &Call,
-        history: &mut History,
-        deadline: Instant,
-    ) -> (Outcome, Vec<u8>) {
+    async fn attempt(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
         let started = Instant::now();
         let sent = self.with_evidence(call.operation, Evidence::send);
-        let (outcome, body) = self.ask(call, history, deadline).await;
-        let learn = |evidence: &mut Evidence| evidence.learn(call.operation, sent, outcome);
+        let asked = self.ask(call, history, deadline).await;
+        let learn = |evidence: &mut Evidence| evidence.learn(call.operation, sent, asked.outcome);
         let outcome = self.with_evidence(call.operation, learn);
         if let Outcome::Throttled(wait) = &outcome {
-            // A vendor that asks for no wait at all is not to be flooded.
+            // A server that asks for no wait at all is not to be flooded.
             let wait = (*wait).max(self.means().policy.initial_delay);
             let now = Instant::now().into_std();
             self.with_quota(call.operation, |quota| quota.close(wait, now));
         }
         self.metrics.attempted(call.operation, &outcome, started.elapsed());
-        (outcome, body)
+        Asked { outcome, ..asked }
     }
 
     pub(super) fn with_quota<T>(

@@ -15,6 +15,8 @@ use std::time::Duration;
 pub struct Attempts {
     /// The waits that are left after passing faults.
     delays: Option<Delays>,
+    /// The longest of them.
+    longest: Duration,
     /// The wait before the second try of a refused caller, until it is used.
     second_try: Option<Duration>,
     first_failure: Option<Mark>,
@@ -27,6 +29,7 @@ impl Attempts {
     pub fn of(policy: Policy) -> Attempts {
         Attempts {
             delays: Some(policy.delays()),
+            longest: policy.max_delay,
             second_try: Some(policy.initial_delay),
             first_failure: None,
             own: 0,
@@ -35,15 +38,22 @@ impl Attempts {
 
     /// One, to see whether the vendor is well again.
     pub fn one() -> Attempts {
-        Attempts { delays: None, second_try: None, first_failure: None, own: 0 }
+        Attempts {
+            delays: None,
+            longest: Duration::ZERO,
+            second_try: None,
+            first_failure: None,
+            own: 0,
+        }
     }
 
     /// Counts an attempt that came to `outcome`, and says how long to wait before the next one; `None`
-    /// when there shall be no other. `evidence` is what is known after it, and no wait is as long as
-    /// the time that is `left`.
+    /// when there shall be no other. `asked` is the wait that the reply named, if it did; `evidence` is what is known
+    /// after it, and no wait is as long as the time that is `left`.
     pub fn next(
         &mut self,
         outcome: &Outcome,
+        asked: Option<Duration>,
         evidence: Evidence,
         left: Duration,
     ) -> Option<Duration> {
@@ -53,10 +63,16 @@ impl Attempts {
         }
         let wait = match outcome {
             Outcome::Applied | Outcome::NotFound | Outcome::Rejected(_) => None,
+            Outcome::Unauthorized(_) if self.delays.is_some() && asked.is_some() => asked,
             Outcome::Forbidden(_) | Outcome::Unauthorized(_) => self.second_try.take(),
             // The quota knows how long.
             Outcome::Throttled(_) => Some(Duration::ZERO),
-            Outcome::Unavailable(_) => self.delays.as_mut().and_then(Iterator::next),
+            // Whoever names a longer wait than there is between attempts needs none of them now.
+            Outcome::Unavailable(_) if asked > Some(self.longest) => None,
+            Outcome::Unavailable(_) => {
+                let delay = self.delays.as_mut().and_then(Iterator::next);
+                delay.map(|delay| delay.max(asked.unwrap_or_default()))
+            }
         };
         wait.filter(|wait| *wait < left)
     }
@@ -101,7 +117,7 @@ mod tests {
 
     /// How many attempts there are at a vendor that always answers the same.
     fn count(mut attempts: Attempts, outcome: &Outcome) -> usize {
-        let again = || attempts.next(outcome, Evidence::default(), LONG);
+        let again = || attempts.next(outcome, None, Evidence::default(), LONG);
         // Bounded, so that attempts without an end fail here rather than go on.
         1 + std::iter::from_fn(again).take(20).count()
     }
@@ -124,10 +140,32 @@ mod tests {
     #[test]
     fn no_wait_is_begun_that_would_be_too_long() {
         let wait = |left| {
-            Attempts::of(POLICY).next(&Outcome::Unauthorized(fault()), Evidence::default(), left)
+            let outcome = Outcome::Unauthorized(fault());
+            Attempts::of(POLICY).next(&outcome, None, Evidence::default(), left)
         };
         assert_eq!(wait(POLICY.initial_delay), None);
         assert_eq!(wait(POLICY.initial_delay * 2), Some(POLICY.initial_delay));
+    }
+
+    #[test]
+    fn a_wait_that_the_reply_names_counts_between_attempts_and_ends_them_where_it_is_longer() {
+        let next = |mut attempts: Attempts, outcome, asked| {
+            attempts.next(&outcome, asked, Evidence::default(), LONG)
+        };
+        let policy = Policy { max_delay: Duration::from_secs(10), ..POLICY };
+        let second = |count| Some(Duration::from_secs(count));
+        let unavailable = || Outcome::Unavailable(fault());
+        assert_eq!(next(Attempts::of(policy), unavailable(), second(7)), second(7));
+        assert_eq!(next(Attempts::of(policy), unavailable(), second(11)), None);
+        assert_eq!(next(Attempts::one(), unavailable(), second(7)), None);
+        // A token that is not accepted yet takes no second try away.
+        let (mut attempts, refused) = (Attempts::of(policy), Outcome::Unauthorized(fault()));
+        for asked in [second(1), second(2), None] {
+            let wait = attempts.next(&refused, asked, Evidence::default(), LONG);
+            assert_eq!(wait, asked.or(Some(policy.initial_delay)));
+        }
+        assert_eq!(attempts.next(&refused, None, Evidence::default(), LONG), None);
+        assert_eq!(next(Attempts::one(), refused, second(1)), None);
     }
 
     #[test]
@@ -142,7 +180,7 @@ mod tests {
         ] {
             evidence.send();
             marks.push(evidence.mark());
-            attempts.next(&outcome, evidence, LONG);
+            attempts.next(&outcome, None, evidence, LONG);
         }
         let operation = Operation::DeleteManagedUrl;
         let cause = Cause::Passing;

@@ -16,6 +16,9 @@ pub(super) struct Body {
     code: Option<Value>,
     message: Option<Value>,
     field: Option<Value>,
+    retryable: Option<Value>,
+    title: Option<Value>,
+    detail: Option<Value>,
 }
 
 impl Body {
@@ -34,6 +37,15 @@ impl Body {
         self.meta.as_ref()?.get("status")
     }
 
+    /// What a document without any error of Mimecast's shapes says: `title` and `detail` of a problem document (RFC
+    /// 7807), or the `message` of a gateway. It proves nothing, and tells people where to look.
+    pub(super) fn words(&self) -> String {
+        let parts = [&self.title, &self.detail, &self.message].into_iter().flatten();
+        let words: Vec<&str> =
+            parts.filter_map(Value::as_str).filter(|it| !it.is_empty()).collect();
+        words.join(": ")
+    }
+
     /// The part of this name, of those that an error can have.
     pub(super) fn of_error(&self, name: &str) -> Option<&Value> {
         let part = match name {
@@ -42,6 +54,7 @@ impl Body {
             "error_description" => &self.error_description,
             "message" => &self.message,
             "field" => &self.field,
+            "retryable" => &self.retryable,
             _ => &None,
         };
         part.as_ref()

@@ -157,7 +157,9 @@ pub fn rows() -> impl Iterator<Item = [&'static str; 4]> {
 pub const OTHERS: &str = "\
 forbidden: the item's fault once another item of the operation was done; until then the lane pauses.
 Any other code: refused with the message when the reply says success or 4xx,
-a passing fault with 404, 405, 408, 410 or 5xx, forbidden with 403, bad credentials with 401 or 418.
+a passing fault with 404, 405, 408, 409, 410, 423, 425 or 5xx, and where it names a rate limit or a quota,
+forbidden with 403, bad credentials with 401 or 418.
+An error that says \"retryable\": true is a passing fault, whatever its code.
 A reply that is not the vendor's own is a passing fault, whatever its status.";
 
 impl Row {

@@ -17,6 +17,8 @@ pub(super) struct Failure {
     text: String,
     /// Whether it stands in `fail`, where the vendor's functions put theirs.
     in_fail: bool,
+    /// Whether it says of itself that the same call may succeed later.
+    is_retryable: bool,
 }
 
 /// The failures of a reply: in `fail[].errors[]` (API 1.0 and functions of 2.0), flat in `fail[]` (the
@@ -67,7 +69,8 @@ impl Failure {
             field => format!("{message} (field {field})"),
         };
         let code = code.map(|code| hide.hide(code));
-        Failure { code, is_text: alone.is_some(), text: hide.hide(text), in_fail }
+        let is_retryable = part("retryable").and_then(Value::as_bool) == Some(true);
+        Failure { code, is_text: alone.is_some(), text: hide.hide(text), in_fail, is_retryable }
     }
 
     /// What it means for a call of `operation`, when the HTTP status is `http` and the one that counts
@@ -81,18 +84,28 @@ impl Failure {
         match class {
             Some(Class::Unauthorized) => Outcome::Unauthorized(fault),
             Some(Class::Unavailable) => Outcome::Unavailable(fault),
+            _ if self.is_retryable => Outcome::Unavailable(fault),
             _ if is_of_the_way(http) && !is_known => Outcome::Unavailable(fault),
             Some(Class::NotFound(of)) if of == operation && speaks_of_the_item(status) => {
                 Outcome::NotFound
             }
             Some(Class::Rejected) => Outcome::Rejected(fault),
             Some(Class::Forbidden) => Outcome::Forbidden(fault),
+            None if self.code.as_deref().is_some_and(names_a_quota) => Outcome::Unavailable(fault),
             None if status == 403 && self.code.is_some() && !self.is_text => {
                 Outcome::Forbidden(fault)
             }
             Some(Class::NotFound(_)) | None => by_status(status, fault),
         }
     }
+}
+
+/// True for a code that names a rate limit or a quota, in whatever spelling. It is a passing fault and no wait of
+/// the whole operation: it may be a limit of this item alone.
+fn names_a_quota(code: &str) -> bool {
+    let letters = code.bytes().filter(u8::is_ascii_alphanumeric).map(|it| it.to_ascii_lowercase());
+    let word: String = letters.map(char::from).collect();
+    ["ratelimit", "quota", "throttl", "toomanyrequests"].iter().any(|known| word.contains(known))
 }
 
 fn entries(list: Option<&Value>) -> &[Value] {

@@ -55,6 +55,7 @@ impl Outcome {
             .iter()
             .map(|failure| failure.outcome(operation, reply.status, status))
             .max_by_key(Outcome::severity);
+        let http_fault = |status| http_fault(status, &reply.hide.hide(body.words()));
         let outcome = match worst {
             // Whoever words it: it costs no item anything.
             Some(outcome @ Outcome::Unauthorized(_)) => outcome,

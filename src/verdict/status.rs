@@ -21,12 +21,18 @@ pub(super) fn succeeded(status: u16) -> bool {
 pub(super) fn by_status(status: u16, fault: Fault) -> Outcome {
     match status {
         401 | 403 | 407 | 418 => Outcome::Unauthorized(fault),
-        408 => Outcome::Unavailable(fault),
+        // Too slow, in conflict with another change, locked, too early: it may pass.
+        408 | 409 | 423 | 425 => Outcome::Unavailable(fault),
         200..=299 | 400..=499 => Outcome::Rejected(fault),
         _ => Outcome::Unavailable(fault),
     }
 }
 
-pub(super) fn http_fault(status: u16) -> Fault {
-    Fault::new(&format!("http_{status}"), &format!("HTTP {status} without a code"))
+/// A status without a code, and the words that came with it, if any did.
+pub(super) fn http_fault(status: u16, words: &str) -> Fault {
+    let detail = match words {
+        "" => format!("HTTP {status} without a code"),
+        words => format!("HTTP {status} without a code: {words}"),
+    };
+    Fault::new(&format!("http_{status}"), &detail)
 }

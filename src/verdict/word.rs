@@ -10,6 +10,11 @@ const TABLE: &[[&str; 3]] = &[
     ],
     ["connection", "the connection to the vendor broke", "see the proxy and the network between"],
     [
+        "http_404",
+        "nothing answers at the path of the call",
+        "set mimecast.base_url to the API's own address; a tenant whose API 2.0 does not have this call needs mimecast.auth = \"hmac\"",
+    ],
+    [
         "http_*",
         "whoever answered gave this status and no code",
         "see whether it is the vendor: mimecast.base_url, the proxy, its status page",

@@ -64,9 +64,9 @@ impl State {
         let mut attempts = if one_only { Attempts::one() } else { Attempts::of(POLICY) };
         for earlier in &tries.outcomes {
             let then = tries.first_failure.unwrap_or_else(|| here.evidence.mark());
-            attempts.next(earlier, numbers::evidence_at(then), LONG);
+            attempts.next(earlier, None, numbers::evidence_at(then), LONG);
         }
-        let again = attempts.next(&outcome, here.evidence, LONG).is_some();
+        let again = attempts.next(&outcome, None, here.evidence, LONG).is_some();
         if tries.first_failure.is_none() && outcome.is_failure() {
             tries.first_failure = Some(here.evidence.mark());
         }

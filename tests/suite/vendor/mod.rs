@@ -19,10 +19,12 @@ use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast};
 use mimecast_eventd::command::{Command, Intent};
 use mimecast_eventd::event::{EmailAddress, Member};
+use mimecast_eventd::settings::Mimecast;
 use mimecast_eventd::telemetry::Metrics;
 use mimecast_eventd::vendor::{Effort, Stamp, Vendor};
 use mimecast_eventd::verdict::{Cause, Conclusion, History};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -39,6 +41,14 @@ struct Pair {
     vendor: Vendor,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
+}
+
+/// Tenths of the seconds that users wait for a token.
+fn quick(mut mimecast: Mimecast) -> Mimecast {
+    mimecast.timings.token_wait = Duration::from_millis(100);
+    mimecast.timings.token_young = Duration::from_secs(1);
+    mimecast.timings.token_interval = Duration::from_millis(10);
+    mimecast
 }
 
 impl Pair {
@@ -64,8 +74,8 @@ impl Pair {
         let settings = settings::read(&variables).unwrap();
         let metrics = Arc::new(Metrics::new("test"));
         let guards = settings.contract.guards;
-        let (mimecast, retry) = (&settings.mimecast, settings.retry);
-        let vendor = Vendor::new(mimecast, retry, guards, fresh, Arc::clone(&metrics)).unwrap();
+        let (mimecast, retry) = (quick(settings.mimecast), settings.retry);
+        let vendor = Vendor::new(&mimecast, retry, guards, fresh, Arc::clone(&metrics)).unwrap();
         Pair { fake, vendor, metrics, stop: CancellationToken::new() }
     }
 

@@ -1,6 +1,6 @@
 //! The tokens of API 2.0: fetched once, renewed in time, renewed after a refusal.
 
-use super::{ATTEMPTS, Pair, delete, remove_ada};
+use super::{ATTEMPTS, Pair, delete, quick, remove_ada};
 use crate::support::DEADLINE;
 use crate::support::settings::{self, named, oauth2};
 use fake_mimecast::{Fault, FaultKind, Operation};
@@ -26,7 +26,8 @@ async fn a_reload_keeps_the_token_as_long_as_who_calls_is_the_same() {
         variables.extend(timeout.map(|timeout| named("MIMECAST__TIMEOUT", timeout)));
         variables.extend([named(ATTEMPTS.0, ATTEMPTS.1)]);
         let renewed = settings::read(&variables).unwrap();
-        pair.vendor.renew(&renewed.mimecast, renewed.retry, renewed.contract.guards).unwrap();
+        let mimecast = quick(renewed.mimecast);
+        pair.vendor.renew(&mimecast, renewed.retry, renewed.contract.guards).unwrap();
         assert_eq!(pair.execute(&remove_ada()).await.0, "not_found");
         assert_eq!(pair.fake.tokens_issued(), tokens, "with the timeout {timeout:?}");
     }
@@ -96,8 +97,65 @@ async fn a_token_is_used_whatever_is_said_about_its_end() {
             .inject(Fault::next(reply(200, grant.to_string())).for_operation(Operation::Token));
         // The fake did not issue it, so it is refused and another one must be fetched.
         let (outcome, _) = pair.execute(&remove_ada()).await;
-        assert_eq!(outcome, "unauthorized unauthorized", "{expires_in}");
+        // One that has ended already is not waited for.
+        let ended = expires_in == 0;
+        let expected = if ended { "already_gone" } else { "unauthorized unauthorized" };
+        assert_eq!(outcome, expected, "{expires_in}");
         assert_eq!(pair.execute(&remove_ada()).await.0, "not_found", "{expires_in}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_token_that_is_not_known_everywhere_yet_is_used_again_and_not_replaced() {
+    let refusals = |times| {
+        let kind = FaultKind::FlatFail { status: 401, code: "token_verification_failed".into() };
+        Fault::next(kind).times(times).for_operation(Operation::RemoveGroupMember)
+    };
+    let pair = Pair::new(oauth2).await;
+    pair.fake.inject(refusals(3));
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!((&*outcome, history.attempts), ("already_gone", 4));
+    assert_eq!(pair.fake.tokens_issued(), 1);
+    let calls = pair.fake.calls();
+    let times: Vec<_> = calls
+        .iter()
+        .filter(|call| call.operation == Operation::RemoveGroupMember)
+        .map(|call| call.at)
+        .collect();
+    for (pair, least) in times.windows(2).zip([100, 200, 400]) {
+        let waited = pair[1].duration_since(pair[0]).unwrap();
+        assert!(waited >= Duration::from_millis(least), "{waited:?}, not {least} ms");
+    }
+    // One that was accepted before is replaced at once; the next one is used four times, and then it is enough.
+    pair.fake.inject(refusals(5));
+    let (outcome, _) = pair.execute(&remove_ada()).await;
+    let expected = ("unauthorized token_verification_failed", 2);
+    assert_eq!((&*outcome, pair.fake.tokens_issued()), expected);
+    pair.execute(&remove_ada()).await;
+    assert_eq!(pair.fake.tokens_issued(), 3);
+}
+
+#[tokio::test]
+async fn tokens_that_are_refused_are_not_fetched_without_a_break() {
+    let pair = Pair::new(oauth2).await;
+    pair.fake
+        .inject(Fault::always(FaultKind::Forbidden).for_operation(Operation::RemoveGroupMember));
+    pair.execute(&remove_ada()).await;
+    let calls = pair.fake.calls();
+    let fetched: Vec<_> =
+        calls.iter().filter(|it| it.operation == Operation::Token).map(|it| it.at).collect();
+    assert_eq!(fetched.len(), 2, "a permission that is missing needs no wait for the token");
+    assert!(fetched[1].duration_since(fetched[0]).unwrap() >= Duration::from_millis(10));
+}
+
+#[tokio::test]
+async fn a_token_that_fits_into_no_header_is_refused_where_it_is_fetched() {
+    for token in ["", "two words", "line\nbreak", "é", &"x".repeat(16 * 1024 + 1)] {
+        let pair = Pair::new(oauth2).await;
+        let grant = json!({"access_token": token, "expires_in": 1799}).to_string();
+        pair.fake.inject(Fault::always(reply(200, grant)).for_operation(Operation::Token));
+        assert_eq!(pair.execute(&remove_ada()).await.0, "unavailable no_token");
+        assert_eq!(pair.operation_calls(), 0);
     }
 }
 

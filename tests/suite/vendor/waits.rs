@@ -5,6 +5,7 @@ use crate::support::DEADLINE;
 use fake_mimecast::{Fault, FaultKind};
 use futures_util::future::join_all;
 use mimecast_eventd::command::Command;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -89,6 +90,27 @@ async fn retry_after_comes_before_the_reset() {
         let (outcome, _) = pair.execute(&remove_ada()).await;
         assert_eq!(outcome, expected, "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn whoever_is_unavailable_may_say_for_how_long() {
+    let unavailable = |after: &str| FaultKind::Status {
+        status: 503,
+        headers: BTreeMap::from([("retry-after".into(), after.into())]),
+        body: String::new(),
+        content_type: String::new(),
+    };
+    let own = [ATTEMPTS, ("RETRY__INITIAL_DELAY", "1ms"), ("RETRY__MAX_DELAY", "2s")];
+    let pair = Pair::with(BOTH[0], &own).await;
+    pair.fake.inject(Fault::next(unavailable("1")));
+    let started = Instant::now();
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!((&*outcome, history.attempts), ("already_gone", 2));
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    // Longer than there is between attempts: it is not for them to wait.
+    pair.fake.inject(Fault::next(unavailable("3")));
+    let (outcome, history) = pair.execute(&remove_ada()).await;
+    assert_eq!((&*outcome, history.attempts), ("unavailable http_503", 1));
 }
 
 #[tokio::test]

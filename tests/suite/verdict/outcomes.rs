@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// What each status means where the vendor itself says it without a code. The same of whoever stands in
 /// front of it is weather.
-const STATUSES: [(u16, &str); 27] = [
+const STATUSES: [(u16, &str); 29] = [
     (200, "unavailable no_verdict"),
     (201, "unavailable no_verdict"),
     (204, "unavailable no_verdict"),
@@ -22,12 +22,14 @@ const STATUSES: [(u16, &str); 27] = [
     (405, "unavailable http_405"),
     (407, "unauthorized http_407"),
     (408, "unavailable http_408"),
-    (409, "rejected http_409"),
+    (409, "unavailable http_409"),
     (410, "unavailable http_410"),
     (413, "rejected http_413"),
     (415, "rejected http_415"),
     (418, "unauthorized http_418"),
     (422, "rejected http_422"),
+    (423, "unavailable http_423"),
+    (425, "unavailable http_425"),
     (429, "throttled 5000"),
     (451, "rejected http_451"),
     (499, "rejected http_499"),
@@ -219,12 +221,79 @@ fn an_unknown_code_is_read_by_the_status_and_never_as_success() {
 }
 
 #[test]
+fn the_words_of_a_problem_document_or_a_gateway_are_kept_and_prove_nothing() {
+    for (body, words) in [
+        (json!({"title": "Locked", "detail": "see\nlater", "status": 423}), "Locked: see later"),
+        (json!({"type": "about:blank", "title": "Gone"}), "Gone"),
+        (
+            json!({"message": "no Route matched with those values"}),
+            "no Route matched with those values",
+        ),
+        (json!({"message": "CANARY of ada@example.com"}), "[secret] of [address]"),
+    ] {
+        let secret = Secret::new("CANARY");
+        let (body, hide) = (body.to_string(), Hidden::of([&secret]));
+        let (wait, body) = (Duration::ZERO, body.as_bytes());
+        let reply = Reply { status: 404, body, wait, hide: &hide, request_id: None };
+        let outcome = Outcome::of_reply(RemoveGroupMember, reply);
+        let fault = outcome.fault().unwrap();
+        assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
+        assert_eq!(fault.code, "http_404");
+        assert_eq!(fault.detail, format!("HTTP 404 without a code: {words}"));
+    }
+}
+
+#[test]
+fn what_says_that_it_may_be_tried_again_is_a_passing_fault_whatever_else_it_says() {
+    for code in ["err_of_tomorrow", "err_validation_null", "err_managed_url_not_found"] {
+        for status in [200, 400, 403, 404, 422] {
+            let error = json!({"code": code, "retryable": true});
+            for body in [
+                json!({"fail": [{"errors": [error]}]}),
+                json!({"fail": [error]}),
+                json!({"errors": [error]}),
+                json!({"error": error}),
+                json!({"error": code, "error_description": "d", "retryable": true}),
+            ] {
+                assert_eq!(of(status, &body), format!("unavailable {code}"), "{status} {body}");
+            }
+        }
+    }
+    // That is said by a truth value alone, and credentials that are refused stay refused.
+    for retryable in [json!(false), json!("true"), json!(1), json!(null)] {
+        let body = json!({"fail": [{"code": "err_of_tomorrow", "retryable": retryable}]});
+        assert_eq!(of(200, &body), "rejected err_of_tomorrow");
+    }
+    let body = json!({"fail": [{"code": "token_expired", "retryable": true}]});
+    assert_eq!(of(401, &body), "unauthorized token_expired");
+}
+
+#[test]
+fn a_code_that_names_a_quota_is_a_passing_fault() {
+    for code in [
+        "rate_limit_exceeded",
+        "RateLimitExceeded",
+        "err_xdk_quota_exceeded",
+        "Rate-Limit",
+        "TooManyRequests",
+        "err_throttled",
+    ] {
+        for body in shapes(code) {
+            for status in [200, 400, 403, 409, 423] {
+                assert_eq!(of(status, &body), format!("unavailable {code}"), "{status} {body}");
+            }
+        }
+    }
+    assert_eq!(of(200, &shapes("err_generate")[0]), "rejected err_generate");
+}
+
+#[test]
 fn already_gone_is_success_only_for_the_operation_it_belongs_to() {
     for (code, operation, ..) in CODES.into_iter().filter(|row| row.4 == "not_found") {
         let body = shapes(code)[0].to_string();
         let other = Operation::ALL.into_iter().find(|other| *other != operation).unwrap();
         assert_eq!(verdict(other, 200, body.as_bytes()), format!("rejected {code}"));
-        assert_eq!(verdict(other, 409, body.as_bytes()), format!("rejected {code}"));
+        assert_eq!(verdict(other, 409, body.as_bytes()), format!("unavailable {code}"));
         assert_eq!(verdict(operation, 404, body.as_bytes()), "not_found");
         assert_eq!(verdict(operation, 503, body.as_bytes()), format!("unavailable {code}"));
     }
