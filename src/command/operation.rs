@@ -43,6 +43,16 @@ impl Operation {
         Operation::CHANGES.contains(&self)
     }
 
+    /// Whether it is about a group.
+    pub fn has_group(self) -> bool {
+        match self {
+            Operation::RemoveGroupMember | Operation::GetGroupMembers => true,
+            Operation::DeleteManagedUrl | Operation::FindGroups | Operation::GetAllManagedUrls => {
+                false
+            }
+        }
+    }
+
     /// The type of the events that it is for.
     pub fn event_type(self) -> EventType {
         match self {

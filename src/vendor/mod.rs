@@ -5,7 +5,7 @@
 //! a reply means, and when to stop trying, is decided in the verdict's room. What an event calls by name
 //! is resolved by `paging` through a list, one `list_page` after the other: a `group`, remembered by the `directory`, or the `url_entries`, of which a
 //! `url_scan` reads each `url_entry`. A `removal` removes a member by every spelling. The `policy` asks as well: a `group_policy`
-//! says which groups may be left.
+//! says which groups may be left. A `health` call shows whether Mimecast takes an operation from us.
 
 mod asking;
 mod caller;
@@ -13,6 +13,7 @@ mod directory;
 mod fingerprints;
 mod group;
 mod group_policy;
+mod health;
 mod intent;
 mod list_page;
 mod means;
@@ -30,6 +31,7 @@ mod url_entry;
 mod url_scan;
 mod vendor;
 
+pub use health::Health;
 pub use quota::{Priority, Quota};
 pub use sign::Stamp;
 pub use transport::TransportError;

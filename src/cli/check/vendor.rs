@@ -2,12 +2,13 @@
 
 use super::verdict::{Gravity, Group, Verdict};
 use crate::cli::terminal::plain;
-use crate::command::{Call, Command, Guards, Operation, Page};
-use crate::event::{EmailAddress, EventType, Member};
+use crate::command::{Guards, Operation};
+use crate::event::EventType;
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
-use crate::vendor::{Effort, Stamp, Vendor};
-use crate::verdict::{Conclusion, History, Policy};
+use crate::vendor::{Effort, Health, Stamp, Vendor};
+use crate::verdict::code::explained;
+use crate::verdict::{Fault, History, Policy};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -27,13 +28,17 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
         }
     };
     let mut verdicts = Vec::new();
+    let never = CancellationToken::new();
+    let effort = || Effort { probe: false, deadline: Instant::now() + settings.timings.check };
     for lane in &settings.lanes {
-        let nothing = format!("mimecast-eventd-check-{}", fresh().request_id);
-        for call in calls(lane.event_type, nothing) {
-            let (mut history, never) = (History::default(), CancellationToken::new());
-            let effort = Effort { probe: false, deadline: Instant::now() + settings.timings.check };
-            let conclusion = vendor.conclude(&call, &mut history, effort, &never).await;
-            verdicts.push(on_call(call.operation, &conclusion.0));
+        let groups = match lane.event_type {
+            EventType::UserOffboarded => vendor.some_groups(effort(), &never).await,
+            EventType::UrlUnblock => Vec::new(),
+        };
+        let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane.event_type);
+        for operation in operations {
+            let health = vendor.health(operation, &groups, effort(), &never).await;
+            verdicts.push(on_health(operation, &health));
         }
     }
     verdicts.extend(groups(settings, &vendor).await);
@@ -42,49 +47,20 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
     verdicts
 }
 
-/// What a lane may have to call, for something that does not exist: it shows whether the vendor takes our
-/// calls, and cannot change anything.
-fn calls(event_type: EventType, nothing: String) -> Vec<Call> {
-    match event_type {
-        EventType::UserOffboarded => {
-            let (find, members) = (
-                Call::find_groups(Some(&nothing), Page::FIRST),
-                Call::get_group_members(&nothing, Page::FIRST),
-            );
-            let nobody = EmailAddress::parse("mimecast-eventd-check@example.invalid");
-            let member = Member::EmailAddress(nobody.expect("it is an address"));
-            let remove = Command::remove(&nothing, &member);
-            vec![remove.call(), find, members]
-        }
-        EventType::UrlUnblock => {
-            let delete = Command::DeleteManagedUrl { id: nothing };
-            vec![delete.call(), Call::get_all_managed_urls(Page::FIRST)]
-        }
-    }
-}
-
-fn on_call(operation: Operation, conclusion: &Conclusion) -> Verdict {
+fn on_health(operation: Operation, health: &Health) -> Verdict {
     let subject = (Group::Vendor, operation.label());
-    match conclusion {
-        // Whatever it thinks of the item: it knows who we are, and lets us call.
-        Conclusion::Applied
-        | Conclusion::AlreadyGone
-        | Conclusion::NotFound
-        | Conclusion::Refused(..) => {
-            Verdict::new(Gravity::Ok, subject, "reachable, credentials accepted")
-        }
-        Conclusion::Stuck(stuck) => {
-            let found = format!("{}: {}", stuck.fault.code, stuck.fault.detail);
+    let found = |fault: &Fault| format!("{}: {}", fault.code, fault.detail).replace("; ", ", ");
+    match health {
+        Health::Answered => Verdict::new(Gravity::Ok, subject, "reachable, credentials accepted"),
+        Health::Forbidden(fault) | Health::NotAnswered(fault) => {
+            let unknown = "see mimecast.base_url and the credentials";
             let (gravity, hint) = match needed_for(operation) {
-                None => (
-                    Gravity::Failure,
-                    "see mimecast.base_url and the credentials, and the table of `codes`",
-                ),
+                None => (Gravity::Failure, explained(&fault.code).map_or(unknown, |it| it.1)),
                 Some(purpose) => (Gravity::Warning, purpose),
             };
-            Verdict::new(gravity, subject, format!("{}; {hint}", found.replace("; ", ", ")))
+            Verdict::new(gravity, subject, format!("{}; {hint}", found(fault)))
         }
-        Conclusion::Limited(_) | Conclusion::OutOfTime | Conclusion::Stopped => {
+        Health::OutOfTime => {
             let text = "reachable, but its quota is used up; try again later";
             Verdict::new(Gravity::Warning, subject, text)
         }

@@ -56,6 +56,26 @@ async fn all_is_well_beside_a_running_daemon_and_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_forbids_made_up_groups_is_asked_for_one_that_it_has() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let forbidden = FaultKind::fail("err_xdk_operation_forbidden_for_address");
+    let made_up = Fault::always(forbidden).for_item_containing("mimecast-eventd-health-");
+    fake.inject(made_up.for_operation(Operation::RemoveGroupMember));
+    let vhost = Vhost::new().await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    let start_of = |verdict: &str| format!("{verdict} vendor   remove_group_member: ");
+    let has = |lines: &[String], start: String| lines.iter().any(|it| it.starts_with(&start));
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(1), "{lines:?}");
+    assert!(has(&lines, start_of("failure ")), "{lines:?}");
+    fake.add_group("group-1");
+    let (code, lines) = check(&variables, &[]).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    assert!(has(&lines, start_of("ok      ")), "{lines:?}");
+}
+
+#[tokio::test]
 async fn a_group_of_the_settings_that_the_tenant_does_not_have_is_named() {
     let own = [
         ("EVENTS__USER_OFFBOARDED__DEFAULT_GROUPS", r#"["eNo-staff"]"#),
@@ -235,7 +255,7 @@ async fn a_program_is_told_the_same_and_a_colour_is_never_in_a_pipe() {
         refused["reason"].as_str().unwrap().starts_with("err_xdk_invalid_signature: "),
         "{refused}"
     );
-    assert!(refused["hint"].as_str().unwrap().starts_with("see mimecast.base_url"), "{refused}");
+    assert!(refused["hint"].as_str().unwrap().starts_with("set the keys that belong"), "{refused}");
     // On a terminal there is one, unless it is not wanted.
     let on_terminal = |no_color: &str| {
         let mut command = std::process::Command::new("script");

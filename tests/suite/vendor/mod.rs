@@ -4,6 +4,7 @@
 mod calls;
 mod faults;
 mod groups;
+mod health;
 mod inventory;
 mod quota;
 mod removals;
