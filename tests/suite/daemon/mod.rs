@@ -1,7 +1,6 @@
 //! The story from outside: messages, outages, pauses, sessions and the life of the process.
 
 mod acks;
-mod audit;
 mod dry_run;
 mod due;
 mod effects;

@@ -1,5 +1,6 @@
-//! What the daemon shows: numbers and lines of the log.
+//! What the daemon shows and keeps: numbers, lines of the log, and the audit trail.
 
+mod audit;
 mod log;
 mod metrics;
 mod pseudonyms;
