@@ -102,24 +102,29 @@ impl Default for Board {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A message that was applied.
+    pub(in crate::telemetry::status) fn settled() -> Settled {
+        Settled {
+            event: "url.unblock",
+            event_id: None,
+            subject: None,
+            disposition: "ack",
+            reason: None,
+            code: None,
+            result: None,
+            attempts: 1,
+            duration_ms: 5,
+        }
+    }
 
     #[test]
     fn fifty_are_kept_and_the_newest_comes_first() {
         let board = Board::new();
         for number in 0..120 {
-            let message = Settled {
-                event: "url.unblock",
-                event_id: Some(number.to_string()),
-                subject: None,
-                disposition: "ack",
-                reason: None,
-                code: None,
-                result: None,
-                attempts: 1,
-                duration_ms: 5,
-            };
+            let message = Settled { event_id: Some(number.to_string()), ..settled() };
             board.settled(EventType::UrlUnblock, message, None);
         }
         let ids: Vec<String> =

@@ -262,23 +262,10 @@ fn each_in_seconds<S: Serializer>(
 
 #[cfg(test)]
 mod tests {
+    use super::board::tests::settled;
     use super::*;
     use crate::event::EventType;
     use std::sync::Arc;
-
-    fn settled() -> Settled {
-        Settled {
-            event: "url.unblock",
-            event_id: None,
-            subject: None,
-            disposition: "ack",
-            reason: None,
-            code: None,
-            result: None,
-            attempts: 1,
-            duration_ms: 5,
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn it_says_what_is_in_work_how_late_effects_were_and_when_each_message_was_settled() {
