@@ -6,16 +6,23 @@ use crate::event::Envelope;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
-use std::sync::Weak;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+/// Copies that are published at the same time at most.
+const MOST_COPIES: usize = 64;
+
+/// Channels that are kept for the next copies.
+const MOST_CHANNELS: usize = 4;
+
 /// The session's way to publish, on channels of its own: a refused copy must not take a consumer down.
-/// One copy at a time, so that a returned one can only be the one waited for.
+/// A channel has one copy at a time, so that a returned one can only be the one waited for.
 #[derive(Debug)]
 pub struct Publisher {
     connection: Weak<Connection>,
+    turns: Semaphore,
     outgoing: Mutex<Outgoing>,
     blocked: watch::Receiver<Option<String>>,
     over: CancellationToken,
@@ -40,8 +47,8 @@ pub struct Publication<'a> {
 
 #[derive(Debug, Default)]
 struct Outgoing {
-    /// `None` when the broker has closed it.
-    channel: Option<Channel>,
+    /// Channels without a copy.
+    channels: Vec<Channel>,
     /// Copies whose confirms did not come in time. Each keeps its channel, so that its confirm is never
     /// taken for another one's, and is waited for once more before the copy is sent again.
     late: Vec<(Sent, Channel, PublisherConfirm)>,
@@ -63,7 +70,8 @@ impl Publisher {
     /// [`BrokerError::Lost`].
     pub async fn open(broker: &Broker) -> Result<Publisher, BrokerError> {
         let publisher = Publisher::of(broker);
-        publisher.outgoing.lock().await.channel = Some(publisher.channel().await?);
+        let channel = publisher.channel().await?;
+        publisher.outgoing().keep(channel);
         Ok(publisher)
     }
 
@@ -71,7 +79,8 @@ impl Publisher {
     pub(super) fn of(broker: &Broker) -> Publisher {
         let (connection, over, blocked) = (broker.connection(), broker.over(), broker.blocked());
         let confirm = broker.timings().confirm;
-        Publisher { connection, outgoing: Mutex::default(), blocked, over, confirm }
+        let (turns, outgoing) = (Semaphore::new(MOST_COPIES), Mutex::default());
+        Publisher { connection, turns, outgoing, blocked, over, confirm }
     }
 
     /// Publishes and waits for the confirm: after `Ok` the copy is in a queue, if one has to take it.
@@ -90,14 +99,15 @@ impl Publisher {
         let sent = Sent::of(&copy).ok_or_else(|| {
             not_taken("a name is longer than the 255 bytes that AMQP allows".into())
         })?;
+        let _turn = self.turns.acquire().await.expect("nobody closes it");
         if let Some(reason) = &*self.blocked.borrow() {
             return Err(not_taken(takes_none(reason)));
         }
-        let mut outgoing = self.outgoing.lock().await;
-        let (channel, mut confirm) = match outgoing.take_late(&sent) {
+        let late = self.outgoing().take_late(&sent);
+        let (channel, mut confirm) = match late {
             Some(late) => late,
             None => {
-                let opening = tokio::time::timeout(self.confirm, self.channel_of(&mut outgoing));
+                let opening = tokio::time::timeout(self.confirm, self.free_channel());
                 let channel =
                     opening.await.map_err(|_| not_taken("no channel in time".into()))??;
                 let sending = sent.send(&channel, &copy, properties).await;
@@ -107,14 +117,14 @@ impl Publisher {
         let confirmation = match self.answer(&mut confirm).await {
             Ok(confirmation) => confirmation.map_err(|error| self.refused(&error, not_taken))?,
             Err(cause) => {
-                outgoing.late.push((sent, channel, confirm));
+                self.outgoing().late.push((sent, channel, confirm));
                 return Err(not_taken(cause));
             }
         };
         // Not on this channel again: one that has met a quorum queue whose leader had died with its
         // node refuses for ever, although the queue has a new one (seen with RabbitMQ 3.10.8).
         if !matches!(confirmation, Confirmation::Nack(_)) {
-            outgoing.channel.get_or_insert(channel);
+            self.outgoing().keep(channel);
         }
         match confirmation {
             Confirmation::Ack(None) => Ok(()),
@@ -171,12 +181,17 @@ impl Publisher {
         self.over.run_until_cancelled(something).await
     }
 
-    /// The channel that is there, or a new one.
-    async fn channel_of(&self, outgoing: &mut Outgoing) -> Result<Channel, BrokerError> {
-        match outgoing.channel.take().filter(|channel| channel.status().connected()) {
+    /// A channel without a copy: one that is there, or a new one.
+    async fn free_channel(&self) -> Result<Channel, BrokerError> {
+        let kept = self.outgoing().take_channel();
+        match kept {
             Some(channel) => Ok(channel),
             None => self.channel().await,
         }
+    }
+
+    fn outgoing(&self) -> MutexGuard<'_, Outgoing> {
+        self.outgoing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn channel(&self) -> Result<Channel, BrokerError> {
@@ -211,6 +226,19 @@ fn takes_none(reason: &str) -> String {
 }
 
 impl Outgoing {
+    /// Keeps a channel for the next copy. One too many is closed by lapin, as its last handle goes.
+    fn keep(&mut self, channel: Channel) {
+        if self.channels.len() < MOST_CHANNELS {
+            self.channels.push(channel);
+        }
+    }
+
+    /// A channel that the broker has not closed meanwhile.
+    fn take_channel(&mut self) -> Option<Channel> {
+        self.channels.retain(|channel| channel.status().connected());
+        self.channels.pop()
+    }
+
     /// The copy that was sent before and is not confirmed yet, if this is one.
     fn take_late(&mut self, sent: &Sent) -> Option<(Channel, PublisherConfirm)> {
         let place = self.late.iter().position(|(late, ..)| late == sent)?;
