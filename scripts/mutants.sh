@@ -5,7 +5,7 @@
 #
 # usage: mutants.sh [FILE...]
 #
-# FILE is a file under src without its ending, such as verdict/evidence; by default
+# FILE is a file under src without its ending, such as verdict/pausing; by default
 # the pure rooms and the pure files of others are tried, which takes about an hour.
 # Mistakes that make no difference are listed in .cargo/mutants.toml, each with the
 # reason. target/mutants says what came of it.

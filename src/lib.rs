@@ -9,7 +9,7 @@
 //! # How one message travels
 //!
 //! 1. [`broker`]: a consumer hands out a delivery to its lane.
-//! 2. [`daemon`]: a worker carries it; its `carry` is the whole story, and every other room is asked
+//! 2. [`daemon`]: a worker processes it; its `process` is the whole story, and every other module is called
 //!    from there.
 //! 3. [`event`]: the envelope is read: what happened, or why it is not an event.
 //! 4. [`command`]: what it asks for, and whether a rule of the policy is against it. What is not due
@@ -17,9 +17,9 @@
 //! 5. [`vendor`]: names are looked up, and the commands that it comes to are carried out, attempt by
 //!    attempt: let through by the quota, signed, sent, and tried again after a wait.
 //! 6. [`verdict`]: each reply is read as an outcome, by the one table of codes, and in the end it is
-//!    decided what becomes of the message. When its attempts are used up, the evidence of other calls
-//!    judges whose fault that is: the message's, which then climbs the delay ladder, or not, and then
-//!    its lane pauses until the vendor answers again.
+//!    decided what becomes of the message. When its attempts are used up, a health call shows whether
+//!    Mimecast takes the operation from us. If it does, the message is at fault, and takes its next
+//!    retry delay; else its lane pauses until a health call is answered.
 //! 7. [`telemetry`]: the audit trail says what becomes of it, if there is one: what cannot be written down is
 //!    not done. Then whoever listens is told by an event.
 //! 8. [`broker`]: the disposition is carried out by one function that settles. Nothing else acks,
@@ -36,10 +36,10 @@
 //! vendor shall do, a *call* its unsigned HTTP form, an *attempt* one signed request, an *outcome* what
 //! one attempt came to, read from the vendor's own *voice* and from nobody else's, a *fault* what went
 //! wrong in it, a *conclusion* what one intent came to in the end. A command whose attempts are used up
-//! leaves its message *stuck*: *evidence* of other calls says whether the message is at fault. A
-//! *disposition* is what becomes of a message; to *settle* is to tell the broker. What cannot be
+//! leaves its message *stuck*: a *health call*, the operation on what cannot exist, says whether the
+//! message is at fault. A *disposition* is what becomes of a message; to *settle* is to tell the broker. What cannot be
 //! settled is *held*: its *lane*, which is one event type's queue and consumer, makes a *pause*, and
-//! *probes* the vendor with the *suspect* and with the queue in turn.
+//! *probes* at growing intervals, by a health call or with its oldest message.
 //!
 //! # The rooms
 //!

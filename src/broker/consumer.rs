@@ -56,6 +56,11 @@ impl Consumer {
         Ok(())
     }
 
+    /// The next consumer takes one message at a time.
+    pub fn narrow(&mut self) {
+        self.prefetch = 1;
+    }
+
     /// Consumes, at first or again, if it does not already.
     ///
     /// # Errors

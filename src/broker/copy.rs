@@ -42,11 +42,6 @@ pub(super) fn waiting(
     let mut headers = common_headers(delivery, fault, history);
     headers.insert("x-eventd-rung".into(), AMQPValue::LongLongInt(climbed.into()));
     insert(&mut headers, "x-eventd-done", &history.done.text());
-    // On the next rung it begins anew.
-    if history.relapses > 0 && climbed == history.climbed {
-        let relapses = AMQPValue::LongLongInt(history.relapses.into());
-        headers.insert("x-eventd-relapses".into(), relapses);
-    }
     lasting(&delivery.properties).with_headers(headers)
 }
 

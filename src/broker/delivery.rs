@@ -103,7 +103,6 @@ fn history(headers: &FieldTable) -> History {
             .map(|at| at.to_utc()),
         request_id: None,
         climbed: number(headers, "x-eventd-rung").unwrap_or_default(),
-        relapses: number(headers, "x-eventd-relapses").unwrap_or_default(),
         done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
         altered: text(headers, "x-eventd-altered"),
         ..History::default()

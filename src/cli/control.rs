@@ -62,7 +62,7 @@ pub fn run(
     show(&lanes, json)?;
     if order.pause {
         tell("this replica only, as long as it runs; what is in work is finished");
-    } else if !lanes.iter().any(|lane| lane.changed) {
+    } else if !lanes.iter().any(|lane| lane.changed || lane.state.contains("paused")) {
         tell("no lane was paused by hand");
     }
     Ok(())

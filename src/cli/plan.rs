@@ -209,7 +209,7 @@ impl fmt::Display for Plan {
                 if let Some((_, until)) = self.waits {
                     write!(formatter, ", not before {}", shown(until))?;
                 }
-                for Resolved { call: Call { operation, body }, listed } in calls {
+                for Resolved { call: Call { operation, body, .. }, listed } in calls {
                     let body = terminal::plain(&body, usize::MAX - 1);
                     write!(formatter, "\n  POST {} {body}", operation.path())?;
                     write!(formatter, "\n    authorization: (made anew for each attempt)")?;

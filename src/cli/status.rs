@@ -70,6 +70,9 @@ pub fn show(
             ))?;
         }
     }
+    for lane in entries(&status["lanes"]).filter(|lane| lane["state"] == "paused") {
+        say(&paused(lane, now))?;
+    }
     let lanes = entries(&status["lanes"]).map(|lane| {
         let hour: u64 = entries(&lane["throughput"]).filter_map(Value::as_u64).sum();
         let last =
@@ -101,6 +104,29 @@ pub fn show(
         section(title, &status[name], |it| vec![word(&it["of"]), word(&it["count"])])?;
     }
     Ok(ready)
+}
+
+/// Since when a lane is paused, for which event first, when it asks next, and how many messages wait.
+fn paused(lane: &Value, now: DateTime<Utc>) -> String {
+    let time = |name: &str| {
+        let time = lane[name].as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+        time.map(|at| (at.to_utc() - now).abs().to_std().unwrap_or_default())
+    };
+    let mut text = word(&lane["event"]);
+    text += " paused";
+    if let Some(since) = time("since") {
+        text += &format!(" for {}", age(since));
+    }
+    if let Some(event) = lane["paused_for_event"].as_str() {
+        text += &format!(", first for event {}", plain(event, 100));
+    }
+    if let Some(next) = time("next_health_call") {
+        text += &format!("; next health call in {}", age(next));
+    }
+    if let Some(waiting) = lane["waiting"].as_u64() {
+        text += &format!("; {waiting} waiting");
+    }
+    text
 }
 
 fn section(

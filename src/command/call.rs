@@ -28,6 +28,8 @@ pub struct Call {
     pub operation: Operation,
     /// Strict JSON with at most one item in `data`, because a reply to several could be half a success.
     pub body: String,
+    /// The id of the group that it is about, if it is about one.
+    pub group: Option<String>,
 }
 
 impl Call {
@@ -40,7 +42,8 @@ impl Call {
 
     /// The call that lists the members of a group.
     pub fn get_group_members(group_id: &str, page: Page<'_>) -> Call {
-        Call::list(Operation::GetGroupMembers, json!([{"id": group_id}]), page)
+        let call = Call::list(Operation::GetGroupMembers, json!([{"id": group_id}]), page);
+        Call { group: Some(group_id.to_owned()), ..call }
     }
 
     /// The call that lists all managed URL entries: Mimecast's filter is known to leave out some, so that
@@ -55,6 +58,6 @@ impl Call {
             None => json!({"pageSize": page.size}),
         };
         let body = json!({"meta": {"pagination": pagination}, "data": data}).to_string();
-        Call { operation, body }
+        Call { operation, body, group: None }
     }
 }

@@ -52,7 +52,11 @@ impl Command {
             Command::DeleteManagedUrl { id } => Item { id, email_address: None, domain: None },
         };
         let body = serde_json::to_string(&Body { data: [item] }).expect("texts are valid JSON");
-        Call { operation: self.operation(), body }
+        let group = match self {
+            Command::RemoveGroupMember { group_id, .. } => Some(group_id.clone()),
+            Command::DeleteManagedUrl { .. } => None,
+        };
+        Call { operation: self.operation(), body, group }
     }
 }
 

@@ -53,6 +53,11 @@ impl Operation {
         }
     }
 
+    /// Whether it names an item that Mimecast may refuse: a refusal is an answer then.
+    pub fn is_about_an_item(self) -> bool {
+        self.is_change() || self.has_group()
+    }
+
     /// The type of the events that it is for.
     pub fn event_type(self) -> EventType {
         match self {

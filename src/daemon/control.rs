@@ -5,9 +5,10 @@ use super::hand::{HandPause, Hands};
 use crate::event::EventType;
 use crate::secrecy::redact;
 use crate::settings::Control;
-use crate::telemetry::Readiness;
+use crate::telemetry::{LaneState, Readiness};
 use crate::vendor::Stamp;
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io;
@@ -20,6 +21,9 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// Bytes of a request; one with the longest reason has a few hundred.
 const MOST_BYTES: u64 = 16 * 1024;
+
+/// What a lane says that goes on.
+pub(super) const RESUMED: &str = "resumed";
 
 /// What a person wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +56,12 @@ pub struct LaneAnswer {
     pub state: String,
     /// Whether this has changed anything.
     pub changed: bool,
+}
+
+impl LaneAnswer {
+    fn is_paused(&self) -> bool {
+        self.state.starts_with(LaneState::Paused.label())
+    }
 }
 
 /// The socket, there and not yet answered.
@@ -122,7 +132,8 @@ impl Socket {
                     let (hands, readiness) = (Arc::clone(&hands), Arc::clone(&readiness));
                     let patience = self.patience;
                     tokio::spawn(async move {
-                        let answering = answer(stream, &hands, &readiness, fresh);
+                        // Of all the time, some is left to send the answer.
+                        let answering = answer(stream, (&hands, &readiness), patience / 2, fresh);
                         let _gone = tokio::time::timeout(patience, answering).await;
                     });
                 }
@@ -164,22 +175,38 @@ fn remove(path: &Path) -> io::Result<()> {
 
 async fn answer(
     stream: UnixStream,
-    hands: &Arc<Hands>,
-    readiness: &Readiness,
+    (hands, readiness): (&Arc<Hands>, &Readiness),
+    patience: Duration,
     fresh: fn() -> Stamp,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     (&mut stream).take(MOST_BYTES).read_line(&mut line).await?;
-    let order = serde_json::from_str(&line).map_err(|error| error.to_string());
-    let done = order.and_then(|order| obey(&order, hands, readiness, fresh));
-    let answer = match done {
-        Ok(lanes) => Answer { lanes, error: None },
-        Err(error) => Answer { lanes: Vec::new(), error: Some(error) },
+    let answer = match serde_json::from_str::<Order>(&line) {
+        Ok(order) => match obey(&order, hands, readiness, fresh) {
+            Ok(lanes) if order.pause => Answer { lanes, error: None },
+            Ok(lanes) => Answer { lanes: prompt(lanes, hands, patience).await, error: None },
+            Err(error) => Answer { lanes: Vec::new(), error: Some(error) },
+        },
+        Err(error) => Answer { lanes: Vec::new(), error: Some(error.to_string()) },
     };
     let mut text = serde_json::to_vec(&answer).expect("an answer is JSON");
     text.push(b'\n');
     stream.write_all(&text).await
+}
+
+/// Makes lanes ask at once that have paused themselves, and adds what came of it.
+async fn prompt(lanes: Vec<LaneAnswer>, hands: &Hands, patience: Duration) -> Vec<LaneAnswer> {
+    let prompting = lanes.into_iter().map(async |lane| {
+        let paused = EventType::ALL.into_iter().find(|it| it.name() == lane.lane);
+        let paused = paused.filter(|_| lane.is_paused());
+        let Some(paused) = paused else { return lane };
+        match hands.prompt(paused).ask(patience).await {
+            Some(state) => LaneAnswer { changed: state == RESUMED, state, ..lane },
+            None => lane,
+        }
+    });
+    join_all(prompting).await
 }
 
 fn obey(
@@ -213,7 +240,7 @@ fn obey(
                 (said, true)
             } else {
                 let changed = hands.resume(lane);
-                (readiness.of(lane).filter(|_| !changed).unwrap_or("resumed".into()), changed)
+                (readiness.of(lane).filter(|_| !changed).unwrap_or(RESUMED.into()), changed)
             };
             LaneAnswer { lane: lane.name().to_owned(), state, changed }
         })
@@ -224,7 +251,7 @@ fn obey(
 mod tests {
     use super::*;
     use crate::settings::Timings;
-    use crate::telemetry::{LaneState, Metrics};
+    use crate::telemetry::Metrics;
 
     /// A lane that consumes.
     fn lane() -> (Arc<Hands>, Arc<Readiness>) {

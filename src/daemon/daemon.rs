@@ -109,6 +109,8 @@ pub async fn run(
             watch: Watch::of(lane, &settings),
             lane: lane.clone(),
             budget: Arc::default(),
+            streak: Arc::default(),
+            prompt: hands.prompt(lane.event_type),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),

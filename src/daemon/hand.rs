@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// A pause by hand. It outlasts connections, and ends with the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +28,18 @@ pub(super) async fn moved(hand: &mut Hand) {
     }
 }
 
+/// How a person makes a lane that has paused itself ask at once, and learns what came of it.
+#[derive(Debug)]
+pub(super) struct Prompt {
+    wanted: Notify,
+    answer: watch::Sender<String>,
+}
+
 /// The lanes of this process, in the hands of people.
 #[derive(Debug)]
 pub(super) struct Hands {
     lanes: BTreeMap<EventType, watch::Sender<Option<HandPause>>>,
+    prompts: BTreeMap<EventType, Arc<Prompt>>,
     metrics: Arc<Metrics>,
 }
 
@@ -46,11 +54,38 @@ impl HandPause {
     }
 }
 
+impl Default for Prompt {
+    fn default() -> Prompt {
+        Prompt { wanted: Notify::new(), answer: watch::Sender::new(String::new()) }
+    }
+}
+
+impl Prompt {
+    /// Makes the lane ask, and returns the answer; nothing if it takes longer than `patience`.
+    pub(super) async fn ask(&self, patience: Duration) -> Option<String> {
+        let mut answer = self.answer.subscribe();
+        self.wanted.notify_one();
+        tokio::time::timeout(patience, answer.changed()).await.ok()?.ok()?;
+        Some(answer.borrow().clone())
+    }
+
+    /// Comes when somebody asks.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Tells the answer to whoever has asked.
+    pub(super) fn answer(&self, answer: &str) {
+        self.answer.send_replace(answer.to_owned());
+    }
+}
+
 impl Hands {
     /// None of `lanes` is paused.
     pub(super) fn new(lanes: impl Iterator<Item = EventType>, metrics: Arc<Metrics>) -> Hands {
-        let lanes = lanes.map(|lane| (lane, watch::Sender::new(None))).collect();
-        Hands { lanes, metrics }
+        let lanes: BTreeMap<_, _> = lanes.map(|lane| (lane, watch::Sender::new(None))).collect();
+        let prompts = lanes.keys().map(|lane| (*lane, Arc::default())).collect();
+        Hands { lanes, prompts, metrics }
     }
 
     /// The lanes that there are.
@@ -63,6 +98,11 @@ impl Hands {
         self.lanes
             .get(&lane)
             .map_or_else(|| watch::Sender::new(None).subscribe(), watch::Sender::subscribe)
+    }
+
+    /// How a lane is made to ask at once.
+    pub(super) fn prompt(&self, lane: EventType) -> Arc<Prompt> {
+        self.prompts.get(&lane).cloned().unwrap_or_default()
     }
 
     /// Pauses a lane, for so long if that is said.

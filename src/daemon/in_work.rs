@@ -1,43 +1,150 @@
 //! The messages of one lane that are in work at the same time.
 
-use super::message::{Held, Message};
+use super::message::{Held, Message, Processed};
 use super::worker::Worker;
 use crate::broker::BrokerError;
+use crate::command::Operation;
+use crate::telemetry::Report;
+use crate::verdict::{Disposition, Fault, Health};
 use std::sync::Arc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// The messages in work. They go on in the background when this is dropped.
-#[derive(Debug, Default)]
-pub(super) struct InWork(JoinSet<Result<Option<Held>, BrokerError>>);
+/// The messages in work, and those that only wait for their copies. They go on in the background when this is dropped.
+#[derive(Debug)]
+pub(super) struct InWork {
+    worker: Arc<Worker>,
+    messages: JoinSet<Result<Processed, BrokerError>>,
+    copies: JoinSet<Result<Option<Held>, BrokerError>>,
+    health_calls: JoinSet<Health>,
+}
+
+/// What has ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// A message is processed and settled.
+    Settled,
+    /// A probe is decided; it is being settled.
+    Decided {
+        /// Whether Mimecast was asked for it.
+        asked: bool,
+        /// Whether a change was made for it.
+        changed: bool,
+    },
+    /// A copy was taken, or a message given back.
+    Released,
+    /// A health call.
+    Asked(Health),
+    /// The lane has to pause for this message.
+    Held(Held),
+}
 
 impl InWork {
-    /// Begins with `message`.
-    pub(super) fn begin(
-        &mut self,
-        worker: &Arc<Worker>,
-        message: Box<Message>,
-        ended: &CancellationToken,
-    ) {
-        // On the heap: the set would move it several times, and it is large.
-        self.0.spawn(Box::pin(Arc::clone(worker).carry(message, false, ended.clone())));
+    /// Nothing is in work yet.
+    pub(super) fn new(worker: &Arc<Worker>) -> InWork {
+        let (messages, copies, health_calls) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        InWork { worker: Arc::clone(worker), messages, copies, health_calls }
     }
 
-    /// The next message that could not be settled, once all that end before it are settled; `None`
-    /// when no message is in work any more.
+    /// Begins with `message`, as a `probe` with one attempt at each call.
+    pub(super) fn begin(&mut self, message: Box<Message>, probe: bool, ended: &CancellationToken) {
+        // On the heap: the set would move it several times, and it is large.
+        let processing = Arc::clone(&self.worker).process(message, probe, ended.clone());
+        self.messages.spawn(Box::pin(processing));
+    }
+
+    /// Begins with a message that an earlier session has begun with: a health call comes first.
+    pub(super) fn begin_again(&mut self, message: Box<Message>, ended: &CancellationToken) {
+        let processing = Arc::clone(&self.worker).process_if_well(message, ended.clone());
+        self.messages.spawn(Box::pin(processing));
+    }
+
+    /// Settles a message as its report says, beside all others: each copy may take as long as a confirm.
+    pub(super) fn settle(&mut self, message: Box<Message>, report: Report) {
+        let worker = Arc::clone(&self.worker);
+        self.copies.spawn(Box::pin(async move { worker.settle_or_hold(message, report).await }));
+    }
+
+    /// Lets a copy of the message go to the end of its queue.
+    pub(super) fn park(&mut self, message: Box<Message>, fault: Fault) {
+        let report = message.report(Disposition::Park(fault));
+        self.settle(message, report);
+    }
+
+    /// Lets go of a message at once: a copy goes to the end of its queue, or else the message itself to its head.
+    pub(super) fn release(&mut self, held: Held) {
+        let worker = Arc::clone(&self.worker);
+        self.copies.spawn(Box::pin(async move { worker.release(held).await.map(|()| None) }));
+    }
+
+    /// Gives a message back to the head of its queue.
+    pub(super) fn give_back(&mut self, message: Box<Message>) {
+        let worker = Arc::clone(&self.worker);
+        self.copies.spawn(Box::pin(async move { worker.give_back(&message).await.map(|()| None) }));
+    }
+
+    /// Makes a health call instead of the one in flight, if there is one.
+    pub(super) fn ask(
+        &mut self,
+        (operation, group): (Operation, Option<String>),
+        ended: &CancellationToken,
+    ) {
+        let (worker, ended) = (Arc::clone(&self.worker), ended.clone());
+        self.health_calls = JoinSet::new();
+        self.health_calls.spawn(async move {
+            let deadline = Instant::now() + worker.timings().work;
+            worker.vendor.health(operation, group.as_deref(), deadline, &ended).await
+        });
+    }
+
+    /// True if a health call is in flight.
+    pub(super) fn is_asking(&self) -> bool {
+        !self.health_calls.is_empty()
+    }
+
+    /// Messages that are processed.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Messages that only wait for their copies.
+    pub(super) fn copies(&self) -> usize {
+        self.copies.len()
+    }
+
+    /// What ends next; `None` when nothing is in work any more.
     ///
     /// # Errors
     ///
     /// What ends the session. That a task was aborted, or panicked outside the handling, ends it like
     /// any other failure.
-    pub(super) async fn next(&mut self) -> Option<Result<Option<Held>, BrokerError>> {
-        let carried = self.0.join_next().await?;
-        Some(carried.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string()))))
+    pub(super) async fn next(&mut self) -> Option<Result<Ended, BrokerError>> {
+        let lost = |error: JoinError| BrokerError::Lost(error.to_string());
+        let processed = tokio::select! {
+            biased;
+            Some(copied) = self.copies.join_next() => {
+                let copied = copied.map_err(lost).flatten();
+                return Some(copied.map(|held| held.map_or(Ended::Released, Ended::Held)));
+            }
+            Some(Ok(health)) = self.health_calls.join_next() => return Some(Ok(Ended::Asked(health))),
+            Some(processed) = self.messages.join_next() => processed.map_err(lost).flatten(),
+            else => return None,
+        };
+        Some(processed.map(|processed| match processed {
+            Processed::Settled => Ended::Settled,
+            Processed::Held(held) => Ended::Held(held),
+            Processed::Decided { message, report, asked, changed } => {
+                self.settle(message, *report);
+                Ended::Decided { asked, changed }
+            }
+        }))
     }
 }
 
 impl Drop for InWork {
     fn drop(&mut self) {
-        self.0.detach_all();
+        self.messages.detach_all();
+        self.copies.detach_all();
     }
 }

@@ -1,12 +1,13 @@
 //! A lane for one session: consume, pause, consume again, and finish at a stop.
 
 use super::hand::{Hand, moved};
-use super::in_work::InWork;
+use super::in_work::{Ended, InWork};
 use super::message::Held;
-use super::pause::Pause;
+use super::pause::LanePause;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::telemetry::LaneState;
+use crate::verdict::{Fault, Pausing, Until};
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -25,20 +26,22 @@ pub(super) async fn run(
     stop: &CancellationToken,
     ended: &CancellationToken,
 ) -> Result<(), BrokerError> {
-    let mut lane = Lane { worker, consumer, in_work: InWork::default(), start: Start::Slow(None) };
+    let (in_work, waits) = (InWork::new(worker), ended.child_token());
+    let mut lane = Lane { worker, consumer, in_work, start: Start::First, waits };
     let mut hand = worker.hand.clone();
     let event = worker.lane.event_type;
     while !ended.is_cancelled() {
         if hand.borrow_and_update().is_some() {
-            lane.rest(&mut hand, ended).await?;
+            lane.stay_paused(&mut hand, ended).await?;
             continue;
         }
         lane.consumer.consume().await?;
         tracing::info!(event = event.name(), queue = worker.lane.queue, "consuming");
         worker.readiness.enter(event, LaneState::Consuming, "");
         if let Some(held) = lane.consume(&mut hand, ended).await? {
-            let pause = Pause::begin(worker, held);
-            pause.run(lane.consumer, &mut lane.in_work, &mut hand, ended).await?;
+            let lanes_own = (&mut *lane.consumer, &mut lane.in_work);
+            LanePause::begin(worker, lanes_own, &lane.waits, held).run(&mut hand).await?;
+            lane.begin_slowly();
         }
     }
     match stop.is_cancelled() {
@@ -52,12 +55,16 @@ struct Lane<'a> {
     consumer: &'a mut Consumer,
     in_work: InWork,
     start: Start,
+    /// Ends the waits of messages in work.
+    waits: CancellationToken,
 }
 
-/// How far the start of the session is. It takes one message at a time until one was settled that
-/// was new to the broker too: so a delivery that ends sessions, in whatever way, is charged alone, and
-/// the broker's delivery limit ends it.
+/// How far the start of a session is, or what comes after a pause. The lane takes one message at a time until one that
+/// was new to the broker is settled, or a call of one was answered. So a delivery that ends sessions, in whatever way,
+/// is charged alone, and the broker's delivery limit ends it.
 enum Start {
+    /// No message has come in the session.
+    First,
     /// One at a time; since when a new one is in work, if one is.
     Slow(Option<Instant>),
     /// As many as the lane is allowed.
@@ -72,63 +79,83 @@ impl Lane<'_> {
         hand: &mut Hand,
         ended: &CancellationToken,
     ) -> Result<Option<Held>, BrokerError> {
+        let worker = self.worker;
         // Made once: each message would have them put into their lists and taken out again.
         let (mut over, mut moved) = (pin!(ended.cancelled()), pin!(moved(hand)));
         loop {
             let harmless_at = match self.start {
-                Start::Slow(Some(since)) => Some(since + self.worker.timings().slow_start),
-                Start::Slow(None) | Start::Full => None,
+                Start::Slow(Some(since)) => Some(since + worker.timings().slow_start),
+                Start::First | Start::Slow(None) | Start::Full => None,
             };
+            let is_slow = matches!(self.start, Start::Slow(_));
             tokio::select! {
                 biased;
                 () = &mut over => return Ok(None),
                 () = &mut moved => return Ok(None),
-                Some(carried) = self.in_work.next() => {
-                    if let Some(held) = carried? {
-                        return Ok(Some(held));
-                    }
-                    if harmless_at.is_some() {
-                        self.widen().await?;
-                    }
-                }
+                Some(carried) = self.in_work.next() => match carried? {
+                    Ended::Held(held) => return Ok(Some(held)),
+                    Ended::Settled if harmless_at.is_some() => self.widen().await?,
+                    Ended::Settled | Ended::Decided { .. } | Ended::Released | Ended::Asked(_) => {}
+                },
                 () = until(harmless_at) => self.widen().await?,
-                delivery = self.consumer.next() => self.begin(delivery?, ended),
+                () = worker.answered.notified(), if is_slow => self.widen().await?,
+                delivery = self.consumer.next() => self.begin(delivery?),
             }
         }
     }
 
-    /// Consumes nothing until a person sets the lane going again, or until `ended`. What was handed out is
-    /// finished; what cannot be now goes to the end of the queue.
-    async fn rest(
+    /// Consumes nothing until a person resumes the lane, or until `ended`. Requests in flight are finished; whatever
+    /// waits, and what was handed out, goes to the end of the queue.
+    async fn stay_paused(
         &mut self,
         hand: &mut Hand,
         ended: &CancellationToken,
     ) -> Result<(), BrokerError> {
-        for delivery in self.consumer.cancel().await? {
-            self.begin(delivery, ended);
-        }
-        loop {
-            let Some(pause) = hand.borrow_and_update().clone() else { return Ok(()) };
+        self.waits.cancel();
+        self.put_back().await?;
+        let result = loop {
+            let Some(pause) = hand.borrow_and_update().clone() else { break Ok(()) };
             let event = self.worker.lane.event_type;
             self.worker.readiness.enter(event, LaneState::Paused, &pause.said());
             tokio::select! {
                 biased;
-                () = ended.cancelled() => return Ok(()),
+                () = ended.cancelled() => break Ok(()),
                 () = moved(hand) => {}
-                Some(carried) = self.in_work.next() => {
-                    if let Some(held) = carried? {
-                        self.worker.put_aside(held).await?;
-                    }
-                }
+                Some(ended) = self.in_work.next() => self.release(ended?),
             }
+        };
+        self.waits = ended.child_token();
+        result
+    }
+
+    /// Puts what was handed out, and nobody began with, to the end of the queue.
+    async fn put_back(&mut self) -> Result<(), BrokerError> {
+        for delivery in self.consumer.cancel().await? {
+            let fault = Fault::new("not_begun", "the lane stopped or was paused before it began");
+            let pausing = Pausing { until: Until::Decided, fault };
+            let message = self.worker.receive(delivery);
+            self.in_work.release(Held::Pausing(message, pausing));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, delivery: Delivery) {
+        let (is_first, again) = (matches!(self.start, Start::First), delivery.redelivered);
+        if !matches!(self.start, Start::Full) {
+            self.start = Start::Slow((!again).then(Instant::now));
+        }
+        let message = self.worker.receive(delivery);
+        if is_first && again {
+            self.in_work.begin_again(message, &self.waits);
+        } else {
+            self.in_work.begin(message, false, &self.waits);
         }
     }
 
-    fn begin(&mut self, delivery: Delivery, ended: &CancellationToken) {
-        if matches!(self.start, Start::Slow(_)) {
-            self.start = Start::Slow((!delivery.redelivered).then(Instant::now));
-        }
-        self.in_work.begin(self.worker, self.worker.receive(delivery), ended);
+    /// From now on one message at a time.
+    fn begin_slowly(&mut self) {
+        self.consumer.narrow();
+        self.start = Start::Slow(None);
     }
 
     /// The session has shown that it lives: from now on as many at a time as the lane is allowed.
@@ -137,17 +164,21 @@ impl Lane<'_> {
         self.consumer.widen(self.worker.lane.prefetch).await
     }
 
-    /// Takes no more messages, returns those that nobody began with, and waits for the others.
+    /// Takes no more messages, puts back those that nobody began with, and waits for the others.
     async fn finish(mut self) -> Result<(), BrokerError> {
-        for delivery in self.consumer.cancel().await? {
-            self.worker.give_back(&self.worker.receive(delivery)).await?;
-        }
-        while let Some(carried) = self.in_work.next().await {
-            if let Some(held) = carried? {
-                self.worker.give_back(&held.into_message()).await?;
-            }
+        self.put_back().await?;
+        while let Some(ended) = self.in_work.next().await {
+            self.release(ended?);
         }
         Ok(())
+    }
+
+    /// Lets go of what cannot be settled now.
+    fn release(&mut self, ended: Ended) {
+        match ended {
+            Ended::Held(held) => self.in_work.release(held),
+            Ended::Settled | Ended::Decided { .. } | Ended::Released | Ended::Asked(_) => {}
+        }
     }
 }
 

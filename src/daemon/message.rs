@@ -2,10 +2,10 @@
 
 use super::obstacle::{NotSettled, Obstacle};
 use crate::broker::{BrokerError, Delivery};
-use crate::command::Operation;
 use crate::event::Event;
 use crate::telemetry::{InFlight, Report};
-use crate::verdict::{Disposition, Mark, Stuck};
+use crate::verdict::{Disposition, Pausing};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,47 +18,53 @@ pub(super) struct Message {
     /// When it did.
     pub since: Instant,
     /// Until when it may be ours.
-    deadline: Instant,
-    /// The moment when it came, among the changes that its lane makes.
-    pub came: Mark,
-    /// For the suspect of a pause: the moment of its first failure when it was last tried, and in what.
-    pub suspect: Option<(Operation, Mark)>,
+    pub deadline: Instant,
     /// What it holds, once it was understood and could not be settled.
     pub event: Option<Arc<Event>>,
+    /// The id of that event, without addresses in clear.
+    pub event_id: Option<String>,
     _in_flight: InFlight,
+}
+
+/// The result of processing a message.
+#[derive(Debug)]
+pub(super) enum Processed {
+    /// It is settled.
+    Settled,
+    /// Of a probe: it is decided, and to be settled as the report says.
+    Decided {
+        /// The message.
+        message: Box<Message>,
+        /// What becomes of it.
+        report: Box<Report>,
+        /// Whether Mimecast was asked for it.
+        asked: bool,
+        /// Whether a change was made for it.
+        changed: bool,
+    },
+    /// Its lane has to pause.
+    Held(Held),
 }
 
 /// A message that could not be settled and is still ours. Its lane has to pause.
 #[derive(Debug)]
 pub(super) enum Held {
     /// Nothing of its lane would succeed.
-    Stuck(Box<Message>, Stuck),
+    Pausing(Box<Message>, Pausing),
     /// What settling needs is not to be had.
     NotSettled(Box<Message>, Box<Report>, Obstacle),
 }
 
-/// A message that waits to be settled, and how it is to be.
-pub(super) struct Waiting {
-    pub message: Box<Message>,
-    pub report: Report,
-}
-
 impl Message {
     /// A delivery that just came, and is ours for at most `held`.
-    pub(super) fn new(
-        delivery: Delivery,
-        came: Mark,
-        in_flight: InFlight,
-        held: Duration,
-    ) -> Box<Message> {
+    pub(super) fn new(delivery: Delivery, in_flight: InFlight, held: Duration) -> Box<Message> {
         let since = Instant::now();
         Box::new(Message {
             delivery,
             since,
             deadline: since + held,
-            came,
-            suspect: None,
             event: None,
+            event_id: None,
             _in_flight: in_flight,
         })
     }
@@ -89,40 +95,11 @@ impl Message {
         }
     }
 
-    /// Until when it may be ours.
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-}
-
-impl AsRef<Disposition> for Waiting {
-    fn as_ref(&self) -> &Disposition {
-        &self.report.disposition
-    }
-}
-
-impl From<Waiting> for Box<Message> {
-    fn from(waiting: Waiting) -> Box<Message> {
-        waiting.message
-    }
-}
-
-impl Held {
-    /// The message, and what is to become of it for now: what is stuck is parked.
-    pub(super) fn into_parts(self) -> (Box<Message>, Report) {
-        match self {
-            Held::Stuck(message, stuck) => {
-                let report = message.report(Disposition::Park(stuck.fault));
-                (message, report)
-            }
-            Held::NotSettled(message, report, _) => (message, *report),
-        }
-    }
-
-    /// The message itself.
-    pub(super) fn into_message(self) -> Box<Message> {
-        match self {
-            Held::Stuck(message, _) | Held::NotSettled(message, ..) => message,
-        }
+    /// What tells it from other messages, also when it comes again.
+    pub(super) fn identity(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let envelope = &self.delivery.envelope;
+        (&envelope.message_id, &envelope.body).hash(&mut hasher);
+        hasher.finish()
     }
 }

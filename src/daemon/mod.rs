@@ -10,6 +10,7 @@ mod daemon;
 mod depths;
 mod hand;
 mod in_work;
+mod judging;
 mod lane;
 mod message;
 mod obstacle;

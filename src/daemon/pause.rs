@@ -1,256 +1,261 @@
-//! A paused lane: no consumer, so that its queue grows visibly; one message at a time as a probe;
-//! and everything that it still holds, safe. When to probe and to resume is decided by the verdict.
+//! A paused lane: no consumer, so that its queue grows visibly.
+//!
+//! What the lane holds goes to the end of its queue as confirmed copies, side by side. Then the lane asks at growing
+//! intervals, until what it waits for has come: by a health call, or by its oldest message where a health call says
+//! nothing or only copies are waited for. It keeps nothing but messages whose copies RabbitMQ does not take.
 
+use super::control::RESUMED;
 use super::hand::{Hand, moved};
-use super::in_work::InWork;
-use super::message::{Held, Message, Waiting};
+use super::in_work::{Ended, InWork};
+use super::message::{Held, Message};
 use super::obstacle::Obstacle;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
-use crate::command::Operation;
-use crate::settings::Breaker;
-use crate::telemetry::LaneState;
-use crate::verdict::{Disposition, Fault, Holding, Probing, Turn};
+use crate::telemetry::{Paused, Report};
+use crate::verdict::{Disposition, Fault, Health, Pause, Pausing, Until};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// One pause of one lane.
-pub(super) struct Pause<'a> {
+pub(super) struct LanePause<'a> {
     worker: &'a Arc<Worker>,
-    holding: Holding<Box<Message>, Waiting>,
+    consumer: &'a mut Consumer,
+    in_work: &'a mut InWork,
+    ended: &'a CancellationToken,
+    pause: Pause,
+    /// Messages whose copies RabbitMQ has not taken, and how they are to be settled.
+    waiting: Vec<(Box<Message>, Report)>,
+    /// Why a copy was not taken, or the audit trail not written.
+    obstacle: Option<String>,
+    /// The cause that was logged last.
+    shown: String,
     began: Instant,
-    /// Whether what was done cannot be written down: then nothing more is done.
+    probe_at: Instant,
+    /// Whether a probe was settled, so that the next one costs no interval.
+    goes_on: bool,
+    /// Whether what was done cannot be written to the audit trail: then nothing more is done.
     is_unprovable: bool,
 }
 
-impl<'a> Pause<'a> {
+impl<'a> LanePause<'a> {
     /// Pauses the lane because of the message that is `held`.
-    pub(super) fn begin(worker: &'a Arc<Worker>, held: Held) -> Pause<'a> {
-        let Breaker { initial_probe_delay, max_probe_delay } = worker.settings().breaker;
-        let lane = worker.lane.event_type;
-        let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane);
-        let began = operations.map(|it| (it, worker.vendor.evidence(it).mark())).collect();
-        let probing = Probing::begin(began, initial_probe_delay, max_probe_delay);
-        let holding = Holding::begin(probing);
-        let mut pause = Pause { worker, holding, began: Instant::now(), is_unprovable: false };
-        pause.keep(held);
+    pub(super) fn begin(
+        worker: &'a Arc<Worker>,
+        (consumer, in_work): (&'a mut Consumer, &'a mut InWork),
+        ended: &'a CancellationToken,
+        held: Held,
+    ) -> LanePause<'a> {
+        let (began, pause) = (Instant::now(), Pause::begin(worker.settings().breaker));
+        let (waiting, obstacle, shown) = (Vec::new(), None, String::new());
+        let (probe_at, goes_on, is_unprovable) = (began, false, false);
+        let mut pause = LanePause {
+            worker,
+            consumer,
+            in_work,
+            ended,
+            pause,
+            waiting,
+            obstacle,
+            shown,
+            began,
+            probe_at,
+            goes_on,
+            is_unprovable,
+        };
+        pause.hold(held);
         pause
     }
 
-    /// Holds the lane until it may go on, and then sets it going again. Ends early with `ended`.
+    /// Holds the lane until it may go on, or a person has paused it, or until the session ends.
     ///
     /// # Errors
     ///
     /// Whatever ended the session.
-    pub(super) async fn run(
-        mut self,
-        consumer: &mut Consumer,
-        in_work: &mut InWork,
-        hand: &mut Hand,
-        ended: &CancellationToken,
-    ) -> Result<(), BrokerError> {
+    pub(super) async fn run(mut self, hand: &mut Hand) -> Result<(), BrokerError> {
         let mut settings = self.worker.settings.clone();
         settings.mark_unchanged();
-        for delivery in consumer.cancel().await? {
-            // Nobody began with it, and nobody can now.
+        self.put_back().await?;
+        self.schedule();
+        let (worker, session_ended) = (self.worker, self.ended);
+        while !self.is_over() {
+            if std::mem::take(&mut self.goes_on) {
+                self.probe_with_a_message().await?;
+            }
+            let expires_at = self.began + worker.timings().unchanged;
+            tokio::select! {
+                biased;
+                () = session_ended.cancelled() => break,
+                () = moved(hand) => if hand.borrow_and_update().is_some() { break },
+                // It may be what the lane waits for, and calls with other credentials are other calls.
+                Ok(()) = settings.changed() => {
+                    self.pause.begin_again(settings.borrow_and_update().breaker);
+                    self.probe().await?;
+                }
+                () = worker.prompt.wanted() => self.probe().await?,
+                Some(ended) = self.in_work.next() => self.take(ended?),
+                () = tokio::time::sleep_until(self.probe_at), if !self.in_work.is_asking() => {
+                    self.probe().await?;
+                }
+                () = tokio::time::sleep_until(expires_at), if self.pause.expires() => {
+                    self.pause.expired();
+                    worker.streak().release();
+                }
+            }
+        }
+        self.leave();
+        Ok(())
+    }
+
+    /// Nobody began with what was handed out, and nobody can now.
+    async fn put_back(&mut self) -> Result<(), BrokerError> {
+        for delivery in self.consumer.cancel().await? {
             let message = self.worker.receive(delivery);
             if message.delivery.envelope.passed_over.is_some() {
                 // Its body was too large to be kept: a copy would be empty.
-                self.worker.give_back(&message).await?;
-                continue;
+                self.in_work.give_back(message);
+            } else {
+                self.in_work.park(message, Fault::new("paused", "the lane was paused"));
             }
-            self.park(message, Fault::new("paused", "the lane was paused"));
-        }
-        self.settle_waiting().await?;
-        let mut probe_at = Instant::now() + self.holding.probing.wait();
-        while !self.is_over() {
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => return self.give_up().await,
-                () = moved(hand) => {
-                    if hand.borrow_and_update().is_some() {
-                        return self.hand_over().await;
-                    }
-                }
-                // It may be what it waits for: the vendor is asked at once.
-                Ok(()) = settings.changed() => {
-                    let Breaker { initial_probe_delay, max_probe_delay } =
-                        settings.borrow_and_update().breaker;
-                    self.holding.probing.begin_again(initial_probe_delay, max_probe_delay);
-                    probe_at = Instant::now();
-                }
-                Some(carried) = in_work.next() => {
-                    if let Some(held) = carried? {
-                        self.keep(held);
-                    }
-                }
-                () = tokio::time::sleep_until(probe_at) => {
-                    self.step(consumer, ended).await?;
-                    probe_at = Instant::now() + self.holding.probing.wait();
-                }
-            }
-        }
-        self.resume(consumer, in_work, ended).await
-    }
-
-    /// One step at a time: first what only the broker has to take, then one message as the probe. The
-    /// vendor is probed even if it is not what the lane waits for: what is good is applied meanwhile.
-    async fn step(
-        &mut self,
-        consumer: &Consumer,
-        ended: &CancellationToken,
-    ) -> Result<(), BrokerError> {
-        let turn = self.holding.probing.turn();
-        self.settle_waiting().await?;
-        if self.is_over() || self.is_unprovable {
-            return Ok(());
-        }
-        match self.choose(turn, consumer).await? {
-            Some(message) => self.probe(message, ended).await,
-            None => {
-                self.holding.has_nothing_to_probe_with();
-                Ok(())
-            }
-        }
-    }
-
-    /// Settles what waits for its copies, and the suspect too before it is held for too long. Dead
-    /// letters and copies that come back go different ways: when one is refused, the others of its kind
-    /// wait, since each try can take as long as a confirm. What may not wait any longer goes back.
-    async fn settle_waiting(&mut self) -> Result<(), BrokerError> {
-        let wait = self.holding.probing.wait();
-        self.is_unprovable = false;
-        let limit = self.worker.timings().suspect;
-        let suspect = &mut self.holding.suspect;
-        if let Some((suspect, stuck)) =
-            suspect.take_if(|(it, _)| it.since.elapsed() + wait >= limit)
-        {
-            self.park(suspect, stuck.fault);
-        }
-        let (mut dead_letters_refused, mut others_refused) = (false, false);
-        for waiting in std::mem::take(&mut self.holding.waiting) {
-            let refused = match waiting.report.disposition.reason() {
-                Some(_) => &mut dead_letters_refused,
-                None => &mut others_refused,
-            };
-            if *refused {
-                self.holding.waiting.push(waiting);
-                continue;
-            }
-            let Waiting { message, report } = waiting;
-            if let Some(held) = self.worker.settle_or_hold(message, report).await? {
-                *refused = true;
-                self.keep(held);
-            }
-        }
-        let next = Instant::now() + wait;
-        let too_long = self.holding.waiting.extract_if(.., |it| next >= it.message.deadline());
-        for Waiting { message, .. } in too_long.collect::<Vec<_>>() {
-            self.worker.give_back(&message).await?;
         }
         Ok(())
     }
 
-    /// The message to probe with, if there is any.
-    async fn choose(
-        &mut self,
-        turn: Turn,
-        consumer: &Consumer,
-    ) -> Result<Option<Box<Message>>, BrokerError> {
-        if let Some(ours) = self.holding.choose(turn) {
-            return Ok(Some(ours));
-        }
-        match consumer.get().await? {
-            Some(delivery) => Ok(Some(self.worker.receive(delivery))),
-            None => Ok(self.holding.take()),
+    /// Something in work has ended.
+    fn take(&mut self, ended: Ended) {
+        match ended {
+            Ended::Asked(health) => self.learn(health),
+            Ended::Decided { asked, changed } => {
+                self.pause.settled(asked, changed);
+                self.goes_on = true;
+                self.tell_prompt();
+            }
+            Ended::Held(held) => self.hold(held),
+            Ended::Settled | Ended::Released => {}
         }
     }
 
-    /// Asks the vendor once, with `message`.
-    async fn probe(
-        &mut self,
-        message: Box<Message>,
-        ended: &CancellationToken,
-    ) -> Result<(), BrokerError> {
-        let carried = Arc::clone(self.worker).carry(message, true, ended.clone()).await?;
-        if let Some(held) = carried {
-            self.keep(held);
+    /// A health call has ended.
+    fn learn(&mut self, health: Health) {
+        if self.pause.learn(health) {
+            self.show(None);
         }
-        self.settle_waiting().await
+        self.schedule();
+        self.tell_prompt();
     }
 
-    /// Keeps what is still ours, and says why.
-    fn keep(&mut self, held: Held) {
+    /// Keeps what is still ours, and shows why.
+    fn hold(&mut self, held: Held) {
         match held {
-            Held::Stuck(mut message, stuck) => {
-                self.say(&format!("{}: {}", stuck.fault.code, stuck.fault.detail));
-                // Not an earlier one: an answer between two outages is no evidence in the second.
-                message.suspect = Some((stuck.operation, stuck.mark));
-                if let Some((message, fault)) = self.holding.keep(message, stuck) {
-                    self.park(message, fault);
+            Held::Pausing(message, pausing) => {
+                let fault = pausing.fault.clone();
+                if self.pause.add(pausing) {
+                    self.show(message.event_id.clone());
                 }
+                self.in_work.park(message, fault);
+                self.tell_prompt();
             }
             Held::NotSettled(message, report, obstacle) => {
-                self.say(&obstacle.to_string());
+                self.obstacle = Some(obstacle.to_string());
+                self.show(report.event_id.clone());
                 self.is_unprovable |= matches!(obstacle, Obstacle::Audit(_));
-                self.holding.waiting.push(Waiting { message, report: *report });
+                self.waiting.push((message, *report));
             }
         }
     }
 
-    /// Lets a copy of the message go to the end of the queue, with the others that wait for theirs.
-    fn park(&mut self, message: Box<Message>, fault: Fault) {
-        let report = message.report(Disposition::Park(fault));
-        self.holding.waiting.push(Waiting { message, report });
+    /// One step at a time: the copies that wait, and what the lane asks with.
+    async fn probe(&mut self) -> Result<(), BrokerError> {
+        self.settle_waiting();
+        self.schedule();
+        match self.pause.reason.as_ref().map(|reason| &reason.until) {
+            Some(Until::Answered { operation, group }) => {
+                self.in_work.ask((*operation, group.clone()), self.ended);
+                Ok(())
+            }
+            Some(Until::Changed | Until::Decided) | None => self.probe_with_a_message().await,
+        }
     }
 
+    /// Tries the oldest message, unless one is in work, as many are held as may be, or nothing may be done.
+    async fn probe_with_a_message(&mut self) -> Result<(), BrokerError> {
+        let held = self.waiting.len() + self.in_work.copies();
+        let is_full = held >= usize::from(self.worker.lane.prefetch);
+        let waits_for_health = self.pause.waits_for_health();
+        if is_full || waits_for_health || self.is_unprovable || self.in_work.messages() > 0 {
+            return Ok(());
+        }
+        match self.consumer.get().await? {
+            Some(delivery) => {
+                self.in_work.begin(self.worker.receive(delivery), true, self.ended);
+            }
+            // There is nothing to try with: the next message that comes is tried.
+            None if held == 0 => self.pause.nothing_to_try(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Settles what waits for its copies. What may not wait any longer goes back.
+    fn settle_waiting(&mut self) {
+        self.is_unprovable = false;
+        let next = Instant::now() + self.worker.settings().breaker.max_probe_delay;
+        for (message, report) in std::mem::take(&mut self.waiting) {
+            match next >= message.deadline {
+                true => self.in_work.give_back(message),
+                false => self.in_work.settle(message, report),
+            }
+        }
+    }
+
+    /// Sets the time of the next probe.
+    fn schedule(&mut self) {
+        self.probe_at = Instant::now() + self.pause.wait();
+        self.worker.readiness.next_probe(self.worker.lane.event_type, self.probe_at);
+    }
+
+    /// Whether nothing is waited for any more. Messages that were to be parked need no copies then.
     fn is_over(&self) -> bool {
-        self.holding.is_over(|operation| self.worker.vendor.evidence(operation))
+        let is_to_be_parked = |report: &Report| matches!(report.disposition, Disposition::Park(_));
+        self.pause.reason.is_none()
+            && self.waiting.iter().all(|(_, report)| is_to_be_parked(report))
+            && self.in_work.copies() == 0
     }
 
-    /// Consumes again, and begins with what is held once more.
-    async fn resume(
-        self,
-        consumer: &mut Consumer,
-        in_work: &mut InWork,
-        ended: &CancellationToken,
-    ) -> Result<(), BrokerError> {
-        for message in self.holding.into_messages() {
-            in_work.begin(self.worker, message, ended);
-        }
-        consumer.consume().await?;
-        let event = self.worker.lane.event_type.name();
-        let paused_ms = self.began.elapsed().as_millis() as u64;
-        tracing::info!(event, paused_ms, "the lane goes on");
-        Ok(())
-    }
-
-    /// A person has paused the lane: nothing is held for longer than it takes to let go of it.
-    async fn hand_over(self) -> Result<(), BrokerError> {
-        let Holding { suspect, waiting, .. } = self.holding;
-        let suspect = suspect.map(|(message, stuck)| Held::Stuck(message, stuck).into_parts());
-        let waiting = waiting.into_iter().map(|it| (it.message, it.report));
-        for (message, report) in suspect.into_iter().chain(waiting) {
-            if let Some(held) = self.worker.settle_or_hold(message, report).await? {
-                self.worker.give_back(&held.into_message()).await?;
+    /// Begins with what is held again, or lets go of it where a person has paused the lane or the session ends.
+    fn leave(self) {
+        let is_over = self.is_over();
+        for (message, _) in self.waiting {
+            match is_over {
+                true => self.in_work.begin(message, false, self.ended),
+                false => self.in_work.give_back(message),
             }
         }
-        Ok(())
-    }
-
-    /// Gives back everything that is held, because of a stop. After the end of a session there is
-    /// nobody to give it back to, and the broker has it again already.
-    async fn give_up(self) -> Result<(), BrokerError> {
-        for message in self.holding.into_messages() {
-            self.worker.give_back(&message).await?;
+        if is_over {
+            let event = self.worker.lane.event_type.name();
+            let paused_ms = self.began.elapsed().as_millis() as u64;
+            tracing::info!(event, paused_ms, "lane resumed");
+            self.worker.prompt.answer(RESUMED);
         }
-        Ok(())
     }
 
-    fn say(&self, why: &str) {
-        let event = self.worker.lane.event_type;
-        tracing::warn!(event = event.name(), why, "the lane is paused");
-        self.worker.readiness.enter(event, LaneState::Paused, why);
+    /// Shows and logs why the lane pauses, unless that was logged last, and the event that it has paused for.
+    fn show(&mut self, event_id: Option<String>) {
+        let fault = self.pause.reason.as_ref().map(|reason| reason.fault.to_string());
+        let why: Vec<String> = fault.into_iter().chain(self.obstacle.clone()).collect();
+        let (event, why) = (self.worker.lane.event_type, why.join("; "));
+        if self.shown != why {
+            tracing::warn!(event = event.name(), event_id, why, "lane paused");
+            self.shown.clone_from(&why);
+            let tries_messages = !self.pause.waits_for_health();
+            self.worker.readiness.pause(event, Paused { why, event_id, tries_messages });
+        }
+    }
+
+    /// Whoever has asked for a probe is told its result, unless that was the end of the pause.
+    fn tell_prompt(&self) {
+        if let Some(Pausing { fault, .. }) = &self.pause.reason {
+            self.worker.prompt.answer(&format!("still paused: {fault}"));
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::budget::Budget;
 use super::depths::Watch;
-use super::hand::Hand;
+use super::hand::{Hand, Prompt};
 use super::lane;
 use super::reload::Current;
 use super::worker::Worker;
@@ -13,10 +13,11 @@ use crate::broker::{
 use crate::settings::{LaneSettings, Settings, Timings};
 use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
-use crate::verdict::Delays;
+use crate::verdict::{Delays, Streak};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// What the sessions of one lane are made of.
@@ -26,6 +27,8 @@ pub(super) struct Sessions {
     pub watch: Watch,
     pub lane: LaneSettings,
     pub budget: Arc<Budget>,
+    pub streak: Arc<Mutex<Streak>>,
+    pub prompt: Arc<Prompt>,
     pub vendor: Arc<Vendor>,
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
@@ -133,6 +136,9 @@ impl Sessions {
             announcer,
             settled,
             budget: Arc::clone(&self.budget),
+            answered: Notify::new(),
+            streak: Arc::clone(&self.streak),
+            prompt: Arc::clone(&self.prompt),
             vendor: Arc::clone(&self.vendor),
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::clone(&self.readiness),

@@ -40,18 +40,24 @@ impl Worker {
         }
     }
 
-    /// Lets go of a message for which nothing can be done for now, because the lane is to rest: a copy goes
-    /// to the end of its queue, or else the message itself to its head.
+    /// Lets go of a message for which nothing can be done for now: a copy goes to the end of its queue, or else the
+    /// message itself to its head. One whose copy was refused goes there at once.
     ///
     /// # Errors
     ///
     /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn put_aside(&self, held: Held) -> Result<(), BrokerError> {
-        let (message, report) = held.into_parts();
-        match self.settle_or_hold(message, report).await? {
-            None => Ok(()),
-            Some(held) => self.give_back(&held.into_message()).await,
-        }
+    pub(super) async fn release(&self, held: Held) -> Result<(), BrokerError> {
+        let message = match held {
+            Held::NotSettled(message, ..) => message,
+            Held::Pausing(message, pausing) => {
+                let report = message.report(Disposition::Park(pausing.fault));
+                match self.settle_or_hold(message, report).await? {
+                    None => return Ok(()),
+                    Some(Held::NotSettled(message, ..) | Held::Pausing(message, _)) => message,
+                }
+            }
+        };
+        self.give_back(&message).await
     }
 
     /// The same, of a message that stays with the caller.

@@ -1,22 +1,26 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
 use super::budget::Budget;
-use super::hand::Hand;
-use super::message::{Held, Message};
+use super::hand::{Hand, Prompt};
+use super::message::{Held, Message, Processed};
 use super::reload::Current;
 use crate::broker::{Announcer, BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation, Rule};
 use crate::event::{Envelope, Event, EventError};
-use crate::settings::{Breaker, LaneSettings, Settings, Timings};
+use crate::settings::{LaneSettings, Settings, Timings};
 use crate::telemetry::span;
 use crate::telemetry::{Audit, Board, Metrics, Readiness, Report};
 use crate::vendor::{Effort, Stamp, Vendor};
-use crate::verdict::{Conclusion, Disposition, Evidence, Fault, History, Ladder, Stuck, retry};
+use crate::verdict::{
+    Breaker, Conclusion, Disposition, Fault, Health, History, Ladder, Pausing, Streak, Stuck,
+    Until, retry,
+};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -42,6 +46,12 @@ pub(super) struct Worker {
     pub announcer: Announcer,
     /// Set when the session has settled something.
     pub settled: Arc<AtomicBool>,
+    /// Notified when a call was answered for a message of several.
+    pub answered: Notify,
+    /// The messages that were at fault one after the other, also in earlier sessions.
+    pub streak: Arc<Mutex<Streak>>,
+    /// How a person makes the lane ask at once.
+    pub prompt: Arc<Prompt>,
     /// What happened, counted.
     pub metrics: Arc<Metrics>,
     /// Whether the lane does its work.
@@ -55,63 +65,113 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// One message from delivery to settlement; what could not be settled is held.
+    /// One message from delivery to settlement; what could not be settled is held. A `probe` has one attempt at each
+    /// call, and is not settled yet: a copy can take long, and others are to be tried meanwhile.
     ///
     /// # Errors
     ///
     /// When the message is no longer ours, because its channel is gone.
-    pub(super) fn carry(
+    pub(super) fn process(
         self: Arc<Self>,
         message: Box<Message>,
         probe: bool,
         ended: CancellationToken,
-    ) -> impl Future<Output = Result<Option<Held>, BrokerError>> + Send + 'static {
+    ) -> impl Future<Output = Result<Processed, BrokerError>> + Send + 'static {
         let span = span::process(&self.lane.queue, &message.delivery.envelope);
-        self.carry_on(message, probe, ended).instrument(span)
+        self.process_in_span(message, probe, ended).instrument(span)
     }
 
-    async fn carry_on(
+    /// The same, unless the health call of the lane is not answered: then the message is held.
+    ///
+    /// # Errors
+    ///
+    /// When the message is no longer ours, because its channel is gone.
+    pub(super) async fn process_if_well(
         self: Arc<Self>,
-        mut message: Box<Message>,
-        probe: bool,
+        message: Box<Message>,
         ended: CancellationToken,
-    ) -> Result<Option<Held>, BrokerError> {
-        let deadline = message.deadline().min(Instant::now() + self.timings().work);
-        let effort = Effort { probe, deadline };
-        let handling = AssertUnwindSafe(self.handle(&message, effort, &ended)).catch_unwind();
-        let (mut report, decided) = match handling.await {
-            Ok(handled) => handled,
-            Err(_) => self.after_panic(&message, &ended).await,
-        };
-        match decided.or_else(|stuck| self.judge(&message, stuck, &mut report.history)) {
-            Ok(disposition) => {
-                report.disposition = disposition;
-                let settled = self.settle_and_record(&message, &mut report).await;
-                message.left_by(settled, report)
+    ) -> Result<Processed, BrokerError> {
+        let operation = Operation::of(self.lane.event_type);
+        let health = self.vendor.health(operation, None, message.deadline, &ended).await;
+        match health {
+            Health::NotAnswered(fault) => {
+                let until = Until::Answered { operation, group: None };
+                Ok(Processed::Held(Held::Pausing(message, Pausing { until, fault })))
             }
-            Err(stuck) => {
-                // It goes on from here, be it held or parked.
-                message.delivery.history = report.history;
-                message.event = report.event;
-                Ok(Some(Held::Stuck(message, stuck)))
+            Health::Answered | Health::Forbidden(_) | Health::Unclear(_) | Health::OutOfTime => {
+                self.process(message, false, ended).await
             }
         }
     }
 
-    /// What a message asks for, done as far as that is possible now. It touches no broker.
-    async fn handle(
+    async fn process_in_span(
+        self: Arc<Self>,
+        mut message: Box<Message>,
+        probe: bool,
+        ended: CancellationToken,
+    ) -> Result<Processed, BrokerError> {
+        let deadline = message.deadline.min(Instant::now() + self.timings().work);
+        let effort = Effort { probe, deadline };
+        let deciding = AssertUnwindSafe(self.decide(&message, effort, &ended)).catch_unwind();
+        let (mut report, decided) = match deciding.await {
+            Ok(decided) => decided,
+            Err(_) => self.after_panic(&message, &ended).await,
+        };
+        match decided {
+            Ok(disposition) => {
+                let asked = report.history.attempts > message.delivery.history.attempts;
+                let changed = report.history.has_changed();
+                report.disposition = disposition;
+                if probe {
+                    let report = Box::new(report);
+                    return Ok(Processed::Decided { message, report, asked, changed });
+                }
+                let settled = self.settle_and_record(&message, &mut report).await;
+                Ok(message.left_by(settled, report)?.map_or(Processed::Settled, Processed::Held))
+            }
+            Err(pausing) => {
+                // It goes on from here, be it held or parked.
+                message.delivery.history = report.history;
+                (message.event, message.event_id) = (report.event, report.event_id);
+                Ok(Processed::Held(Held::Pausing(message, pausing)))
+            }
+        }
+    }
+
+    /// What becomes of a message, once what it asks for is done as far as that is possible now. It touches no broker.
+    async fn decide(
         &self,
         message: &Message,
         effort: Effort,
         ended: &CancellationToken,
-    ) -> (Report, Result<Disposition, Stuck>) {
+    ) -> (Report, Result<Disposition, Pausing>) {
         let mut report = message.report(Disposition::Return);
+        let decided = match self.handle(message, &mut report, effort, ended).await {
+            Ok(disposition) => Ok(disposition),
+            Err(stuck) => {
+                // Rare, so on the heap: each message would carry the room for it along.
+                Box::pin(self.judge(message, stuck, &mut report, effort, ended)).await
+            }
+        };
+        if report.history.has_changed() {
+            self.streak().end();
+        }
+        (report, decided)
+    }
+
+    /// Does what a message asks for, as far as that is possible now.
+    pub(super) async fn handle(
+        &self,
+        message: &Message,
+        report: &mut Report,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<Disposition, Stuck> {
         let settings = self.settings();
-        let decided = match self.understand(&message.delivery.envelope, &settings, &mut report) {
+        match self.understand(&message.delivery.envelope, &settings, report) {
             Ok(intents) => self.fulfil(&intents, &mut report.history, effort, ended).await,
             Err(disposition) => Ok(disposition),
-        };
-        (report, decided)
+        }
     }
 
     /// What the vendor is to be asked for now. A mistake is told at once, however far away the time is.
@@ -156,7 +216,8 @@ impl Worker {
         if let Err(conclusion) = self.vendor.admit(&asked, history, effort, ended).await {
             return Disposition::of_conclusions(vec![conclusion]);
         }
-        let mut conclusions = Vec::with_capacity(open.len());
+        let count = open.len();
+        let mut conclusions = Vec::with_capacity(count);
         for (place, intent) in open {
             if !conclusions.is_empty() && Instant::now() >= effort.deadline {
                 conclusions.push(Conclusion::OutOfTime);
@@ -172,7 +233,11 @@ impl Worker {
                 let applied = conclusion == Conclusion::Applied;
                 history.done.add(place, applied, || Intent::digest(intents));
             }
+            let is_answered = !matches!(conclusion, Conclusion::Stuck(_) | Conclusion::Stopped);
             conclusions.push(conclusion);
+            if is_answered && conclusions.len() < count {
+                self.answered.notify_one();
+            }
         }
         Disposition::of_conclusions(conclusions)
     }
@@ -193,7 +258,7 @@ impl Worker {
         &self,
         message: &Message,
         ended: &CancellationToken,
-    ) -> (Report, Result<Disposition, Stuck>) {
+    ) -> (Report, Result<Disposition, Pausing>) {
         let deliveries = message.delivery.deliveries;
         let Breaker { initial_probe_delay, max_probe_delay } = self.settings().breaker;
         let hold = retry::hold(initial_probe_delay, max_probe_delay, deliveries);
@@ -201,23 +266,6 @@ impl Worker {
         let requeue =
             Disposition::Requeue(Fault::new("panic", "the daemon failed over this message"));
         (message.report(requeue.clone()), Ok(requeue))
-    }
-
-    /// Whose fault it is that a message is stuck, and what becomes of it.
-    fn judge(
-        &self,
-        message: &Message,
-        stuck: Stuck,
-        history: &mut History,
-    ) -> Result<Disposition, Stuck> {
-        let (evidence, suspect) = (self.vendor.evidence(stuck.operation), message.suspect);
-        let judged = Disposition::of_stuck(stuck, evidence, suspect, &self.ladder, history);
-        judged.or_else(|stuck| {
-            let changed = self.changes().answered_since(message.came);
-            let failing = history.first_failed_at.map(|since| (self.fresh)().at - since);
-            let failing = failing.and_then(|it| it.to_std().ok());
-            Disposition::of_unanswered(stuck, changed, failing.unwrap_or_default())
-        })
     }
 
     /// What is in force now.
@@ -230,14 +278,14 @@ impl Worker {
         self.settings.borrow().timings
     }
 
-    /// What is known of the changes that the lane makes.
-    fn changes(&self) -> Evidence {
-        self.vendor.evidence(Operation::of(self.lane.event_type))
+    /// The messages that were at fault one after the other.
+    pub(super) fn streak(&self) -> MutexGuard<'_, Streak> {
+        self.streak.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
-        let (came, held) = (self.changes().mark(), self.timings().held);
-        Message::new(delivery, came, self.metrics.received(self.lane.event_type), held)
+        let held = self.timings().held;
+        Message::new(delivery, self.metrics.received(self.lane.event_type), held)
     }
 }

@@ -32,7 +32,7 @@ pub use origin::Origin;
 pub use pseudonym::pseudonyms;
 pub use queues::Queues;
 pub use running::{Reloaded, Running};
-pub use settings::{Breaker, LaneSettings, Log, Settings};
+pub use settings::{LaneSettings, Log, Settings};
 pub use source::{Given, Mistake, Sources};
 pub use source_file::SourceFile;
 pub use table::{SETTINGS, Setting};

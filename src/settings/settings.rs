@@ -11,7 +11,7 @@ use super::source::{Given, Mistake, Sources};
 use super::timings::Timings;
 use crate::event::EventType;
 use crate::secrecy::Pseudonyms;
-use crate::verdict::{Hop, Ladder, Policy};
+use crate::verdict::{Breaker, Hop, Ladder, Policy};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -70,15 +70,6 @@ pub struct LaneSettings {
     pub prefetch: u16,
     /// Deliveries after which the broker dead-letters a message.
     pub delivery_limit: u16,
-}
-
-/// Waits of what cannot go on.
-#[derive(Clone, Copy, Debug)]
-pub struct Breaker {
-    /// The first wait.
-    pub initial_probe_delay: Duration,
-    /// The longest wait.
-    pub max_probe_delay: Duration,
 }
 
 /// What the logs look like.

@@ -197,15 +197,19 @@ pub const SETTINGS: &[Setting] = &[
         "mimecast.token_url",
         "Where access tokens come from; by default /oauth/token under the base URL",
     ),
-    plain("retry.attempts", "4", "Attempts in process before the evidence decides; 1 to 100"),
+    plain("retry.attempts", "4", "Immediate attempts before the health call decides; 1 to 100"),
     plain("retry.initial_delay", "200ms", "Longest first delay between attempts"),
     plain("retry.max_delay", "10s", "Longest delay between attempts; up to 5m"),
     plain(
         "retry.ladder",
-        r#"["10s", "1m", "5m", "30m", "2h"]"#,
-        "Delays of the ladder for messages whose own fault may pass",
+        r#"["10s", "1m", "5m", "30m", "2h", "6h"]"#,
+        "Retry delays of a message that is at fault; after the last one it is dead-lettered",
     ),
-    plain("breaker.initial_probe_delay", "5s", "First wait of a paused lane before it probes"),
+    plain(
+        "breaker.initial_probe_delay",
+        "5s",
+        "First wait of a paused lane before it makes a health call",
+    ),
     plain("breaker.max_probe_delay", "30s", "Longest such wait; up to 15m"),
     plain("admin.listen", "127.0.0.1:9464", "Address of /metrics, /livez and /readyz"),
     optional(

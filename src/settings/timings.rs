@@ -39,8 +39,9 @@ pub struct Timings {
     pub held: Duration,
     /// Nothing begins for a message that has been in flight this long without a break.
     pub work: Duration,
-    /// Maximum time that a paused lane keeps the message it paused for. A copy goes to the end of the queue then.
-    pub suspect: Duration,
+    /// Maximum time of a pause that waits for a change while health calls are answered. Then each message takes one
+    /// retry delay.
+    pub unchanged: Duration,
     /// Maximum time to close connections and files after `drain_timeout`.
     pub shutdown: Duration,
     /// The interval at which systemd is sent the state of the lanes, where it asks for no watchdog.
@@ -104,7 +105,7 @@ impl Default for Timings {
             queue_depths: Duration::from_secs(10),
             held: Duration::from_mins(20),
             work: Duration::from_mins(10),
-            suspect: Duration::from_mins(10),
+            unchanged: Duration::from_mins(10),
             shutdown: Duration::from_secs(5),
             service_status: Duration::from_secs(10),
             settings_files: Duration::from_secs(1),
@@ -139,7 +140,7 @@ mod tests {
         let shown = format!("{:?}", Timings::default());
         let expected = "connect: 30s, open: 30s, confirm: 30s, close: 5s, inspect: 5s, reply: 5s, returned: 5s, \
             poll: 2ms, quiet: 2s, first_reconnect: 500ms, last_reconnect: 5s, slow_start: 5s, queue_depths: 10s, held: 1200s, \
-            work: 600s, suspect: 600s, shutdown: 5s, service_status: 10s, settings_files: 1s, control_request: 5s, \
+            work: 600s, unchanged: 600s, shutdown: 5s, service_status: 10s, settings_files: 1s, control_request: 5s, \
             control_reply: 10s, healthcheck: 3s, audit_head: 60s, audit_line: 30s, audit_lock: 5s, throttle: 5s, \
             longest_throttle: 300s, quota_window: 250ms, token_margin: 60s, token_life: 300s, \
             longest_token_life: 86400s, token_wait: 1s, token_young: 10s, token_interval: 5s, page_size: 600s, \

@@ -26,7 +26,7 @@ pub use log::LogLevel;
 pub use metrics::{CONTENT_TYPE, InFlight, Metrics, Sample};
 pub use outcome_event::OutcomeEvent;
 pub use queue::{Purpose, QueueLabels};
-pub use readiness::Readiness;
+pub use readiness::{Paused, Readiness};
 pub use report::Report;
 pub use state::LaneState;
 pub use status::{Board, Settled, Status};

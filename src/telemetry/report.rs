@@ -18,7 +18,8 @@ pub struct Report {
     pub history: History,
     /// Since when it is to be so, if the event says.
     since: Option<DateTime<Utc>>,
-    event_id: Option<String>,
+    /// The id of the event, without addresses in clear.
+    pub event_id: Option<String>,
     subject: Option<String>,
     trace: Option<TraceId>,
     /// What it holds, once that is understood.

@@ -106,8 +106,7 @@ impl Vendor {
         name: &str,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Result<Named, Conclusion> {
-        let mark = self.evidence(Operation::FindGroups).mark();
-        let unread = |error| self.unread(Operation::FindGroups, mark, error);
+        let unread = |error: PageError| error.conclude(Operation::FindGroups, None);
         if name.is_ascii() {
             match self.list_groups(Some(name), name, (&mut *history, effort, ended)).await {
                 Ok(found) if !found.ids.is_empty() => return Ok(found),

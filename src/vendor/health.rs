@@ -1,58 +1,158 @@
 //! Health calls: an operation on what cannot exist. Such a call changes nothing, and that Mimecast itself answers it
 //! says that Mimecast and our permission are well for this operation, now.
+//!
+//! Mimecast may forbid a made-up group although the permission is there, and may fail for a single group. So the call
+//! is made for the group of the message first, then for the one that was answered last, then for a made-up one. The
+//! first answer counts. Where none is answered, and none was before, groups of the tenant are listed and asked for.
 
 use super::group::text;
+use super::known::HealthCall;
 use super::list_page::ListPage;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Command, Operation, Page};
 use crate::event::{EmailAddress, Member};
-use crate::verdict::{Cause, Conclusion, Fault, History};
+use crate::verdict::{Cause, Conclusion, Fault, Health, History};
+use futures_util::FutureExt;
+use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Groups of the tenant that are asked for at most: nobody may change some that Mimecast maintains.
 const MOST_GROUPS: usize = 3;
 
-/// The result of a health call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// Mimecast answered: it knows us, and takes the operation from us.
-    Answered,
-    /// Mimecast forbids the operation for everything that was asked for: for want of a permission, or because nobody
-    /// may change just these items.
-    Forbidden(Fault),
-    /// Nobody answered, or Mimecast refuses us.
-    NotAnswered(Fault),
-    /// The quota of the operation left no time for it, or a stop ended the wait.
-    OutOfTime,
-}
-
 impl Vendor {
-    /// Makes the health call of `operation`. `groups` of the tenant are asked for first, one after the other while
-    /// they are forbidden, and a made-up one last: Mimecast may forbid that alone, or a group that it maintains.
+    /// Makes the health call of `operation`, for this `group` first. One of each operation is in flight, and all that
+    /// wait for it share it. An answer to a call that began earlier counts for nothing: an outage may have begun since.
+    /// Nobody waits beyond `deadline`.
     pub async fn health(
+        self: &Arc<Self>,
+        operation: Operation,
+        group: Option<&str>,
+        deadline: Instant,
+        ended: &CancellationToken,
+    ) -> Health {
+        let asked = Instant::now();
+        while Instant::now() < deadline {
+            let call = || self.begin_health_call(operation, group);
+            let call = self.known.in_flight().entry(operation).or_insert_with(call).clone();
+            let waiting = tokio::time::timeout_at(deadline, call.health);
+            let health = ended.run_until_cancelled(waiting).await;
+            let health = health.and_then(Result::ok).unwrap_or(Health::OutOfTime);
+            match health {
+                Health::Answered | Health::Unclear(_) | Health::Forbidden(_)
+                    if call.began < asked => {}
+                Health::Answered
+                | Health::Unclear(_)
+                | Health::Forbidden(_)
+                | Health::NotAnswered(_)
+                | Health::OutOfTime => return health,
+            }
+        }
+        Health::OutOfTime
+    }
+
+    /// Begins a health call, in a task of its own: it goes on whoever stops waiting for it.
+    fn begin_health_call(
+        self: &Arc<Self>,
+        operation: Operation,
+        group: Option<&str>,
+    ) -> HealthCall {
+        let (vendor, group) = (Arc::clone(self), group.map(str::to_owned));
+        let calling = tokio::spawn(async move {
+            let deadline = Instant::now() + vendor.means().timings().work;
+            let effort = Effort { probe: true, deadline };
+            let never = CancellationToken::new();
+            let health = vendor.health_call(operation, group, effort, &never).await;
+            vendor.known.in_flight().remove(&operation);
+            health
+        });
+        let lost = |error: String| Health::NotAnswered(Fault::new("health_call", &error));
+        let health = async move { calling.await.unwrap_or_else(|error| lost(error.to_string())) };
+        HealthCall { began: Instant::now(), health: health.boxed().shared() }
+    }
+
+    /// Makes the health call of `operation`, for this `group` first, without sharing it.
+    pub async fn health_call(
         &self,
         operation: Operation,
-        groups: &[String],
+        group: Option<String>,
         effort: Effort,
         ended: &CancellationToken,
     ) -> Health {
-        let mut health = Health::OutOfTime;
+        let known = self.known.last_answered(operation);
         let nothing = format!("mimecast-eventd-health-{}", (self.fresh)().request_id);
-        let groups = groups.iter().filter(|_| operation.has_group());
-        for group in groups.chain([&nothing]) {
-            let call = call(operation, group, &nothing);
-            let mut history = History::default();
-            let (conclusion, _) = self.conclude(&call, &mut history, effort, ended).await;
-            health = Health::of(conclusion);
-            if !matches!(health, Health::Forbidden(_)) {
-                break;
+        let mut forms: Vec<Option<String>> = match operation.has_group() {
+            true => {
+                let real = [group, known.clone().flatten()].into_iter().flatten();
+                real.chain([nothing.clone()]).map(Some).collect()
+            }
+            false => vec![None],
+        };
+        forms.dedup();
+        let mut worst = None;
+        let last = forms.len().saturating_sub(1);
+        for (place, form) in forms.into_iter().enumerate() {
+            match self.ask_for(operation, form, &nothing, effort, ended).await {
+                // Who refuses us refuses all: one other form is enough to know that it is not for the group.
+                Tried::Refused(health) if place > 0 || place == last => return health,
+                Tried::Fails(health) | Tried::Refused(health) => {
+                    worst = Some(graver(worst, health));
+                }
+                Tried::Decided(health) => return health,
             }
         }
-        health
+        let Some(worst) = worst else { return Health::OutOfTime };
+        match (worst, known) {
+            // That group was asked for, and is forbidden now: the permission is gone.
+            (Health::Forbidden(fault), Some(Some(_))) => Health::NotAnswered(fault),
+            // Nothing made up was asked for.
+            (Health::Forbidden(fault), _) if !operation.is_about_an_item() => {
+                Health::NotAnswered(fault)
+            }
+            (Health::Forbidden(fault), Some(None)) => Health::Unclear(fault),
+            (worst, None) if operation.has_group() => {
+                self.ask_for_some_groups(operation, worst, &nothing, effort, ended).await
+            }
+            (worst, _) => worst,
+        }
     }
 
-    /// Some groups of the tenant to make health calls with; none where they cannot be listed.
-    pub async fn some_groups(&self, effort: Effort, ended: &CancellationToken) -> Vec<String> {
+    /// Asks for groups of the tenant: the health is `worst` if none of them is answered.
+    async fn ask_for_some_groups(
+        &self,
+        operation: Operation,
+        worst: Health,
+        nothing: &str,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Health {
+        for group in self.some_groups(effort, ended).await {
+            let tried = self.ask_for(operation, Some(group), nothing, effort, ended).await;
+            if let Tried::Decided(health) = tried {
+                return health;
+            }
+        }
+        worst
+    }
+
+    /// Asks for one form of a health call.
+    async fn ask_for(
+        &self,
+        operation: Operation,
+        group: Option<String>,
+        nothing: &str,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Tried {
+        let size = self.means().page_sizes.of(operation);
+        let call = call(operation, group.as_deref(), nothing, size);
+        let mut history = History::default();
+        let (conclusion, _) = self.conclude(&call, &mut history, effort, ended).await;
+        Tried::of(operation, conclusion)
+    }
+
+    /// Some groups of the tenant; none where they cannot be listed.
+    async fn some_groups(&self, effort: Effort, ended: &CancellationToken) -> Vec<String> {
         let call = Call::find_groups(None, Page { size: Page::SMALLEST, token: None });
         let (_, body) = self.conclude(&call, &mut History::default(), effort, ended).await;
         let page = ListPage::read(call.operation, &body).map(|page| page.entries);
@@ -61,27 +161,62 @@ impl Vendor {
     }
 }
 
-impl Health {
-    fn of(conclusion: Conclusion) -> Health {
-        match conclusion {
+/// The result of one form of a health call.
+enum Tried {
+    /// It counts, whatever another form would say.
+    Decided(Health),
+    /// Another form may be answered.
+    Fails(Health),
+    /// Mimecast refuses the caller, or so it says of this form.
+    Refused(Health),
+}
+
+impl Tried {
+    fn of(operation: Operation, conclusion: Conclusion) -> Tried {
+        let stuck = match conclusion {
             // Whatever it thinks of the item: it knows who we are, and lets us call.
-            Conclusion::Applied
-            | Conclusion::AlreadyGone
-            | Conclusion::NotFound
-            | Conclusion::Refused(..) => Health::Answered,
-            Conclusion::Stuck(stuck) if stuck.cause == Cause::Forbidden => {
-                Health::Forbidden(stuck.fault)
+            Conclusion::Applied | Conclusion::AlreadyGone | Conclusion::NotFound => {
+                return Tried::Decided(Health::Answered);
             }
-            Conclusion::Stuck(stuck) => Health::NotAnswered(stuck.fault),
+            Conclusion::Refused(..) if operation.is_about_an_item() => {
+                return Tried::Decided(Health::Answered);
+            }
+            Conclusion::Refused(_, fault) => return Tried::Decided(Health::NotAnswered(fault)),
             Conclusion::Limited(_) | Conclusion::OutOfTime | Conclusion::Stopped => {
-                Health::OutOfTime
+                return Tried::Decided(Health::OutOfTime);
+            }
+            Conclusion::Stuck(stuck) => stuck,
+        };
+        let fault = stuck.fault;
+        match stuck.cause {
+            Cause::Forbidden => Tried::Fails(Health::Forbidden(fault)),
+            // Without a code it may be about the item.
+            Cause::Refused if fault.code == "http_403" => Tried::Fails(Health::Forbidden(fault)),
+            // A connection that does not come about has nothing to do with what is asked for.
+            Cause::Passing if matches!(&*fault.code, "connect" | "token" | "no_token") => {
+                Tried::Decided(Health::NotAnswered(fault))
+            }
+            Cause::Passing => Tried::Fails(Health::NotAnswered(fault)),
+            Cause::Refused => Tried::Refused(Health::NotAnswered(fault)),
+            Cause::Inconsistent | Cause::Contradicted | Cause::Guarded => {
+                Tried::Decided(Health::NotAnswered(fault))
             }
         }
     }
 }
 
+/// Of several forms that fail, one that is forbidden tells most: somebody has answered.
+fn graver(before: Option<Health>, now: Health) -> Health {
+    match before {
+        Some(before @ Health::Forbidden(_)) => before,
+        Some(before) if !matches!(now, Health::Forbidden(_)) => before,
+        Some(_) | None => now,
+    }
+}
+
 /// The operation on what cannot exist: in this group, or of the id `nothing`.
-fn call(operation: Operation, group: &str, nothing: &str) -> Call {
+fn call(operation: Operation, group: Option<&str>, nothing: &str, size: u64) -> Call {
+    let (group, page) = (group.unwrap_or(nothing), Page { size, token: None });
     match operation {
         Operation::RemoveGroupMember => {
             // A name that nobody can have (RFC 2606, section 2).
@@ -90,8 +225,8 @@ fn call(operation: Operation, group: &str, nothing: &str) -> Call {
             Command::remove(group, &nobody).call()
         }
         Operation::DeleteManagedUrl => Command::DeleteManagedUrl { id: nothing.into() }.call(),
-        Operation::FindGroups => Call::find_groups(Some(nothing), Page::FIRST),
-        Operation::GetGroupMembers => Call::get_group_members(group, Page::FIRST),
-        Operation::GetAllManagedUrls => Call::get_all_managed_urls(Page::FIRST),
+        Operation::FindGroups => Call::find_groups(Some(nothing), page),
+        Operation::GetGroupMembers => Call::get_group_members(group, page),
+        Operation::GetAllManagedUrls => Call::get_all_managed_urls(page),
     }
 }

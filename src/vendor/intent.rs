@@ -1,10 +1,12 @@
 //! Fulfils intents: resolves names, and executes the commands that they result in.
 
+use super::paging::PageError;
+use super::url_entries::not_shown;
 use super::url_scan::Sought;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Command, Intent, Operation};
 use crate::event::{ManagedUrl, Member};
-use crate::verdict::{Conclusion, Fault, History, Reason};
+use crate::verdict::{Cause, Conclusion, Fault, History, Reason};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -78,10 +80,10 @@ impl Vendor {
     ) -> Result<bool, Conclusion> {
         match command {
             Command::RemoveGroupMember { group_id, member, .. } => {
-                let operation = Operation::GetGroupMembers;
-                let mark = self.evidence(operation).mark();
                 let listed = self.spellings(group_id, member, (history, effort, ended)).await;
-                let listed = listed.map_err(|error| self.unread(operation, mark, error))?;
+                let unread =
+                    |error: PageError| error.conclude(Operation::GetGroupMembers, Some(group_id));
+                let listed = listed.map_err(unread)?;
                 Ok(!listed.is_empty())
             }
             Command::DeleteManagedUrl { id } => {
@@ -118,6 +120,7 @@ impl Vendor {
                 Conclusion::Refused(Reason::Rejected, _)
                 | Conclusion::AlreadyGone
                 | Conclusion::NotFound => !group.remembered,
+                Conclusion::Stuck(stuck) if stuck.cause == Cause::Forbidden => !group.remembered,
                 Conclusion::Applied
                 | Conclusion::Refused(..)
                 | Conclusion::Stuck(_)
@@ -142,7 +145,6 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Conclusion {
-        let mark = self.evidence(Operation::GetAllManagedUrls).mark();
         let mut reached = None;
         // In a dry run nothing goes, however often the entries are read.
         let readings = if self.means().guards.dry_run { 0 } else { READINGS };
@@ -182,8 +184,7 @@ impl Vendor {
         if self.means().guards.dry_run {
             return Conclusion::Applied;
         }
-        // Mimecast has answered since then, so that this is no outage.
         let detail = "the URL is still blocked after its entries were deleted";
-        self.not_shown(mark, Fault::new("still_listed", detail))
+        not_shown(Fault::new("still_listed", detail))
     }
 }

@@ -5,7 +5,7 @@ use super::group_policy::GroupPolicies;
 use super::page_sizes::PageSizes;
 use super::transport::TransportError;
 use crate::command::Guards;
-use crate::settings::Mimecast;
+use crate::settings::{Mimecast, Timings};
 use crate::verdict::Policy;
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +61,11 @@ impl Means {
     /// How long the id of a group is remembered by its name.
     pub(super) fn group_cache(&self) -> Duration {
         self.settings.group_cache
+    }
+
+    /// The waits and limits that are no settings.
+    pub(super) fn timings(&self) -> Timings {
+        self.settings.timings
     }
 
     fn with(caller: Arc<Caller>, settings: &Mimecast, policy: Policy, guards: Guards) -> Means {

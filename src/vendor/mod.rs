@@ -15,6 +15,7 @@ mod group;
 mod group_policy;
 mod health;
 mod intent;
+mod known;
 mod list_page;
 mod means;
 mod page_sizes;
@@ -31,7 +32,6 @@ mod url_entry;
 mod url_scan;
 mod vendor;
 
-pub use health::Health;
 pub use quota::{Priority, Quota};
 pub use sign::Stamp;
 pub use transport::TransportError;

@@ -8,7 +8,7 @@ use super::fingerprints::Fingerprints;
 use super::list_page::ListPage;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation, Page};
-use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Stuck};
+use crate::verdict::{Cause, Conclusion, Fault, History, Stuck};
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -110,6 +110,12 @@ impl Vendor {
                     return Err(PageError::Inconsistent(fault));
                 }
                 (Conclusion::Refused(_, fault), _) => return Err(PageError::Refused(fault)),
+                (Conclusion::Stuck(stuck), _) if stuck.cause == Cause::Forbidden => {
+                    return Err(match token {
+                        Some(_) => PageError::Inconsistent(stuck.fault),
+                        None => PageError::Refused(stuck.fault),
+                    });
+                }
                 (
                     conclusion @ (Conclusion::AlreadyGone
                     | Conclusion::NotFound
@@ -128,21 +134,20 @@ impl Vendor {
             }
         }
     }
-
-    /// The conclusion of a message for which a list could not be read. A refusal of a question says nothing of the
-    /// event: no other question would be answered either, so that the lane is to pause. `mark` is from before the
-    /// list was asked for.
-    pub(super) fn unread(&self, operation: Operation, mark: Mark, error: PageError) -> Conclusion {
-        let (mark, fault) = match error {
-            PageError::Unanswered(conclusion) => return conclusion,
-            PageError::Inconsistent(fault) => (mark, fault),
-            PageError::Refused(fault) => (self.evidence(operation).mark(), fault),
-        };
-        Conclusion::Stuck(Stuck { operation, cause: Cause::Passing, mark, own: 0, fault })
-    }
 }
 
 impl PageError {
+    /// The conclusion of a message for which a list could not be read, one of this `group` if it is. That a question is
+    /// refused says nothing of the event.
+    pub(super) fn conclude(self, operation: Operation, group: Option<&str>) -> Conclusion {
+        let (cause, fault) = match self {
+            PageError::Unanswered(conclusion) => return conclusion,
+            PageError::Inconsistent(fault) => (Cause::Inconsistent, fault),
+            PageError::Refused(fault) => (Cause::Passing, fault),
+        };
+        Conclusion::Stuck(Stuck { operation, group: group.map(str::to_owned), cause, fault })
+    }
+
     /// Whether smaller pages may help: the question was refused, or was too much.
     fn may_be_the_size(&self) -> bool {
         match self {
@@ -155,7 +160,9 @@ impl PageError {
                         !matches!(&*stuck.fault.code, "connect" | "token" | "no_token")
                     }
                     Cause::Forbidden => true,
-                    Cause::Contradicted | Cause::Guarded | Cause::Refused => false,
+                    Cause::Inconsistent | Cause::Contradicted | Cause::Guarded | Cause::Refused => {
+                        false
+                    }
                 },
                 Conclusion::Applied
                 | Conclusion::AlreadyGone

@@ -5,7 +5,7 @@ use super::group_policy::{Admission, GroupPolicy, GroupReading, Meant};
 use super::url_scan::Sought;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Command, Intent, Operation, Rule};
-use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Reason, Stuck};
+use crate::verdict::{Cause, Conclusion, Fault, History, Reason, Stuck};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -87,7 +87,6 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Result<Vec<String>, Conclusion> {
         let operation = Operation::FindGroups;
-        let mark = self.evidence(operation).mark();
         let read = self.read_list(
             operation,
             |page| Call::find_groups(None, page),
@@ -100,7 +99,7 @@ impl Vendor {
             },
             (history, effort, ended),
         );
-        let (ids, texts) = read.await.map_err(|error| self.unread(operation, mark, error))?;
+        let (ids, texts) = read.await.map_err(|error| error.conclude(operation, None))?;
         let meant = ids.into_iter().chain(texts);
         Ok(meant.filter(Meant::is_unknown).map(|meant| meant.text).collect())
     }
@@ -118,7 +117,8 @@ impl Vendor {
         if !self.means().guards.only_blocked || ids.is_empty() {
             return Ok(());
         }
-        let found = self.entries(&Sought::Ids(ids.clone()), history, effort, ended).await?;
+        let found = self.entries(&Sought::Ids(ids.clone()), history, effort, ended).await;
+        let found = found.map_err(guarded)?;
         if found.entries.values().any(|blocks| !blocks) {
             return Admission::Denied(Rule::OnlyBlocked).into_result();
         }
@@ -147,7 +147,7 @@ impl Vendor {
             return Ok(policy);
         }
         let operation = Operation::FindGroups;
-        let (mark, asked_at) = (self.evidence(operation).mark(), Instant::now());
+        let asked_at = Instant::now();
         let (allowed, protected) = (&means.guards.allowed_groups, &means.guards.protected_groups);
         let asking = (history, effort, ended);
         let read = self
@@ -159,24 +159,35 @@ impl Vendor {
                 asking,
             )
             .await
-            .map_err(|error| self.unread(operation, mark, error))?;
-        let policy = read.policy(asked_at).map_err(|unknown| {
-            // A group that is protected and not known could be any: nothing may be carried out.
-            unknown_group(&unknown, self.evidence(operation).mark())
-        })?;
+            .map_err(|error| guarded(error.conclude(operation, None)))?;
+        // A group that is protected and not known could be any: nothing may be carried out.
+        let policy = read.policy(asked_at).map_err(|unknown| unknown_group(&unknown))?;
         let policy = Arc::new(policy);
         means.group_policies.remember(&policy);
         Ok(policy)
     }
 }
 
-fn unknown_group(text: &str, mark: Mark) -> Conclusion {
+/// The same, of a question that the policy asks.
+fn guarded(conclusion: Conclusion) -> Conclusion {
+    match conclusion {
+        Conclusion::Stuck(stuck) => Conclusion::Stuck(Stuck { cause: Cause::Guarded, ..stuck }),
+        Conclusion::Applied
+        | Conclusion::AlreadyGone
+        | Conclusion::NotFound
+        | Conclusion::Refused(..)
+        | Conclusion::Limited(_)
+        | Conclusion::OutOfTime
+        | Conclusion::Stopped => conclusion,
+    }
+}
+
+fn unknown_group(text: &str) -> Conclusion {
     let detail = format!("policy.protected_groups: {text:?} is neither name nor id of a group");
     Conclusion::Stuck(Stuck {
         operation: Operation::FindGroups,
+        group: None,
         cause: Cause::Guarded,
-        mark,
-        own: 0,
         fault: Fault::new(Rule::ProtectedGroups.label(), &detail),
     })
 }

@@ -53,7 +53,6 @@ impl Vendor {
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Conclusion {
         let operation = Operation::GetGroupMembers;
-        let mark = self.evidence(operation).mark();
         if !said.holds() {
             return said;
         }
@@ -61,7 +60,7 @@ impl Vendor {
             let asking = (&mut *history, effort, ended);
             let listed = match self.spellings(group_id, member, asking).await {
                 Ok(listed) => listed,
-                Err(error) => return self.unread(operation, mark, error),
+                Err(error) => return error.conclude(operation, Some(group_id)),
             };
             if listed.is_empty() {
                 let is_meant = |command: &Command| is_removal(command, group_id, member);
@@ -84,7 +83,8 @@ impl Vendor {
         self.metrics.decided(Rule::VerifyEffect);
         let detail = "the group still lists the member after it was removed";
         let fault = Fault::new("effect_not_seen", detail);
-        Conclusion::Stuck(Stuck { operation, cause: Cause::Contradicted, mark, own: 0, fault })
+        let group = Some(group_id.to_owned());
+        Conclusion::Stuck(Stuck { operation, group, cause: Cause::Contradicted, fault })
     }
 
     /// Removes the member by another spelling than its canonical form.

@@ -4,6 +4,7 @@ use super::quota::{Priority, Quota};
 use super::vendor::Vendor;
 use crate::command::Operation;
 use crate::verdict::{Conclusion, retry};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,9 +36,13 @@ impl Vendor {
         }
     }
 
-    /// Sleeps until then, or until `ended`, and counts that while it lasts: a long wait shows before it is over.
+    /// Sleeps until then, until `ended` or until the settings change, and counts that while it lasts: a long wait shows
+    /// before it is over.
     async fn sleep_throttled(&self, until: Instant, ended: &CancellationToken) {
-        while !ended.is_cancelled() && Instant::now() < until {
+        let means = self.means();
+        // Other credentials may have calls left.
+        let is_current = || Arc::ptr_eq(&means, &self.means());
+        while !ended.is_cancelled() && is_current() && Instant::now() < until {
             let started = Instant::now();
             let step = tokio::time::sleep_until(until.min(started + COUNTED_EVERY));
             let _either = ended.run_until_cancelled(step).await;

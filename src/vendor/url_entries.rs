@@ -4,7 +4,7 @@ use super::url_entry::UrlEntry;
 use super::url_scan::{Findings, Sought};
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation};
-use crate::verdict::{Cause, Conclusion, Fault, History, Mark, Reason, Stuck};
+use crate::verdict::{Cause, Conclusion, Fault, History, Reason, Stuck};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -63,14 +63,7 @@ impl Vendor {
         }
         let Some(id) = found.unreadable else { return Ok(()) };
         let detail = format!("the entry {id} may block the URL, and cannot be read");
-        // The list was answered, so that this is no outage.
-        Err(self.not_shown(Mark::BEFORE_ALL, Fault::new("unreadable_entry", &detail)))
-    }
-
-    /// The conclusion where Mimecast has answered since `mark`, and its list does not show what was to be.
-    pub(super) fn not_shown(&self, mark: Mark, fault: Fault) -> Conclusion {
-        let (operation, cause) = (Operation::GetAllManagedUrls, Cause::Passing);
-        Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault })
+        Err(not_shown(Fault::new("unreadable_entry", &detail)))
     }
 
     /// Reads the entries once, for all that wait by now.
@@ -80,7 +73,6 @@ impl Vendor {
             return;
         }
         let operation = Operation::GetAllManagedUrls;
-        let mark = self.evidence(operation).mark();
         let read = self
             .read_list(
                 operation,
@@ -93,7 +85,7 @@ impl Vendor {
                 (history, effort, ended),
             )
             .await;
-        let found = read.map_err(|error| self.unread(operation, mark, error));
+        let found = read.map_err(|error| error.conclude(operation, None));
         for (place, one) in waiting.into_iter().enumerate() {
             // A message that does not wait any more has run out of time.
             let _nobody = one.answer.send(match &found {
@@ -102,4 +94,10 @@ impl Vendor {
             });
         }
     }
+}
+
+/// The conclusion where Mimecast has answered, and its list does not show what was to be.
+pub(super) fn not_shown(fault: Fault) -> Conclusion {
+    let (operation, cause) = (Operation::GetAllManagedUrls, Cause::Inconsistent);
+    Conclusion::Stuck(Stuck { operation, group: None, cause, fault })
 }

@@ -1,6 +1,7 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
 use super::directory::Directory;
+use super::known::Known;
 use super::means::Means;
 use super::quota::Quota;
 use super::sign::Stamp;
@@ -9,10 +10,10 @@ use super::url_scan::UrlScan;
 use crate::command::{Call, Command, Guards, Operation, Rule};
 use crate::settings::Mimecast;
 use crate::telemetry::Metrics;
-use crate::verdict::{Attempts, Conclusion, Evidence, History, Outcome, Policy};
+use crate::verdict::{Attempts, Conclusion, History, Outcome, Policy};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,8 @@ pub struct Vendor {
     pub(super) fresh: fn() -> Stamp,
     pub(super) metrics: Arc<Metrics>,
     quotas: Mutex<BTreeMap<Operation, Quota>>,
-    evidence: Mutex<BTreeMap<Operation, Evidence>>,
+    /// Health calls, and what Mimecast has answered lately.
+    pub(super) known: Known,
     /// The time by the vendor's last reply, in its words, and by our clock.
     pub(super) told_time: Mutex<Option<(String, DateTime<Utc>)>>,
     pub(super) directory: Directory,
@@ -34,7 +36,7 @@ pub struct Vendor {
 /// How much to do for a command, and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// One attempt, to see whether the vendor is well again, instead of all that the policy has.
+    /// One attempt at each call, instead of all that the policy has.
     pub probe: bool,
     /// No wait goes beyond this.
     pub deadline: Instant,
@@ -72,7 +74,7 @@ impl Vendor {
             fresh,
             metrics,
             quotas: Mutex::new(Operation::ALL.map(|it| (it, Quota::new(settings.timings))).into()),
-            evidence: Mutex::default(),
+            known: Known::default(),
             told_time: Mutex::default(),
             directory: Directory::default(),
             url_scan: UrlScan::default(),
@@ -91,6 +93,12 @@ impl Vendor {
         guards: Guards,
     ) -> Result<(), TransportError> {
         let means = Arc::new(self.means().renewed(settings, policy, guards)?);
+        if !Arc::ptr_eq(&means.caller, &self.means().caller) {
+            // What others were answered says nothing of us, and neither does their quota.
+            self.known.forget();
+            let fresh = || Quota::new(settings.timings);
+            self.quotas().values_mut().for_each(|quota| *quota = fresh());
+        }
         *self.means.write().unwrap_or_else(PoisonError::into_inner) = means;
         Ok(())
     }
@@ -98,11 +106,6 @@ impl Vendor {
     /// What is in force now.
     pub(super) fn means(&self) -> Arc<Means> {
         Arc::clone(&self.means.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// What is known about `operation` by now.
-    pub fn evidence(&self, operation: Operation) -> Evidence {
-        self.with_evidence(operation, |evidence| *evidence)
     }
 
     /// How far the vendor's clock is ahead of ours, as its last reply told; accurate to a few seconds.
@@ -156,10 +159,9 @@ impl Vendor {
             }
             let Asked { outcome, body, wait, .. } =
                 self.attempt(call, history, effort.deadline).await;
-            let evidence = self.evidence(operation);
             let left = effort.deadline.saturating_duration_since(Instant::now());
-            let Some(wait) = attempts.next(&outcome, wait, evidence, left) else {
-                return (attempts.conclude(operation, outcome, evidence), body);
+            let Some(wait) = attempts.next(&outcome, wait, left) else {
+                return (Attempts::conclude(call, outcome), body);
             };
             self.metrics.retried(operation, &outcome);
             tracing::debug!(
@@ -180,18 +182,16 @@ impl Vendor {
     /// One attempt.
     async fn attempt(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
         let started = Instant::now();
-        let sent = self.with_evidence(call.operation, Evidence::send);
         let asked = self.ask(call, history, deadline).await;
-        let learn = |evidence: &mut Evidence| evidence.learn(call.operation, sent, asked.outcome);
-        let outcome = self.with_evidence(call.operation, learn);
-        if let Outcome::Throttled(wait) = &outcome {
+        self.known.learn(call, &asked.outcome);
+        if let Outcome::Throttled(wait) = &asked.outcome {
             // A server that asks for no wait at all is not to be flooded.
             let wait = (*wait).max(self.means().policy.initial_delay);
             let now = Instant::now().into_std();
             self.with_quota(call.operation, |quota| quota.close(wait, now));
         }
-        self.metrics.attempted(call.operation, &outcome, started.elapsed());
-        Asked { outcome, ..asked }
+        self.metrics.attempted(call.operation, &asked.outcome, started.elapsed());
+        asked
     }
 
     pub(super) fn with_quota<T>(
@@ -199,12 +199,10 @@ impl Vendor {
         operation: Operation,
         act: impl FnOnce(&mut Quota) -> T,
     ) -> T {
-        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
-        act(quotas.get_mut(&operation).expect("every operation has one from the start"))
+        act(self.quotas().get_mut(&operation).expect("every operation has one from the start"))
     }
 
-    fn with_evidence<T>(&self, operation: Operation, act: impl FnOnce(&mut Evidence) -> T) -> T {
-        let mut evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        act(evidence.entry(operation).or_default())
+    fn quotas(&self) -> MutexGuard<'_, BTreeMap<Operation, Quota>> {
+        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

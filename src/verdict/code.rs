@@ -10,7 +10,7 @@ pub enum Class {
     NotFound(Operation),
     /// The item is refused for good.
     Rejected,
-    /// Refused, for the item's sake or for want of a permission: other calls have to tell.
+    /// Refused, for the item's sake or for want of a permission: a health call decides.
     Forbidden,
     /// The caller is refused: credentials, keys, permissions or region. Not the item's fault.
     Unauthorized,
@@ -35,7 +35,7 @@ impl Class {
 struct Row(&'static str, Class, &'static str, &'static str);
 
 /// Codes that are not in it are decided by the status of the reply; with a status of success they
-/// are refusals, because an unknown word must never count as success.
+/// are refusals, because an unknown code must never count as success.
 const TABLE: &[Row] = &[
     Row(
         "err_folder_email_address_not_found",
@@ -54,6 +54,12 @@ const TABLE: &[Row] = &[
         Class::Rejected,
         "a field of the item is not valid",
         "compare the item with the tenant, and have its producer corrected",
+    ),
+    Row(
+        "err_folder_*",
+        Class::Rejected,
+        "the group is not there, or cannot be changed so",
+        "compare the id of the group with the tenant, and have its producer corrected",
     ),
     Row(
         "err_deserialise",
@@ -155,12 +161,15 @@ pub fn rows() -> impl Iterator<Item = [&'static str; 4]> {
 
 /// What codes mean that are not in the table.
 pub const OTHERS: &str = "\
-forbidden: the item's fault once another item of the operation was done; until then the lane pauses.
-Any other code: refused with the message when the reply says success or 4xx,
+forbidden: the item may not be changed, or the role lacks the permission.
+The call is sent a second time, then a health call decides.
+If Mimecast answers the health call, the call is made again. Refused once more, the item is dead-lettered as rejected.
+If Mimecast does not answer the health call, the lane pauses.
+A code that is not in the table: forbidden when the reply says success or 4xx,
 a passing fault with 404, 405, 408, 409, 410, 423, 425 or 5xx, and where it names a rate limit or a quota,
-forbidden with 403, bad credentials with 401 or 418.
+bad credentials with 401 or 418.
 An error that says \"retryable\": true is a passing fault, whatever its code.
-A reply that is not the vendor's own is a passing fault, whatever its status.";
+A reply that is not Mimecast's own is a passing fault, whatever its status.";
 
 impl Row {
     fn stands_for(&self, code: &str) -> bool {
@@ -178,7 +187,8 @@ mod tests {
     #[test]
     fn a_star_stands_for_every_ending_and_nothing_else_is_guessed() {
         assert_eq!(class("err_validation_null"), Some(Class::Rejected));
-        assert_eq!(class("err_folder_not_found"), None);
+        assert_eq!(class("err_folder_not_found"), Some(Class::Rejected));
+        assert_eq!(class("err_unheard_of"), None);
         for spelling in ["unauthorized", "Unauthorized Request", "UNAUTHORISED", "unauthorized_x"] {
             assert_eq!(class(spelling), Some(Class::Unauthorized), "{spelling}");
         }

@@ -1,9 +1,9 @@
 //! What carrying out one command came to in the end.
 
 use super::command_result::CommandResult;
-use super::evidence::{Cause, Stuck};
 use super::fault::Fault;
 use super::reason::Reason;
+use super::stuck::{Cause, Stuck};
 use std::time::Duration;
 
 /// What carrying out one command came to in the end, after as many attempts as it was worth.
@@ -42,8 +42,11 @@ impl Conclusion {
             Conclusion::NotFound => CommandResult::NotFound,
             Conclusion::Refused(..) => CommandResult::Rejected,
             Conclusion::Stuck(stuck) => match stuck.cause {
-                Cause::Passing | Cause::Contradicted | Cause::Guarded => CommandResult::Unavailable,
-                Cause::Forbidden | Cause::Refused => CommandResult::Unauthorized,
+                Cause::Passing | Cause::Inconsistent | Cause::Contradicted | Cause::Guarded => {
+                    CommandResult::Unavailable
+                }
+                Cause::Forbidden => CommandResult::Rejected,
+                Cause::Refused => CommandResult::Unauthorized,
             },
             Conclusion::Limited(_) | Conclusion::OutOfTime => CommandResult::Throttled,
             Conclusion::Stopped => return None,

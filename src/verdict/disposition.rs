@@ -1,13 +1,13 @@
 //! What becomes of a message: one [`Disposition`], decided here and carried out by `settle`.
 
 use super::conclusion::Conclusion;
-use super::evidence::{Cause, Evidence, Mark, Stuck};
 use super::fault::Fault;
 use super::history::History;
 use super::hop::Hop;
 use super::ladder::{Ladder, Rung};
 use super::reason::Reason;
-use crate::command::{Breach, Operation, Rule};
+use super::stuck::{Cause, Stuck};
+use crate::command::{Breach, Rule};
 use crate::event::EventError;
 use std::time::Duration;
 
@@ -119,13 +119,13 @@ impl Disposition {
         Disposition::DeadLetter(reason, Fault::new(breach.rule.label(), breach.detail))
     }
 
-    /// What becomes of a message whose commands came to `conclusions`. A stop decides before a fault
+    /// What becomes of a message whose commands had these `conclusions`. A stop decides before a fault
     /// that may pass, and that before a refusal: the message comes back, and by then what was done
-    /// is already so. That we are refused decides before anything that may pass by itself.
+    /// is already so.
     ///
     /// # Errors
     ///
-    /// [`Stuck`] when whose fault it is must be judged first, by [`Disposition::of_stuck`].
+    /// [`Stuck`] when it must be judged first whether the message is at fault.
     pub fn of_conclusions(conclusions: Vec<Conclusion>) -> Result<Disposition, Stuck> {
         let (mut stopped, mut out_of_time, mut refused) = (false, false, None);
         let mut limited = None;
@@ -153,12 +153,9 @@ impl Disposition {
             ));
         }
         match (stopped, stuck, out_of_time, refused) {
-            (true, ..) => Ok(Disposition::Return),
+            (true, ..) => Ok(Disposition::of_stop()),
             (false, Some(stuck), ..) => Err(stuck),
-            (false, None, true, _) => {
-                let detail = "quota or commands left no time for all of it";
-                Ok(Disposition::Park(Fault::new("out_of_time", detail)))
-            }
+            (false, None, true, _) => Ok(Disposition::of_no_time()),
             (false, None, false, Some((reason, fault))) => {
                 Ok(Disposition::DeadLetter(reason, fault))
             }
@@ -166,60 +163,42 @@ impl Disposition {
         }
     }
 
-    /// What becomes of a message that is stuck and has climbed rungs of the `ladder`, as its `history` says, if
-    /// that is its own fault. `suspect` is as in [`Evidence::is_poison`], and in what it failed then: calls of
-    /// another operation tell nothing of this one. That it relapses is noted in its history.
-    ///
-    /// # Errors
-    ///
-    /// [`Stuck`] when nothing of its lane would succeed: the lane pauses, and keeps the message.
-    pub fn of_stuck(
-        stuck: Stuck,
-        evidence: Evidence,
-        suspect: Option<(Operation, Mark)>,
-        ladder: &Ladder,
-        history: &mut History,
-    ) -> Result<Disposition, Stuck> {
-        let suspect = suspect.filter(|(operation, _)| *operation == stuck.operation);
-        let suspect = suspect.map(|(_, mark)| mark);
-        if !evidence.is_poison(&stuck, suspect, history.relapses) {
-            // A copy of ours that somebody else wrote may say any number.
-            let relapses = u32::from(evidence.is_relapse(&stuck, suspect));
-            history.relapses = history.relapses.saturating_add(relapses);
-            return Err(stuck);
-        }
-        Ok(match ladder.next(history.climbed) {
+    /// What becomes of a message that is stuck through its own fault, after as many retry delays as it had: the next
+    /// one, or the dead-letter queue.
+    pub fn of_stuck(stuck: Stuck, ladder: &Ladder, history: &History) -> Disposition {
+        let is_final = stuck.is_final();
+        match ladder.next(history.climbed).filter(|_| !is_final) {
             Some(rung) => Disposition::Retry(rung, stuck.fault),
-            None if stuck.cause == Cause::Contradicted => {
+            None if is_final || stuck.cause == Cause::Contradicted => {
                 Disposition::DeadLetter(Reason::Rejected, stuck.fault)
             }
             None => Disposition::DeadLetter(Reason::RetriesExhausted, stuck.fault),
-        })
+        }
     }
 
-    /// What becomes of a message that is stuck through no fault of its own, in something that can only
-    /// be looked up: if the vendor has carried out a change for its lane since it came, `changed`, the
-    /// others need not wait for it. It waits as long again as it has been `failing` for.
-    ///
-    /// # Errors
-    ///
-    /// [`Stuck`] when the lane is to pause.
-    pub fn of_unanswered(
-        stuck: Stuck,
-        changed: bool,
-        failing: Duration,
-    ) -> Result<Disposition, Stuck> {
-        if stuck.operation.is_change() || stuck.cause == Cause::Guarded || !changed {
-            return Err(stuck);
-        }
+    /// What becomes of a message whose question Mimecast does not take, while it takes changes: the others need not
+    /// wait for it. It waits as long again as it has been `failing` for.
+    pub fn of_unanswered(stuck: Stuck, failing: Duration) -> Disposition {
         let [.., longest, _] = Hop::ALL;
-        Ok(Disposition::Defer(Hop::towards(failing.min(longest.delay)), stuck.fault))
+        Disposition::Defer(Hop::towards(failing.min(longest.delay)), stuck.fault)
+    }
+
+    /// What becomes of a message for which there was no time.
+    pub fn of_no_time() -> Disposition {
+        let detail = "quota or commands left no time for all of it";
+        Disposition::Park(Fault::new("out_of_time", detail))
+    }
+
+    /// What becomes of a message that a stop, or a pause by a person, has interrupted.
+    pub fn of_stop() -> Disposition {
+        Disposition::Park(Fault::new("stopped", "the daemon stopped, or the lane was paused"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Operation;
     use crate::event::{Envelope, Event, Reading};
 
     fn fault(code: &str) -> Fault {
@@ -227,8 +206,8 @@ mod tests {
     }
 
     fn stuck(cause: Cause, code: &str) -> Stuck {
-        let (operation, mark) = (Operation::RemoveGroupMember, Evidence::default().mark());
-        Stuck { operation, cause, mark, own: 0, fault: fault(code) }
+        let operation = Operation::RemoveGroupMember;
+        Stuck { operation, group: None, cause, fault: fault(code) }
     }
 
     #[test]
@@ -250,7 +229,9 @@ mod tests {
         assert_eq!(decide(&[&ours, &passing, &Conclusion::OutOfTime]), Err("ours".to_owned()));
         let out_of_time = decide(&[&refused, &Conclusion::OutOfTime]);
         assert!(matches!(out_of_time, Ok(Disposition::Park(_))), "{out_of_time:?}");
-        assert_eq!(decide(&[&refused, &passing, &Conclusion::Stopped]), Ok(Disposition::Return));
+        assert_eq!(decide(&[&refused, &passing, &Conclusion::Stopped]), Ok(Disposition::of_stop()));
+        let forbidden = Conclusion::Stuck(stuck(Cause::Forbidden, "forbidden"));
+        assert_eq!(decide(&[&forbidden, &passing]), Err("passing".to_owned()));
     }
 
     #[test]
@@ -286,34 +267,6 @@ mod tests {
             let is_dead = disposition.label() == "dead_letter";
             assert_eq!(disposition.reason().is_some(), is_dead);
         }
-    }
-
-    #[test]
-    fn a_suspect_that_fails_with_others_is_excused_once_and_however_often_it_says_it_was() {
-        let (mut evidence, ladder) = (Evidence::default(), Ladder::default());
-        let before = evidence.mark();
-        let answered = evidence.send();
-        evidence.answer(answered);
-        let mark = evidence.mark();
-        let (_own, _of_others) = (evidence.send(), evidence.send());
-        let stuck = |cause| Stuck { mark, own: 1, ..stuck(cause, "http_500") };
-        let judge_in = |operation, cause, suspect: Option<Mark>, relapses| {
-            let mut history = History { relapses, ..History::default() };
-            let (stuck, suspect) = (stuck(cause), suspect.map(|mark| (operation, mark)));
-            let judged = Disposition::of_stuck(stuck, evidence, suspect, &ladder, &mut history);
-            (judged.is_ok(), history.relapses)
-        };
-        let judge = |cause, suspect, relapses| {
-            judge_in(Operation::RemoveGroupMember, cause, suspect, relapses)
-        };
-        assert_eq!(judge(Cause::Passing, Some(before), 0), (false, 1));
-        assert_eq!(judge(Cause::Passing, Some(before), 1), (true, 1));
-        assert_eq!(judge(Cause::Passing, None, 1), (false, 1), "it is no suspect");
-        let of_another = judge_in(Operation::FindGroups, Cause::Passing, Some(before), 1);
-        assert_eq!(of_another, (false, 1), "it is the suspect of another operation");
-        assert_eq!(judge(Cause::Passing, Some(mark), 1), (false, 1), "nothing was answered");
-        assert_eq!(judge(Cause::Forbidden, Some(before), u32::MAX), (false, u32::MAX));
-        assert_eq!(judge(Cause::Passing, Some(before), u32::MAX), (true, u32::MAX));
     }
 
     #[test]
@@ -357,38 +310,44 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_looked_up_waits_aside_only_while_others_are_served() {
-        let of = |operation, changed, seconds| {
-            let stuck = Stuck { operation, ..stuck(Cause::Refused, "app_forbidden") };
-            Disposition::of_unanswered(stuck, changed, Duration::from_secs(seconds))
+    fn a_question_that_is_not_answered_waits_as_long_again_as_it_has_failed() {
+        let of = |seconds| {
+            let stuck = Stuck {
+                operation: Operation::FindGroups,
+                ..stuck(Cause::Refused, "app_forbidden")
+            };
+            Disposition::of_unanswered(stuck, Duration::from_secs(seconds))
         };
-        let look_up = Operation::FindGroups;
-        let deferred = |delay| Ok(Disposition::Defer(Hop { delay }, fault("app_forbidden")));
-        assert_eq!(of(look_up, true, 0), deferred(Duration::from_secs(10)));
-        assert_eq!(of(look_up, true, 700), deferred(Duration::from_mins(10)));
-        assert_eq!(of(look_up, true, 1_000_000), deferred(Duration::from_mins(10)));
-        assert!(of(look_up, false, 700).is_err(), "nobody is served");
-        assert!(of(Operation::RemoveGroupMember, true, 700).is_err(), "it is the change itself");
+        let deferred = |delay| Disposition::Defer(Hop { delay }, fault("app_forbidden"));
+        assert_eq!(of(0), deferred(Duration::from_secs(10)));
+        assert_eq!(of(700), deferred(Duration::from_mins(10)));
+        assert_eq!(of(1_000_000), deferred(Duration::from_mins(10)));
     }
 
     #[test]
-    fn poison_climbs_the_ladder_and_is_dead_lettered_after_its_end_and_a_plague_pauses_the_lane() {
-        let ladder = Ladder::new(vec![std::time::Duration::from_secs(1)]);
-        let judge = |cause, evidence, climbed| {
-            let stuck = stuck(cause, "http_500");
-            let mut history = History { climbed, ..History::default() };
-            Disposition::of_stuck(stuck, evidence, None, &ladder, &mut history)
+    fn a_message_at_fault_takes_every_delay_and_is_dead_lettered_then_and_a_final_refusal_at_once()
+    {
+        let ladder = Ladder::new(vec![Duration::from_secs(1)]);
+        let judge = |stuck, climbed| {
+            let history = History { climbed, ..History::default() };
+            Disposition::of_stuck(stuck, &ladder, &history)
         };
-        let of_stuck = |evidence, climbed| judge(Cause::Passing, evidence, climbed);
-        let mut evidence = Evidence::default();
-        assert_eq!(of_stuck(evidence, 0), Err(stuck(Cause::Passing, "http_500")));
-        let sent = evidence.send();
-        evidence.answer(sent);
-        let first = of_stuck(evidence, 0);
-        assert!(matches!(first, Ok(Disposition::Retry(Rung { number: 1, .. }, _))), "{first:?}");
-        let last = Disposition::DeadLetter(Reason::RetriesExhausted, fault("http_500"));
-        assert_eq!(of_stuck(evidence, 1), Ok(last));
-        let not_seen = Disposition::DeadLetter(Reason::Rejected, fault("http_500"));
-        assert_eq!(judge(Cause::Contradicted, evidence, 1), Ok(not_seen));
+        let retry =
+            |stuck| matches!(judge(stuck, 0), Disposition::Retry(Rung { number: 1, .. }, _));
+        let dead = |reason| Disposition::DeadLetter(reason, fault("code"));
+        for (cause, reason) in [
+            (Cause::Passing, Reason::RetriesExhausted),
+            (Cause::Refused, Reason::RetriesExhausted),
+            (Cause::Inconsistent, Reason::RetriesExhausted),
+            (Cause::Contradicted, Reason::Rejected),
+        ] {
+            assert!(retry(stuck(cause, "code")), "{cause:?}");
+            assert_eq!(judge(stuck(cause, "code"), 1), dead(reason), "{cause:?}");
+        }
+        let forbidden = || stuck(Cause::Forbidden, "code");
+        assert_eq!(judge(forbidden(), 0), dead(Reason::Rejected));
+        assert!(retry(forbidden().undecided()), "nobody knows whether others are refused");
+        let question = Stuck { operation: Operation::FindGroups, ..forbidden() };
+        assert!(retry(question), "a question is never the fault of the event");
     }
 }

@@ -1,6 +1,7 @@
 //! What went wrong, in words that are safe to show.
 
 use crate::secrecy::redact;
+use std::fmt::{self, Display, Formatter};
 
 /// What went wrong, for dead letters, logs and people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +10,13 @@ pub struct Fault {
     pub code: String,
     /// One line, at most 1 KiB, without e-mail addresses in clear.
     pub detail: String,
+}
+
+impl Display for Fault {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let separator = if self.detail.is_empty() { "" } else { ": " };
+        write!(formatter, "{}{separator}{}", self.code, self.detail)
+    }
 }
 
 impl Fault {

@@ -19,9 +19,6 @@ pub struct History {
     pub request_id: Option<Uuid>,
     /// Rungs of the delay ladder that it has climbed.
     pub climbed: u32,
-    /// How often it relapsed on this rung: failed once more, and others with it, after an answer had ended the
-    /// pause that it was the suspect of.
-    pub relapses: u32,
     /// Which of its commands hold already.
     pub done: Done,
     /// How it was altered before it could be read, if it was.
@@ -81,6 +78,11 @@ impl History {
         let conclusion = if self.repeated { Conclusion::AlreadyGone } else { Conclusion::NotFound };
         self.note(conclusion.result());
         conclusion
+    }
+
+    /// True if a command of it was done by a call since it came.
+    pub fn has_changed(&self) -> bool {
+        self.executions.iter().any(Execution::holds)
     }
 
     /// Keeps the best result of the commands of the message, as long as one holds.

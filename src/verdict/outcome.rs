@@ -12,8 +12,8 @@ pub enum Outcome {
     NotFound,
     /// The item is refused for good.
     Rejected(Fault),
-    /// Refused, and it may be for a permission that the caller lacks rather than for the item: other
-    /// calls have to tell.
+    /// Refused, and it may be for a permission that the caller lacks rather than for the item: a health
+    /// call decides.
     Forbidden(Fault),
     /// The caller is refused.
     Unauthorized(Fault),
@@ -33,8 +33,8 @@ impl Outcome {
         match self {
             Outcome::Applied => "applied",
             Outcome::NotFound => "not_found",
-            Outcome::Rejected(_) => "rejected",
-            Outcome::Forbidden(_) | Outcome::Unauthorized(_) => "unauthorized",
+            Outcome::Rejected(_) | Outcome::Forbidden(_) => "rejected",
+            Outcome::Unauthorized(_) => "unauthorized",
             Outcome::Throttled(_) => "throttled",
             Outcome::Unavailable(_) => "unavailable",
         }
@@ -112,7 +112,7 @@ mod tests {
             Outcome::Unavailable(fault()),
         ];
         assert!(Outcome::Forbidden(fault()).is_failure());
-        assert_eq!(Outcome::Forbidden(fault()).label(), "unauthorized");
+        assert_eq!(Outcome::Forbidden(fault()).label(), "rejected");
         assert!(failures.iter().all(Outcome::is_failure));
         let others = [Outcome::Applied, Outcome::NotFound, Outcome::Throttled(Duration::ZERO)];
         assert!(!others.iter().any(Outcome::is_failure));

@@ -23,7 +23,8 @@ pub(super) fn by_status(status: u16, fault: Fault) -> Outcome {
         401 | 403 | 407 | 418 => Outcome::Unauthorized(fault),
         // Too slow, in conflict with another change, locked, too early: it may pass.
         408 | 409 | 423 | 425 => Outcome::Unavailable(fault),
-        200..=299 | 400..=499 => Outcome::Rejected(fault),
+        // Nobody knows whether it is about the item or about everybody.
+        200..=299 | 400..=499 => Outcome::Forbidden(fault),
         _ => Outcome::Unavailable(fault),
     }
 }

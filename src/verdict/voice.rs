@@ -1,6 +1,6 @@
 //! Whether a reply is the vendor's own voice, or a page of whatever stands in front of it.
 //!
-//! Only the voice can condemn an item, be evidence that the vendor is well, or prove that credentials
+//! Only the voice can reject an item, answer a health call, or prove that credentials
 //! are accepted: proxies, ingresses and captive portals answer 4xx too, for every item alike. The
 //! voice is a JSON document in one of the shapes that the vendor documents or that were recorded:
 //! `fail` of the functions and of the 2.0 gateway, `errors` of its newer endpoints, `error` of OAuth.

@@ -88,6 +88,17 @@ const TABLE: &[[&str; 3]] = &[
         "nothing: it goes on by itself",
     ],
     ["paused", "its lane was paused", "nothing: it goes on by itself"],
+    [
+        "not_begun",
+        "the lane stopped or was paused before the message was begun",
+        "nothing: it is at the end of its queue again",
+    ],
+    [
+        "stopped",
+        "a stop or a pause interrupted the message",
+        "nothing: it is at the end of its queue again",
+    ],
+    ["health_call", "a health call ended in an error of the daemon", "report it, with the log"],
     ["not_due", "its time has not come", "nothing: it waits for its effectiveAt"],
     ["panic", "the daemon failed over it", "report it, with the log"],
     ["malformed", "it is not an event, or a field of it is wrong", "see the detail: it says where"],

@@ -33,7 +33,7 @@ pub(super) fn pause() -> Command {
 
 pub(super) fn resume() -> Command {
     let resume = Command::new("resume")
-        .about("Let a lane go on that was paused by hand")
+        .about("Resume a lane that was paused by hand; one that has paused itself asks Mimecast at once")
         .before_help(
             "Examples:\n  mimecast-eventd resume user.offboarded\n  mimecast-eventd resume",
         )

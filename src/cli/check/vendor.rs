@@ -3,12 +3,11 @@
 use super::verdict::{Gravity, Group, Verdict};
 use crate::cli::terminal::plain;
 use crate::command::{Guards, Operation};
-use crate::event::EventType;
 use crate::settings::Settings;
 use crate::telemetry::Metrics;
-use crate::vendor::{Effort, Health, Stamp, Vendor};
+use crate::vendor::{Effort, Stamp, Vendor};
 use crate::verdict::code::explained;
-use crate::verdict::{Fault, History, Policy};
+use crate::verdict::{Fault, Health, History, Policy};
 use chrono::TimeDelta;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -31,13 +30,9 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
     let never = CancellationToken::new();
     let effort = || Effort { probe: false, deadline: Instant::now() + settings.timings.check };
     for lane in &settings.lanes {
-        let groups = match lane.event_type {
-            EventType::UserOffboarded => vendor.some_groups(effort(), &never).await,
-            EventType::UrlUnblock => Vec::new(),
-        };
         let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane.event_type);
         for operation in operations {
-            let health = vendor.health(operation, &groups, effort(), &never).await;
+            let health = vendor.health_call(operation, None, effort(), &never).await;
             verdicts.push(on_health(operation, &health));
         }
     }
@@ -52,7 +47,7 @@ fn on_health(operation: Operation, health: &Health) -> Verdict {
     let found = |fault: &Fault| format!("{}: {}", fault.code, fault.detail).replace("; ", ", ");
     match health {
         Health::Answered => Verdict::new(Gravity::Ok, subject, "reachable, credentials accepted"),
-        Health::Forbidden(fault) | Health::NotAnswered(fault) => {
+        Health::Forbidden(fault) | Health::Unclear(fault) | Health::NotAnswered(fault) => {
             let unknown = "see mimecast.base_url and the credentials";
             let (gravity, hint) = match needed_for(operation) {
                 None => (Gravity::Failure, explained(&fault.code).map_or(unknown, |it| it.1)),

@@ -3,8 +3,10 @@
 use super::Metrics;
 use super::family::Families;
 use crate::event::EventType;
-use crate::telemetry::QueueLabels;
+use crate::telemetry::{Purpose, QueueLabels};
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The series of it.
 #[derive(Debug)]
@@ -14,11 +16,17 @@ pub(super) struct Operation {
     last_reload: IntGauge,
     queue_info: IntGaugeVec,
     queue_messages: GaugeVec,
+    /// The queues of the lanes.
+    lane_queues: Mutex<BTreeMap<EventType, String>>,
     audit_lines: IntGauge,
     audit_failures: IntCounter,
 }
 
 impl Operation {
+    fn lane_queues(&self) -> MutexGuard<'_, BTreeMap<EventType, String>> {
+        self.lane_queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn new(families: &Families) -> Operation {
         let made = Operation {
             paused_by_hand: families.gauges(
@@ -45,6 +53,7 @@ impl Operation {
                 "Messages ready in the queue, as a look every ten seconds says; NaN while unknown.",
                 &["queue"],
             ),
+            lane_queues: Mutex::default(),
             audit_lines: families.gauge(
                 "eventd_audit_lines",
                 "Lines of the audit trail's chain, over all its files; 0 without one.",
@@ -86,8 +95,19 @@ impl Metrics {
 
     /// There is this queue.
     pub fn queue(&self, QueueLabels { queue, event, purpose }: &QueueLabels) {
+        if let Some(lane) = event.filter(|_| *purpose == Purpose::Lane) {
+            self.operation.lane_queues().insert(lane, queue.clone());
+        }
         let event = event.map_or("", EventType::name);
         self.operation.queue_info.with_label_values(&[queue, event, purpose.label()]).set(1);
+    }
+
+    /// Messages that wait in the queue of a lane and in this process, if that is known.
+    pub fn waiting(&self, lane: EventType) -> Option<u64> {
+        let queue = self.operation.lane_queues().get(&lane).cloned()?;
+        let ready = self.operation.queue_messages.with_label_values(&[queue]).get();
+        let held = u64::try_from(self.in_flight.with_label_values(&[lane.name()]).get());
+        (!ready.is_nan()).then(|| ready as u64 + held.unwrap_or_default())
     }
 
     /// So many messages are ready in a queue, if that is known.

@@ -6,7 +6,7 @@ pub(super) mod page;
 
 use super::audit::{AuditShown, Head};
 use super::metrics::{Metrics, Sample};
-use super::readiness::Readiness;
+use super::readiness::{LaneReport, Paused, Readiness};
 use crate::command::Operation;
 pub use board::{Board, Settled};
 use chrono::{DateTime, Utc};
@@ -79,8 +79,16 @@ pub struct Lane {
     pub event: &'static str,
     /// What it does.
     pub state: &'static str,
-    /// Why.
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why it does not consume; empty where it does.
     pub why: String,
+    /// The id of the event that it has paused for first.
+    pub paused_for_event: Option<String>,
+    /// When it makes its next health call, or tries its next message.
+    pub next_health_call: Option<DateTime<Utc>>,
+    /// Messages that wait in its queue and in this process, where it is paused and that is known.
+    pub waiting: Option<u64>,
     /// Whether a person has paused it.
     pub paused_by_hand: bool,
     /// Whether it is slowed down by the policy.
@@ -148,7 +156,9 @@ impl Status {
         let samples = metrics.samples();
         let all = |name: &'static str| samples.iter().filter(move |it| it.name == name);
         let (ready, _) = readiness.report();
-        let lanes = readiness.lanes().into_iter().map(|(lane, state, why)| {
+        let lanes = readiness.reports().into_iter().map(|report| {
+            let LaneReport { lane, state, paused: Paused { why, event_id, .. }, waiting, .. } =
+                report;
             let event = lane.name();
             let of_lane = |name| all(name).filter(move |it: &&Sample| it.label("event") == event);
             let value = |name| of_lane(name).map(|it| it.value).next().unwrap_or_default();
@@ -160,7 +170,11 @@ impl Status {
             Lane {
                 event,
                 state: state.label(),
+                since: now - report.for_so_long,
                 why,
+                paused_for_event: event_id,
+                next_health_call: report.next_probe.map(|left| now + left),
+                waiting,
                 paused_by_hand: value("eventd_lane_paused_by_hand") > 0.0,
                 slowed_down: value("eventd_guard_active") > 0.0,
                 not_found_streak: of_operation("eventd_commands_not_found_streak") as u64,

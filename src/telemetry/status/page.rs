@@ -143,6 +143,15 @@ fn one(lane: &Lane, now: DateTime<Utc>) -> Markup {
         article.lane.bad[lane.state != "consuming"] aria-label=(lane.event) {
             h3 { (lane.event) ": " (lane.state) }
             @if !lane.why.is_empty() { p { (lane.why) } }
+            @if let Some(event) = &lane.paused_for_event { p { "First for event " (event) "." } }
+            @if lane.state == "paused" {
+                dl {
+                    dt { "paused" } dd { (ago(now - lane.since)) }
+                    dt { "next health call" }
+                    dd { (lane.next_health_call.map_or("none".to_owned(), |at| format!("in {}", duration((at - now).to_std().ok())))) }
+                    dt { "waiting" } dd { (lane.waiting.map_or("not known".to_owned(), |it| it.to_string())) }
+                }
+            }
             @if lane.names_unknown_things() {
                 p.bad {
                     "The last " (lane.not_found_streak) " commands named what Mimecast does not know, and none was "

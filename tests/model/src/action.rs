@@ -1,147 +1,113 @@
 //! What happens next, in words.
 
 use crate::job::Item;
+use crate::protocol::Faults;
 use std::fmt;
 
-/// The number of a lane.
-pub(crate) type LaneNumber = usize;
-
-/// Where a message in work is.
+/// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Seat {
-    /// Among the others in work, at this place.
-    Work(usize),
-    /// The one message that a paused lane works on.
-    Desk,
+pub struct Action {
+    /// The replica with which it happens, if it is one.
+    pub replica: Option<usize>,
+    /// The message with which it happens, if it is one.
+    pub item: Option<Item>,
+    /// The place of that message among others.
+    pub place: usize,
+    /// What happens.
+    pub step: Step,
 }
 
-/// What happens next. Of a lane and the item it is about, where it is about one.
+/// What happens: to Mimecast, to a replica, or to a message. The steps from `Outage` on are faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// The daemon starts.
-    Start,
-    /// The broker hands out the next message.
-    Deliver(LaneNumber, Item),
-    /// The daemon sends a call, or finds that there is no time left for it when it stops.
-    Send(LaneNumber, Seat, Item),
-    /// The vendor's reply to a call arrives.
-    Reply(LaneNumber, Seat, Item),
-    /// The vendor's reply to a call of a session that is over arrives.
-    ReplyTooLate(LaneNumber, usize, Item),
-    /// The broker takes the copy that settling needs.
-    Copy(LaneNumber, Seat, Item),
-    /// The broker confirms that copy.
-    Confirm(LaneNumber, Seat, Item),
-    /// The broker is told what becomes of the message.
-    Answer(LaneNumber, Seat, Item),
-    /// The time on a rung is over.
-    Expire(LaneNumber, usize, Item),
-    /// A paused lane begins its next step.
-    Wake(LaneNumber),
-    /// It goes on.
-    Resume(LaneNumber),
-    /// The vendor is well again.
+pub enum Step {
+    /// The retry delay of a message ends.
+    EndDelay,
+    /// Mimecast is well again.
     Recover,
-    /// The vendor's window is over.
+    /// A new window of the quota begins.
     Renew,
-    /// The daemon, told to stop, has nothing left in work.
-    Exit,
-    /// Something is published that the vendor can do.
-    Arrive(LaneNumber),
-
-    /// The daemon is killed.
-    Crash,
-    /// The daemon is told to stop.
-    Stop,
-    /// A lane's connection is lost, and is there again.
-    Cut(LaneNumber),
-    /// The vendor falls ill.
+    /// The broker delivers the next message to a replica.
+    Deliver,
+    /// Mimecast decides on a health call of a replica.
+    CallHealth,
+    /// The reply to it arrives.
+    HearHealth,
+    /// A paused lane begins its next step.
+    Wake,
+    /// A paused lane has waited for a change for ten minutes.
+    Release,
+    /// A replica has stopped, and starts again.
+    Restart,
+    /// The call of a message is made, and the reply arrives.
+    Call,
+    /// The broker takes the copy that settling needs, confirms it, or is told what becomes of the message.
+    Settle,
+    /// Mimecast fails at every call.
     Outage,
-    /// The vendor answers 429.
-    Throttle(LaneNumber, Seat, Item),
-    /// The vendor does what it was asked for, and its reply is lost.
-    LoseReply(LaneNumber, Seat, Item),
+    /// Mimecast fails at every call but health calls.
+    HalfOutage,
+    /// A replica is killed, and starts again.
+    Crash,
+    /// A replica is told to stop.
+    Stop,
+    /// A replica loses its connection, and connects again.
+    Cut,
+    /// A paused lane may not hold a message any longer.
+    GiveBack,
+    /// There is no time left for a message.
+    TimeOut,
+    /// Mimecast answers the call of a message with 429.
+    Throttle,
+    /// Mimecast does what it is called for, and the reply is lost.
+    LoseReply,
     /// The confirm of a copy does not come in time.
-    Delay(LaneNumber, Seat, Item),
+    Delay,
     /// The broker does not take a copy.
-    Refuse(LaneNumber, Seat, Item),
-    /// The time for a message in work is over before it could be sent.
-    TimeOut(LaneNumber, Seat, Item),
-    /// The suspect of a pause has been held for too long.
-    HoldTooLong(LaneNumber, Item),
+    Refuse,
 }
 
-impl Action {
+impl Step {
     /// Whether something goes wrong.
     pub fn is_fault(self) -> bool {
-        matches!(
-            self,
-            Action::Crash
-                | Action::Stop
-                | Action::Cut(_)
-                | Action::Outage
-                | Action::Throttle(..)
-                | Action::LoseReply(..)
-                | Action::Delay(..)
-                | Action::Refuse(..)
-                | Action::TimeOut(..)
-                | Action::HoldTooLong(..)
-        )
+        Faults::default().left(self).is_some()
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Step::EndDelay => "the retry delay is over.",
+            Step::Recover => "Mimecast is well again.",
+            Step::Renew => "a new window of the quota begins.",
+            Step::Deliver => "it is delivered.",
+            Step::CallHealth => "a health call is made.",
+            Step::HearHealth => "the reply to the health call arrives.",
+            Step::Wake => "the interval of the pause is over.",
+            Step::Release => "there was no change for ten minutes.",
+            Step::Restart => "it has stopped, and starts again.",
+            Step::Call => "the call is made.",
+            Step::Settle => "it is settled further.",
+            Step::Outage => "Mimecast fails at every call.",
+            Step::HalfOutage => "Mimecast fails at every call but health calls.",
+            Step::Crash => "it is killed, and starts again.",
+            Step::Stop => "it is told to stop.",
+            Step::Cut => "it loses its connection, and connects again.",
+            Step::GiveBack => "a message may not be held any longer.",
+            Step::TimeOut => "there is no time left.",
+            Step::Throttle => "Mimecast answers 429.",
+            Step::LoseReply => "the call is made, and its reply is lost.",
+            Step::Delay => "the confirm of the copy does not come in time.",
+            Step::Refuse => "the broker does not take the copy.",
+        }
     }
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Action::Start => f.write_str("The daemon starts."),
-            Action::Deliver(lane, item) => write!(f, "The broker hands out {item} to lane {lane}."),
-            Action::Send(lane, _, item) => write!(f, "Lane {lane} asks the vendor for {item}."),
-            Action::Reply(lane, _, item) => {
-                write!(f, "The vendor's reply about {item} reaches lane {lane}.")
-            }
-            Action::ReplyTooLate(lane, _, item) => {
-                write!(f, "The vendor's reply about {item} comes after the session of lane {lane}.")
-            }
-            Action::Copy(lane, _, item) => write!(f, "Lane {lane} publishes a copy of {item}."),
-            Action::Confirm(lane, _, item) => {
-                write!(f, "The broker confirms to lane {lane} the copy of {item}.")
-            }
-            Action::Answer(lane, _, item) => {
-                write!(f, "Lane {lane} tells the broker what becomes of {item}.")
-            }
-            Action::Expire(lane, _, item) => {
-                write!(f, "The delay is over: {item} is in the queue of lane {lane} again.")
-            }
-            Action::Wake(lane) => write!(f, "Paused lane {lane} begins its next step."),
-            Action::Resume(lane) => write!(f, "Lane {lane} goes on."),
-            Action::Recover => f.write_str("The vendor is well again."),
-            Action::Renew => f.write_str("The vendor's window is over, and a new one begins."),
-            Action::Exit => f.write_str("The daemon has finished and exits."),
-            Action::Arrive(lane) => write!(f, "A good message is published for lane {lane}."),
-            Action::Crash => f.write_str("FAULT: the daemon is killed."),
-            Action::Stop => f.write_str("FAULT: the daemon is told to stop."),
-            Action::Cut(lane) => {
-                write!(f, "FAULT: lane {lane} loses its connection, and connects anew.")
-            }
-            Action::Outage => f.write_str("FAULT: the vendor falls ill."),
-            Action::Throttle(lane, _, item) => {
-                write!(f, "FAULT: the vendor tells lane {lane} to wait with {item}.")
-            }
-            Action::LoseReply(lane, _, item) => {
-                write!(f, "FAULT: the vendor's reply about {item} to lane {lane} is lost.")
-            }
-            Action::Delay(lane, _, item) => {
-                write!(f, "FAULT: the confirm of lane {lane} for {item} does not come in time.")
-            }
-            Action::Refuse(lane, _, item) => {
-                write!(f, "FAULT: the broker does not take from lane {lane} the copy of {item}.")
-            }
-            Action::TimeOut(lane, _, item) => {
-                write!(f, "FAULT: lane {lane} has no time left for {item}.")
-            }
-            Action::HoldTooLong(lane, item) => {
-                write!(f, "FAULT: lane {lane} has held {item} for too long.")
-            }
+        let fault = self.step.is_fault().then(|| "FAULT".to_owned());
+        let replica = self.replica.map(|replica| format!("replica {replica}"));
+        let item = self.item.map(|item| item.to_string());
+        for part in [fault, replica, item].into_iter().flatten() {
+            write!(f, "{part}: ")?;
         }
+        f.write_str(self.step.words())
     }
 }

@@ -1,23 +1,20 @@
 //! What the broker does.
 
-use crate::job::{Job, Letter, Stage};
-use crate::lane::Lane;
+use crate::job::{Item, Letter};
 use crate::protocol::Protocol;
+use crate::replica::{Replica, Start};
+use crate::state::State;
 use mimecast_eventd::verdict::{Answer, Place};
 
-impl Lane {
+impl State {
     /// Takes a copy of a message.
     pub fn take_copy(&mut self, letter: &Letter, place: Place) {
-        let copy = Letter::of(letter.item);
-        let Letter { climbed, relapses, .. } = *letter;
-        let same = Letter { climbed, relapses, told_relapses: relapses, ..copy };
+        let same = Letter { delays: letter.delays, ..Letter::of(letter.item) };
         match place {
-            Place::Rung(rung) => self.delayed.push(Letter { climbed: rung.number, ..copy }),
+            Place::Rung(rung) => self.delayed.push(Letter { delays: rung.number, ..same }),
             Place::Hop(_) => self.delayed.push(same),
             Place::Queue => self.queue.push_back(same),
-            Place::DeadLetters(reason) => {
-                self.dead.insert((letter.item, reason.label()));
-            }
+            Place::DeadLetters(reason) => self.bury(letter.item, reason.label()),
         }
     }
 
@@ -25,9 +22,7 @@ impl Lane {
     pub fn take_answer(&mut self, letter: &Letter, answer: Answer, protocol: &Protocol) {
         match answer {
             Answer::Ack => {}
-            Answer::Reject => {
-                self.dead.insert((letter.item, "rejected"));
-            }
+            Answer::Reject => self.bury(letter.item, "rejected_by_consumer"),
             Answer::Requeue => self.come_back(letter, true, protocol.delivery_limit),
             Answer::Return => {
                 self.come_back(letter, protocol.every_return_counts, protocol.delivery_limit);
@@ -35,30 +30,40 @@ impl Lane {
         }
     }
 
-    /// The session is over: what was handed out and not settled comes back. Calls that are under way go on.
-    pub fn lose_session(&mut self, protocol: &Protocol) {
-        let mut letters: Vec<Letter> = self.unsettled().copied().collect();
-        letters.sort_by_key(|letter| std::cmp::Reverse((letter.item, letter.climbed)));
-        let desk = self.pause.take().and_then(|pause| pause.desk);
-        for job in self.work.drain(..).chain(desk) {
-            if let Job { letter, stage: Stage::Asking(_, sent, _), .. } = job {
-                self.ghosts.push((letter.item, sent));
-            }
-        }
+    /// The session of a replica is over: what was handed out and not settled comes back.
+    pub fn lose_session(&mut self, protocol: &Protocol, replica: usize) {
+        let here = &mut self.replicas[replica];
+        let mut letters: Vec<Letter> = here.unsettled().copied().collect();
+        let Replica { is_stopping, knows_an_answer, quota, .. } = *here;
+        // What the process has learned outlasts the session, and a health call in flight does.
+        let (streak, health) = (std::mem::take(&mut here.streak), here.health.take());
+        let start = Start::First;
+        let new = Replica {
+            is_stopping,
+            knows_an_answer,
+            quota,
+            streak,
+            health,
+            start,
+            ..Replica::default()
+        };
+        *here = new;
+        letters.sort_by_key(|letter| std::cmp::Reverse((letter.item, letter.delays)));
         for letter in letters {
             self.come_back(&letter, protocol.every_return_counts, protocol.delivery_limit);
         }
     }
 
     fn come_back(&mut self, letter: &Letter, counts: bool, limit: u8) {
-        // What the daemon has learnt of it is in no header.
-        let (returned, relapses) = (letter.returned + u8::from(counts), letter.told_relapses);
-        let letter = Letter { returned, relapses, suspect: None, late: None, ..*letter };
-        match letter.returned > limit {
-            true => {
-                self.dead.insert((letter.item, "delivery_limit"));
-            }
+        let returned = letter.returned + u8::from(counts);
+        let letter = Letter { returned, is_redelivered: true, late: None, ..*letter };
+        match returned > limit {
+            true => self.bury(letter.item, "delivery_limit"),
             false => self.queue.push_front(letter),
         }
+    }
+
+    fn bury(&mut self, item: Item, reason: &'static str) {
+        self.dead.insert((item, reason));
     }
 }

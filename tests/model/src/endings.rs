@@ -1,9 +1,10 @@
 //! Whether everything comes to its end once nothing goes wrong any more.
 //!
-//! From a state on, as long as nothing goes wrong and the vendor is well, any order of events leads to the
+//! From a state on, as long as nothing goes wrong and Mimecast is well, any order of events leads to the
 //! end: there is no way round in circles. The longest way is the bound.
 
-use crate::action::Action;
+use crate::action::{Action, Step};
+use crate::mimecast::Mimecast;
 use crate::protocol::Protocol;
 use crate::state::{State, hash};
 use stateright::Model;
@@ -38,7 +39,7 @@ impl Endings {
         let mut next = Some(state.clone());
         loop {
             if let Some(state) = next.take() {
-                match known.get(&hash(&state)) {
+                match known.get(&key(&state)) {
                     Some(Some(longest)) => match way.last_mut() {
                         Some(stop) => stop.longest = stop.longest.max(longest + 1),
                         None => return Ok(*longest),
@@ -49,7 +50,7 @@ impl Endings {
                         if left.is_empty() && !state.has_ended() {
                             return Err(Endless::of(way, state));
                         }
-                        known.insert(hash(&state), None);
+                        known.insert(key(&state), None);
                         way.push(Stop { state, left, taken: None, longest: 0 });
                     }
                 }
@@ -59,7 +60,7 @@ impl Endings {
             match stop.taken {
                 Some(action) => next = protocol.next_state(&stop.state, action),
                 None => {
-                    known.insert(hash(&stop.state), Some(stop.longest));
+                    known.insert(key(&stop.state), Some(stop.longest));
                     next = way.pop().map(|stop| stop.state);
                 }
             }
@@ -73,6 +74,11 @@ impl Endings {
     }
 }
 
+/// The same for states that differ in the order of the replicas only.
+fn key(state: &State) -> u64 {
+    hash(&state.representative())
+}
+
 impl Endless {
     fn of(way: Vec<Stop>, last: State) -> Endless {
         let way = way.into_iter().map(|stop| (stop.state, stop.taken));
@@ -80,22 +86,13 @@ impl Endless {
     }
 }
 
-/// What can happen while nothing goes wrong, once the vendor is well and, where a lane needs it, something comes
-/// that the vendor can do. What takes a bounded time, such as a reply, a confirm or a delay, is over before a
-/// paused lane probes once more.
+/// What can happen while nothing goes wrong, once Mimecast is well.
 pub(crate) fn well(protocol: &Protocol, state: &State) -> Vec<Action> {
-    if !state.is_vendor_well {
-        return vec![Action::Recover];
+    if state.mimecast != Mimecast::Well {
+        return vec![Action { replica: None, item: None, place: 0, step: Step::Recover }];
     }
     let mut actions = Vec::new();
     protocol.actions(state, &mut actions);
-    actions.retain(|action| !action.is_fault());
-    if let Some(arrival) = actions.iter().find(|it| matches!(it, Action::Arrive(_))) {
-        return vec![*arrival];
-    }
-    let wakes = |action: &Action| matches!(action, Action::Wake(_));
-    if !actions.iter().all(wakes) {
-        actions.retain(|action| !wakes(action));
-    }
+    actions.retain(|action| !action.step.is_fault());
     actions
 }

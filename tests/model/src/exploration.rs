@@ -48,7 +48,7 @@ pub fn explore(protocol: &Protocol) -> Result<Explored, String> {
     let protocol = Protocol { endings: Arc::default(), ..protocol.clone() };
     // Breadth first would need many times the memory.
     let checker = protocol.clone().checker().threads(2).finish_when(HasDiscoveries::Any);
-    let checker = checker.spawn_dfs().join();
+    let checker = checker.symmetry_fn(State::representative).spawn_dfs().join();
     if checker.discoveries().is_empty() {
         let (states, steps) = (checker.unique_state_count(), checker.state_count());
         return Ok(Explored { states, steps, longest: protocol.endings.bound() });

@@ -1,35 +1,41 @@
 //! A message, and how far the work on it is.
 
-use mimecast_eventd::verdict::{Disposition, Mark, Outcome, Place, Sent};
+use mimecast_eventd::verdict::{Answer, Disposition, Outcome, Place, Step, Stuck};
 use std::fmt;
 
 /// What a message asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
-    /// Something that the vendor does when it is well.
+    /// Something that Mimecast does when it is well.
     Good(u8),
-    /// The same, published when a lane has nothing else to learn from.
-    Spare,
-    /// Something at which the vendor always fails.
-    Poison,
-    /// Something that the vendor refuses, and does not say whether for the item or for a permission.
-    Undecided,
+    /// Something at which Mimecast always fails.
+    Poison(u8),
+    /// Something that Mimecast forbids, for its own sake.
+    Refused,
 }
 
 impl Item {
-    /// Whether the vendor does it when it is well.
+    /// True for what Mimecast does when it is well.
     pub fn is_good(self) -> bool {
-        matches!(self, Item::Good(_) | Item::Spare)
+        matches!(self, Item::Good(_))
+    }
+
+    /// What tells it from others in a streak.
+    pub fn identity(self) -> u64 {
+        match self {
+            Item::Good(number) => number.into(),
+            Item::Poison(number) => 1_000 + u64::from(number),
+            Item::Refused => 2_000,
+        }
     }
 }
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Item::Good(number) => write!(f, "the good item {number}"),
-            Item::Spare => f.write_str("a good item that came later"),
-            Item::Poison => f.write_str("the poisonous item"),
-            Item::Undecided => f.write_str("the item that is refused"),
+            Item::Good(number) => write!(f, "good message {number}"),
+            Item::Poison(number) => write!(f, "poison message {number}"),
+            Item::Refused => f.write_str("the refused message"),
         }
     }
 }
@@ -39,16 +45,12 @@ impl fmt::Display for Item {
 pub struct Letter {
     /// What it asks for.
     pub item: Item,
+    /// Retry delays that it has taken.
+    pub delays: u32,
     /// How often it came back without being settled, as the broker counts.
     pub returned: u8,
-    /// Rungs that it has climbed.
-    pub climbed: u32,
-    /// How often it relapsed on this rung.
-    pub relapses: u32,
-    /// What its headers say of that.
-    pub told_relapses: u32,
-    /// For the suspect of a pause: the moment of its first failure when it was last tried.
-    pub suspect: Option<Mark>,
+    /// Whether it was handed out before.
+    pub is_redelivered: bool,
     /// Where a copy of it was sent whose confirm did not come in time.
     pub late: Option<Place>,
 }
@@ -56,49 +58,51 @@ pub struct Letter {
 impl Letter {
     /// One that was just published.
     pub fn of(item: Item) -> Letter {
-        Letter {
-            item,
-            returned: 0,
-            climbed: 0,
-            relapses: 0,
-            told_relapses: 0,
-            suspect: None,
-            late: None,
-        }
+        Letter { item, delays: 0, returned: 0, is_redelivered: false, late: None }
     }
 }
 
-/// A message in work.
+/// A message in flight.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Job {
     /// The message.
     pub letter: Letter,
-    /// Whether it is the probe of a paused lane.
-    pub is_probe: bool,
-    /// Whether the broker was already told that it is done with.
+    /// Why the daemon works on it.
+    pub kind: Kind,
+    /// Results of the attempts at its call, since its last health call if there was one.
+    pub tries: Vec<Outcome>,
+    /// Whether its health call was answered.
+    pub is_answered: bool,
+    /// Whether that answer leaves open if Mimecast takes the operation for others.
+    pub is_unclear: bool,
+    /// Whether the broker was already told to forget it.
     pub is_acked: bool,
     /// How far it is.
     pub stage: Stage,
 }
 
+/// Why the daemon works on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It was delivered.
+    Delivery,
+    /// A paused lane probes with it.
+    Probe,
+    /// Only a copy of it is needed.
+    Copy,
+}
+
 /// How far the work on a message is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stage {
+    /// The first of a session, and redelivered: a health call comes first.
+    First,
     /// The next attempt may begin.
-    Ready(Tries),
-    /// A call is under way, which may have been sent while the lane was paused.
-    Asking(Tries, Sent, bool),
+    Ready,
+    /// Its attempts are used up, and it waits for the health call.
+    Stuck(Stuck),
     /// It is being settled.
     Settling(Settling),
-}
-
-/// The attempts so far at one command.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Tries {
-    /// What they came to.
-    pub outcomes: Vec<Outcome>,
-    /// The moment of the first failure.
-    pub first_failure: Option<Mark>,
 }
 
 /// A settlement under way.
@@ -112,36 +116,62 @@ pub struct Settling {
     pub is_sent: bool,
 }
 
+/// What is to be done next to settle a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A copy.
+    Copy(Place),
+    /// An answer to the broker.
+    Answer(Answer),
+}
+
 impl Job {
     /// The work on a message begins.
-    pub fn begin(letter: Letter, is_probe: bool) -> Job {
-        Job { letter, is_probe, is_acked: false, stage: Stage::Ready(Tries::default()) }
+    pub fn begin(letter: Letter, kind: Kind) -> Job {
+        let (tries, stage) = (Vec::new(), Stage::Ready);
+        let (is_answered, is_unclear, is_acked) = (false, false, false);
+        Job { letter, kind, tries, is_answered, is_unclear, is_acked, stage }
     }
 
-    /// The message is to be settled so.
-    pub fn settle(letter: Letter, disposition: Disposition) -> Job {
+    /// A copy is needed, and nothing else.
+    pub fn copy(letter: Letter, disposition: Disposition) -> Job {
+        Job::begin(letter, Kind::Copy).settle(disposition)
+    }
+
+    /// The same message, to be settled so.
+    pub fn settle(mut self, disposition: Disposition) -> Job {
         let settling = Settling { disposition, done: 0, is_sent: false };
-        Job { letter, is_probe: false, is_acked: false, stage: Stage::Settling(settling) }
+        // Only the last result still counts.
+        self.tries.drain(..self.tries.len().saturating_sub(1));
+        Job { stage: Stage::Settling(settling), ..self }
+    }
+
+    /// Whether Mimecast was asked for it.
+    pub fn has_asked(&self) -> bool {
+        self.is_answered || !self.tries.is_empty()
+    }
+
+    /// Whether what it asks for holds.
+    pub fn has_changed(&self) -> bool {
+        matches!(self.tries.last(), Some(Outcome::Applied | Outcome::NotFound))
     }
 }
 
-/// A message that waits to be settled, and how it is to be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Waiting {
-    /// The message.
-    pub letter: Letter,
-    /// How.
-    pub disposition: Disposition,
-}
-
-impl AsRef<Disposition> for Waiting {
-    fn as_ref(&self) -> &Disposition {
-        &self.disposition
+impl Settling {
+    /// What is to be done next.
+    pub fn next(&self) -> Option<Due> {
+        self.all().nth(self.done)
     }
-}
 
-impl From<Waiting> for Letter {
-    fn from(waiting: Waiting) -> Letter {
-        waiting.letter
+    /// The same, last step first.
+    pub fn next_in_wrong_order(&self) -> Option<Due> {
+        self.all().collect::<Vec<_>>().into_iter().nth_back(self.done)
+    }
+
+    fn all(&self) -> impl Iterator<Item = Due> {
+        self.disposition.steps().map(|step| match step {
+            Step::Copy(place, _) => Due::Copy(place),
+            Step::Answer(answer) => Due::Answer(answer),
+        })
     }
 }

@@ -1,33 +1,33 @@
-//! A small world in which every order of events is tried: a broker with a queue for each lane, the vendor, and
-//! the daemon between them, which decides by the program's own functions. What it says and leaves out is told
-//! in `docs/proof.md`.
+//! A small world in which every order of events is tried: a broker with the queue of one lane, Mimecast, and one or
+//! two replicas of the daemon, which decide by the program's own functions. `docs/proof.md` has its rules and limits.
 //!
 //! A [`Protocol`] says how the world begins and what may go wrong in it. A [`State`] is the world at one moment,
-//! an [`Action`] what happens next. The checker visits every state that can come about and holds it to the
-//! rules in `rules`; a state that breaks one is told as a [`story`]. [`endings`] sees to it that without
-//! further faults everything comes to an end. The [`worlds`] are those that are tried.
+//! an [`Action`] what happens next. The checker visits every state that can come about and tests it against the
+//! rules in `rules`; a state that breaks one is told as a [`story`]. [`endings`] tries that without
+//! further faults everything ends. The [`worlds`] are those that are tried.
 
 mod action;
 mod broker;
-mod daemon;
 mod effect;
 pub mod endings;
 pub mod exploration;
 mod job;
-mod lane;
-mod numbers;
+mod mimecast;
 mod pause;
+mod processing;
 mod protocol;
 mod quota;
+mod replica;
 mod rules;
 mod state;
 pub mod story;
-mod vendor;
 pub mod walk;
 pub mod worlds;
 
-pub use action::{Action, Seat};
-pub use job::{Item, Job, Letter, Stage};
-pub use lane::{Lane, Process};
+pub use action::{Action, Step};
+pub use job::{Due, Item, Job, Kind, Letter, Settling, Stage};
+pub use mimecast::Mimecast;
 pub use protocol::{Faults, Mistake, Protocol};
-pub use state::State;
+pub use quota::Known;
+pub use replica::{LanePause, Replica, Start};
+pub use state::{Breach, State};

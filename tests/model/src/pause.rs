@@ -1,137 +1,115 @@
-//! What a paused lane does, as the program's holding decides it.
+//! What a paused lane does, and how a lane stops.
 
-use crate::action::Seat;
-use crate::job::{Job, Letter, Waiting};
-use crate::lane::{Lane, Pause, Step, Then};
+use crate::job::{Job, Kind, Stage};
 use crate::protocol::{Mistake, Protocol};
-use mimecast_eventd::verdict::{Disposition, Holding, Probing, Stuck, Turn};
-use std::time::Duration;
+use crate::replica::Start;
+use crate::state::{Breach, State};
+use mimecast_eventd::verdict::{Conclusion, Disposition, Health, Until};
 
-impl Lane {
-    /// The pause, which begins if there is none.
-    pub fn pause(&mut self) -> &mut Pause {
-        let began = vec![(self.operation, self.evidence.mark())];
-        self.pause.get_or_insert_with(|| Pause {
-            holding: Holding::begin(Probing::begin(began, Duration::ZERO, Duration::ZERO)),
-            // What waits is settled before the first wait.
-            step: Step::Settles(1, Then::Wait),
-            desk: None,
-            has_heard: false,
-            is_for_vendor: false,
-        })
-    }
-
-    /// Whether the lane may go on.
-    pub fn is_over(&self, protocol: &Protocol) -> bool {
-        let Some(pause) = &self.pause else { return false };
-        let parked = |waiting: &Waiting| matches!(waiting.disposition, Disposition::Park(_));
-        match protocol.mistake == Some(Mistake::ResumeBlindly) {
-            true => pause.holding.waiting.iter().all(parked),
-            false => pause.holding.is_over(|_| self.evidence),
+impl State {
+    /// A paused lane begins its next step: the copies that wait, and then a health call or its oldest message.
+    pub fn wake(&mut self, protocol: &Protocol, replica: usize) {
+        let here = &mut self.replicas[replica];
+        let Some(pause) = &mut here.pause else { return };
+        let copies =
+            pause.waiting.drain(..).map(|(letter, disposition)| Job::copy(letter, disposition));
+        here.work.extend(copies);
+        match (pause.until(), protocol.mistake) {
+            (Some(Until::Answered { .. }), Some(Mistake::ResumeBlindly)) => {
+                pause.pause.learn(Health::Answered);
+            }
+            (Some(Until::Answered { .. }), Some(Mistake::ProbeWithoutAnswer)) => {
+                self.probe(replica)
+            }
+            (Some(Until::Answered { .. }), _) => pause.is_asking = true,
+            (until, _) => {
+                pause.has_probed = until == Some(&Until::Changed);
+                self.probe(replica);
+            }
         }
     }
 
-    /// The next step begins: what waits is settled first, then a message is the probe.
-    pub(crate) fn wake(&mut self, protocol: &Protocol) {
-        let Some(pause) = &mut self.pause else { return };
-        let then = match pause.holding.probing.turn() {
-            Turn::Suspect => Then::Suspect,
-            Turn::Queue => Then::Queue,
+    /// Tries the oldest message, unless one is in flight.
+    fn probe(&mut self, replica: usize) {
+        let here = &mut self.replicas[replica];
+        if here.messages() > 0 {
+            return;
+        }
+        match (self.queue.pop_front(), &mut here.pause) {
+            (Some(letter), _) => self.begin(replica, letter, Kind::Probe),
+            // There is nothing to try with.
+            (None, Some(pause)) if here.work.is_empty() => pause.pause.nothing_to_try(),
+            (None, _) => {}
+        }
+    }
+
+    /// A health call has ended, for all that wait for it.
+    pub fn hear(&mut self, protocol: &Protocol, replica: usize) {
+        let here = &mut self.replicas[replica];
+        let Some(health) = here.health.take() else { return };
+        if let Some(pause) = here.pause.as_mut().filter(|pause| pause.is_asking) {
+            pause.is_asking = false;
+            pause.is_unanswered &= matches!(health, Health::NotAnswered(_) | Health::OutOfTime);
+            pause.pause.learn(health.clone());
+        }
+        for job in std::mem::take(&mut here.work) {
+            self.hear_health(protocol, replica, job, health.clone());
+        }
+    }
+
+    /// The lane has waited for a change for ten minutes.
+    pub fn release(&mut self, protocol: &Protocol, replica: usize) {
+        let here = &mut self.replicas[replica];
+        let Some(pause) = &mut here.pause else { return };
+        let is_expired = pause.pause.expires();
+        pause.pause.expired();
+        if is_expired && protocol.mistake != Some(Mistake::NeverRelease) {
+            here.streak.release();
+            self.is_released = true;
+        }
+    }
+
+    /// Every lane resumes whose pause is over. It begins again with what it holds.
+    pub fn resume_lanes(&mut self) {
+        for replica in 0..self.replicas.len() {
+            let here = &mut self.replicas[replica];
+            let Some(pause) = here.is_over().then(|| here.pause.take()).flatten() else { continue };
+            here.start = Start::Slow(false);
+            if pause.is_unanswered {
+                self.breach = Some(Breach::ResumedBlindly);
+            }
+            let held = pause.waiting.into_iter();
+            here.work.extend(held.map(|(letter, _)| Job::begin(letter, Kind::Delivery)));
+        }
+    }
+
+    /// A message of a paused lane was held for too long, and goes back.
+    pub fn give_back(&mut self, replica: usize) {
+        let here = &mut self.replicas[replica];
+        let Some((letter, _)) = here.pause.as_mut().and_then(|pause| pause.waiting.pop()) else {
+            return;
         };
-        // Only the turn counts of them.
-        pause.holding.probing.probes %= 2;
-        pause.step = Step::Settles(pause.holding.waiting.len(), then);
-        self.go_on(protocol);
+        here.work.push(Job::copy(letter, Disposition::Return));
     }
 
-    /// What a step does next, as far as that waits for nobody, while no message is on the desk.
-    pub(crate) fn go_on(&mut self, protocol: &Protocol) {
-        let is_over = self.is_over(protocol);
-        let Some(pause) = self.pause.as_mut().filter(|it| it.desk.is_none()) else { return };
-        let Step::Settles(left, then) = pause.step else { return };
-        let left = left.min(pause.holding.waiting.len());
-        match (left, then) {
-            (0, Then::Wait) => pause.step = Step::Waits,
-            (0, Then::Suspect | Then::Queue) => {
-                pause.step = Step::Probes;
-                if is_over {
-                    pause.step = Step::Waits;
-                } else {
-                    self.probe(if then == Then::Suspect { Turn::Suspect } else { Turn::Queue });
+    /// A replica is told to stop: nothing new begins, and what waits is parked or given back.
+    pub fn stop(&mut self, protocol: &Protocol, replica: usize) {
+        let here = &mut self.replicas[replica];
+        here.is_stopping = true;
+        let held = here.pause.take().map(|pause| pause.waiting).unwrap_or_default();
+        let held = held.into_iter().map(|(letter, _)| Job::copy(letter, Disposition::Return));
+        let work: Vec<Job> = std::mem::take(&mut here.work).into_iter().chain(held).collect();
+        for job in work {
+            match job.stage {
+                Stage::Settling(_) => self.replicas[replica].work.push(job),
+                _ if protocol.mistake == Some(Mistake::ReturnAtStop) => {
+                    self.replicas[replica].work.push(job.settle(Disposition::Return));
                 }
-            }
-            (left, then) => {
-                let Waiting { letter, disposition } = pause.holding.waiting.remove(0);
-                pause.step = Step::Settles(left - 1, then);
-                pause.desk = Some(Job::settle(letter, disposition));
-            }
-        }
-    }
-
-    /// Chooses a message and begins with it.
-    fn probe(&mut self, turn: Turn) {
-        let Some(pause) = &mut self.pause else { return };
-        let ours = pause.holding.choose(turn);
-        let chosen = ours.or_else(|| self.queue.pop_front()).or_else(|| pause.holding.take());
-        match chosen {
-            Some(letter) => pause.desk = Some(Job::begin(letter, true)),
-            None => {
-                pause.holding.has_nothing_to_probe_with();
-                (pause.is_for_vendor, pause.step) = (false, Step::Waits);
+                Stage::Ready | Stage::First => {
+                    self.conclude(protocol, replica, job, Conclusion::Stopped)
+                }
+                Stage::Stuck(_) => self.hear_health(protocol, replica, job, Health::OutOfTime),
             }
         }
     }
-
-    /// The lane goes on, with everything that it held.
-    pub fn resume(&mut self) {
-        let Some(pause) = self.pause.take() else { return };
-        self.went_on_blindly |= pause.is_for_vendor && !pause.has_heard;
-        self.work.extend(pause.holding.into_messages().map(|letter| Job::begin(letter, false)));
-    }
-
-    /// The daemon stops: everything that is held is given back.
-    pub fn give_up(&mut self) {
-        let Some(pause) = self.pause.take() else { return };
-        let held = pause.holding.into_messages();
-        self.work.extend(pause.desk.into_iter().chain(held.map(give_back)));
-    }
-
-    /// The suspect was held for too long.
-    pub fn hold_too_long(&mut self) {
-        let Some(pause) = &mut self.pause else { return };
-        if let Some((letter, stuck)) = pause.holding.suspect.take() {
-            pause.holding.waiting.push(park(letter, stuck));
-        }
-    }
-
-    /// A message is off the desk: after a probe, what waits is settled.
-    pub(crate) fn leave_desk(&mut self, protocol: &Protocol, seat: Seat) {
-        if let Some(pause) = self.pause.as_mut().filter(|_| seat == Seat::Desk)
-            && pause.step == Step::Probes
-        {
-            pause.step = Step::Settles(pause.holding.waiting.len(), Then::Wait);
-        }
-        self.go_on(protocol);
-    }
-}
-
-impl Pause {
-    /// Keeps a message of which nothing would succeed.
-    pub fn keep(&mut self, mut letter: Letter, stuck: Stuck) {
-        letter.suspect = Some(stuck.mark);
-        self.is_for_vendor = true;
-        // What its calls were does not count any more.
-        let kept = self.holding.keep(letter, Stuck { own: 0, ..stuck });
-        if let Some((letter, fault)) = kept {
-            self.holding.waiting.push(Waiting { letter, disposition: Disposition::Park(fault) });
-        }
-    }
-}
-
-fn give_back(letter: Letter) -> Job {
-    Job::settle(letter, Disposition::Return)
-}
-
-fn park(letter: Letter, stuck: Stuck) -> Waiting {
-    Waiting { letter, disposition: Disposition::Park(stuck.fault) }
 }

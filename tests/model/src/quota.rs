@@ -1,4 +1,4 @@
-//! The quota that all lanes share: the program's own, put together anew each time from what is known.
+//! The quota as one replica knows it: the program's own, put together again each time from what is known.
 
 use mimecast_eventd::settings::Timings;
 use mimecast_eventd::vendor::quota::Headers;
@@ -6,12 +6,12 @@ use mimecast_eventd::vendor::{Priority, Quota};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// What the daemon knows of the quota. Time stands still within a window.
+/// What a replica knows of the quota. Time stands still within a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Known {
-    /// Calls that are left, once the vendor has said so.
+    /// Calls that are left, once Mimecast has said so.
     pub remaining: Option<u64>,
-    /// Whether the vendor said to wait.
+    /// Whether Mimecast said to wait.
     pub is_closed: bool,
 }
 
@@ -26,14 +26,14 @@ impl Known {
         Some(Known { remaining: quota.remaining(), is_closed: false })
     }
 
-    /// The vendor said in a reply that so many calls are left.
+    /// Mimecast said in a reply that so many calls are left.
     pub fn learn(self, limit: u64, remaining: u64) -> Known {
         let mut quota = self.quota(limit);
         quota.learn(&headers(limit, remaining), now());
         Known { remaining: quota.remaining(), ..self }
     }
 
-    /// The vendor said to wait.
+    /// Mimecast said to wait.
     pub fn close(self) -> Known {
         Known { remaining: None, is_closed: true }
     }

@@ -44,7 +44,7 @@ fn choose(protocol: &Protocol, state: &State, random: &mut Random) -> Option<Act
     let mut all = Vec::new();
     protocol.actions(state, &mut all);
     let (faults, others): (Vec<Action>, Vec<Action>) =
-        all.into_iter().partition(|action| action.is_fault());
+        all.into_iter().partition(|action| action.step.is_fault());
     if !faults.is_empty() && random.below(8) == 0 {
         return random.one(&faults);
     }

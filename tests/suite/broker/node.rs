@@ -62,7 +62,7 @@ async fn the_copy_over_which_the_broker_says_that_it_takes_none_is_not_waited_fo
         .wait_for_metric(r#"eventd_lane_state{event="url.unblock",state="paused"}"#, 1.0)
         .await;
     // And not because no confirm came in time.
-    let paused = world.daemon.logged("the lane is paused");
+    let paused = world.daemon.logged("lane paused");
     let why = paused[0]["why"].as_str().unwrap();
     assert!(why.contains("the broker takes no messages"), "{why}");
     node.feed();

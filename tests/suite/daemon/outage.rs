@@ -1,4 +1,4 @@
-//! Poison or plague: what climbs the ladder, what pauses a lane, and what an outage costs nobody.
+//! What climbs the ladder, what pauses a lane, and what an outage costs nobody.
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::world::World;
@@ -24,24 +24,20 @@ async fn the_only_message_of_the_day_pauses_its_lane_in_an_outage_and_succeeds_a
     world.offboard("e-3", "ada@example.com", &["group-1"]).await;
     let other = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
     world.daemon.wait_for_metric(other, 1.0).await;
-    assert_eq!(
-        world.daemon.metric(PAUSED).await,
-        1.0,
-        "the answer to the other lane is no evidence"
-    );
+    assert_eq!(world.daemon.metric(PAUSED).await, 1.0, "the answer to the other lane says nothing");
     let (status, why) = world.daemon.get("/readyz").await;
     assert_eq!(status, 503);
-    assert!(why.contains("url.unblock paused: http_503"), "{why}");
+    assert!(why.contains("url.unblock paused for ") && why.contains(": http_503"), "{why}");
     assert!(why.contains("user.offboarded consuming"), "one lane paused leaves the other: {why}");
-    let told = &world.daemon.logged("the lane is paused")[0];
+    let told = &world.daemon.logged("lane paused")[0];
     assert_eq!((&told["event"], &told["level"]), (&json!("url.unblock"), &json!("WARN")));
     assert_eq!(told["why"], "http_503: HTTP 503 without a code");
     world.unblock("e-2", "entry-2").await;
-    world.vhost.wait_for_depth(UNBLOCK, 1).await;
+    world.vhost.wait_for_depth(UNBLOCK, 2).await;
     // Some probes later it still is none.
     let calls = world.fake.changes_called();
     world.fake.wait_for_calls(calls + 3, DEADLINE).await;
-    assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
+    assert_eq!(world.daemon.logged("lane resumed").len(), 0);
     assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
 
     world.fake.heal();
@@ -80,7 +76,7 @@ async fn a_poisonous_message_climbs_the_ladder_while_its_lane_goes_on_and_is_dea
     world.fake.inject(down().for_item_containing("poison"));
     world.unblock("poison", "poison").await;
     let mut number = 0;
-    // Evidence takes other messages: they keep coming until the poison is told by it.
+    // Others keep coming.
     let found = eventually("the poison is dead-lettered", async || {
         number += 1;
         world.unblock(&format!("e-{number}"), "entry-1").await;
@@ -113,12 +109,11 @@ async fn a_ladder_copy_says_what_is_done_and_only_the_rest_is_tried_again() {
     }
     let refusal = FaultKind::fail("err_new");
     world.fake.inject(Fault::always(refusal).for_item_containing("group-3"));
-    // It passes after the attempts of the first delivery.
-    let passes = Fault::next(FaultKind::status(503)).times(4);
+    // It passes after the attempts of the first delivery, a health call for this group, and the last attempt.
+    let passes = Fault::next(FaultKind::status(503)).times(6);
     world.fake.inject(passes.for_item_containing("group-2"));
     let groups = ["group-1", "group-2", "group-3", "group-4"];
     world.offboard("e-1", "ada@example.com", &groups).await;
-    // The refusal of the third command came after the second began to fail: that is evidence.
     let settled = world.daemon.settled(1).await;
     assert_eq!(settled[0]["disposition"], "retry", "{settled:?}");
     let found = world.vhost.take(DEAD_LETTERS).await;
@@ -126,7 +121,11 @@ async fn a_ladder_copy_says_what_is_done_and_only_the_rest_is_tried_again() {
     assert!(!world.fake.is_member("group-2", "ada@example.com"));
     let calls = world.fake.calls();
     for group in ["group-1", "group-4"] {
-        let times = calls.iter().filter(|call| call.item["id"] == group).count();
+        // A health call may name the group, with nobody of it.
+        let is_hers = |call: &&fake_mimecast::Call| {
+            call.item["id"] == group && call.item["emailAddress"] == "ada@example.com"
+        };
+        let times = calls.iter().filter(is_hers).count();
         assert_eq!(times, 1, "what was done is not done again: {group}");
     }
 }
@@ -139,7 +138,7 @@ async fn what_is_done_for_some_groups_is_not_taken_for_done_for_others() {
     for number in 1..=5 {
         world.fake.add_member(&format!("group-{number}"), address);
     }
-    let passes = Fault::next(FaultKind::status(503)).times(4);
+    let passes = Fault::next(FaultKind::status(503)).times(6);
     world.fake.inject(passes.for_item_containing("group-2"));
     world.publish_bare("user.offboarded", &json!({"emailAddress": address}).to_string()).await;
     assert_eq!(world.daemon.settled(1).await[0]["disposition"], "retry");
@@ -160,9 +159,8 @@ async fn what_waits_in_a_rung_of_an_older_ladder_comes_back() {
     let mut world = World::with(&[("RETRY__LADDER", r#"["3s"]"#)]).await;
     let rung = "mimecast-eventd.url.unblock.retry.3s";
     world.fake.add_url("poison");
-    let passes = Fault::next(FaultKind::status(503)).times(4);
+    let passes = Fault::next(FaultKind::status(503)).times(5);
     world.fake.inject(passes.for_item_containing("poison"));
-    // The answer to its other command is the evidence against it.
     world.publish_bare("url.unblock", r#"{"ids":["poison","entry-1"]}"#).await;
     world.daemon.wait_for_metric(RETRIED, 1.0).await;
     world.variables.insert("EVENTD_RETRY__LADDER".into(), r#"["1s", "7s"]"#.into());
@@ -176,20 +174,6 @@ async fn what_waits_in_a_rung_of_an_older_ladder_comes_back() {
     world.vhost.wait_for_depth(rung, 0).await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
-}
-
-#[tokio::test]
-async fn a_poisonous_suspect_cannot_hold_the_lane() {
-    let world = World::with(&[("RETRY__LADDER", r#"["1m"]"#)]).await;
-    world.fake.inject(down().for_item_containing("poison"));
-    world.unblock("poison", "poison").await;
-    world.daemon.wait_for_metric(PAUSED, 1.0).await;
-    world.unblock("e-1", "entry-1").await;
-    world.daemon.wait_for_metric(ACKED, 1.0).await;
-    // The answer to the other one is the evidence against the suspect.
-    world.daemon.wait_for_metric(RETRIED, 1.0).await;
-    world.daemon.wait_until_ready().await;
-    world.vhost.wait_for_depth("mimecast-eventd.url.unblock.retry.1m", 1).await;
 }
 
 #[tokio::test]
@@ -248,9 +232,9 @@ async fn a_dead_letter_that_nobody_takes_keeps_nothing_else_from_going_back_to_t
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     world.fake.refuse_credentials(true);
     world.fake.release();
-    // One is the suspect, and the other need not wait for a letter that is not its own.
-    world.vhost.wait_for_depth(UNBLOCK, 1).await;
-    assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
+    // Neither waits for a letter that is not its own.
+    world.vhost.wait_for_depth(UNBLOCK, 2).await;
+    assert_eq!(world.daemon.logged("lane resumed").len(), 0);
 
     world.fake.refuse_credentials(false);
     world.vhost.bind_dead_letters().await;

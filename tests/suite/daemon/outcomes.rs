@@ -1,5 +1,6 @@
 //! What is told to those who want to know what became of an event.
 
+use crate::support::DEADLINE;
 use crate::support::broker::{DEAD_LETTERS, Found, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::node::Node;
@@ -222,13 +223,23 @@ async fn what_becomes_of_a_message_is_told_once_however_often_its_copy_is_tried(
     let world = World::with(TOLD).await;
     listener(&world).await;
     world.vhost.unbind_dead_letters().await;
-    world.fake.inject(Fault::always(FaultKind::fail("err_new")));
+    world.fake.inject(Fault::always(FaultKind::fail("err_new")).for_item_containing("entry-1"));
     world.unblock("e-1", "entry-1").await;
-    world.daemon.wait_for_logged("the lane is paused", 4).await;
+    world.daemon.wait_for_logged("lane paused", 1).await;
+    // Its copy is tried again and again meanwhile.
+    let calls = world.fake.changes_called();
+    world.fake.add_url("entry-2");
+    world.unblock("e-2", "entry-2").await;
+    world.fake.wait_for_calls(calls + 1, DEADLINE).await;
     world.vhost.bind_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
-    world.daemon.settled(1).await;
-    assert_eq!(told(&world.vhost.take("listener").await)["type"], "url.unblock.failed");
+    world.daemon.settled(2).await;
+    let mut types = Vec::new();
+    for _ in 0..2 {
+        types.push(told(&world.vhost.take("listener").await)["type"].to_string());
+    }
+    types.sort();
+    assert_eq!(types, [r#""url.unblock.applied""#, r#""url.unblock.failed""#]);
     world.vhost.wait_for_depth("listener", 0).await;
 }
 

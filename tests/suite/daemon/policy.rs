@@ -106,7 +106,7 @@ async fn a_protected_name_that_is_no_groups_any_more_pauses_the_lane_until_it_is
     // It is probed, and that the vendor answers the question changes nothing.
     let asked = world.fake.calls().len();
     eventually("it is probed", async || (world.fake.calls().len() > asked + 6).then_some(())).await;
-    assert_eq!(world.daemon.logged("the lane goes on").len(), 0);
+    assert_eq!(world.daemon.logged("lane resumed").len(), 0);
     assert!(is_in(&world, "ada", "group-1"));
     world.fake.name_group("id-of-board", "Board");
     world.daemon.wait_for_metric(ACKED, 1.0).await;

@@ -111,7 +111,7 @@ async fn no_secret_address_or_payload_reaches_the_log_the_metrics_or_a_dead_lett
         let fail = |code: &str| FaultKind::Fail { code: code.into(), message: echo.clone() };
         world.fake.inject(Fault::next(fail("err_developer_key")));
         world.fake.inject(Fault::next(FaultKind::status(503)));
-        world.fake.inject(Fault::next(fail("err_new")));
+        world.fake.inject(Fault::always(fail("err_new")).for_item_containing("payload-group"));
         world.offboard("ada@example.com", "ada@example.com", &["payload-group"]).await;
         let refused = world.vhost.take(DEAD_LETTERS).await;
         world

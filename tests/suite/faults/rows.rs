@@ -10,10 +10,10 @@ pub struct Row {
 
 /// Every row, in the order of the page.
 pub const ROWS: [Row; 31] = [
-    row("API answers 503", "to every call, for ten probes of the paused lanes"),
-    row("API refuses the credentials", "of every call, for ten probes of the paused lanes"),
+    row("API answers 503", "to every call, for ten health calls of the paused lanes"),
+    row("API refuses the credentials", "of every call, for ten health calls of the paused lanes"),
     row("API hangs", "takes every call and answers none, so that all of them time out"),
-    row("API resets connections", "at every call, for ten probes of the paused lanes"),
+    row("API resets connections", "at every call, for ten health calls of the paused lanes"),
     row("API replies are lost", "every call is carried out, and its connection closed"),
     row("API talks garbage", "answers 200 with a text that is not JSON"),
     row("API is out of quota", "lets 10 calls in per 200 ms and answers 429 to all others"),

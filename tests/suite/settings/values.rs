@@ -37,7 +37,10 @@ fn what_nobody_sets_is_as_documented() {
     assert_eq!(settings.retry.attempts, 4);
     assert_eq!(settings.retry.initial_delay, Duration::from_millis(200));
     assert_eq!(settings.retry.max_delay, seconds(10));
-    assert_eq!(settings.ladder, Ladder::new([10, 60, 300, 1800, 7200].map(seconds).to_vec()));
+    assert_eq!(
+        settings.ladder,
+        Ladder::new([10, 60, 300, 1800, 7200, 21600].map(seconds).to_vec())
+    );
     assert_eq!(settings.breaker.initial_probe_delay, seconds(5));
     assert_eq!(settings.breaker.max_probe_delay, seconds(30));
     assert_eq!(settings.admin_listen.to_string(), "127.0.0.1:9464");

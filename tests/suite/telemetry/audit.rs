@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
+const LEAVERS_PAUSED: &str = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
 
 const FAILURES: &str = "eventd_audit_failures_total";
 
@@ -197,19 +198,23 @@ async fn what_is_only_parked_needs_no_line_and_what_was_done_before_that_does() 
     let world = place.world(&[("EVENTS__USER_OFFBOARDED__PREFETCH", "2")]).await;
     world.fake.add_member("group-1", "ada@example.com");
     world.fake.add_member("group-2", "ada@example.com");
-    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("group-2"));
-    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("eve@"));
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
+    // So that both are in work at once.
+    world.offboard("e-0", "bob@example.com", &["group-0"]).await;
+    world.daemon.wait_for_metric(acked, 1.0).await;
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing("group-2").times(2));
     world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
     world.offboard("e-2", "eve@example.com", &["group-2"]).await;
-    let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
-    world.daemon.wait_for_metric(paused, 1.0).await;
-    world.fake.heal();
-    let acked = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
-    world.daemon.wait_for_metric(acked, 2.0).await;
+    world.fake.wait_for_calls(1 + 3, DEADLINE).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
+    world.daemon.wait_for_metric(LEAVERS_PAUSED, 1.0).await;
+    world.fake.refuse_credentials(false);
+    world.daemon.wait_for_metric(acked, 3.0).await;
     let mut gone = BTreeSet::new();
     for line in place.lines("settled") {
         for command in line["commands"].as_array().unwrap() {
-            if command["result"] != "unavailable" {
+            if command["result"] != "unauthorized" {
                 let named =
                     ["group_id", "member"].map(|it| command[it].as_str().unwrap().to_owned());
                 gone.insert(named);
@@ -219,6 +224,7 @@ async fn what_is_only_parked_needs_no_line_and_what_was_done_before_that_does() 
         assert!(line["event_id"].is_string(), "{line}");
     }
     let expected = [
+        ["group-0", "bob@example.com"],
         ["group-1", "ada@example.com"],
         ["group-2", "ada@example.com"],
         ["group-2", "eve@example.com"],
@@ -232,11 +238,15 @@ async fn a_message_whose_dead_letter_is_not_taken_has_one_line_however_often_tha
     let world = place.world(&[]).await;
     world.vhost.unbind_dead_letters().await;
     world.publish("url.unblock", "not JSON").await;
-    world.daemon.wait_for_logged("the lane is paused", 4).await;
+    world.daemon.wait_for_logged("lane paused", 1).await;
+    // It is tried again and again meanwhile.
+    world.unblock("e-1", "entry-1").await;
+    world.fake.wait_for_calls(1, DEADLINE).await;
     world.vhost.bind_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
-    world.daemon.settled(1).await;
-    assert_eq!(place.lines("settled").len(), 1);
+    world.daemon.settled(2).await;
+    let of_the_letter = |line: &&Value| line["disposition"] == "dead_letter";
+    assert_eq!(place.lines("settled").iter().filter(of_the_letter).count(), 1);
 }
 
 #[tokio::test]
@@ -325,7 +335,7 @@ async fn a_lane_that_can_prove_again_what_it_does_asks_a_vendor_that_was_away_me
     world.fake.refuse_credentials(true);
     world.fake.release();
     eventually("the other one is held too", async || {
-        let told = world.daemon.logged("the lane is paused");
+        let told = world.daemon.logged("lane paused");
         told.iter().any(|line| !line["why"].as_str().unwrap().starts_with("audit")).then_some(())
     })
     .await;
@@ -345,10 +355,12 @@ async fn the_line_of_what_is_parked_says_what_was_done_for_which_event() {
     let place = Place::new();
     let world = place.world(&[]).await;
     world.fake.add_member("group-1", "ada@example.com");
-    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("group-2"));
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing("group-2"));
     world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
-    let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
-    world.daemon.wait_for_metric(paused, 1.0).await;
+    world.fake.wait_for_calls(2, DEADLINE).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
+    world.daemon.wait_for_metric(LEAVERS_PAUSED, 1.0).await;
     run(&world.variables, &["pause", "user.offboarded"]).await;
     world.vhost.wait_for_depth(OFFBOARDED, 1).await;
     let lines = place.lines("settled");
@@ -365,18 +377,20 @@ async fn what_is_only_given_back_is_given_back_without_its_line() {
     for group in ["group-1", "group-2"] {
         world.fake.add_member(group, "ada@example.com");
     }
-    world.fake.inject(Fault::always(FaultKind::status(503)).for_item_containing("group-2"));
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing("group-2"));
     world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
-    let paused = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
-    world.daemon.wait_for_metric(paused, 1.0).await;
+    world.fake.wait_for_calls(2, DEADLINE).await;
+    world.fake.refuse_credentials(true);
     place.leave_room(&world, Some(0));
+    world.fake.release();
+    world.daemon.wait_for_metric(LEAVERS_PAUSED, 1.0).await;
     run(&world.variables, &["pause", "user.offboarded"]).await;
     world.vhost.wait_for_depth(OFFBOARDED, 1).await;
     let told = world.daemon.logged("what was done is not in the audit trail");
     assert_eq!(told.len(), 1, "{told:?}");
 
     place.leave_room(&world, None);
-    world.fake.heal();
+    world.fake.refuse_credentials(false);
     run(&world.variables, &["resume", "user.offboarded"]).await;
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;
     eventually("the rest is done", async || {

@@ -24,7 +24,7 @@ async fn written(own: &[(&str, &str)]) -> String {
     let child = command.kill_on_drop(true).spawn().unwrap();
     vhost.wait_for_consumer("mimecast-eventd.url.unblock").await;
     fake.inject(Fault::next(FaultKind::status(503)));
-    fake.inject(Fault::next(FaultKind::fail("err_new")));
+    fake.inject(Fault::always(FaultKind::fail("err_new")).for_item_containing("entry-1"));
     let properties = lapin::BasicProperties::default();
     vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, properties).await;
     vhost.take(DEAD_LETTERS).await;

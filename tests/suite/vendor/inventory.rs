@@ -6,7 +6,7 @@ use fake_mimecast::{Fault, FaultKind, Operation};
 use futures_util::future::join;
 use mimecast_eventd::command::Intent;
 use mimecast_eventd::event::ManagedUrl;
-use mimecast_eventd::verdict::{CommandResult, Conclusion, History};
+use mimecast_eventd::verdict::{CommandResult, Conclusion, History, Judgment};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -18,10 +18,9 @@ fn readings(pair: &Pair) -> usize {
     pair.fake.calls().iter().filter(|call| call.operation == Operation::GetAllManagedUrls).count()
 }
 
-/// Whether the message is at fault and climbs the ladder, rather than the vendor, so that the lane would pause.
-fn is_poison(pair: &Pair, conclusion: &Conclusion) -> bool {
-    matches!(conclusion, Conclusion::Stuck(stuck)
-        if pair.vendor.evidence(stuck.operation).is_poison(stuck, None, 0))
+/// Whether the message is at fault without a health call, rather than Mimecast.
+fn is_at_fault(conclusion: &Conclusion) -> bool {
+    matches!(conclusion, Conclusion::Stuck(stuck) if stuck.judge() == Some(Judgment::AtFault))
 }
 
 /// What a change is answered with that is none.
@@ -114,11 +113,11 @@ async fn an_entry_that_cannot_be_read_leaves_open_whether_a_url_of_its_host_is_b
     let (conclusion, _) = pair.fulfilled(&unblock("https://example.com/page")).await;
     let shown = format!("{conclusion:?}");
     assert!(shown.contains("unreadable_entry") && shown.contains("the entry odd"), "{shown}");
-    assert!(is_poison(&pair, &conclusion), "the list was answered");
+    assert!(is_at_fault(&conclusion), "the list was answered");
     assert_eq!(pair.fulfil(&unblock("https://example.org/page")).await.0, "not_found");
     pair.fake.add_managed_url("own", "https://example.com/page", "block", "explicit");
     let (outcome, _) = pair.fulfil(&unblock("https://example.com/page")).await;
-    assert_eq!(outcome, "unavailable unreadable_entry");
+    assert_eq!(outcome, "inconsistent unreadable_entry");
     assert!(!pair.fake.has_url("own"), "what can be read is deleted");
 }
 
@@ -132,7 +131,7 @@ async fn a_list_that_shows_an_entry_twice_is_read_again_and_never_says_that_a_ur
         // The second page begins where the first one does, and hides the last entry.
         pair.fake.overlap_pages(Operation::GetAllManagedUrls, if lasting { u64::MAX } else { 1 });
         let (outcome, _) = pair.fulfil(&unblock(wanted)).await;
-        assert_eq!(outcome, if lasting { "unavailable inconsistent_list" } else { "applied" });
+        assert_eq!(outcome, if lasting { "inconsistent inconsistent_list" } else { "applied" });
         assert_eq!(pair.fake.has_url("z"), lasting);
     }
 }
@@ -200,8 +199,8 @@ async fn a_url_that_stays_blocked_is_no_success_and_not_tried_for_ever() {
     pair.fake.add_managed_url("one", "https://example.com", "block", "explicit");
     pair.fake.inject(Fault::always(success()).for_operation(Operation::DeleteManagedUrl));
     let (conclusion, _) = pair.fulfilled(&unblock("https://example.com")).await;
-    assert_eq!(shown(&conclusion), "unavailable still_listed");
-    assert!(is_poison(&pair, &conclusion), "the list was answered");
+    assert_eq!(shown(&conclusion), "inconsistent still_listed");
+    assert!(is_at_fault(&conclusion), "the list was answered");
     assert_eq!((readings(&pair), pair.operation_calls()), (4, 4));
 }
 

@@ -39,7 +39,7 @@ const ATTEMPTS: (&str, &str) = ("RETRY__ATTEMPTS", "3");
 /// A client and the fake that it talks to.
 struct Pair {
     fake: FakeMimecast,
-    vendor: Vendor,
+    vendor: Arc<Vendor>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
@@ -76,6 +76,7 @@ impl Pair {
         let guards = settings.contract.guards;
         let (mimecast, retry) = (quick(settings.mimecast), settings.retry);
         let vendor = Vendor::new(&mimecast, retry, guards, fresh, Arc::clone(&metrics)).unwrap();
+        let vendor = Arc::new(vendor);
         Pair { fake, vendor, metrics, stop: CancellationToken::new() }
     }
 
@@ -148,6 +149,7 @@ fn shown(conclusion: &Conclusion) -> String {
             Cause::Passing => format!("unavailable {}", stuck.fault.code),
             Cause::Forbidden => format!("forbidden {}", stuck.fault.code),
             Cause::Refused => format!("unauthorized {}", stuck.fault.code),
+            Cause::Inconsistent => format!("inconsistent {}", stuck.fault.code),
             Cause::Contradicted => format!("contradicted {}", stuck.fault.code),
             Cause::Guarded => format!("guarded {}", stuck.fault.code),
         },

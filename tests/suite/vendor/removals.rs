@@ -51,7 +51,7 @@ async fn a_name_that_may_be_the_member_keeps_no_readable_spelling_in_the_group()
     pair.fake.add_member("staff", DECOMPOSED);
     pair.fake.add_member("staff", "SMTP:müller@example.com");
     let (outcome, _) = pair.fulfil(&leaves("staff", "müller@example.com")).await;
-    assert_eq!(outcome, "unavailable unreadable_member");
+    assert_eq!(outcome, "inconsistent unreadable_member");
     assert!(!pair.fake.is_member("staff", DECOMPOSED));
 }
 

@@ -15,7 +15,7 @@ const STATUSES: [(u16, &str); 29] = [
     (204, "unavailable no_verdict"),
     (301, "unavailable http_301"),
     (302, "unavailable http_302"),
-    (400, "rejected http_400"),
+    (400, "forbidden http_400"),
     (401, "unauthorized http_401"),
     (403, "unauthorized http_403"),
     (404, "unavailable http_404"),
@@ -24,15 +24,15 @@ const STATUSES: [(u16, &str); 29] = [
     (408, "unavailable http_408"),
     (409, "unavailable http_409"),
     (410, "unavailable http_410"),
-    (413, "rejected http_413"),
-    (415, "rejected http_415"),
+    (413, "forbidden http_413"),
+    (415, "forbidden http_415"),
     (418, "unauthorized http_418"),
-    (422, "rejected http_422"),
+    (422, "forbidden http_422"),
     (423, "unavailable http_423"),
     (425, "unavailable http_425"),
     (429, "throttled 5000"),
-    (451, "rejected http_451"),
-    (499, "rejected http_499"),
+    (451, "forbidden http_451"),
+    (499, "forbidden http_499"),
     (500, "unavailable http_500"),
     (501, "unavailable http_501"),
     (502, "unavailable http_502"),
@@ -43,10 +43,11 @@ const STATUSES: [(u16, &str); 29] = [
 
 /// Each row of the code table, the status that the code usually comes with, and what it means under
 /// that status as well as under 200.
-const CODES: [(&str, Operation, &str, u16, &str); 15] = [
+const CODES: [(&str, Operation, &str, u16, &str); 16] = [
     ("err_folder_email_address_not_found", RemoveGroupMember, "", 409, "not_found"),
     ("err_managed_url_not_found", DeleteManagedUrl, "", 409, "not_found"),
     ("err_validation_*", RemoveGroupMember, "null", 400, "rejected"),
+    ("err_folder_*", RemoveGroupMember, "not_found", 400, "rejected"),
     ("err_deserialise", RemoveGroupMember, "", 400, "rejected"),
     ("err_xdk_operation_forbidden_for_address", RemoveGroupMember, "", 403, "forbidden"),
     ("err_xdk_invalid_signature", RemoveGroupMember, "", 401, "unauthorized"),
@@ -143,7 +144,7 @@ fn the_id_that_the_vendor_gave_the_request_is_told_however_long_its_words_are() 
             hide: &Hidden::default(),
             request_id,
         };
-        let (Outcome::Rejected(fault) | Outcome::Unavailable(fault)) =
+        let (Outcome::Forbidden(fault) | Outcome::Unavailable(fault)) =
             Outcome::of_reply(RemoveGroupMember, reply)
         else {
             panic!("it is no refusal and no passing fault");
@@ -172,9 +173,9 @@ fn the_status_in_the_body_counts_where_the_http_status_is_one_of_success() {
         let expected = match status {
             200..300 => "applied",
             // The functions themselves said it, so that the way to them is right.
-            404 => "rejected http_404",
-            405 => "rejected http_405",
-            410 => "rejected http_410",
+            404 => "forbidden http_404",
+            405 => "forbidden http_405",
+            410 => "forbidden http_410",
             _ => expected,
         };
         let body = json!({"meta": {"status": status}, "data": [], "fail": []});
@@ -208,9 +209,10 @@ fn every_code_of_the_table_means_the_same_under_200_and_under_its_usual_status()
 fn an_unknown_code_is_read_by_the_status_and_never_as_success() {
     for (status, expected) in STATUSES {
         let expected = match expected.split_once(' ').unwrap() {
-            _ if (200..300).contains(&status) => "rejected err_new_code".to_owned(),
-            // It may be for a permission.
-            _ if status == 403 => "forbidden err_new_code".to_owned(),
+            // It may be for a permission, or everybody's.
+            _ if status == 403 || (200..300).contains(&status) => {
+                "forbidden err_new_code".to_owned()
+            }
             ("throttled", _) => expected.to_owned(),
             (outcome, _) => format!("{outcome} err_new_code"),
         };
@@ -262,7 +264,7 @@ fn what_says_that_it_may_be_tried_again_is_a_passing_fault_whatever_else_it_says
     // That is said by a truth value alone, and credentials that are refused stay refused.
     for retryable in [json!(false), json!("true"), json!(1), json!(null)] {
         let body = json!({"fail": [{"code": "err_of_tomorrow", "retryable": retryable}]});
-        assert_eq!(of(200, &body), "rejected err_of_tomorrow");
+        assert_eq!(of(200, &body), "forbidden err_of_tomorrow");
     }
     let body = json!({"fail": [{"code": "token_expired", "retryable": true}]});
     assert_eq!(of(401, &body), "unauthorized token_expired");
@@ -284,7 +286,7 @@ fn a_code_that_names_a_quota_is_a_passing_fault() {
             }
         }
     }
-    assert_eq!(of(200, &shapes("err_generate")[0]), "rejected err_generate");
+    assert_eq!(of(200, &shapes("err_generate")[0]), "forbidden err_generate");
 }
 
 #[test]
@@ -292,7 +294,7 @@ fn already_gone_is_success_only_for_the_operation_it_belongs_to() {
     for (code, operation, ..) in CODES.into_iter().filter(|row| row.4 == "not_found") {
         let body = shapes(code)[0].to_string();
         let other = Operation::ALL.into_iter().find(|other| *other != operation).unwrap();
-        assert_eq!(verdict(other, 200, body.as_bytes()), format!("rejected {code}"));
+        assert_eq!(verdict(other, 200, body.as_bytes()), format!("forbidden {code}"));
         assert_eq!(verdict(other, 409, body.as_bytes()), format!("unavailable {code}"));
         assert_eq!(verdict(operation, 404, body.as_bytes()), "not_found");
         assert_eq!(verdict(operation, 503, body.as_bytes()), format!("unavailable {code}"));
@@ -305,7 +307,7 @@ fn the_gravest_of_several_failures_decides() {
     let rows: [(&[&str], &str); 6] = [
         (&[gone, gone], "not_found"),
         (&[gone, "err_validation_null"], "rejected err_validation_null"),
-        (&["err_new", gone], "rejected err_new"),
+        (&["err_new", gone], "forbidden err_new"),
         (&["err_new", "GatewayTimeout"], "unavailable GatewayTimeout"),
         (&["token_expired", "GatewayTimeout", gone], "unauthorized token_expired"),
         (&["err_validation_null", "token_expired"], "unauthorized token_expired"),
@@ -324,8 +326,8 @@ fn a_reply_with_success_and_failure_at_once_is_a_failure() {
     let fail = json!([{"errors": [{"code": "err_validation_blank"}]}]);
     let body = json!({"meta": {"status": 200}, "data": [{"id": "x"}], "fail": fail});
     assert_eq!(of(200, &body), "rejected err_validation_blank");
-    assert_eq!(of(200, &json!({"fail": [], "errors": [{"code": "late"}]})), "rejected late");
-    assert_eq!(of(200, &json!({"fail": [], "error": "server_error"})), "rejected server_error");
+    assert_eq!(of(200, &json!({"fail": [], "errors": [{"code": "late"}]})), "forbidden late");
+    assert_eq!(of(200, &json!({"fail": [], "error": "server_error"})), "forbidden server_error");
 }
 
 #[test]
@@ -333,13 +335,13 @@ fn odd_forms_of_fail_are_no_success() {
     for (fail, expected) in [
         (json!(null), "unavailable no_verdict"),
         (json!({}), "unavailable no_code"),
-        (json!({"errors": [{"code": "lone"}]}), "rejected lone"),
+        (json!({"errors": [{"code": "lone"}]}), "forbidden lone"),
         (json!([{}]), "unavailable no_code"),
         (json!([null]), "unavailable no_code"),
         (json!(["text"]), "unavailable text"),
         (json!([{"errors": []}]), "unavailable no_code"),
         (json!([{"errors": [{"message": "no code"}]}]), "unavailable no_code"),
-        (json!([{"code": 42}]), "rejected 42"),
+        (json!([{"code": 42}]), "forbidden 42"),
         (json!([{"code": null}]), "unavailable no_code"),
         (json!(false), "unavailable no_code"),
         (json!(0), "unavailable no_code"),

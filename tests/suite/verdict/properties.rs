@@ -3,7 +3,7 @@
 use mimecast_eventd::command::Operation::{self, DeleteManagedUrl, RemoveGroupMember};
 use mimecast_eventd::secrecy::{Hidden, Secret};
 use mimecast_eventd::verdict::{
-    Cause, Conclusion, Disposition, Evidence, Fault, Outcome, Reason, Reply, Stuck,
+    Cause, Conclusion, Disposition, Fault, Outcome, Reason, Reply, Stuck,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -191,8 +191,8 @@ fn conclusions() -> impl Strategy<Value = Vec<Conclusion>> {
     let conclusion = ("[a-z]{1,6}", 0_usize..9).prop_map(|(code, kind)| {
         let fault = Fault::new(&code, "");
         let stuck = |cause, fault| {
-            let (operation, mark) = (Operation::FindGroups, Evidence::default().mark());
-            Conclusion::Stuck(Stuck { operation, cause, mark, own: 0, fault })
+            let operation = Operation::FindGroups;
+            Conclusion::Stuck(Stuck { operation, group: None, cause, fault })
         };
         match kind {
             0 => Conclusion::AlreadyGone,

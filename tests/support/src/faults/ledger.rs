@@ -9,6 +9,9 @@ use std::fmt;
 /// What the vendor says of an item that is not there any more.
 const GONE: [&str; 2] = ["err_managed_url_not_found", "err_folder_email_address_not_found"];
 
+/// The items of health calls contain this.
+const HEALTH_CALL: &str = "mimecast-eventd-health";
+
 /// Everything that is known about the messages of one run.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -22,6 +25,8 @@ pub struct Ledger {
     queued: BTreeSet<usize>,
     /// How often each item was carried out: at first for real, then as already gone.
     carried_out: BTreeMap<String, usize>,
+    /// Health calls that were answered.
+    health_calls: usize,
     violations: Vec<String>,
     /// Whether the broker itself may dead-letter, because deliveries reach their limit.
     pub broker_may_give_up: bool,
@@ -83,6 +88,7 @@ impl Ledger {
     /// These are all the calls that reached the vendor, and what it found wrong with them.
     pub fn called(&mut self, calls: &[Call], violations: Vec<String>) {
         self.carried_out.clear();
+        self.health_calls = 0;
         for call in calls.iter().filter(|call| call.operation.is_change()) {
             let gone = call.code.as_deref().is_some_and(|code| GONE.contains(&code));
             if call.applied || gone {
@@ -92,7 +98,11 @@ impl Ledger {
                     Some(member) => command(id, member),
                     None => id.to_owned(),
                 };
-                *self.carried_out.entry(item).or_default() += 1;
+                if item.contains(HEALTH_CALL) {
+                    self.health_calls += 1;
+                } else {
+                    *self.carried_out.entry(item).or_default() += 1;
+                }
             }
         }
         self.violations = violations;
@@ -140,7 +150,7 @@ impl Ledger {
     /// out and not answered.
     fn repeatable(&self) -> usize {
         let carried_out: usize = self.carried_out.values().sum();
-        let unanswered = carried_out.saturating_sub(self.answered);
+        let unanswered = (carried_out + self.health_calls).saturating_sub(self.answered);
         self.interruptions * REPEATED_BY_AN_INTERRUPTION + unanswered
     }
 

@@ -1,0 +1,95 @@
+//! Whether a message is at fault whose attempts are used up, or Mimecast is unwell: the daemon asks, by a health call.
+
+use super::message::Message;
+use super::worker::Worker;
+use crate::command::Operation;
+use crate::telemetry::Report;
+use crate::vendor::Effort;
+use crate::verdict::{Disposition, Health, Judgment, Pausing, Stuck, Until};
+use tokio_util::sync::CancellationToken;
+
+impl Worker {
+    /// What becomes of a message that is stuck: the health call of the operation first, then its own call again, with
+    /// one attempt. Where another operation is stuck then, the same for that one.
+    ///
+    /// # Errors
+    ///
+    /// Why the lane is to pause.
+    pub(super) async fn judge(
+        &self,
+        message: &Message,
+        mut stuck: Stuck,
+        report: &mut Report,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<Disposition, Pausing> {
+        let (mut answered, mut may_be_final) = (Vec::<Operation>::new(), true);
+        loop {
+            let Stuck { operation, group, .. } = &stuck;
+            let judgment = match stuck.judge() {
+                Some(judgment) => judgment,
+                None if answered.contains(operation) => Judgment::AtFault,
+                None => {
+                    let asking =
+                        self.vendor.health(*operation, group.as_deref(), effort.deadline, ended);
+                    asking.await.judge(&stuck)
+                }
+            };
+            match judgment {
+                Judgment::Again { is_final } => {
+                    answered.push(stuck.operation);
+                    may_be_final &= is_final;
+                    let once = Effort { probe: true, ..effort };
+                    match self.handle(message, report, once, ended).await {
+                        Ok(disposition) => return Ok(disposition),
+                        Err(again) => stuck = again,
+                    }
+                }
+                Judgment::AtFault if may_be_final => return self.blame(message, stuck, report),
+                Judgment::AtFault => return self.blame(message, stuck.undecided(), report),
+                Judgment::OutOfTime if ended.is_cancelled() => return Ok(Disposition::of_stop()),
+                Judgment::OutOfTime => return Ok(Disposition::of_no_time()),
+                Judgment::Pause(pausing) if stuck.keeps_changes_back() => return Err(pausing),
+                Judgment::Pause(_) => return self.defer(stuck, report, effort, ended).await,
+            }
+        }
+    }
+
+    /// What becomes of a message that is at fault. Several in a row pause the lane.
+    fn blame(
+        &self,
+        message: &Message,
+        stuck: Stuck,
+        report: &Report,
+    ) -> Result<Disposition, Pausing> {
+        let counts = stuck.may_be_everybodys() && !report.history.has_changed();
+        if counts && self.streak().add(message.identity()) {
+            return Err(Pausing { until: Until::Changed, fault: stuck.fault });
+        }
+        Ok(Disposition::of_stuck(stuck, &self.ladder, &report.history))
+    }
+
+    /// What becomes of a message whose question is not answered: others need not wait for it, as long as Mimecast
+    /// takes the changes of the lane.
+    async fn defer(
+        &self,
+        stuck: Stuck,
+        report: &Report,
+        effort: Effort,
+        ended: &CancellationToken,
+    ) -> Result<Disposition, Pausing> {
+        let change = Operation::of(self.lane.event_type);
+        let until = |operation| Until::Answered { operation, group: None };
+        match self.vendor.health(change, None, effort.deadline, ended).await {
+            Health::NotAnswered(fault) => Err(Pausing { until: until(change), fault }),
+            Health::Forbidden(fault) => Err(Pausing { until: Until::Decided, fault }),
+            Health::OutOfTime if ended.is_cancelled() => Ok(Disposition::of_stop()),
+            Health::OutOfTime => Ok(Disposition::of_no_time()),
+            Health::Answered | Health::Unclear(_) => {
+                let since = report.history.first_failed_at;
+                let failing = since.and_then(|since| ((self.fresh)().at - since).to_std().ok());
+                Ok(Disposition::of_unanswered(stuck, failing.unwrap_or_default()))
+            }
+        }
+    }
+}

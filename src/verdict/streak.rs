@@ -1,0 +1,80 @@
+//! Messages that were at fault one after the other, while nothing was changed for any message.
+//!
+//! Health calls may be answered while real ones fail: writes fail, and reads of nothing do not. So the third message
+//! in a row that is at fault pauses its lane. A change for any message ends the streak. After ten minutes of such a
+//! pause each message may take one retry delay; the first that would take a second one pauses the lane again.
+
+use std::collections::BTreeSet;
+
+/// Different messages in a row after which real calls are taken to fail for all.
+const MOST: usize = 3;
+
+/// Messages that are remembered at most.
+const MOST_REMEMBERED: usize = 100_000;
+
+/// The messages of a lane that were at fault since the last change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Streak {
+    at_fault: BTreeSet<u64>,
+    /// Whether each message may take one retry delay.
+    is_released: bool,
+}
+
+impl Streak {
+    /// A change was made for some message.
+    pub fn end(&mut self) {
+        *self = Streak::default();
+    }
+
+    /// A `message` is at fault, and no change was made for it. Returns whether the lane is to pause instead.
+    pub fn add(&mut self, message: u64) -> bool {
+        let is_new = self.at_fault.insert(message);
+        match self.is_released {
+            true => !is_new || self.at_fault.len() > MOST_REMEMBERED,
+            false => self.at_fault.len() >= MOST,
+        }
+    }
+
+    /// The lane has paused for ten minutes, and goes on.
+    pub fn release(&mut self) {
+        *self = Streak { at_fault: BTreeSet::new(), is_released: true };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_third_message_in_a_row_pauses_the_lane_and_one_alone_never_does() {
+        let mut streak = Streak::default();
+        assert_eq!(
+            [1, 1, 1, 1, 2, 1, 3, 4].map(|it| streak.add(it)),
+            [false, false, false, false, false, false, true, true]
+        );
+        streak.end();
+        assert_eq!([1, 2, 3].map(|it| streak.add(it)), [false, false, true], "a change ends it");
+    }
+
+    #[test]
+    fn after_a_pause_each_message_takes_one_delay_and_the_first_second_one_pauses_again() {
+        let mut streak = Streak::default();
+        assert!((1..=3).map(|it| streak.add(it)).last().unwrap());
+        streak.release();
+        assert!((1..=100).all(|it| !streak.add(it)));
+        assert!(streak.add(7));
+        streak.release();
+        assert!(!streak.add(7));
+        streak.end();
+        assert!(!streak.add(7), "one alone takes all its delays once something was changed");
+        assert!(!streak.add(7));
+    }
+
+    #[test]
+    fn no_number_of_messages_takes_more_memory_than_it_may() {
+        let mut streak = Streak::default();
+        streak.release();
+        let paused = (0..).find(|it| streak.add(*it));
+        assert_eq!(paused, Some(MOST_REMEMBERED as u64));
+    }
+}
