@@ -46,22 +46,20 @@ impl<'a> LanePause<'a> {
         ended: &'a CancellationToken,
         held: Held,
     ) -> LanePause<'a> {
-        let (began, pause) = (Instant::now(), Pause::begin(worker.settings().breaker));
-        let (waiting, obstacle, shown) = (Vec::new(), None, String::new());
-        let (probe_at, goes_on, is_unprovable) = (began, false, false);
+        let now = Instant::now();
         let mut pause = LanePause {
             worker,
             consumer,
             in_work,
             ended,
-            pause,
-            waiting,
-            obstacle,
-            shown,
-            began,
-            probe_at,
-            goes_on,
-            is_unprovable,
+            pause: Pause::begin(worker.settings().breaker),
+            waiting: Vec::new(),
+            obstacle: None,
+            shown: String::new(),
+            began: now,
+            probe_at: now,
+            goes_on: false,
+            is_unprovable: false,
         };
         pause.hold(held);
         pause
@@ -79,7 +77,9 @@ impl<'a> LanePause<'a> {
         self.schedule();
         let (worker, session_ended) = (self.worker, self.ended);
         while !self.is_over() {
-            if std::mem::take(&mut self.goes_on) {
+            // Beyond that, what is bad and stays costs an interval each: it is held in memory.
+            if self.goes_on && self.held() < usize::from(worker.lane.prefetch) {
+                self.goes_on = false;
                 self.probe_with_a_message().await?;
             }
             let expires_at = self.began + worker.timings().unchanged;
@@ -111,11 +111,10 @@ impl<'a> LanePause<'a> {
     async fn put_back(&mut self) -> Result<(), BrokerError> {
         for delivery in self.consumer.cancel().await? {
             let message = self.worker.receive(delivery);
-            if message.delivery.envelope.passed_over.is_some() {
+            match message.delivery.envelope.passed_over {
                 // Its body was too large to be kept: a copy would be empty.
-                self.in_work.give_back(message);
-            } else {
-                self.in_work.park(message, Fault::new("paused", "the lane was paused"));
+                Some(_) => self.in_work.give_back(message),
+                None => self.in_work.park(message, Fault::new("paused", "the lane was paused")),
             }
         }
         Ok(())
@@ -177,20 +176,21 @@ impl<'a> LanePause<'a> {
         }
     }
 
-    /// Tries the oldest message, unless one is in work, as many are held as may be, or nothing may be done.
+    /// Messages whose copies are waited for.
+    fn held(&self) -> usize {
+        self.waiting.len() + self.in_work.copies()
+    }
+
+    /// Tries the oldest message, unless one is in work, or nothing may be done.
     async fn probe_with_a_message(&mut self) -> Result<(), BrokerError> {
-        let held = self.waiting.len() + self.in_work.copies();
-        let is_full = held >= usize::from(self.worker.lane.prefetch);
-        let waits_for_health = self.pause.waits_for_health();
-        if is_full || waits_for_health || self.is_unprovable || self.in_work.messages() > 0 {
+        let is_busy = self.in_work.messages() > 0;
+        if is_busy || self.is_unprovable || self.pause.waits_for_health() {
             return Ok(());
         }
         match self.consumer.get().await? {
-            Some(delivery) => {
-                self.in_work.begin(self.worker.receive(delivery), true, self.ended);
-            }
+            Some(delivery) => self.in_work.begin(self.worker.receive(delivery), true, self.ended),
             // There is nothing to try with: the next message that comes is tried.
-            None if held == 0 => self.pause.nothing_to_try(),
+            None if self.held() == 0 => self.pause.nothing_to_try(),
             None => {}
         }
         Ok(())

@@ -33,11 +33,17 @@ impl Vendor {
     ) -> Health {
         let asked = Instant::now();
         while Instant::now() < deadline {
+            let renewed = self.known.renewed.notified();
             let call = || self.begin_health_call(operation, group);
             let call = self.known.in_flight().entry(operation).or_insert_with(call).clone();
-            let waiting = tokio::time::timeout_at(deadline, call.health);
-            let health = ended.run_until_cancelled(waiting).await;
-            let health = health.and_then(Result::ok).unwrap_or(Health::OutOfTime);
+            let health = tokio::select! {
+                biased;
+                () = ended.cancelled() => return Health::OutOfTime,
+                health = tokio::time::timeout_at(deadline, call.health) => {
+                    health.unwrap_or(Health::OutOfTime)
+                }
+                () = renewed => continue,
+            };
             match health {
                 Health::Answered | Health::Unclear(_) | Health::Forbidden(_)
                     if call.began < asked => {}

@@ -5,6 +5,7 @@ use crate::verdict::{Health, Outcome};
 use futures_util::future::{BoxFuture, Shared};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// A health call that all who wait for it share.
@@ -21,6 +22,8 @@ pub(super) struct HealthCall {
 pub(super) struct Known {
     in_flight: Mutex<BTreeMap<Operation, HealthCall>>,
     answered: Mutex<BTreeMap<Operation, Option<String>>>,
+    /// Notified when the credentials are others.
+    pub renewed: Notify,
 }
 
 impl Known {
@@ -54,6 +57,7 @@ impl Known {
     pub(super) fn forget(&self) {
         self.in_flight().clear();
         self.answered().clear();
+        self.renewed.notify_waiters();
     }
 
     fn answered(&self) -> MutexGuard<'_, BTreeMap<Operation, Option<String>>> {

@@ -95,6 +95,22 @@ async fn a_session_takes_one_message_at_a_time_until_one_is_settled_and_then_its
 }
 
 #[tokio::test]
+async fn a_lane_that_has_paused_itself_takes_one_message_at_a_time_until_one_is_settled() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let world = World::by(&wire.authority(), &[("EVENTS__URL_UNBLOCK__PREFETCH", "7")]).await;
+    let qos = |prefetch| move |method: &Method| *method == Method::Qos { prefetch };
+    wake(&world).await;
+    wire.wait_for("qos", 1, qos(6)).await;
+    let before = wire.client_said(qos(1)).len();
+    world.fake.inject(Fault::always(FaultKind::status(503)));
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.heal();
+    wire.wait_for("qos", before + 1, qos(1)).await;
+    wire.wait_for("qos", 2, qos(6)).await;
+}
+
+#[tokio::test]
 async fn no_more_messages_are_in_work_than_the_prefetch() {
     let world = World::with(&[("EVENTS__URL_UNBLOCK__PREFETCH", "2")]).await;
     wake(&world).await;

@@ -82,9 +82,13 @@ async fn one_message_that_is_always_refused_and_nothing_else_is_rejected_and_pau
     ] {
         let world = World::hmac().await;
         world.fake.inject(Fault::always(kind.clone()).for_item_containing("refused"));
-        world.unblock("e-1", "refused").await;
-        world.offboard("e-2", "refused@example.com", &["group-1"]).await;
-        for _ in 0..2 {
+        // A refusal that is final does not count towards the three in a row that pause a lane.
+        for number in 0..4 {
+            world.unblock(&format!("e-{number}"), &format!("refused-{number}")).await;
+            let address = format!("refused-{number}@example.com");
+            world.offboard(&address, &address, &["group-1"]).await;
+        }
+        for _ in 0..8 {
             let found = world.vhost.take(DEAD_LETTERS).await;
             assert_eq!(found.header("x-eventd-reason"), "rejected", "{kind:?}");
             assert_eq!(found.headers["x-eventd-attempts"], 3, "{kind:?}");
@@ -149,7 +153,11 @@ async fn of_several_replicas_none_pauses_for_a_bad_message_and_innocent_ones_are
 #[tokio::test]
 async fn while_mimecast_is_down_a_lane_makes_health_calls_alone_at_growing_intervals() {
     let waits = [100, 200, 400, 400, 400, 400].map(Duration::from_millis);
-    let own = [("BREAKER__INITIAL_PROBE_DELAY", "100ms"), ("BREAKER__MAX_PROBE_DELAY", "400ms")];
+    let own = [
+        ("BREAKER__INITIAL_PROBE_DELAY", "100ms"),
+        ("BREAKER__MAX_PROBE_DELAY", "400ms"),
+        ("TIMINGS", "queue_depths=500ms"),
+    ];
     let world = World::with(&own).await;
     // An answer from before the outage, which must not end it.
     world.unblock("e-0", "entry-0").await;
@@ -173,10 +181,14 @@ async fn while_mimecast_is_down_a_lane_makes_health_calls_alone_at_growing_inter
     }
     assert_eq!(of_messages(&world), 1 + ATTEMPTS, "no message is tried");
     assert_eq!((pauses(&world.daemon), world.daemon.logged("lane resumed").len()), (1, 0));
-    // Nothing is held, and all that waits is told.
+    // Nothing is held.
     world.vhost.wait_for_depth(UNBLOCK, 4).await;
     world.daemon.wait_for_metric(r#"eventd_messages_in_flight{event="url.unblock"}"#, 0.0).await;
-    let (_, told) = world.daemon.get("/readyz").await;
+    let told = eventually("all that waits is told", async || {
+        let (_, told) = world.daemon.get("/readyz").await;
+        told.contains("; 4 waiting").then_some(told)
+    })
+    .await;
     let parts = ["url.unblock paused for ", ": http_503: ", ", first for event e-1", "next health"];
     assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     let lane = world.daemon.status().await["lanes"][1].clone();
@@ -191,6 +203,28 @@ async fn while_mimecast_is_down_a_lane_makes_health_calls_alone_at_growing_inter
     assert!(resumed.len() == 1 && paused >= waits.iter().sum::<Duration>(), "{resumed:?}");
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn the_log_has_a_pause_once_when_it_begins_and_once_when_its_cause_changes() {
+    let world = World::hmac().await;
+    world.fake.inject(down());
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let called = world.fake.changes_called();
+    world.fake.wait_for_calls(called + 5, DEADLINE).await;
+    world.fake.inject_instead([Fault::always(FaultKind::Html { status: 502 })]);
+    world.daemon.wait_for_logged("lane paused", 2).await;
+    let called = world.fake.changes_called();
+    world.fake.wait_for_calls(called + 5, DEADLINE).await;
+    world.fake.heal();
+    world.daemon.wait_for_logged("lane resumed", 1).await;
+    let logged = world.daemon.logged("lane paused");
+    let said: Vec<_> = logged.iter().map(|it| (&it["event_id"], &it["event"])).collect();
+    let lane = json!("url.unblock");
+    assert_eq!(said, [(&json!("e-1"), &lane), (&json!(null), &lane)]);
+    assert!(logged[0]["why"].as_str().unwrap().starts_with("http_503"), "{logged:?}");
+    assert!(logged[1]["why"].as_str().unwrap().starts_with("http_502"), "{logged:?}");
 }
 
 #[tokio::test]
@@ -384,6 +418,57 @@ async fn a_pause_for_want_of_a_change_costs_each_message_one_delay_after_ten_min
     within.wait_for_metric(ACKED, f64::from(6 - waiting)).await;
     let (vhost, _fake) = within.stop().await;
     vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_settled_costs_a_lane_that_tries_messages_no_interval() {
+    let own = [
+        ("RETRY__LADDER", r#"["1h"]"#),
+        ("EVENTS__URL_UNBLOCK__PREFETCH", "1"),
+        ("BREAKER__INITIAL_PROBE_DELAY", "2s"),
+        ("BREAKER__MAX_PROBE_DELAY", "10m"),
+    ];
+    let world = World::with(&own).await;
+    world.fake.inject(down().for_item_containing("poison"));
+    for number in 0..3 {
+        world.unblock(&format!("e-{number}"), &format!("poison-{number}")).await;
+    }
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    for _ in 0..15 {
+        world.publish("url.unblock", "nonsense").await;
+    }
+    world.fake.add_url("good");
+    world.unblock("good", "good").await;
+    // After 2, 4, 8, 16 and 32 s the patience of this test is over.
+    eventually("it is applied", async || (!world.fake.has_url("good")).then_some(())).await;
+    world.daemon.wait_until_ready().await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 15).await;
+}
+
+#[tokio::test]
+async fn an_event_of_many_groups_that_comes_again_does_not_hold_its_lane_until_it_is_done() {
+    let mut world = World::hmac().await;
+    let groups: Vec<String> = (0..40).map(|number| format!("group-{number}")).collect();
+    let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    groups.iter().for_each(|group| world.fake.add_member(group, "ada@example.com"));
+    world.fake.add_member("other", "eve@example.com");
+    let slow = Fault::always(FaultKind::Delay { milliseconds: 250 });
+    world.fake.inject(slow.for_item_containing("ada@"));
+    world.offboard("many", "ada@example.com", &groups).await;
+    world.fake.wait_for_calls(3, DEADLINE).await;
+    world.offboard("other", "eve@example.com", &["other"]).await;
+    // The one before is killed in mid work.
+    world.daemon = Daemon::start(&world.variables).await;
+    eventually("the other one is applied", async || {
+        (!world.fake.is_member("other", "eve@example.com")).then_some(())
+    })
+    .await;
+    assert!(world.fake.is_member("group-39", "ada@example.com"), "it waited for all of the first");
+    eventually("the first one is done", async || {
+        (!world.fake.is_member("group-39", "ada@example.com")).then_some(())
+    })
+    .await;
+    world.vhost.wait_for_depth(OFFBOARDED, 0).await;
 }
 
 #[tokio::test]

@@ -120,17 +120,20 @@ async fn who_may_not_write_to_the_default_exchange_holds_messages_through_an_out
 #[tokio::test]
 async fn who_may_not_write_dead_letters_keeps_the_bad_message_and_applies_the_good_ones_after_it() {
     let may = [ALL, "^(amq.default|mimecast-eventd[.]u.*|events)$", ALL];
-    let world = world_of(declared().await, may, &[("AMQP__TOPOLOGY", "verify")]).await;
-    world.publish("url.unblock", "nonsense").await;
+    let own = [("AMQP__TOPOLOGY", "verify"), ("EVENTS__URL_UNBLOCK__PREFETCH", "3")];
+    let world = world_of(declared().await, may, &own).await;
+    for _ in 0..6 {
+        world.publish("url.unblock", "nonsense").await;
+    }
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     let (_, why) = world.daemon.get("/readyz").await;
     assert!(why.contains("ACCESS_REFUSED") && why.contains(DEAD_LETTERS), "{why}");
     // The lane stays paused, and what is good in its queue is applied one by one all the same.
     publish(&world, 3).await;
     all_applied(&world, 3).await;
-    assert_eq!(world.daemon.metric(PAUSED).await, 1.0, "the bad message was let go");
+    assert_eq!(world.daemon.metric(PAUSED).await, 1.0, "the bad messages were let go");
     let in_flight = r#"eventd_messages_in_flight{event="url.unblock"}"#;
-    world.daemon.wait_for_metric(in_flight, 1.0).await;
+    world.daemon.wait_for_metric(in_flight, 6.0).await;
     // The other lane knows nothing of it.
     world.offboard("e-1", "ada@example.com", &["group-1"]).await;
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;

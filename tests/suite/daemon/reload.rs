@@ -143,6 +143,32 @@ async fn other_probe_delays_count_for_a_pause_that_has_begun() {
 }
 
 #[tokio::test]
+async fn a_reload_counts_at_once_also_during_a_wait_for_the_quota_or_for_a_health_call() {
+    let timeout = |seconds: u32| format!("[mimecast]\ntimeout = \"{seconds}s\"\n");
+    let hour = FaultKind::Throttle { reset_milliseconds: Some(3_600_000), retry_after: None };
+    let attempts = Fault::next(FaultKind::status(503)).times(4);
+    for faults in [
+        vec![Fault::next(hour)],
+        vec![
+            attempts,
+            Fault::always(FaultKind::Hang).for_item_containing("mimecast-eventd-health"),
+        ],
+    ] {
+        let mut mounted = Mounted::new(&timeout(200), None).await;
+        let daemon = mounted.start().await;
+        let calls = if faults.len() == 1 { 1 } else { 5 };
+        mounted.fake.inject_instead(faults);
+        mounted.unblock("e-1", "entry-1").await;
+        mounted.fake.wait_for_calls(calls, DEADLINE).await;
+        mounted.fake.heal();
+        mounted.write(&timeout(20), &mounted.right_key());
+        eventually("it is applied", async || (!mounted.fake.has_url("entry-1")).then_some(()))
+            .await;
+        assert_eq!(daemon.settled(1).await[0]["disposition"], "ack");
+    }
+}
+
+#[tokio::test]
 async fn a_bad_file_keeps_the_old_settings_whole_until_there_is_a_good_one() {
     let protect =
         |who: &str| format!("[policy]\nprotected_groups = []\nprotected_addresses = [\"{who}\"]\n");
