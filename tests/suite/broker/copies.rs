@@ -2,8 +2,8 @@
 //! dead letter. And a copy is the same message.
 
 use crate::support::broker::{DEAD_LETTERS, Found, OFFBOARDED, UNBLOCK};
-use crate::support::eventually;
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use chrono::DateTime;
 use fake_mimecast::{Call, Fault, FaultKind};
 use lapin::BasicProperties;
@@ -64,10 +64,13 @@ async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
     // So that all of them are in work at once.
     world.unblock("first", "first").await;
     world.daemon.settled(1).await;
-    world.fake.inject(down());
+    world.fake.inject(Fault::next(FaultKind::Hold).times(4));
     for number in 0..4 {
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
     }
+    world.fake.wait_for_calls(1 + 4, DEADLINE).await;
+    world.fake.refuse_credentials(true);
+    world.fake.release();
     // All have failed, and are parked before the next health call.
     world.daemon.wait_for_at_least(PARKED, 4.0).await;
     world.daemon.signal("TERM");
@@ -85,7 +88,7 @@ async fn a_parked_copy_says_how_often_and_since_when_its_message_fails() {
         match calls.first() {
             Some(first) => {
                 assert_eq!(first_failed_at(&found), *first.date.as_ref().unwrap());
-                assert_eq!(found.header("x-eventd-code"), "http_503");
+                assert_eq!(found.header("x-eventd-code"), "err_xdk_invalid_signature");
             }
             // It was delivered when the lane had paused already.
             None => assert_eq!(found.header("x-eventd-code"), "paused"),

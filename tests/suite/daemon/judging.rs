@@ -473,14 +473,14 @@ async fn an_event_of_many_groups_that_comes_again_does_not_hold_its_lane_until_i
 
 #[tokio::test]
 async fn restarts_in_an_outage_spend_neither_delivery_limit_nor_delays() {
-    let limit = ("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "3");
+    let limit = ("EVENTS__URL_UNBLOCK__DELIVERY_LIMIT", "20");
     let mut world = World::with(&[limit, ("RETRY__ATTEMPTS", "2")]).await;
     world.fake.add_url("entry-1");
     world.fake.inject(down());
     for number in 0..3 {
         world.unblock(&format!("e-{number}"), "entry-1").await;
     }
-    for restart in 0..8 {
+    for restart in 0..40 {
         if restart % 2 == 0 {
             world.daemon.wait_for_metric(PAUSED, 1.0).await;
         } else {
