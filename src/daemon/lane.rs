@@ -8,6 +8,7 @@ use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer, Delivery};
 use crate::telemetry::LaneState;
 use crate::verdict::{Fault, Pausing, Until};
+use futures_util::FutureExt;
 use std::pin::pin;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -156,6 +157,8 @@ impl Lane<'_> {
     fn begin_slowly(&mut self) {
         self.consumer.narrow();
         self.start = Start::Slow(None);
+        // What was answered before says nothing of now.
+        let _before = self.worker.answered.notified().now_or_never();
     }
 
     /// The session has shown that it lives: from now on as many at a time as the lane is allowed.

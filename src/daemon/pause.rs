@@ -166,14 +166,15 @@ impl<'a> LanePause<'a> {
     /// One step at a time: the copies that wait, and what the lane asks with.
     async fn probe(&mut self) -> Result<(), BrokerError> {
         self.settle_waiting();
-        self.schedule();
-        match self.pause.reason.as_ref().map(|reason| &reason.until) {
-            Some(Until::Answered { operation, group }) => {
-                self.in_work.ask((*operation, group.clone()), self.ended);
-                Ok(())
-            }
-            Some(Until::Changed | Until::Decided) | None => self.probe_with_a_message().await,
+        if let Some(Until::Answered { operation, group }) =
+            self.pause.reason.as_ref().map(|reason| &reason.until)
+        {
+            // The next one is scheduled when it has ended.
+            self.in_work.ask((*operation, group.clone()), self.ended);
+            return Ok(());
         }
+        self.schedule();
+        self.probe_with_a_message().await
     }
 
     /// Messages whose copies are waited for.

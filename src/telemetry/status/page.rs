@@ -147,8 +147,9 @@ fn one(lane: &Lane, now: DateTime<Utc>) -> Markup {
             @if lane.state == "paused" {
                 dl {
                     dt { "paused" } dd { (ago(now - lane.since)) }
-                    dt { "next health call" }
-                    dd { (lane.next_health_call.map_or("none".to_owned(), |at| format!("in {}", duration((at - now).to_std().ok())))) }
+                    @if let Some(at) = lane.next_health_call {
+                        dt { "next health call" } dd { "in " (duration((at - now).to_std().ok())) }
+                    }
                     dt { "waiting" } dd { (lane.waiting.map_or("not known".to_owned(), |it| it.to_string())) }
                 }
             }
