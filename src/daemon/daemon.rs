@@ -110,6 +110,7 @@ pub async fn run(
             lane: lane.clone(),
             budget: Arc::default(),
             streak: Arc::default(),
+            unchanged_since: Arc::default(),
             prompt: hands.prompt(lane.event_type),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct InWork {
     worker: Arc<Worker>,
     messages: JoinSet<Result<Processed, BrokerError>>,
+    probes: JoinSet<Result<Processed, BrokerError>>,
     copies: JoinSet<Result<Option<Held>, BrokerError>>,
     health_calls: JoinSet<Health>,
 }
@@ -43,15 +44,26 @@ pub(super) enum Ended {
 impl InWork {
     /// Nothing is in work yet.
     pub(super) fn new(worker: &Arc<Worker>) -> InWork {
-        let (messages, copies, health_calls) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
-        InWork { worker: Arc::clone(worker), messages, copies, health_calls }
+        InWork {
+            worker: Arc::clone(worker),
+            messages: JoinSet::new(),
+            probes: JoinSet::new(),
+            copies: JoinSet::new(),
+            health_calls: JoinSet::new(),
+        }
     }
 
-    /// Begins with `message`, as a `probe` with one attempt at each call.
-    pub(super) fn begin(&mut self, message: Box<Message>, probe: bool, ended: &CancellationToken) {
+    /// Begins with `message`.
+    pub(super) fn begin(&mut self, message: Box<Message>, ended: &CancellationToken) {
         // On the heap: the set would move it several times, and it is large.
-        let processing = Arc::clone(&self.worker).process(message, probe, ended.clone());
+        let processing = Arc::clone(&self.worker).process(message, false, ended.clone());
         self.messages.spawn(Box::pin(processing));
+    }
+
+    /// Begins with `message` as a probe, with one attempt at each call.
+    pub(super) fn probe(&mut self, message: Box<Message>, ended: &CancellationToken) {
+        let processing = Arc::clone(&self.worker).process(message, true, ended.clone());
+        self.probes.spawn(Box::pin(processing));
     }
 
     /// Begins with a message that an earlier session has begun with: a health call comes first.
@@ -103,9 +115,9 @@ impl InWork {
         !self.health_calls.is_empty()
     }
 
-    /// Messages that are processed.
-    pub(super) fn messages(&self) -> usize {
-        self.messages.len()
+    /// True if a probe is in flight.
+    pub(super) fn is_probing(&self) -> bool {
+        !self.probes.is_empty()
     }
 
     /// Messages that only wait for their copies.
@@ -128,6 +140,7 @@ impl InWork {
                 return Some(copied.map(|held| held.map_or(Ended::Released, Ended::Held)));
             }
             Some(Ok(health)) = self.health_calls.join_next() => return Some(Ok(Ended::Asked(health))),
+            Some(processed) = self.probes.join_next() => processed.map_err(lost).flatten(),
             Some(processed) = self.messages.join_next() => processed.map_err(lost).flatten(),
             else => return None,
         };
@@ -145,6 +158,7 @@ impl InWork {
 impl Drop for InWork {
     fn drop(&mut self) {
         self.messages.detach_all();
+        self.probes.detach_all();
         self.copies.detach_all();
     }
 }

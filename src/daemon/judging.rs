@@ -20,9 +20,10 @@ impl Worker {
         message: &Message,
         mut stuck: Stuck,
         report: &mut Report,
-        effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Disposition, Pausing> {
+        // However long its attempts have taken, it is judged.
+        let effort = Effort { probe: true, deadline: message.deadline };
         let (mut answered, mut may_be_final) = (Vec::<Operation>::new(), true);
         loop {
             let Stuck { operation, group, .. } = &stuck;
@@ -39,8 +40,7 @@ impl Worker {
                 Judgment::Again { is_final } => {
                     answered.push(stuck.operation);
                     may_be_final &= is_final;
-                    let once = Effort { probe: true, ..effort };
-                    match self.handle(message, report, once, ended).await {
+                    match self.handle(message, report, effort, ended).await {
                         Ok(disposition) => return Ok(disposition),
                         Err(again) => stuck = again,
                     }
@@ -49,8 +49,17 @@ impl Worker {
                 Judgment::AtFault => return self.blame(message, stuck.undecided(), report),
                 Judgment::OutOfTime if ended.is_cancelled() => return Ok(Disposition::of_stop()),
                 Judgment::OutOfTime => return Ok(Disposition::of_no_time()),
-                Judgment::Pause(pausing) if stuck.keeps_changes_back() => return Err(pausing),
-                Judgment::Pause(_) => return self.defer(stuck, report, effort, ended).await,
+                Judgment::Doubt(_) if self.streak().refuse(message.identity()) => {
+                    return self.blame(message, stuck, report);
+                }
+                Judgment::Doubt(pausing) | Judgment::Pause(pausing)
+                    if stuck.keeps_changes_back() =>
+                {
+                    return Err(pausing);
+                }
+                Judgment::Doubt(_) | Judgment::Pause(_) => {
+                    return self.defer(stuck, report, effort, ended).await;
+                }
             }
         }
     }

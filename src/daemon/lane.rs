@@ -149,7 +149,7 @@ impl Lane<'_> {
         if is_first && again {
             self.in_work.begin_again(message, &self.waits);
         } else {
-            self.in_work.begin(message, false, &self.waits);
+            self.in_work.begin(message, &self.waits);
         }
     }
 

@@ -28,6 +28,8 @@ pub(super) struct LanePause<'a> {
     waiting: Vec<(Box<Message>, Report)>,
     /// Why a copy was not taken, or the audit trail not written.
     obstacle: Option<String>,
+    /// The event that it has paused for first.
+    event_id: Option<String>,
     /// The cause that was logged last.
     shown: String,
     began: Instant,
@@ -55,6 +57,7 @@ impl<'a> LanePause<'a> {
             pause: Pause::begin(worker.settings().breaker),
             waiting: Vec::new(),
             obstacle: None,
+            event_id: None,
             shown: String::new(),
             began: now,
             probe_at: now,
@@ -82,7 +85,7 @@ impl<'a> LanePause<'a> {
                 self.goes_on = false;
                 self.probe_with_a_message().await?;
             }
-            let expires_at = self.began + worker.timings().unchanged;
+            let expires_at = self.expires_at();
             tokio::select! {
                 biased;
                 () = session_ended.cancelled() => break,
@@ -100,6 +103,7 @@ impl<'a> LanePause<'a> {
                 () = tokio::time::sleep_until(expires_at), if self.pause.expires() => {
                     self.pause.expired();
                     worker.streak().release();
+                    *worker.unchanged_since() = None;
                 }
             }
         }
@@ -182,14 +186,14 @@ impl<'a> LanePause<'a> {
         self.waiting.len() + self.in_work.copies()
     }
 
-    /// Tries the oldest message, unless one is in work, or nothing may be done.
+    /// Tries the oldest message, unless one is being tried, or nothing may be done.
     async fn probe_with_a_message(&mut self) -> Result<(), BrokerError> {
-        let is_busy = self.in_work.messages() > 0;
+        let is_busy = self.in_work.is_probing();
         if is_busy || self.is_unprovable || self.pause.waits_for_health() {
             return Ok(());
         }
         match self.consumer.get().await? {
-            Some(delivery) => self.in_work.begin(self.worker.receive(delivery), true, self.ended),
+            Some(delivery) => self.in_work.probe(self.worker.receive(delivery), self.ended),
             // There is nothing to try with: the next message that comes is tried.
             None if self.held() == 0 => self.pause.nothing_to_try(),
             None => {}
@@ -207,6 +211,14 @@ impl<'a> LanePause<'a> {
                 false => self.in_work.settle(message, report),
             }
         }
+    }
+
+    /// When each message may take a retry delay, if the lane waits for a change.
+    fn expires_at(&self) -> Instant {
+        let now = Instant::now();
+        let expires = self.pause.expires();
+        let since = expires.then(|| *self.worker.unchanged_since().get_or_insert(now));
+        since.unwrap_or(now) + self.worker.timings().unchanged
     }
 
     /// Sets the time of the next probe.
@@ -228,7 +240,7 @@ impl<'a> LanePause<'a> {
         let is_over = self.is_over();
         for (message, _) in self.waiting {
             match is_over {
-                true => self.in_work.begin(message, false, self.ended),
+                true => self.in_work.begin(message, self.ended),
                 false => self.in_work.give_back(message),
             }
         }
@@ -245,7 +257,9 @@ impl<'a> LanePause<'a> {
         let fault = self.pause.reason.as_ref().map(|reason| reason.fault.to_string());
         let why: Vec<String> = fault.into_iter().chain(self.obstacle.clone()).collect();
         let (event, why) = (self.worker.lane.event_type, why.join("; "));
+        self.event_id = self.event_id.take().or(event_id);
         if self.shown != why {
+            let event_id = self.event_id.clone();
             tracing::warn!(event = event.name(), event_id, why, "lane paused");
             self.shown.clone_from(&why);
             let tries_messages = !self.pause.waits_for_health();

@@ -18,6 +18,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What the sessions of one lane are made of.
@@ -28,6 +29,7 @@ pub(super) struct Sessions {
     pub lane: LaneSettings,
     pub budget: Arc<Budget>,
     pub streak: Arc<Mutex<Streak>>,
+    pub unchanged_since: Arc<Mutex<Option<Instant>>>,
     pub prompt: Arc<Prompt>,
     pub vendor: Arc<Vendor>,
     pub metrics: Arc<Metrics>,
@@ -138,6 +140,7 @@ impl Sessions {
             budget: Arc::clone(&self.budget),
             answered: Notify::new(),
             streak: Arc::clone(&self.streak),
+            unchanged_since: Arc::clone(&self.unchanged_since),
             prompt: Arc::clone(&self.prompt),
             vendor: Arc::clone(&self.vendor),
             metrics: Arc::clone(&self.metrics),

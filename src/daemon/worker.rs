@@ -50,6 +50,8 @@ pub(super) struct Worker {
     pub answered: Notify,
     /// The messages that were at fault one after the other, also in earlier sessions.
     pub streak: Arc<Mutex<Streak>>,
+    /// Since when its lane waits for a change, also in earlier sessions.
+    pub unchanged_since: Arc<Mutex<Option<Instant>>>,
     /// How a person makes the lane ask at once.
     pub prompt: Arc<Prompt>,
     /// What happened, counted.
@@ -150,11 +152,12 @@ impl Worker {
             Ok(disposition) => Ok(disposition),
             Err(stuck) => {
                 // Rare, so on the heap: each message would carry the room for it along.
-                Box::pin(self.judge(message, stuck, &mut report, effort, ended)).await
+                Box::pin(self.judge(message, stuck, &mut report, ended)).await
             }
         };
         if report.history.has_changed() {
             self.streak().end();
+            *self.unchanged_since() = None;
         }
         (report, decided)
     }
@@ -276,6 +279,11 @@ impl Worker {
     /// The waits and limits that are no settings.
     pub(super) fn timings(&self) -> Timings {
         self.settings.borrow().timings
+    }
+
+    /// Since when its lane waits for a change, pauses that end for want of messages included.
+    pub(super) fn unchanged_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.unchanged_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The messages that were at fault one after the other.

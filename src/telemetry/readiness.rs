@@ -69,6 +69,10 @@ impl Readiness {
 
     /// A lane came into `state`, for the reason `why`.
     pub fn enter(&self, lane: EventType, state: LaneState, why: &str) {
+        if state == LaneState::Paused {
+            // By a person: whatever the lane has paused itself for is over.
+            self.lanes().remove(&lane);
+        }
         self.enter_as(lane, state, Paused { why: why.to_owned(), ..Paused::default() });
     }
 

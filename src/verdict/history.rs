@@ -80,9 +80,11 @@ impl History {
         conclusion
     }
 
-    /// True if a command of it was done by a call since it came.
+    /// True if Mimecast has made a change for it since it came. That it does not find what was to go shows nothing:
+    /// writes may fail, and reads not.
     pub fn has_changed(&self) -> bool {
-        self.executions.iter().any(Execution::holds)
+        let is_change = |it: &Execution| it.result == Some(CommandResult::Applied);
+        self.executions.iter().any(is_change)
     }
 
     /// Keeps the best result of the commands of the message, as long as one holds.

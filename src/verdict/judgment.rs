@@ -7,7 +7,7 @@
 //! 5. If Mimecast does not answer the health call, or refuses us, the lane pauses, and the message loses nothing.
 //! 6. A paused lane keeps nothing: all messages are copies at the end of its queue.
 //! 7. It repeats the health call at growing intervals; the first answer resumes it, one message at a time.
-//! 8. Where a health call says nothing, it tries its oldest message instead, until Mimecast decides on one.
+//! 8. Where health calls are forbidden, it tries its oldest message instead, until Mimecast decides on one.
 //! 9. Three different messages in a row at fault, and no change in between, pause the lane too: it tries its oldest
 //!    message, and after ten minutes each message takes one retry delay.
 //! 10. No other message and no other replica is needed for any of that.
@@ -26,6 +26,8 @@ pub enum Judgment {
     },
     /// The message is at fault.
     AtFault,
+    /// The lane pauses, unless a change was made since the message was refused before: then it is at fault.
+    Doubt(Pausing),
     /// The lane pauses.
     Pause(Pausing),
     /// Nobody knows yet.
@@ -38,16 +40,17 @@ impl Health {
         let pause = |fault, until| Judgment::Pause(Pausing { until, fault });
         match self {
             Health::Answered => Judgment::Again { is_final: true },
-            Health::Unclear(_) => Judgment::Again { is_final: false },
             // Mimecast is there, and it was no refusal that the message has met.
-            Health::Forbidden(_) if stuck.cause == Cause::Passing => {
+            Health::Unclear(_) | Health::Forbidden(_) if stuck.cause == Cause::Passing => {
                 Judgment::Again { is_final: false }
+            }
+            Health::Unclear(fault) | Health::Forbidden(fault) => {
+                Judgment::Doubt(Pausing { until: Until::Decided, fault })
             }
             Health::NotAnswered(fault) => {
                 let (operation, group) = (stuck.operation, stuck.group.clone());
                 pause(fault, Until::Answered { operation, group })
             }
-            Health::Forbidden(fault) => pause(fault, Until::Decided),
             Health::OutOfTime => Judgment::OutOfTime,
         }
     }
@@ -92,12 +95,13 @@ mod tests {
             assert_eq!(stuck(cause).judge(), None, "{cause:?}");
             let judge = |health: Health| health.judge(&stuck(cause));
             assert_eq!(judge(Health::Answered), again(true));
-            assert_eq!(judge(Health::Unclear(fault())), again(false));
             assert_eq!(judge(Health::NotAnswered(fault())), pause(until.clone()));
             assert_eq!(judge(Health::OutOfTime), Judgment::OutOfTime);
             let is_passing = cause == Cause::Passing;
-            let forbidden = if is_passing { again(false) } else { pause(Until::Decided) };
-            assert_eq!(judge(Health::Forbidden(fault())), forbidden, "{cause:?}");
+            let doubt = || Judgment::Doubt(Pausing { until: Until::Decided, fault: fault() });
+            let forbidden = || if is_passing { again(false) } else { doubt() };
+            assert_eq!(judge(Health::Forbidden(fault())), forbidden(), "{cause:?}");
+            assert_eq!(judge(Health::Unclear(fault())), forbidden(), "{cause:?}");
         }
     }
 

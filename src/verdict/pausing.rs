@@ -104,10 +104,10 @@ impl Pause {
         });
     }
 
-    /// There is no message to try with, and the lane may take the next one that comes. A lane that waits for a change
-    /// goes on waiting: another replica may have its messages, and those are to take a retry delay in the end.
+    /// There is no message to try with: the lane takes the next one that comes. If that one is at fault as well, the
+    /// lane waits for a change again, and its ten minutes go on.
     pub fn nothing_to_try(&mut self) {
-        self.reason.take_if(|reason| reason.until == Until::Decided);
+        self.reason.take_if(|reason| !matches!(reason.until, Until::Answered { .. }));
     }
 
     /// Ten minutes have passed.
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_pause_ends_with_what_it_waits_for_and_with_nothing_else() {
         for (until, by_answer, by_asking, by_change, by_time, by_nothing) in [
-            (Until::Changed, false, false, true, true, false),
+            (Until::Changed, false, false, true, true, true),
             (Until::Decided, false, true, true, false, true),
             (answered(), true, false, false, false, false),
         ] {

@@ -1,10 +1,13 @@
-//! Messages that were at fault one after the other, while nothing was changed for any message.
+//! Messages of a lane of which a health call does not say enough, and what other messages say of them.
 //!
 //! Health calls may be answered while real ones fail: writes fail, and reads of nothing do not. So the third message
 //! in a row that is at fault pauses its lane. A change for any message ends the streak. After ten minutes of such a
 //! pause each message may take one retry delay; the first that would take a second one pauses the lane again.
+//!
+//! Health calls may be forbidden while real ones are not. So a message that is refused then pauses its lane, until
+//! Mimecast decides on some message. If a change is made for another one, and it is refused again, it is at fault.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Different messages in a row after which real calls are taken to fail for all.
 const MOST: usize = 3;
@@ -12,18 +15,21 @@ const MOST: usize = 3;
 /// Messages that are remembered at most.
 const MOST_REMEMBERED: usize = 100_000;
 
-/// The messages of a lane that were at fault since the last change.
+/// The messages of a lane that were at fault since the last change, and those that may be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Streak {
     at_fault: BTreeSet<u64>,
     /// Whether each message may take one retry delay.
     is_released: bool,
+    /// The messages that were refused while health calls are forbidden, and whether a change was made since.
+    refused: BTreeMap<u64, bool>,
 }
 
 impl Streak {
     /// A change was made for some message.
     pub fn end(&mut self) {
-        *self = Streak::default();
+        (self.at_fault, self.is_released) = (BTreeSet::new(), false);
+        self.refused.values_mut().for_each(|changed_since| *changed_since = true);
     }
 
     /// A `message` is at fault, and no change was made for it. Returns whether the lane is to pause instead.
@@ -37,7 +43,20 @@ impl Streak {
 
     /// The lane has paused for ten minutes, and goes on.
     pub fn release(&mut self) {
-        *self = Streak { at_fault: BTreeSet::new(), is_released: true };
+        (self.at_fault, self.is_released) = (BTreeSet::new(), true);
+    }
+
+    /// A `message` is refused, and so are health calls. Returns whether it is at fault: a change was made since it was
+    /// refused before.
+    pub fn refuse(&mut self, message: u64) -> bool {
+        if self.refused.remove(&message) == Some(true) {
+            return true;
+        }
+        if self.refused.len() >= MOST_REMEMBERED {
+            self.refused.clear();
+        }
+        self.refused.insert(message, false);
+        false
     }
 }
 
@@ -76,5 +95,16 @@ mod tests {
         streak.release();
         let paused = (0..).find(|it| streak.add(*it));
         assert_eq!(paused, Some(MOST_REMEMBERED as u64));
+    }
+
+    #[test]
+    fn a_refused_message_is_at_fault_once_a_change_was_made_for_another_one_in_between() {
+        let mut streak = Streak::default();
+        assert!(!streak.refuse(1) && !streak.refuse(1) && !streak.refuse(2));
+        streak.end();
+        assert!(streak.refuse(1) && streak.refuse(2));
+        assert!(!streak.refuse(1), "it begins anew");
+        streak.release();
+        assert!(!streak.refuse(1), "nothing was changed");
     }
 }

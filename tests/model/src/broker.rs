@@ -34,7 +34,7 @@ impl State {
     pub fn lose_session(&mut self, protocol: &Protocol, replica: usize) {
         let here = &mut self.replicas[replica];
         let mut letters: Vec<Letter> = here.unsettled().copied().collect();
-        let Replica { is_stopping, knows_an_answer, quota, .. } = *here;
+        let Replica { is_stopping, knows_an_answer, quota, has_probed, .. } = *here;
         // What the process has learned outlasts the session, and a health call in flight does.
         let (streak, health) = (std::mem::take(&mut here.streak), here.health.take());
         let start = Start::First;
@@ -43,6 +43,7 @@ impl State {
             knows_an_answer,
             quota,
             streak,
+            has_probed,
             health,
             start,
             ..Replica::default()

@@ -23,7 +23,7 @@ impl State {
             }
             (Some(Until::Answered { .. }), _) => pause.is_asking = true,
             (until, _) => {
-                pause.has_probed = until == Some(&Until::Changed);
+                here.has_probed |= until == Some(&Until::Changed);
                 self.probe(replica);
             }
         }
@@ -65,6 +65,7 @@ impl State {
         pause.pause.expired();
         if is_expired && protocol.mistake != Some(Mistake::NeverRelease) {
             here.streak.release();
+            here.has_probed = false;
             self.is_released = true;
         }
     }

@@ -62,8 +62,9 @@ impl State {
 
     /// The attempts at the call of a message had this `result`.
     pub fn conclude(&mut self, protocol: &Protocol, replica: usize, job: Job, result: Conclusion) {
-        if result.holds() {
+        if result == Conclusion::Applied {
             self.replicas[replica].streak.end();
+            self.replicas[replica].has_probed = false;
         }
         match Disposition::of_conclusions(vec![result]) {
             Ok(disposition) => self.replicas[replica].work.push(job.settle(disposition)),
@@ -128,8 +129,13 @@ impl State {
                 here.work.push(job.settle(Disposition::of_stop()));
             }
             Judgment::OutOfTime => here.work.push(job.settle(Disposition::of_no_time())),
+            Judgment::Doubt(_) if here.streak.refuse(job.letter.item.identity()) => {
+                self.blame(protocol, replica, job, stuck);
+            }
             // Every call of the world is a change, so that nothing else can be made.
-            Judgment::Pause(pausing) => self.hold(replica, job.letter, pausing),
+            Judgment::Doubt(pausing) | Judgment::Pause(pausing) => {
+                self.hold(replica, job.letter, pausing);
+            }
         }
     }
 

@@ -274,7 +274,7 @@ fn may_wake(replica: &Replica, pause: &LanePause) -> bool {
         Some(Until::Answered { .. }) => {
             !pause.is_asking && replica.messages() == replica.work.len()
         }
-        Some(Until::Changed) => !pause.has_probed && replica.work.is_empty(),
+        Some(Until::Changed) => !replica.has_probed && replica.work.is_empty(),
         Some(Until::Decided) | None => replica.work.is_empty(),
     }
 }

@@ -22,6 +22,8 @@ pub struct Replica {
     pub pause: Option<LanePause>,
     /// The messages that were at fault one after the other.
     pub streak: Streak,
+    /// Whether it has probed since it waits for a change, also in earlier pauses.
+    pub has_probed: bool,
     /// The reply to the health call in flight, once Mimecast has decided on it.
     pub health: Option<Health>,
     /// Whether Mimecast has answered a call of a message, where that makes a difference.
@@ -51,8 +53,6 @@ pub struct LanePause {
     pub waiting: Vec<(Letter, Disposition)>,
     /// Whether it has begun a health call.
     pub is_asking: bool,
-    /// Whether it has probed since it waits for a change.
-    pub has_probed: bool,
     /// Whether it is for health that it waits, and no health call was answered yet.
     pub is_unanswered: bool,
 }
@@ -63,7 +63,6 @@ impl LanePause {
             pause: Pause::begin(BREAKER),
             waiting: Vec::new(),
             is_asking: false,
-            has_probed: false,
             is_unanswered: false,
         }
     }
@@ -82,7 +81,6 @@ impl LanePause {
     pub fn add(&mut self, pausing: Pausing) {
         if self.pause.add(pausing) {
             self.is_unanswered |= self.is_for_health();
-            self.has_probed = false;
         }
     }
 }

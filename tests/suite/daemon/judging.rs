@@ -222,7 +222,7 @@ async fn the_log_has_a_pause_once_when_it_begins_and_once_when_its_cause_changes
     let logged = world.daemon.logged("lane paused");
     let said: Vec<_> = logged.iter().map(|it| (&it["event_id"], &it["event"])).collect();
     let lane = json!("url.unblock");
-    assert_eq!(said, [(&json!("e-1"), &lane), (&json!(null), &lane)]);
+    assert_eq!(said, [(&json!("e-1"), &lane); 2]);
     assert!(logged[0]["why"].as_str().unwrap().starts_with("http_503"), "{logged:?}");
     assert!(logged[1]["why"].as_str().unwrap().starts_with("http_502"), "{logged:?}");
 }
@@ -375,6 +375,8 @@ async fn where_health_calls_are_answered_and_real_ones_fail_the_third_message_pa
     world.fake.inject(down().for_item_containing("entry-"));
     for number in 0..8 {
         world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+        // That Mimecast does not find something is no change.
+        world.unblock(&format!("gone-{number}"), &format!("gone-{number}")).await;
     }
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     // It tries its oldest messages, and spends no delay of theirs.
@@ -383,10 +385,94 @@ async fn where_health_calls_are_answered_and_real_ones_fail_the_third_message_pa
         .await;
     assert_eq!(world.daemon.metric(RETRIED).await, 2.0, "those before the third");
     world.fake.heal();
-    world.daemon.wait_for_metric(ACKED, 6.0).await;
+    world.daemon.wait_for_metric(ACKED, 8.0 + 6.0).await;
     world.daemon.wait_until_ready().await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn a_slow_message_does_not_keep_a_paused_lane_from_trying_others() {
+    let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#)]).await;
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing("slow"));
+    world.fake.inject(down().for_item_containing("poison"));
+    world.unblock("first", "first").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.unblock("slow", "slow").await;
+    world.fake.wait_for_calls(2, DEADLINE).await;
+    for number in 0..3 {
+        world.unblock(&format!("e-{number}"), &format!("poison-{number}")).await;
+    }
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.add_url("good");
+    world.unblock("good", "good").await;
+    eventually("it is applied", async || (!world.fake.has_url("good")).then_some(())).await;
+    world.daemon.wait_until_ready().await;
+    world.fake.release();
+    world.daemon.wait_for_metric(ACKED, 3.0).await;
+}
+
+#[tokio::test]
+async fn no_replica_stays_paused_for_want_of_a_change_once_the_queue_is_empty() {
+    let world = World::hmac().await;
+    let other = Daemon::start(&world.variables).await;
+    other.wait_until_ready().await;
+    world.fake.inject(down().for_item_containing("entry-"));
+    for number in 0..12 {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    other.wait_for_metric(PAUSED, 1.0).await;
+    world.fake.heal();
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    world.daemon.wait_until_ready().await;
+    other.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn a_lost_permission_for_entries_pauses_the_lane_where_health_calls_were_never_answered() {
+    for kind in [unknown(403), unknown(400)] {
+        let world = World::hmac().await;
+        world.fake.add_url("done");
+        world.unblock("done", "done").await;
+        world.daemon.wait_for_metric(ACKED, 1.0).await;
+        let lost = Fault::always(kind.clone()).for_operation(Operation::DeleteManagedUrl);
+        world.fake.inject(lost);
+        for number in 0..6 {
+            world.fake.add_url(&format!("entry-{number}"));
+            world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+        }
+        world.daemon.wait_for_metric(PAUSED, 1.0).await;
+        let calls = world.fake.changes_called();
+        world.fake.wait_for_calls(calls + 20, DEADLINE).await;
+        assert_eq!(world.daemon.metric(RETRIED).await, 0.0, "{kind:?}");
+        world.fake.heal();
+        world.daemon.wait_for_metric(ACKED, 7.0).await;
+        world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn where_health_calls_are_forbidden_a_refused_message_is_rejected_once_others_are_applied() {
+    let world = World::hmac().await;
+    let forbid = |item| Fault::always(unknown(403)).for_item_containing(item);
+    world.fake.inject(forbid("mimecast-eventd-health-"));
+    world.fake.inject(forbid("refused"));
+    world.unblock("bad", "refused").await;
+    let mut innocents = 0;
+    let found = eventually("the bad one is dead-lettered", async || {
+        let entry = format!("entry-{innocents}");
+        world.fake.add_url(&entry);
+        world.unblock(&entry, &entry).await;
+        innocents += 1;
+        world.vhost.take_now(DEAD_LETTERS).await
+    })
+    .await;
+    assert_eq!(found.header("x-eventd-reason"), "rejected");
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    world.daemon.wait_until_ready().await;
+    assert_eq!(world.daemon.metric(RETRIED).await, 0.0);
 }
 
 #[tokio::test]
