@@ -293,36 +293,42 @@ async fn a_member_that_is_listed_in_another_spelling_is_removed_by_that_one() {
 
 #[tokio::test]
 async fn a_question_that_is_refused_is_never_the_events_fault() {
-    for operation in [Operation::FindGroups, Operation::GetAllManagedUrls] {
-        for kind in [
-            FaultKind::fail("err_validation_query"),
-            FaultKind::fail("err_of_tomorrow"),
-            FaultKind::EmptyBody { status: 400 },
-        ] {
-            let shown = format!("{operation:?} {kind:?}");
-            let world = World::with(&SOON).await;
-            world.fake.name_group("id-of-vip", "VIP");
-            world.fake.add_member("id-of-vip", "ada@example.com");
-            world.fake.add_managed_url("z", "https://bad.example/", "block", "explicit");
-            world.fake.inject(Fault::always(kind).for_operation(operation));
-            let data = json!({"emailAddress": "ada@example.com", "groups": ["VIP"]});
-            publish(&world, OFFBOARDED_TYPE, "name", &data).await;
-            publish(&world, UNBLOCK_TYPE, "url", &json!({"url": "https://bad.example"})).await;
-            let lane =
-                if operation == Operation::FindGroups { OFFBOARDED_TYPE } else { UNBLOCK_TYPE };
-            // It waits aside, and its lane goes on.
-            world.vhost.wait_for_depth(&format!("mimecast-eventd.{lane}.due.10s"), 1).await;
-            assert_eq!(world.daemon.logged("lane paused").len(), 0, "{shown}");
-            world.fake.heal();
-            crate::support::eventually(&shown, async || {
-                let is_left =
-                    world.fake.is_member("id-of-vip", "ada@example.com") || world.fake.has_url("z");
-                (!is_left).then_some(())
-            })
-            .await;
-            assert_eq!(world.vhost.depth(DEAD_LETTERS).await, Some((0, 0)), "{shown}");
-        }
-    }
+    let kinds = [
+        FaultKind::fail("err_validation_query"),
+        FaultKind::fail("err_of_tomorrow"),
+        FaultKind::EmptyBody { status: 400 },
+    ];
+    let operations = [Operation::FindGroups, Operation::GetAllManagedUrls];
+    let refused = operations.into_iter().flat_map(|operation| {
+        kinds.iter().map(move |kind| a_refused_question_waits_aside(operation, kind.clone()))
+    });
+    // Each waits for ten seconds, so all at once.
+    futures_util::future::join_all(refused).await;
+}
+
+async fn a_refused_question_waits_aside(operation: Operation, kind: FaultKind) {
+    let shown = format!("{operation:?} {kind:?}");
+    let world = World::with(&SOON).await;
+    world.fake.name_group("id-of-vip", "VIP");
+    world.fake.add_member("id-of-vip", "ada@example.com");
+    world.fake.add_managed_url("z", "https://bad.example/", "block", "explicit");
+    world.fake.inject(Fault::always(kind).for_operation(operation));
+    let data = json!({"emailAddress": "ada@example.com", "groups": ["VIP"]});
+    publish(&world, OFFBOARDED_TYPE, "name", &data).await;
+    publish(&world, UNBLOCK_TYPE, "url", &json!({"url": "https://bad.example"})).await;
+    let is_about_groups = operation == Operation::FindGroups;
+    let lane = if is_about_groups { OFFBOARDED_TYPE } else { UNBLOCK_TYPE };
+    // It waits aside, and its lane goes on.
+    world.vhost.wait_for_depth(&format!("mimecast-eventd.{lane}.due.10s"), 1).await;
+    assert_eq!(world.daemon.logged("lane paused").len(), 0, "{shown}");
+    world.fake.heal();
+    crate::support::eventually(&shown, async || {
+        let is_left =
+            world.fake.is_member("id-of-vip", "ada@example.com") || world.fake.has_url("z");
+        (!is_left).then_some(())
+    })
+    .await;
+    assert_eq!(world.vhost.depth(DEAD_LETTERS).await, Some((0, 0)), "{shown}");
 }
 
 #[tokio::test]

@@ -33,7 +33,8 @@ pub(super) fn prepare(folder: &Path) -> Result {
     Ok(())
 }
 
-/// Writes `rabbitmq.conf`.
+/// Writes `rabbitmq.conf`. The log of all quorum queues is never exchanged for a new one: with the thousands of queues
+/// of a whole run, a node is silent for a minute over that.
 pub(super) fn write(folder: &Path, ports: &Ports, options: &Options) -> Result {
     let mut text = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\n\
@@ -41,6 +42,7 @@ pub(super) fn write(folder: &Path, ports: &Ports, options: &Options) -> Result {
          management.tcp.port = {}\n\
          collect_statistics_interval = 1000\n\
          disk_free_limit.absolute = 10MB\n\
+         raft.wal_max_size_bytes = 2000000000\n\
          log.file.level = info\n",
         ports.amqp(),
         ports.management(),
