@@ -37,6 +37,7 @@ impl Mounted {
         let mut variables = settings::hmac(&fake);
         let right = variables.remove("EVENTD_MIMECAST__SECRET_KEY").unwrap();
         variables.remove("EVENTD_LOG__LEVEL");
+        variables.remove("EVENTD_RETRY__LADDER");
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         variables.extend([

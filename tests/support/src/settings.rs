@@ -68,6 +68,8 @@ fn common(base_url: &str) -> Variables {
         named("ADMIN__LISTEN", "127.0.0.1:0"),
         named("RETRY__INITIAL_DELAY", "1ms"),
         named("RETRY__MAX_DELAY", "5ms"),
+        // A node has thousands of queues in a whole run: fewer of them keep it from falling silent.
+        named("RETRY__LADDER", r#"["10s", "1m"]"#),
         named("BREAKER__INITIAL_PROBE_DELAY", "20ms"),
         named("BREAKER__MAX_PROBE_DELAY", "100ms"),
         named("LOG__LEVEL", "debug"),
