@@ -36,8 +36,11 @@ pub(super) struct LanePause<'a> {
     probe_at: Instant,
     /// Whether a probe was settled, so that the next one costs no interval.
     goes_on: bool,
-    /// Whether what was done cannot be written to the audit trail: then nothing more is done.
+    /// Whether what was done cannot be written to the audit trail: then nothing more is done, until all that waits was
+    /// tried again and nothing of it failed for that.
     is_unprovable: bool,
+    /// Whether something failed for that since it was tried again.
+    is_unwritten: bool,
 }
 
 impl<'a> LanePause<'a> {
@@ -63,6 +66,7 @@ impl<'a> LanePause<'a> {
             probe_at: now,
             goes_on: false,
             is_unprovable: false,
+            is_unwritten: false,
         };
         pause.hold(held);
         pause
@@ -136,6 +140,7 @@ impl<'a> LanePause<'a> {
             Ended::Held(held) => self.hold(held),
             Ended::Settled | Ended::Released => {}
         }
+        self.is_unprovable &= self.is_unwritten || self.in_work.copies() > 0;
     }
 
     /// A health call has ended.
@@ -160,9 +165,11 @@ impl<'a> LanePause<'a> {
             }
             Held::NotSettled(message, report, obstacle) => {
                 self.obstacle = Some(obstacle.to_string());
-                self.show(report.event_id.clone());
-                self.is_unprovable |= matches!(obstacle, Obstacle::Audit(_));
+                self.is_unwritten |= matches!(obstacle, Obstacle::Audit(_));
+                self.is_unprovable |= self.is_unwritten;
+                let event_id = report.event_id.clone();
                 self.waiting.push((message, *report));
+                self.show(event_id);
             }
         }
     }
@@ -203,7 +210,7 @@ impl<'a> LanePause<'a> {
 
     /// Settles what waits for its copies. What may not wait any longer goes back.
     fn settle_waiting(&mut self) {
-        self.is_unprovable = false;
+        self.is_unwritten = false;
         let next = Instant::now() + self.worker.settings().breaker.max_probe_delay;
         for (message, report) in std::mem::take(&mut self.waiting) {
             match next >= message.deadline {
@@ -255,7 +262,9 @@ impl<'a> LanePause<'a> {
     /// Shows and logs why the lane pauses, unless that was logged last, and the event that it has paused for.
     fn show(&mut self, event_id: Option<String>) {
         let fault = self.pause.reason.as_ref().map(|reason| reason.fault.to_string());
-        let why: Vec<String> = fault.into_iter().chain(self.obstacle.clone()).collect();
+        // Once the copies were taken, that they were not is no cause any more.
+        let obstacle = self.obstacle.clone().filter(|_| self.held() > 0);
+        let why: Vec<String> = fault.into_iter().chain(obstacle).collect();
         let (event, why) = (self.worker.lane.event_type, why.join("; "));
         self.event_id = self.event_id.take().or(event_id);
         if self.shown != why {

@@ -33,8 +33,8 @@ pub(super) fn prepare(folder: &Path) -> Result {
     Ok(())
 }
 
-/// Writes `rabbitmq.conf`. The log of all quorum queues is never exchanged for a new one: with the thousands of queues
-/// of a whole run, a node is silent for a minute over that.
+/// Writes `rabbitmq.conf`. The log of all quorum queues may become larger than a whole run of the tests makes it, about
+/// 600 MB, so that no run depends on when a new one is begun.
 pub(super) fn write(folder: &Path, ports: &Ports, options: &Options) -> Result {
     let mut text = format!(
         "listeners.tcp.1 = 127.0.0.1:{}\n\
