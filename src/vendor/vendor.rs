@@ -93,13 +93,15 @@ impl Vendor {
         guards: Guards,
     ) -> Result<(), TransportError> {
         let means = Arc::new(self.means().renewed(settings, policy, guards)?);
-        if !Arc::ptr_eq(&means.caller, &self.means().caller) {
-            // What others were answered says nothing of us, and neither does their quota.
-            self.known.forget();
+        let is_another = !Arc::ptr_eq(&means.caller, &self.means().caller);
+        *self.means.write().unwrap_or_else(PoisonError::into_inner) = means;
+        if is_another {
+            // What others were answered says nothing of us, and neither does their quota. Only now: whoever is woken
+            // calls at once, and has to call with the new means.
             let fresh = || Quota::new(settings.timings);
             self.quotas().values_mut().for_each(|quota| *quota = fresh());
+            self.known.forget();
         }
-        *self.means.write().unwrap_or_else(PoisonError::into_inner) = means;
         Ok(())
     }
 

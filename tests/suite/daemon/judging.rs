@@ -20,6 +20,8 @@ const RETRIED: &str = r#"eventd_messages_settled_total{disposition="retry",event
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
 const LEAVERS_ACKED: &str =
     r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
+const LEAVERS_RETRIED: &str =
+    r#"eventd_messages_settled_total{disposition="retry",event="user.offboarded"}"#;
 const LEAVERS_PAUSED: &str = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
 
 /// The attempts of a message before the health call (`retry.attempts`).
@@ -389,6 +391,21 @@ async fn where_health_calls_are_answered_and_real_ones_fail_the_third_message_pa
     world.daemon.wait_until_ready().await;
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_changed_in_part_before_it_failed_pauses_nothing() {
+    let own = [("RETRY__LADDER", r#"["1h"]"#), ("EVENTS__USER_OFFBOARDED__PREFETCH", "1")];
+    let world = World::with(&own).await;
+    world.fake.inject(down().for_item_containing("broken-group"));
+    world.fake.add_member("good-group", "eve@example.com");
+    for number in 0..2 {
+        world.offboard(&format!("e-{number}"), "ada@example.com", &["broken-group"]).await;
+    }
+    world.offboard("e-2", "eve@example.com", &["good-group", "broken-group"]).await;
+    world.daemon.wait_for_metric(LEAVERS_RETRIED, 3.0).await;
+    assert!(!world.fake.is_member("good-group", "eve@example.com"));
+    assert_eq!(pauses(&world.daemon), 0);
 }
 
 #[tokio::test]
