@@ -17,7 +17,11 @@ const MOST: usize = 1024;
 
 /// Where what becomes of the deliveries of one channel is told.
 #[derive(Clone, Debug)]
-pub(super) struct Acks(mpsc::UnboundedSender<Told>);
+pub(super) struct Acks {
+    tell: mpsc::UnboundedSender<Told>,
+    /// Comes with the end of the connection.
+    over: CancellationToken,
+}
 
 #[derive(Debug)]
 enum Told {
@@ -40,9 +44,15 @@ impl Acks {
     /// Begins to ack deliveries of `channel`, until `over`.
     pub(super) fn of(channel: Channel, over: CancellationToken) -> Acks {
         let (tell, told) = mpsc::unbounded_channel();
-        // lapin leaves an ack pending for ever that was on its way to the connection when that failed.
-        tokio::spawn(async move { over.run_until_cancelled(send(channel, told)).await });
-        Acks(tell)
+        let until = over.clone();
+        tokio::spawn(async move { until.run_until_cancelled(send(channel, told)).await });
+        Acks { tell, over }
+    }
+
+    /// Waits for something of the same connection, but not beyond its end: lapin leaves an ack pending for ever that
+    /// was on its way to the connection when that failed.
+    pub(super) async fn until_over<T>(&self, something: impl Future<Output = T>) -> Option<T> {
+        self.over.run_until_cancelled(something).await
     }
 
     /// The broker handed out a delivery: it is told before anything else of it.
@@ -68,7 +78,7 @@ impl Acks {
 
     fn tell(&self, told: Told) {
         // Nobody listens any more when the connection is over, and then nothing can be told.
-        let _over = self.0.send(told);
+        let _over = self.tell.send(told);
     }
 }
 
@@ -123,7 +133,7 @@ mod tests {
     impl Acks {
         /// For deliveries that nobody settles.
         pub(in crate::broker) fn of_no_channel() -> Acks {
-            Acks(mpsc::unbounded_channel().0)
+            Acks { tell: mpsc::unbounded_channel().0, over: CancellationToken::new() }
         }
     }
 

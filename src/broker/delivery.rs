@@ -16,7 +16,7 @@ pub struct Delivery {
     pub envelope: Envelope,
     /// What happened to it before it came here this time.
     pub history: History,
-    /// How often it was delivered before (header `x-delivery-count` of a quorum queue).
+    /// How often it was handed out before. RabbitMQ 4 counts what is returned by `nack` in a header of its own.
     pub deliveries: u32,
     /// Whether it may have been delivered before, as the broker says.
     pub redelivered: bool,
@@ -51,7 +51,7 @@ impl Delivery {
         // Whoever forges this one has nothing from it.
         history.replays = number(headers, "x-eventd-replays").unwrap_or_default();
         history.altered = text(headers, sieve::ALTERED).or(history.altered);
-        let deliveries = number(headers, "x-delivery-count").unwrap_or_default();
+        let deliveries = deliveries(headers);
         let is_ours_again = history.attempts > 0 || history.replays > 0;
         history.repeated = redelivered || deliveries > 0 || is_ours_again;
         Delivery { envelope, history, deliveries, redelivered, tag, properties, acker, acks }
@@ -61,10 +61,13 @@ impl Delivery {
 /// Whether the message was handed out before, to whomever, and returned to its queue.
 pub(super) fn was_returned(delivery: &message::Delivery) -> bool {
     let headers = delivery.properties.headers().as_ref();
-    // RabbitMQ 4 counts what is returned by `nack` in the second one.
-    let counts = ["x-delivery-count", "x-acquired-count"];
-    let is_counted = |name| headers.is_some_and(|it| number::<u64>(it, name) > Some(0));
-    delivery.redelivered || counts.into_iter().any(is_counted)
+    delivery.redelivered || headers.is_some_and(|headers| deliveries(headers) > 0)
+}
+
+/// How often a quorum queue has handed the message out before.
+fn deliveries(headers: &FieldTable) -> u32 {
+    let counts = ["x-delivery-count", "x-acquired-count"].map(|name| number(headers, name));
+    counts.into_iter().flatten().max().unwrap_or_default()
 }
 
 /// The envelope of a message that was published so.

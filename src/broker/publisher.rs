@@ -157,6 +157,11 @@ impl Publisher {
         self.publish(publication, properties).await
     }
 
+    /// Whether the broker takes no messages for now, because it is short of memory or disk.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.borrow().is_some()
+    }
+
     /// What the broker answers to a copy; otherwise why it is not waited for any longer.
     async fn answer(
         &self,

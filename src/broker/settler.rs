@@ -45,7 +45,7 @@ impl Settler {
                     Box::pin(self.copy(delivery, place, fault, history, &now)).await?;
                 }
                 Step::Answer(answer) => {
-                    let told = self.publisher.until_over(tell(delivery, answer)).await;
+                    let told = delivery.acks.until_over(tell(delivery, answer)).await;
                     told.unwrap_or(Err(BrokerError::SettleLost))?;
                 }
             }

@@ -5,7 +5,7 @@ use super::worker::Worker;
 use crate::broker::BrokerError;
 use crate::command::Operation;
 use crate::telemetry::Report;
-use crate::verdict::{Disposition, Fault, Health};
+use crate::verdict::{Breaker, Disposition, Fault, Health};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -76,6 +76,27 @@ impl InWork {
     pub(super) fn settle(&mut self, message: Box<Message>, report: Report) {
         let worker = Arc::clone(&self.worker);
         self.copies.spawn(Box::pin(async move { worker.settle_or_hold(message, report).await }));
+    }
+
+    /// The same, once it has waited as long again as it already has, at most as long as a probe waits. What may not
+    /// wait any longer is given back.
+    pub(super) fn settle_later(
+        &mut self,
+        message: Box<Message>,
+        report: Report,
+        ended: &CancellationToken,
+    ) {
+        let (worker, ended) = (Arc::clone(&self.worker), ended.clone());
+        let Breaker { initial_probe_delay, max_probe_delay } = worker.settings().breaker;
+        let wait = message.since.elapsed().max(initial_probe_delay).min(max_probe_delay);
+        let settling = async move {
+            let waiting = ended.run_until_cancelled(tokio::time::sleep(wait));
+            if waiting.await.is_none() || Instant::now() + max_probe_delay >= message.deadline {
+                return worker.give_back(&message).await.map(|()| None);
+            }
+            worker.settle_or_hold(message, report).await
+        };
+        self.copies.spawn(Box::pin(settling));
     }
 
     /// Lets a copy of the message go to the end of its queue.

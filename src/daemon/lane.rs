@@ -3,6 +3,7 @@
 use super::hand::{Hand, moved};
 use super::in_work::{Ended, InWork};
 use super::message::Held;
+use super::obstacle::Obstacle;
 use super::pause::LanePause;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer, Delivery};
@@ -61,12 +62,12 @@ struct Lane<'a> {
 }
 
 /// How far the start of a session is, or what comes after a pause. The lane takes one message at a time until one that
-/// was new to the broker is settled, or a call of one was answered. So a delivery that ends sessions, in whatever way,
-/// is charged alone, and the broker's delivery limit ends it.
+/// is no suspect is settled, or a call of one was answered. So a delivery that ends sessions, in whatever way, is
+/// charged alone at last, and the broker's delivery limit ends it.
 enum Start {
     /// No message has come in the session.
     First,
-    /// One at a time; since when a new one is in work, if one is.
+    /// One at a time; since when one that is no suspect is in work, if one is.
     Slow(Option<Instant>),
     /// As many as the lane is allowed.
     Full,
@@ -94,7 +95,12 @@ impl Lane<'_> {
                 () = &mut over => return Ok(None),
                 () = &mut moved => return Ok(None),
                 Some(carried) = self.in_work.next() => match carried? {
-                    Ended::Held(held) => return Ok(Some(held)),
+                    Ended::Held(held) => match self.set_aside(held) {
+                        Some(held) => return Ok(Some(held)),
+                        // It is in hand, and did no harm.
+                        None if is_slow => self.widen().await?,
+                        None => {}
+                    },
                     Ended::Settled if harmless_at.is_some() => self.widen().await?,
                     Ended::Settled | Ended::Decided { .. } | Ended::Released | Ended::Asked(_) => {}
                 },
@@ -143,13 +149,33 @@ impl Lane<'_> {
     fn begin(&mut self, delivery: Delivery) {
         let (is_first, again) = (matches!(self.start, Start::First), delivery.redelivered);
         if !matches!(self.start, Start::Full) {
-            self.start = Start::Slow((!again).then(Instant::now));
+            // Somebody may have looked at it, or a session ended over another one.
+            let is_suspect = delivery.deliveries > u32::from(self.worker.lane.delivery_limit) / 5;
+            self.start = Start::Slow((!is_suspect).then(Instant::now));
         }
         let message = self.worker.receive(delivery);
         if is_first && again {
             self.in_work.begin_again(message, &self.waits);
         } else {
             self.in_work.begin(message, &self.waits);
+        }
+    }
+
+    /// Sets a message aside that needs a copy while RabbitMQ takes none for want of memory or disk: others need none.
+    /// Half of those that the lane may have in hand can wait so; one more, and it has to pause.
+    fn set_aside(&mut self, held: Held) -> Option<Held> {
+        let Worker { lane, settler, .. } = &**self.worker;
+        let has_room = self.in_work.copies() < usize::from(lane.prefetch) / 2;
+        match held {
+            Held::NotSettled(message, report, Obstacle::Copy(error))
+                if has_room && settler.publisher.is_blocked() =>
+            {
+                let (event, event_id) = (lane.event_type.name(), &report.event_id);
+                tracing::warn!(event, event_id, %error, "a message waits for its copy");
+                self.in_work.settle_later(message, *report, &self.waits);
+                None
+            }
+            Held::Pausing(..) | Held::NotSettled(..) => Some(held),
         }
     }
 

@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::broker::{
     Announcer, Answers, Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology,
 };
-use crate::settings::{LaneSettings, Settings, Timings};
+use crate::settings::{Amqp, LaneSettings, Settings, Timings};
 use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
 use crate::vendor::{Stamp, Vendor};
 use crate::verdict::{Delays, Streak};
@@ -80,25 +80,26 @@ impl Sessions {
         let settings = Arc::clone(&self.settings.borrow());
         let (event, readiness) = (self.lane.event_type, Arc::clone(&self.readiness));
         let connecting =
-            Broker::connect(&settings.amqp, move |reason| readiness.blocked(event, reason));
-        let Some(broker) = stop.run_until_cancelled(connecting).await else { return Ok(()) };
-        let broker = broker?;
+            Connections::make(&settings.amqp, move |reason| readiness.blocked(event, reason));
+        let Some(connections) = stop.run_until_cancelled(connecting).await else { return Ok(()) };
+        let connections = connections?;
         self.metrics.connected(event);
         tracing::info!(event = event.name(), "connected to the broker");
-        let Some(opened) = stop.run_until_cancelled(self.open(&broker, &settings)).await else {
+        let Some(opened) = stop.run_until_cancelled(self.open(&connections, &settings)).await
+        else {
             return Ok(());
         };
         let (publisher, mut consumer) = opened?;
-        let announcer = announcer(&broker, &settings);
+        let announcer = announcer(&connections.copies, &settings);
         let worker = Arc::new(self.worker((publisher, announcer), settled, &settings));
         let mut depths = Depths::default();
         let result = tokio::select! {
-            result = work(&worker, &mut consumer, &broker, &stop) => result,
-            never = self.watch.run(&broker, &mut depths, &self.metrics) => never,
+            result = work(&worker, &mut consumer, &connections, &stop) => result,
+            never = self.watch.run(&connections.deliveries, &mut depths, &self.metrics) => never,
         };
         // While its channels are still there: one that is just being closed keeps the connection from
         // ending well, and what the broker was told last from reaching it.
-        broker.close().await;
+        connections.close().await;
         result
     }
 
@@ -106,13 +107,13 @@ impl Sessions {
     /// without a leader does, so that there is a limit to the waiting.
     async fn open(
         &self,
-        broker: &Broker,
+        Connections { deliveries, copies }: &Connections,
         settings: &Settings,
     ) -> Result<(Publisher, Consumer), BrokerError> {
         let opening = async {
-            topology::prepare(broker, settings, &self.lane).await?;
-            let publisher = Publisher::open(broker).await?;
-            Ok((publisher, Consumer::open(broker, &self.lane.queue).await?))
+            topology::prepare(deliveries, settings, &self.lane).await?;
+            let publisher = Publisher::open(copies).await?;
+            Ok((publisher, Consumer::open(deliveries, &self.lane.queue).await?))
         };
         let silent = BrokerError::Lost("no answer while queues and consumers were set up".into());
         tokio::time::timeout(settings.timings.open, opening).await.unwrap_or(Err(silent))
@@ -162,11 +163,45 @@ fn announcer(broker: &Broker, settings: &Settings) -> Announcer {
     }
 }
 
-/// Works until `stop`, or until the connection has failed or the lane ends its session.
+/// The connections of one session. A broker that is short of memory or disk reads no more from whoever publishes
+/// (RabbitMQ, "Memory and Disk Alarms"), so that acks and copies must not share one.
+struct Connections {
+    /// Deliveries come over this one, and what becomes of them is told over it.
+    deliveries: Broker,
+    /// Copies go over this one.
+    copies: Broker,
+}
+
+impl Connections {
+    /// Makes them. `on_blocked` is told why the broker takes no messages for now, and when it takes them again.
+    async fn make(
+        amqp: &Amqp,
+        on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
+    ) -> Result<Connections, BrokerError> {
+        let (deliveries, copies) =
+            tokio::try_join!(Broker::connect(amqp, |_| {}), Broker::connect(amqp, on_blocked))?;
+        Ok(Connections { deliveries, copies })
+    }
+
+    /// Comes when one of them has failed, with the reason.
+    async fn failed(&self) -> BrokerError {
+        tokio::select! {
+            error = self.deliveries.failed() => error,
+            error = self.copies.failed() => error,
+        }
+    }
+
+    /// Closes them, if they can still be closed; what is not settled goes back to its queue.
+    async fn close(self) {
+        tokio::join!(self.deliveries.close(), self.copies.close());
+    }
+}
+
+/// Works until `stop`, or until a connection has failed or the lane ends its session.
 async fn work(
     worker: &Arc<Worker>,
     consumer: &mut Consumer,
-    broker: &Broker,
+    connections: &Connections,
     stop: &CancellationToken,
 ) -> Result<(), BrokerError> {
     let ended = stop.child_token();
@@ -174,7 +209,7 @@ async fn work(
     tokio::select! {
         biased;
         result = &mut lane => result,
-        lost = broker.failed() => {
+        lost = connections.failed() => {
             ended.cancel();
             lane.await.map_err(|_| lost)
         }

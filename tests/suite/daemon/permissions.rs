@@ -193,7 +193,7 @@ async fn what_the_user_may_not_see_is_a_warning_that_names_the_permission() {
 #[tokio::test]
 async fn a_limit_of_connections_that_fits_the_lanes_is_enough() {
     let vhost = declared().await;
-    vhost.limit_connections(3).await;
+    vhost.limit_connections(5).await;
     let world = World::start(vhost, settings::hmac, &[]).await;
     publish(&world, 3).await;
     all_applied(&world, 3).await;

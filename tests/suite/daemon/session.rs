@@ -10,7 +10,7 @@ use crate::support::within::Within;
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
-use lapin::options::QueueDeleteOptions;
+use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeleteOptions};
 use mimecast_eventd::vendor::Stamp;
 use serde_json::Value;
 use std::time::Duration;
@@ -43,11 +43,38 @@ async fn a_connection_that_is_cut_is_made_anew_and_the_message_comes_again() {
 #[tokio::test]
 async fn operators_see_whose_connections_they_are() {
     let world = World::hmac().await;
-    eventually("the broker shows a connection of each lane", async || {
+    eventually("the broker shows two connections of each lane", async || {
         let names = world.vhost.connection_names().await;
-        (names.iter().filter(|name| *name == "mimecast-eventd").count() == 2).then_some(())
+        (names.iter().filter(|name| *name == "mimecast-eventd").count() == 4).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn messages_that_somebody_has_looked_at_are_done_side_by_side() {
+    let mut world = World::hmac().await;
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    for number in 0..8 {
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    // As the management UI does.
+    let channel = world.vhost.channel().await;
+    for _ in 0..8 {
+        let got = channel.basic_get(UNBLOCK.into(), BasicGetOptions::default()).await.unwrap();
+        assert!(got.is_some());
+    }
+    channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await.unwrap();
+    world.vhost.wait_for_depth(UNBLOCK, 8).await;
+    world.fake.inject(Fault::always(FaultKind::Hold).for_item_containing("entry-"));
+    world.restart_daemon().await;
+    // The health call, and all of them while none has ended.
+    world.fake.wait_for_calls(1 + 8, DEADLINE).await;
+    world.fake.heal();
+    world.fake.release();
+    world.vhost.wait_for_depth(UNBLOCK, 0).await;
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(acked, 8.0).await;
 }
 
 #[tokio::test]
