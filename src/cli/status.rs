@@ -110,18 +110,27 @@ pub fn show(
 fn paused(lane: &Value, now: DateTime<Utc>) -> String {
     let time = |name: &str| {
         let time = lane[name].as_str().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-        time.map(|at| (at.to_utc() - now).abs().to_std().unwrap_or_default())
+        time.map(|at| at.to_utc())
     };
     let mut text = word(&lane["event"]);
     text += " paused";
     if let Some(since) = time("since") {
-        text += &format!(" for {}", age(since));
+        text += &format!(" for {}", age((now - since).to_std().unwrap_or_default()));
     }
     if let Some(event) = lane["paused_for_event"].as_str() {
         text += &format!(", first for event {}", plain(event, 100));
     }
-    if let Some(next) = time("next_health_call") {
-        text += &format!("; next health call in {}", age(next));
+    for (name, next, under_way) in [
+        ("next_health_call", "next health call", "a health call is under way"),
+        ("next_message", "next message is tried", "a message is being tried"),
+    ] {
+        match time(name) {
+            Some(at) if at > now => {
+                text += &format!("; {next} in {}", age((at - now).to_std().unwrap_or_default()));
+            }
+            Some(_) => text += &format!("; {under_way}"),
+            None => {}
+        }
     }
     if let Some(waiting) = lane["waiting"].as_u64() {
         text += &format!("; {waiting} waiting");

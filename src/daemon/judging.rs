@@ -5,7 +5,7 @@ use super::worker::Worker;
 use crate::command::Operation;
 use crate::telemetry::Report;
 use crate::vendor::Effort;
-use crate::verdict::{Disposition, Health, Judgment, Pausing, Stuck, Until};
+use crate::verdict::{Blame, Disposition, Health, Judgment, Pausing, Stuck, Until};
 use tokio_util::sync::CancellationToken;
 
 impl Worker {
@@ -46,6 +46,10 @@ impl Worker {
                     }
                 }
                 Judgment::AtFault if may_be_final => return self.blame(message, stuck, report),
+                // A question that is refused is never the fault of the event.
+                Judgment::AtFault if !stuck.keeps_changes_back() => {
+                    return self.defer(stuck, report, effort, ended).await;
+                }
                 Judgment::AtFault => return self.blame(message, stuck.undecided(), report),
                 Judgment::OutOfTime if ended.is_cancelled() => return Ok(Disposition::of_stop()),
                 Judgment::OutOfTime => return Ok(Disposition::of_no_time()),
@@ -72,9 +76,14 @@ impl Worker {
         report: &Report,
     ) -> Result<Disposition, Pausing> {
         let counts = stuck.may_be_everybodys() && !report.history.has_changed();
-        if counts && self.streak().add(message.identity()) {
-            return Err(Pausing { until: Until::Changed, fault: stuck.fault });
-        }
+        let blame = if counts { self.streak().add(message.identity()) } else { Blame::Message };
+        let stuck = match blame {
+            Blame::Message => stuck,
+            Blame::Nobody => stuck.undecided(),
+            Blame::Mimecast => {
+                return Err(Pausing { until: Until::Changed, fault: stuck.fault });
+            }
+        };
         Ok(Disposition::of_stuck(stuck, &self.ladder, &report.history))
     }
 

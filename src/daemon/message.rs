@@ -73,6 +73,7 @@ impl Message {
     pub(super) fn report(&self, disposition: Disposition) -> Report {
         let mut report = Report::of(&self.delivery.envelope, &self.delivery.history, disposition);
         report.event.clone_from(&self.event);
+        report.event_id.clone_from(&self.event_id);
         report
     }
 

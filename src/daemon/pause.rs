@@ -99,7 +99,10 @@ impl<'a> LanePause<'a> {
                     self.pause.begin_again(settings.borrow_and_update().breaker);
                     self.probe().await?;
                 }
-                () = worker.prompt.wanted() => self.probe().await?,
+                () = worker.prompt.wanted() => {
+                    worker.vendor.ask_anew();
+                    self.probe().await?;
+                }
                 Some(ended) = self.in_work.next() => self.take(ended?),
                 () = tokio::time::sleep_until(self.probe_at), if !self.in_work.is_asking() => {
                     self.probe().await?;
@@ -181,6 +184,8 @@ impl<'a> LanePause<'a> {
             self.pause.reason.as_ref().map(|reason| &reason.until)
         {
             // The next one is scheduled when it has ended.
+            self.probe_at = Instant::now();
+            self.worker.readiness.next_probe(self.worker.lane.event_type, self.probe_at);
             self.in_work.ask((*operation, group.clone()), self.ended);
             return Ok(());
         }

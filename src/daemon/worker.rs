@@ -148,6 +148,7 @@ impl Worker {
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Pausing>) {
         let mut report = message.report(Disposition::Return);
+        let refused_before = self.streak().refused();
         let decided = match self.handle(message, &mut report, effort, ended).await {
             Ok(disposition) => Ok(disposition),
             Err(stuck) => {
@@ -156,7 +157,7 @@ impl Worker {
             }
         };
         if report.history.has_changed() {
-            self.streak().end();
+            self.streak().end(&refused_before);
             *self.unchanged_since() = None;
         }
         (report, decided)

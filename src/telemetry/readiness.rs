@@ -187,8 +187,14 @@ impl LaneReport {
             add(format_args!(", first for event {event_id}"));
         }
         if let Some(next_probe) = self.next_probe {
-            let what = if *tries_messages { "message is tried" } else { "health call" };
-            add(format_args!("; next {what} in {}", in_seconds(next_probe)));
+            let (what, now) = match tries_messages {
+                true => ("message is tried", "a message is being tried"),
+                false => ("health call", "a health call is under way"),
+            };
+            match next_probe.is_zero() {
+                true => add(format_args!("; {now}")),
+                false => add(format_args!("; next {what} in {}", in_seconds(next_probe))),
+            }
         }
         if let Some(waiting) = self.waiting {
             add(format_args!("; {waiting} waiting"));

@@ -1,9 +1,11 @@
 //! Health calls: an operation on what cannot exist. Such a call changes nothing, and that Mimecast itself answers it
 //! says that Mimecast and our permission are well for this operation, now.
 //!
-//! Mimecast may forbid a made-up group although the permission is there, and may fail for a single group. So the call
-//! is made for the group of the message first, then for the one that was answered last, then for a made-up one. The
-//! first answer counts. Where none is answered, and none was before, groups of the tenant are listed and asked for.
+//! Mimecast may forbid a made-up group although the permission is there, may forbid or fail for a single group, and may
+//! say that a made-up one is not there although the permission is gone. So the call is made for the group of the message
+//! first, then for the one that was answered last. If one of these is forbidden, groups of the tenant are listed and
+//! asked for, and a made-up one only where none is listed. Else a made-up one is next, and then groups of the tenant, if
+//! none was answered before. The first answer counts.
 
 use super::group::text;
 use super::known::HealthCall;
@@ -13,6 +15,7 @@ use crate::command::{Call, Command, Operation, Page};
 use crate::event::{EmailAddress, Member};
 use crate::verdict::{Cause, Conclusion, Fault, Health, History};
 use futures_util::FutureExt;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -63,18 +66,21 @@ impl Vendor {
         operation: Operation,
         group: Option<&str>,
     ) -> HealthCall {
-        let (vendor, group) = (Arc::clone(self), group.map(str::to_owned));
+        let (vendor, group, began) = (Arc::clone(self), group.map(str::to_owned), Instant::now());
         let calling = tokio::spawn(async move {
             let deadline = Instant::now() + vendor.means().timings().work;
             let effort = Effort { probe: true, deadline };
             let never = CancellationToken::new();
             let health = vendor.health_call(operation, group, effort, &never).await;
-            vendor.known.in_flight().remove(&operation);
+            let mut in_flight = vendor.known.in_flight();
+            if in_flight.get(&operation).is_some_and(|call| call.began == began) {
+                in_flight.remove(&operation);
+            }
             health
         });
         let lost = |error: String| Health::NotAnswered(Fault::new("health_call", &error));
         let health = async move { calling.await.unwrap_or_else(|error| lost(error.to_string())) };
-        HealthCall { began: Instant::now(), health: health.boxed().shared() }
+        HealthCall { began, health: health.boxed().shared() }
     }
 
     /// Makes the health call of `operation`, for this `group` first, without sharing it.
@@ -87,58 +93,57 @@ impl Vendor {
     ) -> Health {
         let known = self.known.last_answered(operation);
         let nothing = format!("mimecast-eventd-health-{}", (self.fresh)().request_id);
-        let mut forms: Vec<Option<String>> = match operation.has_group() {
-            true => {
-                let real = [group, known.clone().flatten()].into_iter().flatten();
-                real.chain([nothing.clone()]).map(Some).collect()
-            }
-            false => vec![None],
+        let (mut asked, mut worst) = (Vec::new(), None);
+        let real = match operation.has_group() {
+            true => [group, known.clone().flatten()].into_iter().flatten().collect(),
+            false => Vec::new(),
         };
-        forms.dedup();
-        let mut worst = None;
-        let last = forms.len().saturating_sub(1);
-        for (place, form) in forms.into_iter().enumerate() {
-            match self.ask_for(operation, form, &nothing, effort, ended).await {
-                // Who refuses us refuses all: one other form is enough to know that it is not for the group.
-                Tried::Refused(health) if place > 0 || place == last => return health,
-                Tried::Fails(health) | Tried::Refused(health) => {
-                    worst = Some(graver(worst, health));
+        let mut next: VecDeque<Option<String>> = real.into_iter().map(Some).collect();
+        let (mut may_list, mut may_make_up) = (operation.has_group(), true);
+        loop {
+            if let Some(form) = next.pop_front() {
+                if asked.contains(&form) {
+                    continue;
                 }
-                Tried::Decided(health) => return health,
+                match self.ask_for(operation, form.clone(), &nothing, effort, ended).await {
+                    Tried::Decided(health) => return health,
+                    // Who refuses us refuses all: one other form is enough to know that it is not for the group.
+                    Tried::Refused(health) if !asked.is_empty() => return health,
+                    Tried::Fails(health) | Tried::Refused(health) => {
+                        worst = Some(graver(worst, health));
+                    }
+                }
+                asked.push(form);
+                continue;
+            }
+            let is_forbidden = matches!(worst, Some(Health::Forbidden(_)));
+            // Of a group that is forbidden, others of the tenant tell more than one that is not there.
+            if may_list && (is_forbidden || (!may_make_up && known.is_none())) {
+                may_list = false;
+                next.extend(self.some_groups(effort, ended).await.into_iter().map(Some));
+                may_make_up &= next.is_empty();
+            } else if may_make_up {
+                may_make_up = false;
+                next.push_back(operation.has_group().then(|| nothing.clone()));
+            } else {
+                break;
             }
         }
-        let Some(worst) = worst else { return Health::OutOfTime };
         match (worst, known) {
-            // That group was asked for, and is forbidden now: the permission is gone.
-            (Health::Forbidden(fault), Some(Some(_))) => Health::NotAnswered(fault),
+            (None, _) => Health::OutOfTime,
             // Nothing made up was asked for.
-            (Health::Forbidden(fault), _) if !operation.is_about_an_item() => {
+            (Some(Health::Forbidden(fault)), _) if !operation.is_about_an_item() => {
                 Health::NotAnswered(fault)
             }
-            (Health::Forbidden(fault), Some(None)) => Health::Unclear(fault),
-            (worst, None) if operation.has_group() => {
-                self.ask_for_some_groups(operation, worst, &nothing, effort, ended).await
-            }
-            (worst, _) => worst,
+            (Some(Health::Forbidden(fault)), Some(None)) => Health::Unclear(fault),
+            (Some(worst), _) => worst,
         }
     }
 
-    /// Asks for groups of the tenant: the health is `worst` if none of them is answered.
-    async fn ask_for_some_groups(
-        &self,
-        operation: Operation,
-        worst: Health,
-        nothing: &str,
-        effort: Effort,
-        ended: &CancellationToken,
-    ) -> Health {
-        for group in self.some_groups(effort, ended).await {
-            let tried = self.ask_for(operation, Some(group), nothing, effort, ended).await;
-            if let Tried::Decided(health) = tried {
-                return health;
-            }
-        }
-        worst
+    /// Whoever waits for a health call makes another one: the one in flight may hang, or have begun in an outage that
+    /// is over.
+    pub fn ask_anew(&self) {
+        self.known.abandon_calls();
     }
 
     /// Asks for one form of a health call.

@@ -22,7 +22,7 @@ pub(super) struct HealthCall {
 pub(super) struct Known {
     in_flight: Mutex<BTreeMap<Operation, HealthCall>>,
     answered: Mutex<BTreeMap<Operation, Option<String>>>,
-    /// Notified when the credentials are others.
+    /// Notified when the calls in flight count no more.
     pub renewed: Notify,
 }
 
@@ -55,8 +55,13 @@ impl Known {
 
     /// Other credentials may be answered otherwise.
     pub(super) fn forget(&self) {
-        self.in_flight().clear();
         self.answered().clear();
+        self.abandon_calls();
+    }
+
+    /// The health calls in flight count no more.
+    pub(super) fn abandon_calls(&self) {
+        self.in_flight().clear();
         self.renewed.notify_waiters();
     }
 

@@ -56,5 +56,5 @@ pub use reason::Reason;
 pub use reply::Reply;
 pub use retry::{Delays, Policy};
 pub use settlement::{Answer, Place, Step};
-pub use streak::Streak;
+pub use streak::{Blame, Streak};
 pub use stuck::{Cause, Stuck};

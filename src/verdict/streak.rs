@@ -2,10 +2,12 @@
 //!
 //! Health calls may be answered while real ones fail: writes fail, and reads of nothing do not. So the third message
 //! in a row that is at fault pauses its lane. A change for any message ends the streak. After ten minutes of such a
-//! pause each message may take one retry delay; the first that would take a second one pauses the lane again.
+//! pause each message may take one retry delay, also one that was refused; the first that would take a second one
+//! pauses the lane again.
 //!
 //! Health calls may be forbidden while real ones are not. So a message that is refused then pauses its lane, until
-//! Mimecast decides on some message. If a change is made for another one, and it is refused again, it is at fault.
+//! Mimecast decides on some message. If a change is made for another one after that, and it is refused again, it is at
+//! fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,19 +27,39 @@ pub struct Streak {
     refused: BTreeMap<u64, bool>,
 }
 
+/// Who is to blame when a message is at fault, as far as other messages tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The message.
+    Message,
+    /// Mimecast: the lane is to pause.
+    Mimecast,
+    /// Nobody knows. The lane has paused for ten minutes, and no change was made since.
+    Nobody,
+}
+
 impl Streak {
-    /// A change was made for some message.
-    pub fn end(&mut self) {
+    /// A change was made for some message. These messages were `refused_before` anything was done for it: a change
+    /// that was under way when a message was refused says nothing of what came after.
+    pub fn end(&mut self, refused_before: &BTreeSet<u64>) {
         (self.at_fault, self.is_released) = (BTreeSet::new(), false);
-        self.refused.values_mut().for_each(|changed_since| *changed_since = true);
+        for message in refused_before {
+            self.refused.entry(*message).and_modify(|changed_since| *changed_since = true);
+        }
     }
 
-    /// A `message` is at fault, and no change was made for it. Returns whether the lane is to pause instead.
-    pub fn add(&mut self, message: u64) -> bool {
+    /// The messages that were refused while health calls are forbidden.
+    pub fn refused(&self) -> BTreeSet<u64> {
+        self.refused.keys().copied().collect()
+    }
+
+    /// A `message` is at fault, and no change was made for it.
+    pub fn add(&mut self, message: u64) -> Blame {
         let is_new = self.at_fault.insert(message);
         match self.is_released {
-            true => !is_new || self.at_fault.len() > MOST_REMEMBERED,
-            false => self.at_fault.len() >= MOST,
+            true if is_new && self.at_fault.len() <= MOST_REMEMBERED => Blame::Nobody,
+            false if self.at_fault.len() < MOST => Blame::Message,
+            true | false => Blame::Mimecast,
         }
     }
 
@@ -66,45 +88,50 @@ mod tests {
 
     #[test]
     fn the_third_message_in_a_row_pauses_the_lane_and_one_alone_never_does() {
+        use Blame::{Message, Mimecast};
         let mut streak = Streak::default();
-        assert_eq!(
-            [1, 1, 1, 1, 2, 1, 3, 4].map(|it| streak.add(it)),
-            [false, false, false, false, false, false, true, true]
-        );
-        streak.end();
-        assert_eq!([1, 2, 3].map(|it| streak.add(it)), [false, false, true], "a change ends it");
+        let blamed = [1, 1, 1, 1, 2, 1, 3, 4].map(|it| streak.add(it));
+        assert_eq!(blamed[..6], [Message; 6]);
+        assert_eq!(blamed[6..], [Mimecast; 2]);
+        streak.end(&BTreeSet::new());
+        let blamed = [1, 2, 3].map(|it| streak.add(it));
+        assert_eq!(blamed, [Message, Message, Mimecast], "a change ends it");
     }
 
     #[test]
     fn after_a_pause_each_message_takes_one_delay_and_the_first_second_one_pauses_again() {
         let mut streak = Streak::default();
-        assert!((1..=3).map(|it| streak.add(it)).last().unwrap());
+        assert_eq!((1..=3).map(|it| streak.add(it)).last(), Some(Blame::Mimecast));
         streak.release();
-        assert!((1..=100).all(|it| !streak.add(it)));
-        assert!(streak.add(7));
+        assert!((1..=100).all(|it| streak.add(it) == Blame::Nobody));
+        assert_eq!(streak.add(7), Blame::Mimecast);
         streak.release();
-        assert!(!streak.add(7));
-        streak.end();
-        assert!(!streak.add(7), "one alone takes all its delays once something was changed");
-        assert!(!streak.add(7));
+        assert_eq!(streak.add(7), Blame::Nobody);
+        streak.end(&BTreeSet::new());
+        let blamed = [7, 7].map(|it| streak.add(it));
+        assert_eq!(blamed, [Blame::Message; 2], "one alone is to blame once something was changed");
     }
 
     #[test]
     fn no_number_of_messages_takes_more_memory_than_it_may() {
         let mut streak = Streak::default();
         streak.release();
-        let paused = (0..).find(|it| streak.add(*it));
+        let paused = (0..).find(|it| streak.add(*it) == Blame::Mimecast);
         assert_eq!(paused, Some(MOST_REMEMBERED as u64));
     }
 
     #[test]
     fn a_refused_message_is_at_fault_once_a_change_was_made_for_another_one_in_between() {
         let mut streak = Streak::default();
-        assert!(!streak.refuse(1) && !streak.refuse(1) && !streak.refuse(2));
-        streak.end();
-        assert!(streak.refuse(1) && streak.refuse(2));
+        assert!(!streak.refuse(1) && !streak.refuse(1));
+        let before = streak.refused();
+        assert!(!streak.refuse(2));
+        streak.end(&before);
+        assert!(streak.refuse(1) && !streak.refuse(2), "the change was under way before");
         assert!(!streak.refuse(1), "it begins anew");
         streak.release();
         assert!(!streak.refuse(1), "nothing was changed");
+        streak.end(&streak.refused());
+        assert!(streak.refuse(1) && streak.refuse(2));
     }
 }

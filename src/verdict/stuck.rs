@@ -50,8 +50,8 @@ impl Stuck {
     /// True where Mimecast may fail in the same way for every message, whatever a health call says.
     pub fn may_be_everybodys(&self) -> bool {
         match self.cause {
-            Cause::Passing | Cause::Refused => true,
-            Cause::Forbidden | Cause::Inconsistent | Cause::Contradicted | Cause::Guarded => false,
+            Cause::Forbidden | Cause::Passing | Cause::Refused => true,
+            Cause::Inconsistent | Cause::Contradicted | Cause::Guarded => false,
         }
     }
 

@@ -85,8 +85,10 @@ pub struct Lane {
     pub why: String,
     /// The id of the event that it has paused for first.
     pub paused_for_event: Option<String>,
-    /// When it makes its next health call, or tries its next message.
+    /// When it makes its next health call, or began with the one under way.
     pub next_health_call: Option<DateTime<Utc>>,
+    /// When it tries its next message, or began with the one that is being tried.
+    pub next_message: Option<DateTime<Utc>>,
     /// Messages that wait in its queue and in this process, where it is paused and that is known.
     pub waiting: Option<u64>,
     /// Whether a person has paused it.
@@ -157,8 +159,9 @@ impl Status {
         let all = |name: &'static str| samples.iter().filter(move |it| it.name == name);
         let (ready, _) = readiness.report();
         let lanes = readiness.reports().into_iter().map(|report| {
-            let LaneReport { lane, state, paused: Paused { why, event_id, .. }, waiting, .. } =
-                report;
+            let LaneReport { lane, state, paused, waiting, .. } = report;
+            let Paused { why, event_id, tries_messages } = paused;
+            let next = report.next_probe.map(|left| now + left);
             let event = lane.name();
             let of_lane = |name| all(name).filter(move |it: &&Sample| it.label("event") == event);
             let value = |name| of_lane(name).map(|it| it.value).next().unwrap_or_default();
@@ -173,7 +176,8 @@ impl Status {
                 since: now - report.for_so_long,
                 why,
                 paused_for_event: event_id,
-                next_health_call: report.next_probe.map(|left| now + left),
+                next_health_call: next.filter(|_| !tries_messages),
+                next_message: next.filter(|_| tries_messages),
                 waiting,
                 paused_by_hand: value("eventd_lane_paused_by_hand") > 0.0,
                 slowed_down: value("eventd_guard_active") > 0.0,

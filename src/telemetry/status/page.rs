@@ -147,8 +147,11 @@ fn one(lane: &Lane, now: DateTime<Utc>) -> Markup {
             @if lane.state == "paused" {
                 dl {
                     dt { "paused" } dd { (ago(now - lane.since)) }
-                    @if let Some(at) = lane.next_health_call {
-                        dt { "next health call" } dd { "in " (duration((at - now).to_std().ok())) }
+                    @for (what, at) in [("next health call", lane.next_health_call), ("next message tried", lane.next_message)] {
+                        @if let Some(at) = at {
+                            dt { (what) }
+                            dd { @if at > now { "in " (duration((at - now).to_std().ok())) } @else { "now" } }
+                        }
                     }
                     dt { "waiting" } dd { (lane.waiting.map_or("not known".to_owned(), |it| it.to_string())) }
                 }

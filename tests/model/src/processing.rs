@@ -6,8 +6,8 @@ use crate::replica::{Replica, Start};
 use crate::state::{Breach, State};
 use mimecast_eventd::command::{Call, Command};
 use mimecast_eventd::verdict::{
-    Answer, Attempts, Conclusion, Disposition, Health, History, Judgment, Ladder, Outcome, Pausing,
-    Policy, Stuck, Until,
+    Answer, Attempts, Blame, Conclusion, Disposition, Health, History, Judgment, Ladder, Outcome,
+    Pausing, Policy, Stuck, Until,
 };
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -63,7 +63,9 @@ impl State {
     /// The attempts at the call of a message had this `result`.
     pub fn conclude(&mut self, protocol: &Protocol, replica: usize, job: Job, result: Conclusion) {
         if result == Conclusion::Applied {
-            self.replicas[replica].streak.end();
+            // A change is one step here, so that whatever was refused was refused before.
+            let streak = &mut self.replicas[replica].streak;
+            streak.end(&streak.refused());
             self.replicas[replica].has_probed = false;
         }
         match Disposition::of_conclusions(vec![result]) {
@@ -142,11 +144,18 @@ impl State {
     /// A message is at fault.
     fn blame(&mut self, protocol: &Protocol, replica: usize, job: Job, stuck: Stuck) {
         let here = &mut self.replicas[replica];
-        let is_streak = stuck.may_be_everybodys() && here.streak.add(job.letter.item.identity());
-        if is_streak && protocol.mistake != Some(Mistake::NoStreak) {
-            let pausing = Pausing { until: Until::Changed, fault: stuck.fault };
-            return self.hold(replica, job.letter, pausing);
-        }
+        let blame = match stuck.may_be_everybodys() {
+            true => here.streak.add(job.letter.item.identity()),
+            false => Blame::Message,
+        };
+        let stuck = match blame {
+            Blame::Mimecast if protocol.mistake != Some(Mistake::NoStreak) => {
+                let pausing = Pausing { until: Until::Changed, fault: stuck.fault };
+                return self.hold(replica, job.letter, pausing);
+            }
+            Blame::Nobody => stuck.undecided(),
+            Blame::Message | Blame::Mimecast => stuck,
+        };
         let ladder = Ladder::new(vec![Duration::from_secs(1); protocol.delays]);
         let history = History { climbed: job.letter.delays, ..History::default() };
         here.work.push(job.settle(Disposition::of_stuck(stuck, &ladder, &history)));

