@@ -3,13 +3,19 @@
 use super::acks::Acks;
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
+use super::round::count;
 use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use futures_util::stream::SelectAll;
 use lapin::Channel;
 use lapin::message;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Maximum time until a queue hands a message out that is ready.
+const HANDED_OUT: Duration = Duration::from_secs(1);
 
 /// What the broker delivers from one queue. The channel lives as long as this does, and deliveries
 /// can be settled as long as the channel lives.
@@ -24,6 +30,8 @@ pub struct Consumer {
     /// Messages that the broker hands out at once, to all of them together.
     prefetch: u16,
     queue: String,
+    /// The interval at which an empty queue is asked whether it is empty.
+    poll: Duration,
 }
 
 impl Consumer {
@@ -37,7 +45,8 @@ impl Consumer {
         let channel = broker.channel().await?;
         let acks = Acks::of(channel.clone(), broker.over());
         let (deliveries, queue) = (SelectAll::new(), queue.to_owned());
-        Ok(Consumer { channel, acks, deliveries, consumers: 0, prefetch: 1, queue })
+        let poll = broker.timings().poll;
+        Ok(Consumer { channel, acks, deliveries, consumers: 0, prefetch: 1, queue, poll })
     }
 
     /// From now on `prefetch` messages at a time. A prefetch holds for the consumers that come after it (RabbitMQ,
@@ -127,16 +136,33 @@ impl Consumer {
         Ok(rest)
     }
 
-    /// One message from the queue, if there is one, without consuming.
+    /// One message from the queue, if it hands one out, and no more. Not by `basic.get`: a queue with a single active
+    /// consumer refuses that, and RabbitMQ closes the channel (405).
     ///
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
-    pub async fn get(&self) -> Result<Option<Delivery>, BrokerError> {
-        let getting =
-            self.channel.basic_get(self.queue.as_str().into(), BasicGetOptions::default());
-        let got = getting.await.map_err(lost)?;
-        Ok(got.map(|got| self.read(got.delivery)))
+    pub async fn take_one(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        self.narrow();
+        self.consume().await?;
+        let taken = self.first().await?;
+        Ok(taken.or(self.cancel().await?.pop()))
+    }
+
+    /// The next delivery, unless the queue is empty or hands out nothing.
+    async fn first(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        let until = Instant::now() + HANDED_OUT;
+        // The queue can be empty while its last message is on its way, but not twice in a row: the broker answers on
+        // this channel in the order of what it sends.
+        let mut empty = 0;
+        while empty < 2 && Instant::now() < until {
+            match tokio::time::timeout(self.poll, self.next()).await {
+                Ok(delivery) => return delivery.map(Some),
+                Err(_) if count(&self.channel, &self.queue).await?.0 == 0 => empty += 1,
+                Err(_) => empty = 0,
+            }
+        }
+        Ok(None)
     }
 
     fn read(&self, delivery: message::Delivery) -> Delivery {

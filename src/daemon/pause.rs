@@ -204,7 +204,7 @@ impl<'a> LanePause<'a> {
         if is_busy || self.is_unprovable || self.pause.waits_for_health() {
             return Ok(());
         }
-        match self.consumer.get().await? {
+        match self.consumer.take_one().await? {
             Some(delivery) => self.in_work.probe(self.worker.receive(delivery), self.ended),
             // There is nothing to try with: the next message that comes is tried.
             None if self.held() == 0 => self.pause.nothing_to_try(),

@@ -76,11 +76,11 @@ async fn a_message_whose_body_was_not_kept_is_never_replaced_by_an_empty_copy() 
 #[tokio::test]
 async fn what_cannot_be_told_any_more_is_lost_and_never_counts_as_settled() {
     for disposition in [Disposition::Ack, Disposition::Return, requeue()] {
-        let lane = Lane::new(false).await;
+        let mut lane = Lane::new(false).await;
         let channel = lane.vhost.channel().await;
         channel.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await.unwrap();
         lane.consumer
-            .get()
+            .take_one()
             .await
             .expect_err("the broker closes the channel over a queue that is gone");
         let settled = lane.settle(&disposition).await;

@@ -586,7 +586,7 @@ async fn where_health_calls_are_forbidden_a_refused_message_is_rejected_once_oth
 #[tokio::test]
 async fn a_pause_for_want_of_a_change_costs_each_message_one_delay_after_ten_minutes() {
     let own = [
-        ("RETRY__LADDER", r#"["4s", "1h"]"#),
+        ("RETRY__LADDER", r#"["15s", "1h"]"#),
         ("EVENTS__URL_UNBLOCK__PREFETCH", "1"),
         ("BREAKER__INITIAL_PROBE_DELAY", "50ms"),
         ("BREAKER__MAX_PROBE_DELAY", "100ms"),

@@ -3,14 +3,16 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
-use crate::support::eventually;
 use crate::support::node::Node;
 use crate::support::settings::{self, Variables, named};
 use crate::support::wire::{Method, Said, Wire};
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
-use lapin::options::BasicConsumeOptions;
-use lapin::types::FieldTable;
+use lapin::options::{
+    BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -207,6 +209,35 @@ async fn who_may_not_configure_verifies_in_one_session() {
     all_applied(&world, 5).await;
     let (code, lines) = check(&world.variables).await;
     assert_eq!(code, Some(0), "{lines}");
+}
+
+#[tokio::test]
+async fn a_queue_with_a_single_active_consumer_costs_no_session_where_messages_are_tried() {
+    let vhost = declared().await;
+    let channel = vhost.channel().await;
+    channel.queue_delete(UNBLOCK.into(), QueueDeleteOptions::default()).await.unwrap();
+    let mut arguments = FieldTable::default();
+    for (name, value) in [
+        ("x-queue-type", AMQPValue::LongString("quorum".into())),
+        ("x-single-active-consumer", AMQPValue::Boolean(true)),
+    ] {
+        arguments.insert(name.into(), value);
+    }
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(UNBLOCK.into(), durable, arguments).await.unwrap();
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    let key = "url.unblock".into();
+    channel.queue_bind(UNBLOCK.into(), "events".into(), key, options, none).await.unwrap();
+    let world = world_of(vhost, [NONE, ALL, ALL], &[("AMQP__TOPOLOGY", "verify")]).await;
+    // Health calls are answered, and the third message pauses the lane.
+    let down = Fault::always(FaultKind::status(503)).for_item_containing("innocent-");
+    world.fake.inject(down);
+    publish(&world, 6).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let calls = world.fake.changes_called();
+    world.fake.wait_for_calls(calls + 3, DEADLINE).await;
+    world.fake.heal();
+    all_applied(&world, 6).await;
 }
 
 #[tokio::test]
