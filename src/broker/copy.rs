@@ -82,6 +82,33 @@ pub(super) fn replayed(letter: &DeadLetter) -> BasicProperties {
     lasting(&letter.properties).with_headers(headers)
 }
 
+/// The properties of a dead letter that `reader` puts to the end of its queue: what is read of it is the same as
+/// before, with our own words for what the broker said. Its priority is in a header, since RabbitMQ 4 would hand it
+/// out before others.
+pub(super) fn put_back(letter: &DeadLetter, reader: &str) -> BasicProperties {
+    let original = letter.properties.headers().as_ref();
+    let mut headers = foreign_headers(original);
+    for (name, value) in original.filter(|_| letter.is_ours).into_iter().flat_map(FieldTable::inner)
+    {
+        if name.as_str().starts_with("x-eventd-") {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    origin(&mut headers, &letter.envelope, letter.replays);
+    insert(&mut headers, "x-eventd-reason", letter.grounds.label());
+    insert(&mut headers, "x-eventd-reader", reader);
+    if let Some(queue) = &letter.queue {
+        insert(&mut headers, "x-eventd-queue", queue);
+    }
+    if let Some(since) = letter.since {
+        insert(&mut headers, "x-eventd-dead-lettered-at", &since.to_rfc3339());
+    }
+    if let Some(priority) = letter.properties.priority() {
+        headers.insert("x-eventd-priority".into(), AMQPValue::LongLongInt((*priority).into()));
+    }
+    without_priority(&letter.properties).with_headers(headers)
+}
+
 /// The headers that every copy has: its own, where it was published, what happened to it so far.
 fn common_headers(delivery: &Delivery, fault: &Fault, history: &History) -> FieldTable {
     let mut headers = foreign_headers(delivery.properties.headers().as_ref());
@@ -118,6 +145,14 @@ fn insert(headers: &mut FieldTable, name: &str, value: &str) {
 /// vanish; and not its user id, because the broker refuses one that is not ours (RabbitMQ,
 /// "Validated User-ID"). The copy is persistent whatever the original was.
 fn lasting(original: &BasicProperties) -> BasicProperties {
+    let copy = without_priority(original);
+    match original.priority() {
+        Some(priority) => copy.with_priority(*priority),
+        None => copy,
+    }
+}
+
+fn without_priority(original: &BasicProperties) -> BasicProperties {
     let texts: [(&Option<ShortString>, With); 8] = [
         (original.content_type(), BasicProperties::with_content_type),
         (original.content_encoding(), BasicProperties::with_content_encoding),
@@ -136,9 +171,6 @@ fn lasting(original: &BasicProperties) -> BasicProperties {
     }
     if let Some(timestamp) = original.timestamp() {
         copy = copy.with_timestamp(*timestamp);
-    }
-    if let Some(priority) = original.priority() {
-        copy = copy.with_priority(*priority);
     }
     copy
 }

@@ -2,14 +2,14 @@
 
 use super::delivery::{self, number, short, text};
 use crate::event::{Envelope, MAX_BODY};
-use crate::verdict::{Grounds, Reason};
+use crate::verdict::Grounds;
 use chrono::{DateTime, Utc};
+use lapin::BasicProperties;
 use lapin::message;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Acker, BasicProperties};
 
 /// A message in the dead-letter queue.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// The message as it was published, with the exchange and routing key that it had then.
     pub envelope: Envelope,
@@ -31,9 +31,12 @@ pub struct DeadLetter {
     pub queue: Option<String>,
     /// How often it was sent back to a lane.
     pub replays: u32,
+    /// Whether our headers in it are believed.
+    pub(super) is_ours: bool,
+    /// Whose reading put it to the end of the queue.
+    pub(super) reader: Option<String>,
     pub(super) properties: BasicProperties,
     pub(super) delivery_tag: u64,
-    pub(super) acker: Acker,
 }
 
 impl DeadLetter {
@@ -42,9 +45,8 @@ impl DeadLetter {
     /// What the broker itself has dead-lettered came with its headers as somebody published them, so that
     /// ours are believed only in copies of ours: those had come through the default exchange.
     pub fn read(delivery: message::Delivery) -> DeadLetter {
-        let message::Delivery {
-            delivery_tag, exchange, routing_key, properties, data, acker, ..
-        } = delivery;
+        let message::Delivery { delivery_tag, exchange, routing_key, properties, data, .. } =
+            delivery;
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
         let death = Death::last(headers);
@@ -54,8 +56,8 @@ impl DeadLetter {
         let grounds = match &death {
             Some(death) => death.grounds(data.len()),
             None => text(ours, "x-eventd-reason")
-                .and_then(|reason| Reason::named(&reason))
-                .map_or(Grounds::Unknown, Grounds::Daemon),
+                .and_then(|reason| Grounds::named(&reason))
+                .unwrap_or(Grounds::Unknown),
         };
         let user_id = short(ours, "x-eventd-user-id");
         let user_id = user_id.or_else(|| delivery::plain(properties.user_id()));
@@ -70,6 +72,7 @@ impl DeadLetter {
             Some(death) => death.at,
             None => time(ours, "x-eventd-dead-lettered-at"),
         };
+        let priority = number(ours, "x-eventd-priority");
         DeadLetter {
             envelope: delivery::envelope(&properties, data, user_id, exchange, routing_key),
             grounds,
@@ -84,9 +87,13 @@ impl DeadLetter {
                 None => text(ours, "x-eventd-queue"),
             },
             replays: number(headers, "x-eventd-replays").unwrap_or_default(),
-            properties,
+            is_ours,
+            reader: text(ours, "x-eventd-reader"),
+            properties: match priority {
+                Some(priority) => properties.with_priority(priority),
+                None => properties,
+            },
             delivery_tag,
-            acker,
         }
     }
 }
@@ -177,6 +184,56 @@ mod tests {
         assert_eq!(read(std::slice::from_ref(&first)).since, at(failed));
         let both = read(&[first, ("x-eventd-dead-lettered-at", value(ended))]);
         assert_eq!((both.first_failed_at, both.since), (at(failed), at(ended)));
+    }
+
+    #[test]
+    fn what_is_put_back_says_what_it_said_before_and_nothing_that_a_stranger_made_up() {
+        let death = table(&[
+            ("reason", value("rejected")),
+            ("queue", value("lane")),
+            ("exchange", value("events")),
+            ("routing-keys", AMQPValue::FieldArray(vec![value("url.unblock")].into())),
+            ("time", AMQPValue::Timestamp(1_800_000_000)),
+        ]);
+        let deaths = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into());
+        let made_up = [
+            ("x-eventd-user-id", value("admin")),
+            ("x-eventd-code", value("denied")),
+            ("x-eventd-attempts", AMQPValue::LongLongInt(3)),
+            ("x-eventd-replays", AMQPValue::LongLongInt(2)),
+            ("x-eventd-priority", AMQPValue::LongLongInt(7)),
+            ("x-delivery-count", AMQPValue::LongLongInt(7)),
+            ("CC", AMQPValue::FieldArray(vec![value("elsewhere")].into())),
+            ("own", value("kept")),
+        ];
+        for by_the_broker in [false, true] {
+            let death = by_the_broker.then(|| ("x-death", deaths.clone()));
+            let headers: Vec<_> = made_up.iter().cloned().chain(death).collect();
+            let mut letter = read(&headers);
+            letter.properties = letter.properties.with_user_id("ada".into());
+            let mut copy =
+                message::Delivery::mock(2, "".into(), "dead-letters".into(), false, Vec::new());
+            copy.properties = super::super::copy::put_back(&letter, "reader");
+            let headers = copy.properties.headers().clone().unwrap();
+            for gone in ["x-death", "x-delivery-count", "CC"] {
+                assert!(!headers.inner().contains_key(gone), "{gone}");
+            }
+            assert_eq!(headers.inner().get("own"), Some(&value("kept")));
+            assert!(copy.properties.priority().is_none() && copy.properties.user_id().is_none());
+            let copy = DeadLetter::read(copy);
+            assert_eq!(copy.properties.priority().is_some(), !by_the_broker);
+            assert_eq!(copy.reader.as_deref(), Some("reader"));
+            let said = |letter: &DeadLetter| {
+                let DeadLetter { envelope, grounds, code, attempts, since, queue, .. } = letter;
+                let where_to = (envelope.exchange.clone(), envelope.routing_key.clone());
+                let user = envelope.user_id.clone();
+                let (code, queue) = (code.clone(), queue.clone());
+                (where_to, user, *grounds, code, *attempts, *since, queue, letter.replays)
+            };
+            assert_eq!(said(&copy), said(&letter), "{by_the_broker}");
+            assert_eq!(copy.grounds == Grounds::Rejected, by_the_broker);
+            assert_eq!(copy.code.is_none(), by_the_broker);
+        }
     }
 
     #[test]

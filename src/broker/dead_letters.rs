@@ -1,25 +1,25 @@
 //! The dead-letter queue in the hands of people: looked through, sent back to its lanes, thrown away.
 //!
-//! A message that is returned comes again at once, so that all that were looked at are held until the end,
-//! and are hidden from others meanwhile. They are held by the broker: here nothing of them stays but one tag
-//! of every few. At the end they go back to the head of the queue in the order that they had. When the
-//! connection ends in another way they go back too, but in any order.
+//! RabbitMQ counts what is returned to a queue. It drops the message beyond the delivery limit, which a policy can
+//! lower unseen, and RabbitMQ 4.3 can hide it for a while. So nothing is returned here: a copy of each letter that
+//! stays goes to the end of the queue, and the original is acked once the copy is confirmed. After the last letter
+//! the queue has the order that it had.
 
 use super::connection::{Broker, BrokerError, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
-use super::delivery;
-use super::held::Held;
 use super::publisher::{Publication, Publisher};
-use super::round::{Round, count};
+use super::round::{count, fetch};
+use super::tail::Tail;
 use crate::settings::Timings;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions};
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use std::collections::VecDeque;
+use tokio_util::sync::CancellationToken;
 
-/// Messages that the broker hands out ahead of what was looked at, at most. Each round of so many has a
-/// consumer of its own on the one channel: a prefetch counts what its consumer holds, and everything is held.
+/// Letters that are fetched at once, at most. They are put back before the next ones are fetched, so that none is
+/// held for long.
 const ROUND: u16 = 192;
 
 /// The first round: nothing is known yet of how large letters are. Each one after it is at most twice as long.
@@ -28,9 +28,9 @@ const FIRST_ROUND: u16 = 8;
 /// Bytes that a round may have if its letters are as large as the largest of the round before.
 const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
-/// Groups that go back before the broker is known to have them. When it is behind it puts together what came
-/// in the meantime, and that is more than a group.
-const AHEAD: usize = 8;
+/// Messages that are returned at once. RabbitMQ 3.10 returns more of them than this in the order of a hash (tried
+/// with 3.10.8).
+const GROUP: usize = 32;
 
 /// Copies that are under way at once, each on a channel of its own, so that the time until one is confirmed is
 /// not the time that each of them takes.
@@ -40,43 +40,78 @@ pub const COPIES: usize = 16;
 #[derive(Debug)]
 pub struct DeadLetters {
     channel: Channel,
+    tail: Tail,
     publishers: [Publisher; COPIES],
+    over: CancellationToken,
     queue: String,
-    /// Letters that were there at first and were not handed out yet.
+    /// Letters that were there at first and were not fetched yet.
     left: u32,
     unseen: u32,
     others: u32,
-    round: Option<Round>,
+    returned: usize,
+    /// What was fetched and not handed out yet.
+    fetched: VecDeque<DeadLetter>,
+    /// What was handed out and not discarded.
+    in_hand: Vec<DeadLetter>,
+    /// The tags of what is to be taken out.
+    done: Vec<u64>,
     /// How many the next round may have.
     ahead: u16,
-    /// Whether the last letter was returned to the queue before.
-    was_returned: bool,
-    held: Held,
+    /// How many each round may have.
+    most: u16,
+    /// The end of the queue has copies already.
+    is_turned: bool,
+    /// A copy was refused, so that no other one is sent.
+    is_refused: bool,
     timings: Timings,
 }
 
 impl DeadLetters {
-    /// Opens the queue; nothing is taken from it yet.
+    /// Opens the queue; nothing is taken from it yet. What is published goes over the connection `copies`.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::Topology`] when there is no such queue, [`BrokerError::Lost`] with the connection.
-    pub async fn open(broker: &Broker, queue: &str) -> Result<DeadLetters, BrokerError> {
+    /// [`BrokerError::Topology`] when there is no such queue, [`BrokerError::Lost`] with a connection.
+    pub async fn open(
+        broker: &Broker,
+        copies: &Broker,
+        queue: &str,
+    ) -> Result<DeadLetters, BrokerError> {
         let channel = broker.channel().await?;
         let (there, others) = count(&channel, queue).await?;
         Ok(DeadLetters {
             channel,
-            publishers: std::array::from_fn(|_| Publisher::of(broker)),
+            tail: Tail::open(copies, queue).await?,
+            publishers: std::array::from_fn(|_| Publisher::of(copies)),
+            over: broker.over(),
             queue: queue.to_owned(),
             left: there,
             unseen: 0,
             others,
-            round: None,
+            returned: 0,
+            fetched: VecDeque::new(),
+            in_hand: Vec::new(),
+            done: Vec::new(),
             ahead: FIRST_ROUND,
-            was_returned: false,
-            held: Held::default(),
+            most: ROUND,
+            is_turned: false,
+            is_refused: false,
             timings: broker.timings(),
         })
+    }
+
+    /// Asks whether the broker takes copies of what stays, before anything is fetched.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::NotTaken`] if it does not.
+    pub async fn ask_for_copies(&mut self) -> Result<(), BrokerError> {
+        if self.left == 0 { Ok(()) } else { self.tail.ask().await }
+    }
+
+    /// Fetches at most so many at once, because they are needed slowly.
+    pub fn fetch_at_most(&mut self, letters: u32) {
+        self.most = u16::try_from(letters).unwrap_or(ROUND).clamp(1, ROUND);
     }
 
     /// How many others consume from the queue: what they hold is not seen.
@@ -84,7 +119,7 @@ impl DeadLetters {
         self.others
     }
 
-    /// How many are still to come.
+    /// How many were not fetched yet.
     pub fn left(&self) -> u32 {
         self.left
     }
@@ -94,11 +129,16 @@ impl DeadLetters {
         self.unseen
     }
 
+    /// How many were returned to the queue, which counts as a delivery.
+    pub fn returned(&self) -> usize {
+        self.returned
+    }
+
     /// The next letter, `None` after the last of those that were there at first. The ones before it stay.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::Lost`], or that it may not be read.
+    /// As for [`DeadLetters::next_few`].
     pub async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
         Ok(self.next_few(1).await?.pop())
     }
@@ -108,59 +148,76 @@ impl DeadLetters {
     ///
     /// # Errors
     ///
-    /// As for [`DeadLetters::next`].
+    /// [`BrokerError::Lost`], that the queue may not be read, or that the broker takes no copy of what stays.
     pub async fn next_few(&mut self, most: usize) -> Result<Vec<DeadLetter>, BrokerError> {
-        self.held.leave();
-        let mut letters = Vec::new();
-        while letters.len() < most && self.left > 0 {
-            let (queue, quiet) = (self.queue.clone(), self.timings.quiet);
-            let round = self.round().await?;
-            match tokio::time::timeout(quiet, round.deliveries.next()).await {
-                Ok(Some(Ok(delivery))) => {
-                    round.left -= 1;
-                    round.largest = round.largest.max(delivery.data.len());
-                    let is_over = round.left == 0;
-                    self.left -= 1;
-                    self.held.take(delivery.delivery_tag);
-                    self.was_returned = delivery::was_returned(&delivery);
-                    letters.push(DeadLetter::read(delivery));
-                    if is_over {
-                        self.end_round().await?;
-                        break;
-                    }
-                }
-                Ok(Some(Err(error))) => return Err(lost(error)),
-                Ok(None) => return Err(BrokerError::Cancelled(queue)),
-                // Somebody else has taken some, so that it has come to its end before its number.
-                Err(_) if count(&self.channel, &queue).await?.0 == 0 => {
-                    self.unseen = std::mem::take(&mut self.left);
-                }
-                Err(_) => {}
-            }
+        if most > 0 && self.fetched.is_empty() {
+            self.put_back().await?;
+            self.fetch().await?;
+        } else if self.done.len() >= COPIES {
+            self.put_back().await?;
         }
+        let few = most.min(self.fetched.len());
+        let letters: Vec<_> = self.fetched.drain(..few).collect();
+        self.in_hand.extend(letters.iter().cloned());
         Ok(letters)
     }
 
-    /// The consumer that has something to take still, or the next one.
-    async fn round(&mut self) -> Result<&mut Round, BrokerError> {
-        let round = match self.round.take() {
-            Some(round) => round,
-            None => {
-                let left = u16::try_from(self.left).unwrap_or(ROUND).min(self.ahead);
-                Round::open(&self.channel, &self.queue, left).await?
-            }
-        };
-        Ok(self.round.insert(round))
+    /// Fetches the next round, if there is one.
+    async fn fetch(&mut self) -> Result<(), BrokerError> {
+        let most = u16::try_from(self.left).unwrap_or(ROUND).min(self.ahead).min(self.most);
+        if most == 0 {
+            return Ok(());
+        }
+        let deliveries = fetch(&self.channel, &self.queue, most, self.timings.quiet).await?;
+        let mut letters: Vec<_> = deliveries.into_iter().map(DeadLetter::read).collect();
+        // Copies of this run come after all that was there at first: somebody else has taken some of that.
+        let end = letters.iter().position(|letter| self.tail.has(letter));
+        let copies = letters.split_off(end.unwrap_or(letters.len()));
+        self.return_all(&copies).await?;
+        self.left -= u32::from(most);
+        let missing = usize::from(most).saturating_sub(letters.len());
+        if missing > 0 {
+            self.unseen = std::mem::take(&mut self.left) + u32::try_from(missing).unwrap_or(0);
+        }
+        let largest = letters.iter().map(|letter| letter.envelope.body.len()).max();
+        self.ahead = round_after(self.ahead, largest.unwrap_or_default());
+        self.fetched = letters.into();
+        Ok(())
     }
 
-    /// Ends a round whose letters were all taken, before one of them is discarded: else the broker would
-    /// give the consumer another one for it.
-    async fn end_round(&mut self) -> Result<(), BrokerError> {
-        if let Some(used_up) = self.round.take() {
-            let (tag, options) = (used_up.deliveries.tag(), BasicCancelOptions::default());
-            self.channel.basic_cancel(tag, options).await.map_err(lost)?;
-            self.held.end_consumer();
-            self.ahead = round_after(self.ahead, used_up.largest);
+    /// Puts copies of what is in hand to the end of the queue, and takes the originals and what is done out of it.
+    async fn put_back(&mut self) -> Result<(), BrokerError> {
+        let letters = std::mem::take(&mut self.in_hand);
+        let mut put_back = Ok(());
+        for (letter, taken) in letters.iter().zip(self.tail.append(&letters).await) {
+            match taken {
+                Ok(()) => self.done.push(letter.delivery_tag),
+                Err(error) => {
+                    self.in_hand.push(letter.clone());
+                    put_back = put_back.and(Err(error));
+                }
+            }
+        }
+        self.is_turned |= self.in_hand.len() < letters.len();
+        self.is_refused |= put_back.is_err();
+        self.ack().await?;
+        put_back
+    }
+
+    /// Acks what is done, all before what is held with one ack: when a channel is closed RabbitMQ forgets acks that it
+    /// has not passed on, which it does once it has 32 under way (tried with 3.10.8).
+    async fn ack(&mut self) -> Result<(), BrokerError> {
+        let mut done = std::mem::take(&mut self.done);
+        done.sort_unstable();
+        let held = self.in_hand.iter().chain(&self.fetched).map(|letter| letter.delivery_tag).min();
+        let before = done.partition_point(|tag| held.is_none_or(|held| *tag < held));
+        let (together, each) = done.split_at(before);
+        let together = together.last().map(|last| (*last, true));
+        for (tag, multiple) in together.into_iter().chain(each.iter().map(|tag| (*tag, false))) {
+            let acking = self.channel.basic_ack(tag, BasicAckOptions { multiple });
+            // lapin leaves an ack pending for ever that was on its way to the connection when that failed.
+            let acked = self.over.run_until_cancelled(acking).await;
+            acked.ok_or(BrokerError::SettleLost)?.map_err(lost)?;
         }
         Ok(())
     }
@@ -182,76 +239,58 @@ impl DeadLetters {
         .await
     }
 
-    /// Takes `letter` out of the dead letters for good.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is gone, and with it the letter is back where it was.
-    pub async fn discard(&mut self, letter: &DeadLetter) -> Result<(), BrokerError> {
-        self.held.gone(letter.delivery_tag);
-        let acking = letter.acker.ack(BasicAckOptions::default());
-        let [publisher, ..] = &self.publishers;
-        match publisher.until_over(acking).await {
-            Some(Ok(true)) => {
-                // Its place is free, so that the broker gives the same consumer another one.
-                if let Some(round) = &mut self.round {
-                    round.left += 1;
-                }
-                Ok(())
-            }
-            Some(Ok(false)) | None => Err(BrokerError::SettleLost),
-            Some(Err(error)) => Err(lost(error)),
-        }
+    /// Lets `letter` go for good. It is taken out of the queue with a few others, before so many more are handed out or
+    /// when everything is given back.
+    pub fn discard(&mut self, letter: &DeadLetter) {
+        self.in_hand.retain(|in_hand| in_hand.delivery_tag != letter.delivery_tag);
+        self.done.push(letter.delivery_tag);
     }
 
-    /// Gives back everything that is still there, in the order that it had. Nothing comes after it.
+    /// Puts everything back that is still there, in the order that it had. Nothing comes after it.
     ///
     /// # Errors
     ///
-    /// When the connection is gone, which gives it back too.
+    /// When the broker takes no copy, so that what is held is returned to the queue; or when the connection is gone,
+    /// which returns it too.
     pub async fn give_back(&mut self) -> Result<(), BrokerError> {
-        // The queue has what was returned before what never was, each in its own order: what is returned now comes
-        // after all that was returned before.
-        while self.was_returned && self.left > 0 {
-            self.next_few(usize::from(ROUND)).await?;
-        }
-        if let Some(mut round) = self.round.take() {
-            round.fill(&self.channel, &self.queue, &mut self.held, self.timings).await?;
-            let mut deliveries = round.deliveries;
-            let (tag, options) = (deliveries.tag(), BasicCancelOptions::default());
-            self.channel.basic_cancel(tag, options).await.map_err(lost)?;
-            // What was handed out and not looked at.
-            while let Some(delivery) = deliveries.next().await {
-                self.held.take(delivery.map_err(lost)?.delivery_tag);
+        let put_back = self.put_back_all().await;
+        let mut rest = std::mem::take(&mut self.in_hand);
+        rest.extend(self.fetched.drain(..));
+        self.ack().await?;
+        self.return_all(&rest).await?;
+        // The broker answers after all that it was told before.
+        count(&self.channel, &self.queue).await?;
+        put_back
+    }
+
+    /// Puts everything to the end of the queue that is not there yet. What was never fetched stays where it is if
+    /// nothing is behind it that was before it.
+    async fn put_back_all(&mut self) -> Result<(), BrokerError> {
+        while !self.is_refused {
+            self.in_hand.extend(self.fetched.drain(..));
+            self.put_back().await?;
+            if !self.is_turned || self.left == 0 {
+                break;
             }
-        }
-        self.held.leave();
-        let options = BasicNackOptions { multiple: true, requeue: true };
-        let mut returned = 0;
-        for groups in self.held.groups().chunks(AHEAD) {
-            for (last, count) in groups {
-                self.channel.basic_nack(*last, options).await.map_err(lost)?;
-                returned += count;
-            }
-            self.wait_for(returned).await?;
+            self.fetch().await?;
         }
         Ok(())
     }
 
-    /// Waits until the queue has so many messages: the broker does not answer to a `nack`. When somebody
-    /// else takes them meanwhile it never has, and they are not waited for any longer.
-    async fn wait_for(&self, messages: usize) -> Result<(), BrokerError> {
-        let waiting = async {
-            while (count(&self.channel, &self.queue).await?.0 as usize) < messages {
-                tokio::time::sleep(self.timings.poll).await;
-            }
-            Ok(())
-        };
-        tokio::time::timeout(self.timings.returned, waiting).await.unwrap_or(Ok(()))
+    /// Returns these to the head of the queue, which counts as a delivery.
+    async fn return_all(&mut self, letters: &[DeadLetter]) -> Result<(), BrokerError> {
+        let options = BasicNackOptions { multiple: true, requeue: true };
+        self.returned += letters.len();
+        for group in letters.chunks(GROUP) {
+            let Some(last) = group.last() else { continue };
+            self.channel.basic_nack(last.delivery_tag, options).await.map_err(lost)?;
+            count(&self.channel, &self.queue).await?;
+        }
+        Ok(())
     }
 }
 
-/// How many letters are fetched ahead after a round of so many, the largest of which had `largest` bytes.
+/// How many letters are fetched at once after a round of so many, the largest of which had `largest` bytes.
 fn round_after(letters: u16, largest: usize) -> u16 {
     let fitting = u16::try_from(ROUND_BYTES / largest.max(1)).unwrap_or(ROUND);
     fitting.min(letters.saturating_mul(2)).clamp(1, ROUND)

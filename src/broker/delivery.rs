@@ -58,12 +58,6 @@ impl Delivery {
     }
 }
 
-/// Whether the message was handed out before, to whomever, and returned to its queue.
-pub(super) fn was_returned(delivery: &message::Delivery) -> bool {
-    let headers = delivery.properties.headers().as_ref();
-    delivery.redelivered || headers.is_some_and(|headers| deliveries(headers) > 0)
-}
-
 /// How often a quorum queue has handed the message out before.
 fn deliveries(headers: &FieldTable) -> u32 {
     let counts = ["x-delivery-count", "x-acquired-count"].map(|name| number(headers, name));

@@ -15,7 +15,6 @@ mod dead_letter;
 mod dead_letters;
 mod delivery;
 mod depths;
-mod held;
 mod permissions;
 mod problem;
 mod publisher;
@@ -23,6 +22,7 @@ mod round;
 mod settler;
 pub mod sieve;
 mod stream;
+mod tail;
 pub mod topology;
 
 pub use announcement::{Announcement, Announcer, Answers};

@@ -82,7 +82,15 @@ pub(super) async fn missing_to_consume(
     }))
 }
 
-async fn may_write(channel: &Channel, exchange: &str) -> Result<Option<String>, BrokerError> {
+/// The refusal, when the user may not publish to `exchange`.
+///
+/// # Errors
+///
+/// When the broker is lost on the way.
+pub(super) async fn may_write(
+    channel: &Channel,
+    exchange: &str,
+) -> Result<Option<String>, BrokerError> {
     channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
     let nonsense = BasicProperties::default().with_expiration("x".into());
     let options = BasicPublishOptions::default();

@@ -1,71 +1,46 @@
-//! A consumer of the dead-letter queue: it takes a number of letters, and gives way to the next one.
+//! A number of dead letters, fetched at once by a consumer that is then cancelled.
 
 use super::connection::{BrokerError, cause, lost};
-use super::held::Held;
-use crate::settings::Timings;
 use futures_util::StreamExt;
 use lapin::Channel;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
-use tokio::time::Instant;
+use std::time::Duration;
 
-/// A consumer, and how many messages it may still take.
-#[derive(Debug)]
-pub(super) struct Round {
-    pub deliveries: lapin::Consumer,
-    pub left: u16,
-    /// The bytes of the largest body that it brought.
-    pub largest: usize,
-}
-
-impl Round {
-    /// Begins to consume `left` letters from `queue`.
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Lost`], or that it may not be read.
-    pub(super) async fn open(
-        channel: &Channel,
-        queue: &str,
-        left: u16,
-    ) -> Result<Round, BrokerError> {
-        channel.basic_qos(left, BasicQosOptions::default()).await.map_err(lost)?;
-        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consuming = channel.basic_consume(queue.into(), "".into(), options, none);
-        Ok(Round { deliveries: consuming.await.map_err(lost)?, left, largest: 0 })
-    }
-
-    /// Takes what the broker hands out until the places of the consumer are taken, or the queue is empty. What is on
-    /// its way to a consumer as it is cancelled, the broker returns by itself, before all that is returned here (seen
-    /// with RabbitMQ 3.10.8).
-    ///
-    /// # Errors
-    ///
-    /// [`BrokerError::Lost`].
-    pub(super) async fn fill(
-        &mut self,
-        channel: &Channel,
-        queue: &str,
-        held: &mut Held,
-        timings: Timings,
-    ) -> Result<(), BrokerError> {
-        let until = Instant::now() + timings.returned;
-        // The queue can be empty while its last message is on its way, but not twice in a row: the broker answers on
-        // this channel in the order of what it sends.
-        let mut empty = 0;
-        while self.left > 0 && empty < 2 && Instant::now() < until {
-            match tokio::time::timeout(timings.poll, self.deliveries.next()).await {
-                Ok(Some(delivery)) => {
-                    held.take(delivery.map_err(lost)?.delivery_tag);
-                    (self.left, empty) = (self.left - 1, 0);
-                }
-                Ok(None) => return Ok(()),
-                Err(_) if count(channel, queue).await?.0 == 0 => empty += 1,
-                Err(_) => empty = 0,
-            }
+/// Fetches `most` messages from `queue`, or all that it has. After that the broker sends no more, also for those
+/// that are acked. A queue that hands out none for the time `quiet` is asked whether it has any.
+///
+/// # Errors
+///
+/// [`BrokerError::Lost`], or that it may not be read.
+pub(super) async fn fetch(
+    channel: &Channel,
+    queue: &str,
+    most: u16,
+    quiet: Duration,
+) -> Result<Vec<Delivery>, BrokerError> {
+    channel.basic_qos(most, BasicQosOptions::default()).await.map_err(lost)?;
+    let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    let consuming = channel.basic_consume(queue.into(), "".into(), options, none);
+    let mut deliveries = consuming.await.map_err(lost)?;
+    let mut fetched = Vec::new();
+    while fetched.len() < usize::from(most) {
+        match tokio::time::timeout(quiet, deliveries.next()).await {
+            Ok(Some(delivery)) => fetched.push(delivery.map_err(lost)?),
+            Ok(None) => return Err(BrokerError::Cancelled(queue.to_owned())),
+            Err(_) if count(channel, queue).await?.0 == 0 => break,
+            Err(_) => {}
         }
-        Ok(())
     }
+    channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default()).await.map_err(lost)?;
+    // What came before the broker heard of that.
+    while let Some(delivery) = deliveries.next().await {
+        fetched.push(delivery.map_err(lost)?);
+    }
+    Ok(fetched)
 }
 
 /// How many messages are ready in the queue, and how many consumers it has.

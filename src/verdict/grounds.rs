@@ -37,6 +37,11 @@ impl Grounds {
         Reason::ALL.into_iter().map(Grounds::Daemon).chain(Grounds::OTHERS)
     }
 
+    /// The one that is called so.
+    pub fn named(label: &str) -> Option<Grounds> {
+        Grounds::all().find(|grounds| grounds.label() == label)
+    }
+
     /// The name, for lists and filters.
     pub fn label(self) -> &'static str {
         match self {

@@ -10,11 +10,12 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::time::Duration;
 
 const HIDDEN: &str = "\
-What is looked at is held until the command ends, because a message that is returned comes again\n\
-at once: meanwhile nobody else sees it, as `dlq` in another window. Then all that was left alone\n\
-goes back to the head of the queue in the order that it had, before what came meanwhile. When\n\
-the command is killed everything goes back too, but its order may be lost. Only what was there\n\
-when the command began is looked at.";
+Reading costs nothing, whatever delivery limit a policy sets: a copy of each dead letter that\n\
+stays goes to the end of the queue, and the original leaves it once the copy is confirmed. All\n\
+that were there go round once, also those that were not asked for, so that they keep their order;\n\
+what comes meanwhile is in between. A command that is killed may leave a few twice, or in another\n\
+order. Reading needs the permission to write to amq.default, and a broker without an alarm. Only\n\
+what was there when the command began is read.";
 
 pub(super) fn command() -> Command {
     let filtered = |command: Command| with_settings(command).args(filters());

@@ -138,7 +138,12 @@ pub async fn run(
     if let Found::Wrong(problem) = topology::verify_dead_letter_queue(&broker, queue).await? {
         terminal::tell(&format!("warning: {problem}"));
     }
-    let letters = DeadLetters::open(&broker, queue).await?;
+    // A broker with an alarm reads no more from whoever publishes.
+    let copies = Broker::connect_for_people(&settings.amqp).await?;
+    let mut letters = DeadLetters::open(&broker, &copies, queue).await?;
+    if !dlq.act.changes() {
+        letters.ask_for_copies().await?;
+    }
     if letters.others() > 0 {
         terminal::tell(
             "warning: somebody else reads the queue, and what is held there is not seen here",
@@ -161,8 +166,16 @@ pub async fn run(
     }
     // Also after a failure: what is still there is to be back at once, not when the connection is missed.
     let given_back = desk.letters.give_back().await;
+    let returned = desk.letters.returned();
+    if returned > 0 {
+        terminal::tell(&format!(
+            "warning: {returned} were returned to the queue: that counts as a delivery, and where RabbitMQ 4.3 \
+             delays retries they are not visible yet"
+        ));
+    }
     // While its channels are still there: what the broker was told last might not reach it otherwise.
     broker.close().await;
+    copies.close().await;
     let ended = ended?;
     given_back?;
     Ok(ended)

@@ -14,6 +14,9 @@ use tokio::time::{Interval, interval};
 /// What was sent back so often and is a dead letter again will be one the next time too.
 const MOST_REPLAYS: u32 = 3;
 
+/// Seconds for which a letter that waits for its turn is held, about: the broker wants to hear of it in time.
+const SLOW_ROUND: u32 = 10;
+
 /// Sends back those that are meant, a few at once.
 pub(super) async fn replay(
     desk: &mut Desk<'_>,
@@ -24,6 +27,9 @@ pub(super) async fn replay(
     let say_sent =
         |letter: &Letter, queue: &str| progress.suspend(|| said(letter, json, &[("to", queue)]));
     let mut pace = replay.rate.map(pace);
+    if let Some(rate) = replay.rate {
+        desk.letters.fetch_at_most(rate.saturating_mul(SLOW_ROUND));
+    }
     let (mut sent, mut left) = (0, 0);
     while !is_closed() {
         let letters = desk.next_few(at_once(replay, sent)).await?;
@@ -81,7 +87,7 @@ async fn send_back(
         match taken {
             Ok(()) => {
                 desk.tell(&Action::Replayed { letter: letter.told(), to })?;
-                desk.letters.discard(&letter.found).await?;
+                desk.letters.discard(&letter.found);
                 ended = ended.and(say_sent(letter, to).map_err(DlqError::from));
             }
             Err(error) => ended = ended.and(Err(error.into())),
@@ -106,7 +112,7 @@ pub(super) async fn discard(
         }
         if !discard.dry_run {
             desk.tell(&Action::Discarded { letter: letter.told() })?;
-            desk.letters.discard(&letter.found).await?;
+            desk.letters.discard(&letter.found);
         }
         gone += 1;
     }

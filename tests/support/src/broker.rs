@@ -131,6 +131,13 @@ impl Vhost {
         put(&limit, &json!({"value": most})).await;
     }
 
+    /// Sets the policy of all queues here.
+    pub async fn set_policy(&self, definition: &Value) {
+        let url = format!("{}/api/policies/{}/of-a-test", self.management, self.name);
+        let policy = json!({"pattern": ".*", "definition": definition, "apply-to": "queues"});
+        put(&url, &policy).await;
+    }
+
     /// Dead letters lead nowhere from now on.
     pub async fn unbind_dead_letters(&self) {
         let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());

@@ -3,6 +3,7 @@
 mod finding;
 mod looking;
 mod settling;
+mod staying;
 
 use crate::support::broker::DEAD_LETTERS;
 use crate::support::world::World;
