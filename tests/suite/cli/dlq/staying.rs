@@ -181,6 +181,23 @@ async fn a_full_queue_keeps_what_it_has() {
 }
 
 #[tokio::test]
+async fn urgent_letters_come_first_once_and_keep_their_place() {
+    let vhost = Vhost::new().await;
+    let variables = letters_on(&vhost, 20, quorum()).await;
+    for number in 20..30 {
+        let id = format!("m-{number}");
+        let urgent = BasicProperties::default().with_message_id(id.into()).with_priority(9);
+        vhost.publish_to("", DEAD_LETTERS, b"{}", urgent).await;
+    }
+    vhost.wait_for_depth(DEAD_LETTERS, 30).await;
+    let first = exported(&variables).await;
+    assert_eq!(first.len(), 30, "{first:?}");
+    for _ in 0..2 {
+        assert_eq!(exported(&variables).await, first);
+    }
+}
+
+#[tokio::test]
 async fn a_look_that_is_killed_at_any_moment_loses_nothing() {
     let vhost = Vhost::new().await;
     let variables = letters_on(&vhost, 300, quorum()).await;
