@@ -170,10 +170,10 @@ impl DeadLetters {
         }
         let deliveries = fetch(&self.channel, &self.queue, most, self.timings.quiet).await?;
         let mut letters: Vec<_> = deliveries.into_iter().map(DeadLetter::read).collect();
-        // Copies of this run come after all that was there at first: somebody else has taken some of that.
+        // Copies of this run come after all that was there at first: somebody else has taken some of that. They are
+        // put back again, and not handed out.
         let end = letters.iter().position(|letter| self.tail.has(letter));
-        let copies = letters.split_off(end.unwrap_or(letters.len()));
-        self.return_all(&copies).await?;
+        self.in_hand = letters.split_off(end.unwrap_or(letters.len()));
         self.left -= u32::from(most);
         let missing = usize::from(most).saturating_sub(letters.len());
         if missing > 0 {
@@ -187,7 +187,8 @@ impl DeadLetters {
 
     /// Puts copies of what is in hand to the end of the queue, and takes the originals and what is done out of it.
     async fn put_back(&mut self) -> Result<(), BrokerError> {
-        let letters = std::mem::take(&mut self.in_hand);
+        let mut letters = std::mem::take(&mut self.in_hand);
+        letters.sort_by_key(|letter| letter.delivery_tag);
         let mut put_back = Ok(());
         for (letter, taken) in letters.iter().zip(self.tail.append(&letters).await) {
             match taken {
@@ -254,10 +255,9 @@ impl DeadLetters {
     /// which returns it too.
     pub async fn give_back(&mut self) -> Result<(), BrokerError> {
         let put_back = self.put_back_all().await;
-        let mut rest = std::mem::take(&mut self.in_hand);
-        rest.extend(self.fetched.drain(..));
+        self.in_hand.extend(self.fetched.drain(..));
         self.ack().await?;
-        self.return_all(&rest).await?;
+        self.return_held().await?;
         // The broker answers after all that it was told before.
         count(&self.channel, &self.queue).await?;
         put_back
@@ -277,13 +277,14 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Returns these to the head of the queue, which counts as a delivery.
-    async fn return_all(&mut self, letters: &[DeadLetter]) -> Result<(), BrokerError> {
+    /// Returns what is held to the head of the queue, which counts as a delivery.
+    async fn return_held(&mut self) -> Result<(), BrokerError> {
+        let mut tags: Vec<_> = self.in_hand.drain(..).map(|letter| letter.delivery_tag).collect();
+        tags.sort_unstable();
+        self.returned += tags.len();
         let options = BasicNackOptions { multiple: true, requeue: true };
-        self.returned += letters.len();
-        for group in letters.chunks(GROUP) {
-            let Some(last) = group.last() else { continue };
-            self.channel.basic_nack(last.delivery_tag, options).await.map_err(lost)?;
+        for last in tags.chunks(GROUP).filter_map(|group| group.last()) {
+            self.channel.basic_nack(*last, options).await.map_err(lost)?;
             count(&self.channel, &self.queue).await?;
         }
         Ok(())

@@ -198,6 +198,21 @@ async fn urgent_letters_come_first_once_and_keep_their_place() {
 }
 
 #[tokio::test]
+async fn two_looks_at_once_lose_and_double_nothing() {
+    let vhost = Vhost::new().await;
+    let variables = letters_on(&vhost, 1000, quorum()).await;
+    for _ in 0..3 {
+        let list = ["dlq", "list", "--json"];
+        let (one, other) = tokio::join!(run(&variables, &list), run(&variables, &list));
+        assert_eq!((one.code, other.code), (Some(0), Some(0)), "{} {}", one.err, other.err);
+    }
+    vhost.wait_for_depth(DEAD_LETTERS, 1000).await;
+    let listed = run(&variables, &["dlq", "list", "--json"]).await;
+    let found: BTreeSet<_> = listed.field("id").iter().map(ToString::to_string).collect();
+    assert_eq!((listed.field("id").len(), found.len()), (1000, 1000));
+}
+
+#[tokio::test]
 async fn a_look_that_is_killed_at_any_moment_loses_nothing() {
     let vhost = Vhost::new().await;
     let variables = letters_on(&vhost, 300, quorum()).await;
