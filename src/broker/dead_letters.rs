@@ -9,7 +9,7 @@ use super::connection::{Broker, BrokerError, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
 use super::publisher::{Publication, Publisher};
-use super::round::{count, fetch};
+use super::round::{FIRST_ROUND, ROUND, count, fetch, round_after};
 use super::tail::Tail;
 use crate::settings::Timings;
 use futures_util::future::join_all;
@@ -17,16 +17,6 @@ use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use std::collections::VecDeque;
 use tokio_util::sync::CancellationToken;
-
-/// Letters that are fetched at once, at most. They are put back before the next ones are fetched, so that none is
-/// held for long.
-const ROUND: u16 = 192;
-
-/// The first round: nothing is known yet of how large letters are. Each one after it is at most twice as long.
-const FIRST_ROUND: u16 = 8;
-
-/// Bytes that a round may have if its letters are as large as the largest of the round before.
-const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
 /// Messages that are returned at once. RabbitMQ 3.10 returns more of them than this in the order of a hash (tried
 /// with 3.10.8).
@@ -258,8 +248,14 @@ impl DeadLetters {
         self.in_hand.extend(self.fetched.drain(..));
         self.ack().await?;
         self.return_held().await?;
-        // The broker answers after all that it was told before.
-        count(&self.channel, &self.queue).await?;
+        // A consumer counts until what it was given is acked. It is waited for in vain if another one came meanwhile.
+        let ending = async {
+            while count(&self.channel, &self.queue).await?.1 > self.others {
+                tokio::time::sleep(self.timings.poll).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(self.timings.quiet, ending).await.unwrap_or(Ok(()))?;
         put_back
     }
 
@@ -288,33 +284,5 @@ impl DeadLetters {
             count(&self.channel, &self.queue).await?;
         }
         Ok(())
-    }
-}
-
-/// How many letters are fetched at once after a round of so many, the largest of which had `largest` bytes.
-fn round_after(letters: u16, largest: usize) -> u16 {
-    let fitting = u16::try_from(ROUND_BYTES / largest.max(1)).unwrap_or(ROUND);
-    fitting.min(letters.saturating_mul(2)).clamp(1, ROUND)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounds_grow_by_doubling_and_have_no_more_than_the_largest_letter_allows() {
-        let mebibyte = 1024 * 1024;
-        for (letters, largest, next) in [
-            (FIRST_ROUND, 0, 16),
-            (16, 1000, 32),
-            (128, 1000, ROUND),
-            (ROUND, 1000, ROUND),
-            (ROUND, mebibyte, 8),
-            (8, 4 * mebibyte, 2),
-            (2, 100 * mebibyte, 1),
-            (1, 1000, 2),
-        ] {
-            assert_eq!(round_after(letters, largest), next, "{letters}, {largest}");
-        }
     }
 }

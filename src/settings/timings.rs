@@ -20,6 +20,8 @@ pub struct Timings {
     pub inspect: Duration,
     /// Maximum time to send an outcome to the queue in `reply_to`.
     pub reply: Duration,
+    /// The interval at which the dead-letter queue is asked whether it has done what it was told last.
+    pub poll: Duration,
     /// A queue that has messages and hands out none for so long has given them to another consumer.
     pub quiet: Duration,
     /// The first wait between two sessions of a lane, at most.
@@ -92,6 +94,7 @@ impl Default for Timings {
             close: Duration::from_secs(5),
             inspect: Duration::from_secs(5),
             reply: Duration::from_secs(5),
+            poll: Duration::from_millis(2),
             quiet: Duration::from_secs(2),
             first_reconnect: Duration::from_millis(500),
             last_reconnect: Duration::from_secs(5),
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn users_get_exactly_these_waits_and_limits() {
         let shown = format!("{:?}", Timings::default());
-        let expected = "connect: 30s, open: 30s, confirm: 30s, close: 5s, inspect: 5s, reply: 5s, quiet: 2s, first_reconnect: 500ms, last_reconnect: 5s, slow_start: 5s, queue_depths: 10s, held: 1200s, \
+        let expected = "connect: 30s, open: 30s, confirm: 30s, close: 5s, inspect: 5s, reply: 5s, poll: 2ms, quiet: 2s, first_reconnect: 500ms, last_reconnect: 5s, slow_start: 5s, queue_depths: 10s, held: 1200s, \
             work: 600s, unchanged: 600s, shutdown: 5s, service_status: 10s, settings_files: 1s, control_request: 5s, \
             control_reply: 10s, healthcheck: 3s, audit_head: 60s, audit_line: 30s, audit_lock: 5s, throttle: 5s, \
             longest_throttle: 300s, quota_window: 250ms, token_margin: 60s, token_life: 300s, \
