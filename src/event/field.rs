@@ -183,10 +183,11 @@ fn text<'a>(
     value: &'a Json<'a>,
     at: impl FnOnce() -> (String, String),
 ) -> Result<&'a str, EventError> {
-    let what = match value.as_text() {
-        Some(text) if !text.trim().is_empty() => return Ok(text),
-        Some(_) => "is blank",
-        None => "must be a string",
+    let what = match value {
+        Json::Text(text) if !text.trim().is_empty() => return Ok(text),
+        Json::Text(_) => "is blank",
+        Json::Broken => "has half of a surrogate pair, which is no character",
+        Json::Null | Json::Scalar | Json::List(_) | Json::Object(_) => "must be a string",
     };
     let (pointer, name) = at();
     Err(EventError::malformed_at(pointer, format!("{name} {what}")))
