@@ -45,7 +45,7 @@ TEXTS = [
 NUMBERS = [0, 1, 2, 3, 5, 20, 100, 255, 1000, 1001, 65535, 65536, 100000]
 LISTS = {
     "ladder": [["10s", "1m"], ["1m", "10s"], ["1m", "60s"], ["50ms"], ["8days"], [], ["soon"], ["500ms", "90s", "1h30m", "7days"]],
-    "types": [["a", "a"], ["url.unblock"], ["com.example.left.v1"], ["a.*"], [" "]],
+    "types": [["a", "a"], ["url.unblock"], ["com.example.left.v1"], ["a.*"], ["a.*", "a.*"], ["*"], ["a.#"], [" "]],
 }
 MAPS = {
     "map": [{"emailAddress": "/user/mail"}, {"emailAddress": "/a", "domain": "/b"}, {"id": "/x"}, {"nonsense": "/x"}, {"url": "/a~2"}],

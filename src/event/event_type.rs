@@ -29,21 +29,35 @@ impl EventType {
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     further: BTreeMap<String, EventType>,
+    patterns: BTreeMap<String, EventType>,
     binding_keys: Vec<(String, EventType)>,
 }
 
 impl Names {
-    /// Adds a further name of a type; `false` if something is called so already.
+    /// Adds a further name of a type, or a pattern of names with `*` for anything; `false` if something is called so
+    /// already.
     pub fn add(&mut self, name: String, event_type: EventType) -> bool {
-        let is_new = self.event_type(&name).is_none();
+        let names = if name.contains('*') { &mut self.patterns } else { &mut self.further };
+        let is_own = EventType::ALL.into_iter().any(|event_type| event_type.name() == name);
+        let is_new = !is_own && !names.contains_key(&name);
         if is_new {
-            self.further.insert(name, event_type);
+            names.insert(name, event_type);
         }
         is_new
     }
 
-    /// The type that is called exactly so.
+    /// The type that is called so: by a name, or else by a pattern that is not also one of another type.
     pub fn event_type(&self, name: &str) -> Option<EventType> {
+        self.named(name).or_else(|| {
+            let fits = |(pattern, _): &(&String, &EventType)| fits(pattern, name);
+            let mut fitting = self.patterns.iter().filter(fits).map(|(_, event_type)| *event_type);
+            let first = fitting.next()?;
+            fitting.all(|event_type| event_type == first).then_some(first)
+        })
+    }
+
+    /// The type that is called exactly so.
+    fn named(&self, name: &str) -> Option<EventType> {
         let own = EventType::ALL.into_iter().find(|event_type| event_type.name() == name);
         own.or_else(|| self.further.get(name).copied())
     }
@@ -62,7 +76,7 @@ impl Names {
             keys.map(|(key, _)| key).any(|key| is_bound(key, routing_key)).then_some(event_type)
         };
         let by_binding = || lane.into_iter().chain(EventType::ALL).find_map(bound);
-        self.event_type(routing_key).or_else(by_binding)
+        self.named(routing_key).or_else(by_binding)
     }
 
     /// Every key that the queue of a type is bound by: its names, and its binding keys.
@@ -71,11 +85,26 @@ impl Names {
         self.of(event_type).chain(further.map(|(key, _)| key.as_str()))
     }
 
-    /// Every name of a type, its own first.
+    /// Every name of a type, its own first. A pattern is none: as a binding key it would mean something else.
     pub fn of(&self, event_type: EventType) -> impl Iterator<Item = &str> {
         let further = self.further.iter().filter(move |(_, named)| **named == event_type);
         std::iter::once(event_type.name()).chain(further.map(|(name, _)| name.as_str()))
     }
+}
+
+/// Whether a name is as the pattern says: `*` is any number of characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 /// Whether a topic exchange routes `routing_key` by the binding key: `*` is one word, `#` any number of
@@ -147,6 +176,61 @@ mod tests {
         let bindings = |event_type| names.bindings(event_type).collect::<Vec<_>>();
         assert_eq!(bindings(left), ["user.offboarded", "com.example.left", "hr.#", "payroll.#"]);
         assert_eq!(bindings(harmless), ["url.unblock", "soc.#"]);
+    }
+
+    #[test]
+    fn a_pattern_takes_every_version_of_a_name_and_no_other_name() {
+        const USER: &str = "Company.Identity.UserOffboarded, Company.Identity";
+        for (pattern, name, expected) in [
+            (
+                format!("{USER}, Version=*"),
+                format!("{USER}, Version=1.2.3.0, Culture=neutral"),
+                true,
+            ),
+            (format!("{USER}, Version=*"), format!("{USER}, Version="), true),
+            (format!("{USER}, Version=*"), USER.to_owned(), false),
+            (format!("{USER}*"), USER.to_owned(), true),
+            ("urn:message:*:UserOffboarded".into(), "urn:message:A.B:UserOffboarded".into(), true),
+            ("urn:message:*:UserOffboarded".into(), "urn:message:A:UserOffboarded2".into(), false),
+            ("urn:message:*:UserOffboarded".into(), "urn:message:UserOffboarded".into(), false),
+            ("*.UserOffboarded, *".into(), "A.UserOffboarded, B, Version=2".into(), true),
+            ("*.UserOffboarded, *".into(), "A.UserOffboardedBack, B".into(), false),
+            ("*.UserOffboarded, *".into(), "a.useroffboarded, b".into(), false),
+            ("a*b*c".into(), "abbc".into(), true),
+            ("a*b*c".into(), "acb".into(), false),
+            ("a*a".into(), "a".into(), false),
+            ("a**a".into(), "aé😀a".into(), true),
+            ("a*".into(), String::new(), false),
+        ] {
+            let mut names = Names::default();
+            assert!(names.add(pattern.clone(), EventType::UserOffboarded));
+            let expected = expected.then_some(EventType::UserOffboarded);
+            assert_eq!(names.event_type(&name), expected, "{pattern}: {name}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_stronger_than_a_pattern_and_two_types_patterns_are_none() {
+        let (left, harmless) = (EventType::UserOffboarded, EventType::UrlUnblock);
+        let mut names = Names::default();
+        assert!(names.add("com.example.*".into(), left));
+        assert!(names.add("com.example.u*".into(), left));
+        assert!(names.add("com.example.unblock".into(), harmless));
+        assert!(names.add("*.v1".into(), harmless));
+        assert!(!names.add("*.v1".into(), left));
+        assert!(names.add("url*".into(), left));
+        for (name, expected) in [
+            ("com.example.unblock", Some(harmless)),
+            ("com.example.user", Some(left)),
+            ("com.example.user.v1", None),
+            ("org.example.v1", Some(harmless)),
+            ("url.unblock", Some(harmless)),
+        ] {
+            assert_eq!(names.event_type(name), expected, "{name}");
+        }
+        // A pattern is neither bound nor told by a routing key.
+        assert_eq!(names.by_routing_key("com.example.user", Some(left)), None);
+        assert_eq!(names.bindings(left).collect::<Vec<_>>(), ["user.offboarded"]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn groups(reader: &mut Reader, event_type: EventType) -> Vec<String> {
     policy::canonical(reader, &key, secure_id)
 }
 
-/// Each further name is a routing key too, and must be as short as those are.
+/// Each further name that is no pattern is a routing key too, and must be as short as those are.
 fn names(reader: &mut Reader) -> Names {
     let mut names = Names::default();
     for event_type in EventType::ALL {
@@ -65,8 +65,10 @@ fn names(reader: &mut Reader) -> Names {
                 reader.mistake(&key, "has a blank entry");
             } else if name.len() > 255 {
                 reader.mistake(&key, "has an entry of more than 255 bytes");
-            } else if name.contains(['*', '#']) {
-                reader.mistake(&key, "has an entry with * or #, which would bind other names too");
+            } else if name.contains('#') {
+                reader.mistake(&key, "has an entry with #, which would bind other names too");
+            } else if !name.contains(char::is_alphanumeric) {
+                reader.mistake(&key, "has an entry without a letter or digit, which names no type");
             } else if !names.add(name, event_type) {
                 reader.mistake(&key, "has an entry that is the name of a type already");
             }

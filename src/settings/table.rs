@@ -86,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         r#"events."user.offboarded".types"#,
         "[]",
-        "Further names that mean the same type, in events and as routing keys",
+        "Further names that mean the same type, in events and as routing keys; with * for anything, in events alone",
     ),
     plain(
         r#"events."user.offboarded".binding_keys"#,
@@ -114,7 +114,7 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         r#"events."url.unblock".types"#,
         "[]",
-        "Further names that mean the same type, in events and as routing keys",
+        "Further names that mean the same type, in events and as routing keys; with * for anything, in events alone",
     ),
     plain(
         r#"events."url.unblock".binding_keys"#,

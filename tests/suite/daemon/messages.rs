@@ -109,6 +109,45 @@ async fn a_further_name_of_a_type_is_bound_and_means_the_same() {
 }
 
 #[tokio::test]
+async fn a_new_version_of_a_dotnet_type_is_the_same_type() {
+    const USER: &str = "Company.Identity.UserOffboarded, Company.Identity";
+    let types = format!(r#"["{USER}, Version=*", "urn:message:Company.*:UserOffboarded"]"#);
+    let world = World::with(&[
+        ("EVENTS__USER_OFFBOARDED__TYPES", &types),
+        ("EVENTS__USER_OFFBOARDED__BINDING_KEYS", r#"["dotnet.#"]"#),
+    ])
+    .await;
+    let version =
+        |version: &str| format!("{USER}, Version={version}, Culture=neutral, PublicKeyToken=null");
+    let data = |number: usize| json!({"emailAddress": format!("ada-{number}@example.com"), "groupIds": ["group-1"]});
+    let names =
+        [version("1.2.3.0"), version("10.0.0.1"), "urn:message:Company.Hr:UserOffboarded".into()];
+    for number in 0..=names.len() {
+        world.fake.add_member("group-1", &format!("ada-{number}@example.com"));
+    }
+    let publish = |name: &str, number| {
+        let properties = BasicProperties::default().with_type(name.into());
+        let body = data(number).to_string().into_bytes();
+        let vhost = &world.vhost;
+        async move { vhost.publish("dotnet.events", &body, properties).await }
+    };
+    for (number, name) in names.iter().enumerate() {
+        publish(name, number).await;
+    }
+    let hired = version("1.2.3.0").replace("UserOffboarded", "UserHired");
+    publish(&hired, names.len()).await;
+    let settled = world.daemon.settled(4).await;
+    let acked = settled.iter().filter(|line| line["disposition"] == "ack").count();
+    assert_eq!(acked, names.len(), "{settled:?}");
+    for number in 0..names.len() {
+        assert!(!world.fake.is_member("group-1", &format!("ada-{number}@example.com")), "{number}");
+    }
+    assert!(world.fake.is_member("group-1", "ada-3@example.com"), "who was hired stays");
+    let letter = world.vhost.take(DEAD_LETTERS).await;
+    assert_eq!(letter.header("x-eventd-reason"), "unsupported");
+}
+
+#[tokio::test]
 async fn events_of_a_shape_of_their_own_are_bound_by_its_keys_and_read_where_the_map_points() {
     let world = World::with(&[
         ("EVENTS__USER_OFFBOARDED__BINDING_KEYS", r#"["hr.*.left"]"#),

@@ -150,8 +150,11 @@ fn a_further_name_of_a_type_is_one_that_a_routing_key_can_be_and_nothing_else_is
         (format!("[{:?}]", "n".repeat(256)), "has an entry of more than 255 bytes"),
         (
             r#"["com.example.#"]"#.to_owned(),
-            "has an entry with * or #, which would bind other names too",
+            "has an entry with #, which would bind other names too",
         ),
+        (r#"["a", "*"]"#.to_owned(), "has an entry without a letter or digit, which names no type"),
+        (r#"["*.*"]"#.to_owned(), "has an entry without a letter or digit, which names no type"),
+        (r#"["a*", "a*"]"#.to_owned(), "has an entry that is the name of a type already"),
         (r#"["user.offboarded"]"#.to_owned(), "has an entry that is the name of a type already"),
         (r#"["a", "a"]"#.to_owned(), "has an entry that is the name of a type already"),
     ] {
@@ -165,6 +168,8 @@ fn a_further_name_of_a_type_is_one_that_a_routing_key_can_be_and_nothing_else_is
         ("EVENTS__URL_UNBLOCK__TYPES", r#"["com.example.it"]"#),
     ]);
     assert_eq!(refused(&both), [format!("{key}: has an entry that is the name of a type already")]);
+    let pattern = "Company.Soc.UrlUnblock, Company.Soc, Version=*";
+    assert!(read(&with(&[("EVENTS__URL_UNBLOCK__TYPES", &format!("[{pattern:?}]"))])).is_ok());
 }
 
 #[test]
