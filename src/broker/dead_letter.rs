@@ -1,12 +1,12 @@
 //! A dead letter: why it is there, and the message that it was.
 
+use super::death::Death;
 use super::delivery::{self, number, short, text};
 use crate::event::{Envelope, MAX_BODY};
 use crate::verdict::Grounds;
 use chrono::{DateTime, Utc};
-use lapin::BasicProperties;
-use lapin::message;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, message};
 
 /// A message in the dead-letter queue.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl DeadLetter {
         let ours = if is_ours { headers } else { &empty };
         let published = death.as_ref().filter(|_| !is_ours);
         let grounds = match &death {
-            Some(death) => death.grounds(data.len()),
+            Some(death) => grounds(death, data.len()),
             None => text(ours, "x-eventd-reason")
                 .and_then(|reason| Grounds::named(&reason))
                 .unwrap_or(Grounds::Unknown),
@@ -98,52 +98,15 @@ impl DeadLetter {
     }
 }
 
-/// What the broker says of the last time that it dead-lettered a message, in the first entry of `x-death`
-/// (RabbitMQ, "Dead Letter Exchanges").
-struct Death {
-    reason: Option<String>,
-    queue: Option<String>,
-    exchange: Option<String>,
-    routing_key: Option<String>,
-    at: Option<DateTime<Utc>>,
-}
-
-impl Death {
-    fn last(headers: &FieldTable) -> Option<Death> {
-        let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {
-            return None;
-        };
-        let Some(AMQPValue::FieldTable(last)) = deaths.as_slice().first() else { return None };
-        let routing_key = match last.inner().get("routing-keys") {
-            Some(AMQPValue::FieldArray(keys)) => {
-                keys.as_slice().first().and_then(delivery::spelled)
-            }
-            Some(_) | None => None,
-        };
-        let at = match last.inner().get("time") {
-            Some(AMQPValue::Timestamp(seconds)) => delivery::timestamp(*seconds),
-            Some(_) | None => None,
-        };
-        let said = |name: &str| last.inner().get(name).and_then(delivery::spelled);
-        Some(Death {
-            reason: said("reason"),
-            queue: said("queue"),
-            exchange: said("exchange"),
-            routing_key,
-            at,
-        })
-    }
-
-    /// A lane rejects what is too large, and nothing else, without keeping it.
-    fn grounds(&self, size: usize) -> Grounds {
-        match self.reason.as_deref() {
-            Some("delivery_limit") => Grounds::DeliveryLimit,
-            Some("rejected") if size > MAX_BODY => Grounds::TooLarge,
-            Some("rejected") => Grounds::Rejected,
-            Some("expired") => Grounds::Expired,
-            Some("maxlen") => Grounds::QueueFull,
-            Some(_) | None => Grounds::Unknown,
-        }
+/// Why the broker put it there. A lane rejects what is too large, and nothing else, without keeping it.
+fn grounds(death: &Death, size: usize) -> Grounds {
+    match death.reason.as_deref() {
+        Some("delivery_limit") => Grounds::DeliveryLimit,
+        Some("rejected") if size > MAX_BODY => Grounds::TooLarge,
+        Some("rejected") => Grounds::Rejected,
+        Some("expired") => Grounds::Expired,
+        Some("maxlen") => Grounds::QueueFull,
+        Some(_) | None => Grounds::Unknown,
     }
 }
 
@@ -155,6 +118,7 @@ fn time(headers: &FieldTable, name: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lapin::types::AMQPValue;
 
     fn table(entries: &[(&str, AMQPValue)]) -> FieldTable {
         let mut table = FieldTable::default();

@@ -13,6 +13,7 @@ mod consumer;
 mod copy;
 mod dead_letter;
 mod dead_letters;
+mod death;
 mod delivery;
 mod depths;
 mod permissions;
