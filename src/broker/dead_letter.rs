@@ -1,7 +1,8 @@
 //! A dead letter: why it is there, and the message that it was.
 
 use super::death::Death;
-use super::delivery::{self, number, short, text};
+use super::delivery;
+use super::header::{number, plain, short, text};
 use crate::event::{Envelope, MAX_BODY};
 use crate::verdict::Grounds;
 use chrono::{DateTime, Utc};
@@ -60,7 +61,7 @@ impl DeadLetter {
                 .unwrap_or(Grounds::Unknown),
         };
         let user_id = short(ours, "x-eventd-user-id");
-        let user_id = user_id.or_else(|| delivery::plain(properties.user_id()));
+        let user_id = user_id.or_else(|| plain(properties.user_id()));
         let exchange = short(ours, "x-eventd-exchange")
             .or_else(|| published?.exchange.clone())
             .unwrap_or(exchange.to_string());

@@ -1,6 +1,6 @@
 //! What the broker says of a message that it has dead-lettered.
 
-use super::delivery;
+use super::header::{spelled, timestamp};
 use chrono::{DateTime, Utc};
 use lapin::types::{AMQPValue, FieldTable};
 
@@ -23,16 +23,14 @@ impl Death {
         };
         let Some(AMQPValue::FieldTable(last)) = deaths.as_slice().first() else { return None };
         let routing_key = match last.inner().get("routing-keys") {
-            Some(AMQPValue::FieldArray(keys)) => {
-                keys.as_slice().first().and_then(delivery::spelled)
-            }
+            Some(AMQPValue::FieldArray(keys)) => keys.as_slice().first().and_then(spelled),
             Some(_) | None => None,
         };
         let at = match last.inner().get("time") {
-            Some(AMQPValue::Timestamp(seconds)) => delivery::timestamp(*seconds),
+            Some(AMQPValue::Timestamp(seconds)) => timestamp(*seconds),
             Some(_) | None => None,
         };
-        let said = |name: &str| last.inner().get(name).and_then(delivery::spelled);
+        let said = |name: &str| last.inner().get(name).and_then(spelled);
         Some(Death {
             reason: said("reason"),
             queue: said("queue"),

@@ -16,6 +16,7 @@ mod dead_letters;
 mod death;
 mod delivery;
 mod depths;
+mod header;
 mod permissions;
 mod problem;
 mod publisher;
