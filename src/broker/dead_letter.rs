@@ -51,7 +51,7 @@ impl DeadLetter {
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
         let death = Death::last(headers);
-        let is_ours = death.as_ref().is_none_or(|death| death.exchange.as_deref() == Some(""));
+        let is_ours = death.as_ref().is_none_or(Death::is_of_copy);
         let ours = if is_ours { headers } else { &empty };
         let published = death.as_ref().filter(|_| !is_ours);
         let grounds = match &death {

@@ -16,6 +16,12 @@ pub(super) struct Death {
 }
 
 impl Death {
+    /// True where the message had come the way of our copies before, through the default exchange: from elsewhere
+    /// anybody could have written its headers.
+    pub(super) fn is_of_copy(&self) -> bool {
+        self.exchange.as_deref() == Some("")
+    }
+
     /// Reads the headers of a message; `None` of one that the broker has not dead-lettered.
     pub(super) fn last(headers: &FieldTable) -> Option<Death> {
         let Some(AMQPValue::FieldArray(deaths)) = headers.inner().get("x-death") else {

@@ -1,6 +1,7 @@
 //! One delivery, and the envelope that the rest of the daemon sees of it.
 
 use super::acks::Acks;
+use super::death::Death;
 use super::header::{number, plain, short, spelled, text, timestamp};
 use super::sieve;
 use crate::event::Envelope;
@@ -37,16 +38,19 @@ impl Delivery {
         let (properties, data, acker) = (delivery.properties, delivery.data, delivery.acker);
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
-        let is_copy = exchange.as_str().is_empty() && routing_key.as_str() == queue;
+        let is_straight = exchange.as_str().is_empty() && routing_key.as_str() == queue;
+        // People move dead letters back to a queue too. The broker says there where they were published.
+        let death = if is_straight { Death::last(headers) } else { None };
+        let is_copy = is_straight && death.as_ref().is_none_or(Death::is_of_copy);
         let ours = if is_copy { headers } else { &empty };
         // The broker would refuse a copy of ours with the user of the original, so that a header keeps it.
-        let user_id = match is_copy {
-            true => short(headers, "x-eventd-user-id"),
-            false => plain(properties.user_id()),
-        };
+        let user_id = plain(properties.user_id()).or_else(|| short(ours, "x-eventd-user-id"));
         // A copy of ours comes from a delay queue, and says in headers where it was published.
-        let exchange = short(ours, "x-eventd-exchange").unwrap_or(exchange.to_string());
-        let routing_key = short(ours, "x-eventd-routing-key").unwrap_or(routing_key.to_string());
+        let (died_of, died_by) =
+            death.map(|death| (death.exchange, death.routing_key)).unwrap_or_default();
+        let exchange = short(ours, "x-eventd-exchange").or(died_of).unwrap_or(exchange.to_string());
+        let routing_key =
+            short(ours, "x-eventd-routing-key").or(died_by).unwrap_or(routing_key.to_string());
         let envelope = envelope(&properties, data, user_id, exchange, routing_key);
         let mut history = history(ours);
         // Whoever forges this one has nothing from it.
@@ -126,10 +130,14 @@ mod tests {
 
     /// What is read of a message with this header that came to the queue `lane`.
     fn read(exchange: &str, name: &str, value: AMQPValue) -> Delivery {
-        let (exchange, queue) = (exchange.into(), "lane");
-        let mut delivery = message::Delivery::mock(1, exchange, queue.into(), false, Vec::new());
         let mut headers = FieldTable::default();
         headers.insert(name.into(), value);
+        read_from(exchange, headers)
+    }
+
+    fn read_from(exchange: &str, headers: FieldTable) -> Delivery {
+        let (exchange, queue) = (exchange.into(), "lane");
+        let mut delivery = message::Delivery::mock(1, exchange, queue.into(), false, Vec::new());
         delivery.properties = BasicProperties::default().with_headers(headers);
         Delivery::read(delivery, queue, Acks::of_no_channel())
     }
@@ -155,6 +163,78 @@ mod tests {
         assert_eq!(altered("events", sieve::ALTERED).as_deref(), Some("left out"));
         assert_eq!(altered("", "x-eventd-altered").as_deref(), Some("left out"));
         assert_eq!(altered("events", "x-eventd-altered"), None);
+    }
+
+    #[test]
+    fn what_was_moved_back_to_its_queue_was_published_where_it_died() {
+        let text = |text: &str| AMQPValue::LongString(text.into());
+        // Who died in which queue, having come how; and what the headers claim.
+        let moved = |queue: &str, exchange: &str, key: &str, claims: &[(&str, &str)]| {
+            let mut death = FieldTable::default();
+            death.insert("queue".into(), text(queue));
+            death.insert("exchange".into(), text(exchange));
+            death.insert("routing-keys".into(), AMQPValue::FieldArray(vec![text(key)].into()));
+            let mut headers = FieldTable::default();
+            let deaths = vec![AMQPValue::FieldTable(death)];
+            headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
+            for (name, value) in claims {
+                headers.insert((*name).into(), text(value));
+            }
+            read_from("", headers).envelope
+        };
+        let claims = [
+            ("x-eventd-exchange", "events"),
+            ("x-eventd-routing-key", "claimed"),
+            ("x-eventd-user-id", "claimed"),
+        ];
+        for (queue, exchange, key, claims, expected) in [
+            ("lane", "events", "user.hired", &[][..], ("events", "user.hired", None)),
+            ("lane", "", "lane", &[], ("", "lane", None)),
+            ("other", "events", "url.unblock", &[], ("events", "url.unblock", None)),
+            ("other", "", "other", &[], ("", "other", None)),
+            // Anybody can write headers, and nobody but us sends copies to the queue.
+            ("lane", "events", "user.left", &claims, ("events", "user.left", None)),
+            ("other", "events", "url.unblock", &claims, ("events", "url.unblock", None)),
+            ("lane", "", "lane", &claims, ("events", "claimed", Some("claimed"))),
+            (
+                "lane.retry.10s",
+                "",
+                "lane.retry.10s",
+                &claims,
+                ("events", "claimed", Some("claimed")),
+            ),
+        ] {
+            let envelope = moved(queue, exchange, key, claims);
+            let Envelope { exchange, routing_key, user_id, .. } = &envelope;
+            assert_eq!(
+                (&**exchange, &**routing_key, user_id.as_deref()),
+                expected,
+                "{queue} {key}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_user_that_the_broker_has_checked_counts_before_a_header() {
+        let mut delivery = message::Delivery::mock(1, "".into(), "lane".into(), false, Vec::new());
+        let mut headers = FieldTable::default();
+        headers.insert("x-eventd-user-id".into(), AMQPValue::LongString("claimed".into()));
+        let properties = BasicProperties::default().with_user_id("checked".into());
+        delivery.properties = properties.with_headers(headers);
+        let delivery = Delivery::read(delivery, "lane", Acks::of_no_channel());
+        assert_eq!(delivery.envelope.user_id.as_deref(), Some("checked"));
+    }
+
+    #[test]
+    fn what_the_broker_says_of_a_death_counts_only_where_somebody_moved_the_message() {
+        let mut headers = FieldTable::default();
+        headers.insert("x-death".into(), AMQPValue::LongString("forged".into()));
+        assert_eq!(read_from("", headers).envelope.routing_key, "lane");
+        let mut death = FieldTable::default();
+        let keys = vec![AMQPValue::LongString("forged".into())];
+        death.insert("routing-keys".into(), AMQPValue::FieldArray(keys.into()));
+        let deaths = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into());
+        assert_eq!(read("events", "x-death", deaths).envelope.routing_key, "lane");
     }
 
     #[test]

@@ -137,7 +137,7 @@ async fn publish(
     for (envelope, event_type, plan) in events {
         // By the name that the queue of its lane is bound by, unless its own is known too.
         let key = &envelope.routing_key;
-        let by_key = settings.contract.reading.names.by_routing_key(key, Some(*event_type));
+        let by_key = settings.contract.reading.names.by_binding(key, Some(*event_type));
         let key = if by_key == Some(*event_type) { key } else { event_type.name() };
         publisher.send(&settings.amqp.exchange, key, envelope).await.map_err(failed(sent))?;
         sent += 1;

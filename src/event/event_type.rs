@@ -30,6 +30,7 @@ impl EventType {
 pub struct Names {
     further: BTreeMap<String, EventType>,
     patterns: BTreeMap<String, EventType>,
+    queues: BTreeMap<String, EventType>,
     binding_keys: Vec<(String, EventType)>,
 }
 
@@ -68,15 +69,26 @@ impl Names {
         self.binding_keys.push((key, event_type));
     }
 
+    /// Adds the name of a type's queue: what comes by it was published straight to the queue.
+    pub fn queue(&mut self, queue: String, event_type: EventType) {
+        self.queues.insert(queue, event_type);
+    }
+
     /// The type of what has none of its own and came by this routing key, through the lane of `lane` if
     /// that is known.
     pub fn by_routing_key(&self, routing_key: &str, lane: Option<EventType>) -> Option<EventType> {
+        let by_queue = || self.queues.get(routing_key).copied();
+        let by_binding = || self.by_binding(routing_key, lane);
+        self.named(routing_key).or_else(by_queue).or_else(by_binding)
+    }
+
+    /// The same of what came through the exchange of events, where a queue is known by its bindings alone.
+    pub fn by_binding(&self, routing_key: &str, lane: Option<EventType>) -> Option<EventType> {
         let bound = |event_type| {
             let keys = self.binding_keys.iter().filter(move |(_, bound)| *bound == event_type);
             keys.map(|(key, _)| key).any(|key| is_bound(key, routing_key)).then_some(event_type)
         };
-        let by_binding = || lane.into_iter().chain(EventType::ALL).find_map(bound);
-        self.named(routing_key).or_else(by_binding)
+        self.named(routing_key).or_else(|| lane.into_iter().chain(EventType::ALL).find_map(bound))
     }
 
     /// Every key that the queue of a type is bound by: its names, and its binding keys.
@@ -244,5 +256,23 @@ mod tests {
         assert_eq!(by("url.unblock", Some(EventType::UserOffboarded)), Some(EventType::UrlUnblock));
         assert_eq!(by("hr.x", None), Some(EventType::UserOffboarded));
         assert_eq!(Names::default().by_routing_key("hr.x", None), None);
+    }
+
+    #[test]
+    fn what_comes_by_the_name_of_a_queue_is_of_its_lanes_type() {
+        let (left, harmless) = (EventType::UserOffboarded, EventType::UrlUnblock);
+        let mut names = Names::default();
+        names.bind("#".into(), left);
+        names.queue("identity.left".into(), left);
+        names.queue("soc.harmless".into(), harmless);
+        names.queue("url.unblock".into(), left);
+        for lane in [None, Some(left), Some(harmless)] {
+            let by = |key| names.by_routing_key(key, lane);
+            assert_eq!(by("identity.left"), Some(left));
+            assert_eq!(by("soc.harmless"), Some(harmless), "whatever else is bound");
+            assert_eq!(by("soc.harmless.retry.10s"), Some(left));
+            assert_eq!(by("url.unblock"), Some(harmless), "a name is stronger");
+            assert_eq!(names.by_binding("soc.harmless", lane), Some(left), "as an exchange has it");
+        }
     }
 }

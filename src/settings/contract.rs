@@ -41,6 +41,9 @@ impl Contract {
         }
         let mut reading = Reading::by(names(reader));
         for event_type in EventType::ALL {
+            if let Some(queue) = queue(reader, event_type) {
+                reading.names.queue(queue, event_type);
+            }
             reading.point(event_type, pointers(reader, event_type));
         }
         Contract { reading, guards: policy::guards(reader), default_groups }
@@ -50,6 +53,12 @@ impl Contract {
 fn groups(reader: &mut Reader, event_type: EventType) -> Vec<String> {
     let key = format!("events.\"{}\".default_groups", event_type.name());
     policy::canonical(reader, &key, secure_id)
+}
+
+/// The queue of a lane, if it has a name: what is wrong with that is told where the lane is read.
+fn queue(reader: &mut Reader, event_type: EventType) -> Option<String> {
+    let key = format!("events.\"{}\".queue", event_type.name());
+    reader.optional(&key, |name| Ok(name.to_owned()))
 }
 
 /// Each further name that is no pattern is a routing key too, and must be as short as those are.

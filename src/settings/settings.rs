@@ -126,9 +126,12 @@ impl Settings {
         let mut own_queues: Vec<String> = lanes.iter().map(|lane| lane.queue.clone()).collect();
         own_queues.push(amqp.dead_letter_queue.clone());
         lanes.retain(|lane| lane.enabled);
-        let contract = Contract::of(&mut reader);
+        let mut contract = Contract::of(&mut reader);
         if contract.guards.dry_run {
-            lanes.iter_mut().for_each(|lane| lane.queue.push_str(".dry-run"));
+            for lane in &mut lanes {
+                lane.queue.push_str(".dry-run");
+                contract.reading.names.queue(lane.queue.clone(), lane.event_type);
+            }
         }
         let mimecast = Mimecast::read(&mut reader);
         let retry = retry(&mut reader);

@@ -13,6 +13,7 @@ mod innocents;
 mod judging;
 mod lookups;
 mod messages;
+mod moved;
 mod outage;
 mod outcomes;
 mod permissions;

@@ -50,6 +50,19 @@ fn each_source_may_say_what_the_others_do_not() {
 }
 
 #[test]
+fn a_queue_is_a_name_of_its_type_for_what_comes_straight_to_it() {
+    let (left, queue) = (EventType::UserOffboarded, "EVENTS__USER_OFFBOARDED__QUEUE");
+    for (dry_run, of_dry_run) in [("false", None), ("true", Some(left))] {
+        let settings = accepted(&with(&[(queue, "identity.left"), ("POLICY__DRY_RUN", dry_run)]));
+        let names = settings.contract.reading.names;
+        assert_eq!(names.by_routing_key("identity.left", None), Some(left));
+        assert_eq!(names.by_routing_key("identity.left.dry-run", None), of_dry_run);
+        let other = names.by_routing_key("mimecast-eventd.url.unblock", Some(left));
+        assert_eq!(other, Some(EventType::UrlUnblock));
+    }
+}
+
+#[test]
 fn the_runtime_folder_is_the_services_own_or_else_in_that_of_the_user_and_an_empty_name_is_none() {
     let folder = |variables: &[(&str, &str)]| {
         let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
