@@ -3,13 +3,12 @@
 
 use super::pattern::{AddressPattern, Pattern};
 use super::rule::Rule;
-use crate::event::{Data, Event, Group};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::event::{Data, Event, FASTEST_CLOCK, Group};
+use chrono::{DateTime, Utc};
 use std::time::Duration;
 
-/// A clock may be this far ahead of ours. A time further ahead tells nothing of an event's age: it would stay young
-/// for ever.
-const FASTEST_CLOCK: TimeDelta = TimeDelta::minutes(5);
+/// A timestamp of more seconds is one of milliseconds: those of 1973 would be the seconds of the year 5138.
+const MOST_SECONDS: i64 = 100_000_000_000;
 
 /// The rules, as far as they are set; without any, everything is allowed.
 #[derive(Clone, Debug, Default)]
@@ -96,20 +95,36 @@ impl Guards {
         now: DateTime<Utc>,
     ) -> Result<(), Breach> {
         let Some(most) = self.max_event_age else { return Ok(()) };
+        let is_old = |since: DateTime<Utc>| (now - since).to_std().is_ok_and(|age| age > most);
+        // What is further ahead than a clock may be would stay young for ever.
         let is_past = |time: &DateTime<Utc>| *time - now <= FASTEST_CLOCK;
         let time = event.time.filter(is_past).or(timestamp.filter(is_past));
-        match time.max(event.due.as_ref().map(|due| due.at)) {
-            None if self.allow_undated => Ok(()),
-            None => breach(
+        let since = time.max(event.due.as_ref().map(|due| due.at));
+        // AMQP has seconds. A producer that writes milliseconds may write anything, so that they can prove an event
+        // old, and never young.
+        let milliseconds = timestamp.and_then(milliseconds).filter(|_| since.is_none());
+        match (since, milliseconds) {
+            (Some(since), _) | (None, Some(since)) if is_old(since) => {
+                breach(Rule::MaxEventAge, "the event is older than is allowed")
+            }
+            (Some(_), _) => Ok(()),
+            (None, _) if self.allow_undated => Ok(()),
+            (None, Some(_)) => breach(
+                Rule::MaxEventAge,
+                "the event does not say when it happened, and its AMQP timestamp is in milliseconds",
+            ),
+            (None, None) => breach(
                 Rule::MaxEventAge,
                 "the event does not say when it happened, or says a time to come",
             ),
-            Some(since) if (now - since).to_std().is_ok_and(|age| age > most) => {
-                breach(Rule::MaxEventAge, "the event is older than is allowed")
-            }
-            Some(_) => Ok(()),
         }
     }
+}
+
+/// The time that a timestamp means which was written in milliseconds.
+fn milliseconds(timestamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let number = Some(timestamp.timestamp()).filter(|number| *number >= MOST_SECONDS)?;
+    DateTime::from_timestamp_millis(number)
 }
 
 fn breach(rule: Rule, detail: &'static str) -> Result<(), Breach> {
@@ -293,5 +308,49 @@ mod tests {
             None,
             "it counts from then"
         );
+    }
+
+    #[test]
+    fn a_timestamp_in_milliseconds_proves_an_event_old_and_never_young() {
+        let guards = Guards { max_event_age: Some(Duration::from_hours(1)), ..Guards::default() };
+        let undated = Guards { allow_undated: true, ..guards.clone() };
+        let now: DateTime<Utc> = NOW.parse().unwrap();
+        let far = ada(Some("2099-01-01T00:00:00Z"));
+        let young = ada(Some("2026-11-25T11:30:00Z"));
+        let due = event(
+            r#"{"emailAddress":"ada@example.com","effectiveAt":"2026-11-25T11:30:00Z"}"#,
+            None,
+        );
+        let detail = |guards: &Guards, event: &Event, timestamp: i64| {
+            // As AMQP has it, in seconds.
+            let timestamp = DateTime::from_timestamp(timestamp, 0);
+            guards.admit(event, None, timestamp, now).err().map(|breach| breach.detail)
+        };
+        let old = Some("the event is older than is allowed");
+        let unknown = Some(
+            "the event does not say when it happened, and its AMQP timestamp is in milliseconds",
+        );
+        let to_come = Some("the event does not say when it happened, or says a time to come");
+        let ago = |seconds: i64| now.timestamp_millis() - seconds * 1000;
+        for (timestamp, without, allowing) in [
+            (ago(0), unknown, None),
+            (ago(3600), unknown, None),
+            (ago(3601), old, old),
+            (ago(365 * 24 * 3600), old, old),
+            (100_000_000_000, old, old),
+            (99_999_999_999, to_come, None),
+            (ago(-300), unknown, None),
+            (ago(-365 * 24 * 3600), unknown, None),
+            // Microseconds and nanoseconds are no time at all.
+            (ago(3601) * 1000, to_come, None),
+            (i64::MAX, to_come, None),
+        ] {
+            for event in [&ada(None), &far] {
+                assert_eq!(detail(&guards, event, timestamp), without, "{timestamp}");
+                assert_eq!(detail(&undated, event, timestamp), allowing, "{timestamp}");
+            }
+            assert_eq!(detail(&guards, &young, timestamp), None, "its own counts");
+            assert_eq!(detail(&guards, &due, timestamp), None, "it counts from then");
+        }
     }
 }

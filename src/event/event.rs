@@ -8,11 +8,12 @@ use super::error::EventError;
 use super::event_type::EventType;
 use super::field::Fields;
 use super::json::{self, Json, Object};
+use super::lag::lag;
 use super::reading::Reading;
 use super::trace::TraceId;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::time::Duration;
 
 /// Writers of CloudEvents pad, or leave the padding out.
@@ -77,9 +78,9 @@ impl Event {
         read(envelope, None, reading)
     }
 
-    /// Since when it is to be so: its time, or when it is due if that is later.
-    pub fn since(&self) -> Option<DateTime<Utc>> {
-        self.time.max(self.due.as_ref().map(|due| due.at))
+    /// How long before `now` it was to be so: from its time, or from when it was due if that is later.
+    pub fn lag(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        lag([self.time, self.due.as_ref().map(|due| due.at)], now)
     }
 
     /// How long it has to wait at `now` until it is due, if it has to.

@@ -16,8 +16,6 @@ pub struct Report {
     pub disposition: Disposition,
     /// How it came to that.
     pub history: History,
-    /// Since when it is to be so, if the event says.
-    since: Option<DateTime<Utc>>,
     /// The id of the event, without addresses in clear.
     pub event_id: Option<String>,
     subject: Option<String>,
@@ -38,7 +36,6 @@ impl Report {
         Report {
             disposition,
             history,
-            since: None,
             event_id: None,
             subject: None,
             trace,
@@ -51,7 +48,6 @@ impl Report {
     /// Tells that the message holds `event`; people go by their pseudonyms.
     pub fn tell(&mut self, event: &Arc<Event>, pseudonyms: &Pseudonyms) {
         self.event = Some(Arc::clone(event));
-        self.since = event.since();
         // The trace of who published it is nearer than the one that its event began with.
         self.trace = self.trace.take().or_else(|| event.trace.clone());
         self.event_id = event.id.as_deref().map(|id| pseudonyms.line(id, 128));
@@ -73,8 +69,7 @@ impl Report {
 
     /// How long after it was to be so its effect was confirmed, at `now`, if it was.
     pub fn lag(&self, now: DateTime<Utc>) -> Option<Duration> {
-        let since = self.since.filter(|_| self.is_effective());
-        since.map(|since| (now - since).to_std().unwrap_or_default())
+        self.event.as_ref().filter(|_| self.is_effective())?.lag(now)?.to_std().ok()
     }
 
     /// The message as settled after `took` in work, for the page of the last ones.

@@ -2,6 +2,7 @@
 
 use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
 use crate::cli::terminal::say;
+use crate::event::lag;
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Files, Line};
 use crate::verdict::CommandResult;
@@ -77,8 +78,7 @@ impl Tally {
         if disposition == "ack" && result != CommandResult::NotFound.label() {
             *self.days.entry(line.at.date_naive()).or_default() += 1;
             let moment = |name: &str| line.text(name)?.parse::<DateTime<Utc>>().ok();
-            let since = moment("time").max(moment("effective_at"));
-            self.lags.extend(since.map(|since| (line.at - since).max(TimeDelta::zero())));
+            self.lags.extend(lag([moment("time"), moment("effective_at")], line.at));
         }
         if disposition == "dead_letter" {
             let id = line.text("event_id").or(line.text("message_id")).unwrap_or("without an id");

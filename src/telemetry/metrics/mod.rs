@@ -106,7 +106,7 @@ impl Metrics {
             ),
             event_to_effect: families.histograms(
                 "eventd_event_to_effect_seconds",
-                "Seconds from the time in the event to the confirmed effect.",
+                "Seconds from the time in the event to the confirmed effect; none for a time before 2000 or over 5 minutes ahead.",
                 &["event"],
                 LAG_SECONDS,
             ),

@@ -139,3 +139,32 @@ async fn a_time_to_come_does_not_make_an_event_young_for_ever() {
     let settled = world.daemon.settled(4).await;
     assert!(settled[2..].iter().all(|line| line["disposition"] == "ack"), "{settled:?}");
 }
+
+#[tokio::test]
+async fn a_timestamp_in_milliseconds_makes_no_event_young() {
+    let milliseconds = |days: i64| {
+        let at = Utc::now() - TimeDelta::days(days);
+        plain().with_timestamp(u64::try_from(at.timestamp_millis()).unwrap())
+    };
+    let undated = |name: &str| {
+        let mut event = event(name, &format!("{name}@example.com"));
+        event.as_object_mut().unwrap().remove("time");
+        event
+    };
+    let world = World::with(&[("POLICY__MAX_EVENT_AGE", "1day")]).await;
+    for (name, days) in [("old", 2), ("now", 0)] {
+        publish(&world, &undated(name), milliseconds(days)).await;
+        is_refused(&world, "expired", "max_event_age", &format!("{name}@example.com")).await;
+    }
+    publish(&world, &event("ada", "ada@example.com"), milliseconds(2)).await;
+    let settled = world.daemon.settled(3).await;
+    assert_eq!(settled[2]["disposition"], "ack", "its own time counts: {settled:?}");
+
+    let allowing = [("POLICY__MAX_EVENT_AGE", "1day"), ("POLICY__ALLOW_UNDATED", "true")];
+    let world = World::with(&allowing).await;
+    publish(&world, &undated("now"), milliseconds(0)).await;
+    publish(&world, &undated("old"), milliseconds(2)).await;
+    is_refused(&world, "expired", "max_event_age", "old@example.com").await;
+    let settled = world.daemon.settled(2).await;
+    assert!(settled.iter().any(|line| line["disposition"] == "ack"), "{settled:?}");
+}

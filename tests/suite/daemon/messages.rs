@@ -31,6 +31,27 @@ async fn a_message_whose_commands_are_applied_is_acked_and_its_lag_is_measured()
 }
 
 #[tokio::test]
+async fn a_time_that_no_clock_has_shown_is_left_out_of_the_latency() {
+    let world = World::hmac().await;
+    let now = chrono::Utc::now();
+    let ahead = (now + chrono::TimeDelta::hours(1)).to_rfc3339();
+    let times = ["0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "9999-12-31T23:59:59Z", &ahead];
+    for (number, time) in times.into_iter().chain([&*now.to_rfc3339()]).enumerate() {
+        let address = format!("ada-{number}@example.com");
+        world.fake.add_member("group-1", &address);
+        let event = json!({"specversion": "1.0", "id": format!("e-{number}"), "source": "/hr", "type": "user.offboarded",
+            "time": time, "data": {"emailAddress": address, "groupIds": ["group-1"]}});
+        world.publish("user.offboarded", &event.to_string()).await;
+    }
+    let settled = world.daemon.settled(times.len() + 1).await;
+    assert!(settled.iter().all(|line| line["disposition"] == "ack"), "{settled:?}");
+    let latency =
+        |part: &str| format!(r#"eventd_event_to_effect_seconds_{part}{{event="user.offboarded"}}"#);
+    assert_eq!(world.daemon.metric(&latency("count")).await, 1.0);
+    assert!(world.daemon.metric(&latency("sum")).await < 60.0);
+}
+
+#[tokio::test]
 async fn what_mimecast_does_not_know_is_acked_and_recorded_as_not_found() {
     let world = World::hmac().await;
     world.offboard("e-1", "nobody@example.com", &["group-1"]).await;
