@@ -9,7 +9,6 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
 
 /// Copies that are published at the same time at most.
 const MOST_COPIES: usize = 64;
@@ -25,7 +24,6 @@ pub struct Publisher {
     turns: Semaphore,
     outgoing: Mutex<Outgoing>,
     blocked: watch::Receiver<Option<String>>,
-    over: CancellationToken,
     /// Maximum time until a copy is confirmed.
     confirm: Duration,
 }
@@ -77,10 +75,10 @@ impl Publisher {
 
     /// One that opens its channel with its first copy.
     pub(super) fn of(broker: &Broker) -> Publisher {
-        let (connection, over, blocked) = (broker.connection(), broker.over(), broker.blocked());
+        let (connection, blocked) = (broker.connection(), broker.blocked());
         let confirm = broker.timings().confirm;
         let (turns, outgoing) = (Semaphore::new(MOST_COPIES), Mutex::default());
-        Publisher { connection, turns, outgoing, blocked, over, confirm }
+        Publisher { connection, turns, outgoing, blocked, confirm }
     }
 
     /// Publishes and waits for the confirm: after `Ok` the copy is in a queue, if one has to take it.
@@ -178,12 +176,6 @@ impl Publisher {
             // It may be this very copy that it says this over: no confirm comes before it takes more.
             Some(reason) = blocked => Err(takes_none(&reason)),
         }
-    }
-
-    /// Waits for something of the same connection, but not beyond its end: lapin leaves an ack
-    /// pending for ever that was on its way to the connection when that failed.
-    pub(super) async fn until_over<T>(&self, something: impl Future<Output = T>) -> Option<T> {
-        self.over.run_until_cancelled(something).await
     }
 
     /// A channel without a copy: one that is there, or a new one.
