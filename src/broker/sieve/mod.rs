@@ -5,8 +5,8 @@
 //! a deep table and buffers every body; each of these would cost all other messages of the lane. So
 //! the frames that the broker sends go through here first:
 //!
-//! - in the texts of `basic.deliver`, `basic.get-ok`, `basic.return` and of the properties, each byte
-//!   that is not UTF-8 becomes one `?`;
+//! - in the short texts of the methods that the broker sends, such as `basic.deliver` and `channel.close`, and of the
+//!   properties, each byte that is not UTF-8 becomes one `?`;
 //! - entries of the header table that the client could not read, or that are nested deeper than
 //!   [`MAX_DEPTH`], are left out, and so are those that do not fit into [`MAX_HEADERS`];
 //! - a body above [`MAX_BODY`], or another limit, is passed over: its message arrives empty.
@@ -129,15 +129,8 @@ impl Sieve {
         // A method ends what was under way on its channel, even if that was cut short.
         self.passing_over.remove(&channel);
         self.altered.remove(&channel);
-        let Some(method) = payload.strip_prefix(&BASIC) else { return Ok(None) };
-        let (texts_before, skipped, texts_after) = match method {
-            // basic.deliver: consumer tag; delivery tag, redelivered; exchange, routing key.
-            [0, 60, ..] => (1, 9, 2),
-            // basic.get-ok: delivery tag, redelivered; exchange, routing key.
-            [0, 71, ..] => (0, 9, 2),
-            // basic.return: code; text, exchange, routing key.
-            [0, 50, ..] => (0, 2, 3),
-            _ => return Ok(None),
+        let Some((texts_before, skipped, texts_after)) = texts_of(payload) else {
+            return Ok(None);
         };
         let mut walk = Walk::over(payload);
         let walked = walk.take(4).is_some()
@@ -183,6 +176,28 @@ impl Sieve {
         }
         true
     }
+}
+
+/// Where the short texts of a method are that the client reads: so many, then so many bytes of other fields, then so
+/// many texts. `None` for a method that the broker does not send, or that has none.
+fn texts_of(method: &[u8]) -> Option<(usize, usize, usize)> {
+    Some(match method {
+        // connection.open-ok: known hosts. connection.blocked: reason.
+        [0, 10, 0, 41 | 60, ..] => (1, 0, 0),
+        // connection.close and channel.close: code; text. RabbitMQ cuts it at 255 bytes, also inside a character.
+        [0, 10, 0, 50, ..] | [0, 20, 0, 40, ..] => (0, 2, 1),
+        // queue.declare-ok: name.
+        [0, 50, 0, 11, ..] => (1, 0, 0),
+        // basic.consume-ok, basic.cancel, basic.cancel-ok: consumer tag. basic.get-empty: cluster id.
+        [0, 60, 0, 21 | 30 | 31 | 72, ..] => (1, 0, 0),
+        // basic.deliver: consumer tag; delivery tag, redelivered; exchange, routing key.
+        [0, 60, 0, 60, ..] => (1, 9, 2),
+        // basic.get-ok: delivery tag, redelivered; exchange, routing key.
+        [0, 60, 0, 71, ..] => (0, 9, 2),
+        // basic.return: code; text, exchange, routing key.
+        [0, 60, 0, 50, ..] => (0, 2, 3),
+        _ => return None,
+    })
 }
 
 /// A frame, and what follows it.

@@ -136,6 +136,56 @@ fn what_is_fetched_and_what_is_returned_is_sifted_too() {
     }
 }
 
+/// One method as it comes out, which the client can read.
+fn sifted_method(payload: &[u8]) -> Vec<u8> {
+    let out = sift(&frame(METHOD, 1, payload)).unwrap();
+    assert!(matches!(parsed(&out)[..], [AMQPFrame::Method(1, _)]));
+    out
+}
+
+#[test]
+fn every_method_that_the_broker_sends_with_a_text_is_readable_wherever_the_text_is_cut() {
+    let cut = &"no queue é".as_bytes()[.."no queue é".len() - 1];
+    for (name, class, method, before, after) in [
+        ("connection.open-ok", 10, 41, &b""[..], &b""[..]),
+        ("connection.close", 10, 50, &[1, 64], &[0, 0, 0, 0]),
+        ("connection.blocked", 10, 60, b"", b""),
+        ("channel.close", 20, 40, &[1, 148], &[0, 50, 0, 10]),
+        ("queue.declare-ok", 50, 11, b"", &[0; 8]),
+        ("basic.consume-ok", 60, 21, b"", b""),
+        ("basic.cancel", 60, 30, b"", &[0]),
+        ("basic.cancel-ok", 60, 31, b"", b""),
+        ("basic.get-empty", 60, 72, b"", b""),
+    ] {
+        let with = |text: &[u8]| [&[0, class, 0, method][..], before, &short(text), after].concat();
+        let sifted = sifted_method(&with(cut));
+        assert_eq!(sifted, frame(METHOD, 1, &with(b"no queue ?")), "{name}");
+        let sifted = sifted_method(&with(&[0xC3; 255]));
+        assert_eq!(sifted, frame(METHOD, 1, &with(&[b'?'; 255])), "{name}");
+        // What is in order comes out as it came in.
+        for text in ["", "no queue é"] {
+            let sound = with(text.as_bytes());
+            assert_eq!(sifted_method(&sound), frame(METHOD, 1, &sound), "{name}");
+        }
+        // A text that ends before its length says so is no AMQP.
+        let ends_early = [&[0, class, 0, method][..], before, &[9, b'x']].concat();
+        assert_eq!(sift(&frame(METHOD, 1, &ends_early)), Err(NotAmqp), "{name}");
+    }
+}
+
+#[test]
+fn a_close_of_a_channel_is_said_of_no_message_that_comes_after_it() {
+    let close = [&[0, 20, 0, 40, 1, 148], &short(b"\xff")[..], &[0; 4]].concat();
+    let bytes = [
+        frame(METHOD, 1, &close),
+        frame(METHOD, 1, &deliver(b"events", b"key")),
+        frame(HEADER, 1, &header(3, 0, &[])),
+    ]
+    .concat();
+    let AMQPFrame::Header(1, read) = &parsed(&sift(&bytes).unwrap())[2] else { panic!() };
+    assert!(table(read).inner().is_empty());
+}
+
 #[test]
 fn a_table_that_is_too_deep_is_left_out_and_what_stands_beside_it_stays() {
     // So deep that the client's recursion would overflow its stack; it fits into one frame.

@@ -129,6 +129,32 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
 }
 
 #[tokio::test]
+async fn a_refusal_that_the_broker_cuts_inside_a_character_costs_no_connection() {
+    // So long that the broker cuts its text after 252 bytes, in the middle of a character.
+    let name = format!("a{}", "é".repeat(127));
+    let world = World::with(&[OFTEN, ("AMQP__DEAD_LETTER_QUEUE", &name)]).await;
+    world.daemon.wait_for_metric(&of(&name), 0.0).await;
+    let channel = world.vhost.channel().await;
+    channel.queue_delete(name.as_str().into(), Default::default()).await.unwrap();
+    let warned = eventually("it is warned of", async || {
+        let warned = world.daemon.logged("how many messages wait there is not known");
+        Some(warned).filter(|warned| !warned.is_empty())
+    })
+    .await;
+    let why = warned[0]["why"].as_str().unwrap();
+    assert!(why.starts_with("NOT_FOUND - no queue 'aé") && why.ends_with("é?..."), "{why}");
+    for number in 0..5 {
+        world.offboard(&format!("e-{number}"), "ada@example.com", &["staff"]).await;
+    }
+    world.daemon.settled(5).await;
+    for event in ["user.offboarded", "url.unblock"] {
+        let connections = format!("eventd_amqp_connections_total{{event=\"{event}\"}}");
+        assert_eq!(world.daemon.metric(&connections).await, 1.0);
+    }
+    assert!(world.daemon.logged("the session ended").is_empty());
+}
+
+#[tokio::test]
 async fn without_a_connection_nothing_is_known() {
     let relay = Relay::to(Node::shared().authority()).await;
     let world = World::by(&relay.authority(), &[OFTEN]).await;
