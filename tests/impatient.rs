@@ -38,6 +38,7 @@ fn field<'a>(timings: &'a mut Timings, name: &str) -> &'a mut Duration {
         "last_reconnect" => &mut timings.last_reconnect,
         "audit_head" => &mut timings.audit_head,
         "shutdown" => &mut timings.shutdown,
+        "refused_look" => &mut timings.refused_look,
         "queue_depths" => &mut timings.queue_depths,
         "settings_files" => &mut timings.settings_files,
         other => panic!("no test shortens {other}"),

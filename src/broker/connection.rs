@@ -160,8 +160,16 @@ impl Broker {
     }
 
     /// The same, with the client's own word for what went wrong.
+    ///
+    /// lapin 4.12.3 keeps the error of a channel that the broker has closed, and returns it to everybody who opens a
+    /// channel with the same number on this connection. It counts them up and begins again from 1. That is no answer to
+    /// this question: the connection has run out of channels.
     pub(super) async fn new_channel(&self) -> Result<Channel, lapin::Error> {
-        self.connection.create_channel().await
+        let opened = self.connection.create_channel().await;
+        opened.map_err(|error| match error.is_amqp_soft_error() {
+            true => ErrorKind::ChannelsLimitReached.into(),
+            false => error,
+        })
     }
 
     /// Closes the connection, if it can still be closed; what is not settled goes back to its queue.

@@ -33,7 +33,7 @@ pub use consumer::Consumer;
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{COPIES, DeadLetters};
 pub use delivery::Delivery;
-pub use depths::Depths;
+pub use depths::{Depth, Depths};
 pub use problem::Problem;
 pub use publisher::Publisher;
 pub use settler::Settler;

@@ -1,7 +1,7 @@
 //! Looks at the queues of a lane at intervals, so that a backlog is seen without the broker's own metrics.
 
-use crate::broker::{Broker, Depths};
-use crate::settings::{LaneSettings, Settings};
+use crate::broker::{Broker, Depth, Depths};
+use crate::settings::{Amqp, LaneSettings, Settings};
 use crate::telemetry::{Metrics, Purpose, QueueLabels};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -40,20 +40,25 @@ impl Watch {
     }
 
     /// Looks at them for as long as the connection is there.
-    pub(super) async fn run(&self, broker: &Broker, depths: &mut Depths, metrics: &Metrics) -> ! {
+    pub(super) async fn run(
+        &self,
+        connected: (&Broker, &Amqp),
+        depths: &mut Depths,
+        metrics: &Metrics,
+    ) -> ! {
+        let queues: Vec<&str> = self.queues.iter().map(|labels| labels.queue.as_str()).collect();
+        let show = |queue: &str, depth: Depth| {
+            let messages = depth.unwrap_or_else(|why| {
+                self.warn_once(queue, &why);
+                None
+            });
+            metrics.queue_messages(queue, messages);
+        };
         let mut looks = interval(self.interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
-            for QueueLabels { queue, .. } in &self.queues {
-                match depths.look(broker, queue).await {
-                    Ok(messages) => metrics.queue_messages(queue, messages),
-                    Err(why) => {
-                        metrics.queue_messages(queue, None);
-                        self.warn_once(queue, &why);
-                    }
-                }
-            }
+            depths.look(connected, &queues, show).await;
         }
     }
 

@@ -95,7 +95,7 @@ impl Sessions {
         let mut depths = Depths::default();
         let result = tokio::select! {
             result = work(&worker, &mut consumer, &connections, &stop) => result,
-            never = self.watch.run(&connections.deliveries, &mut depths, &self.metrics) => never,
+            never = self.watch.run((&connections.deliveries, &settings.amqp), &mut depths, &self.metrics) => never,
         };
         // While its channels are still there: one that is just being closed keeps the connection from
         // ending well, and what the broker was told last from reaching it.

@@ -32,6 +32,8 @@ pub struct Timings {
     pub slow_start: Duration,
     /// The interval at which the depths of the queues are read.
     pub queue_depths: Duration,
+    /// The interval at which a queue is read whose depth RabbitMQ has refused to give: each refusal costs a channel.
+    pub refused_look: Duration,
     /// Nothing begins for a message that was delivered this long ago. With its last attempt it is settled within 25
     /// minutes: RabbitMQ closes the channel after 30 ("Delivery Acknowledgement Timeout").
     pub held: Duration,
@@ -100,6 +102,7 @@ impl Default for Timings {
             last_reconnect: Duration::from_secs(5),
             slow_start: Duration::from_secs(5),
             queue_depths: Duration::from_secs(10),
+            refused_look: Duration::from_mins(1),
             held: Duration::from_mins(20),
             work: Duration::from_mins(10),
             unchanged: Duration::from_mins(10),
@@ -135,7 +138,8 @@ mod tests {
     #[test]
     fn users_get_exactly_these_waits_and_limits() {
         let shown = format!("{:?}", Timings::default());
-        let expected = "connect: 30s, open: 30s, confirm: 30s, close: 5s, inspect: 5s, reply: 5s, poll: 2ms, quiet: 2s, first_reconnect: 500ms, last_reconnect: 5s, slow_start: 5s, queue_depths: 10s, held: 1200s, \
+        let expected = "connect: 30s, open: 30s, confirm: 30s, close: 5s, inspect: 5s, reply: 5s, poll: 2ms, quiet: 2s, \
+            first_reconnect: 500ms, last_reconnect: 5s, slow_start: 5s, queue_depths: 10s, refused_look: 60s, held: 1200s, \
             work: 600s, unchanged: 600s, shutdown: 5s, service_status: 10s, settings_files: 1s, control_request: 5s, \
             control_reply: 10s, healthcheck: 3s, audit_head: 60s, audit_line: 30s, audit_lock: 5s, throttle: 5s, \
             longest_throttle: 300s, quota_window: 250ms, token_margin: 60s, token_life: 300s, \

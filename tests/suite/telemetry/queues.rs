@@ -2,6 +2,7 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
+use crate::support::disturbed::Disturbed;
 use crate::support::eventually;
 use crate::support::node::Node;
 use crate::support::program::run;
@@ -10,6 +11,7 @@ use crate::support::settings::{self, named};
 use crate::support::world::World;
 use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
 use lapin::BasicProperties;
+use lapin::options::QueueDeclareOptions;
 use std::collections::BTreeMap;
 
 /// The queues are read every half a second.
@@ -152,6 +154,42 @@ async fn a_refusal_that_the_broker_cuts_inside_a_character_costs_no_connection()
         assert_eq!(world.daemon.metric(&connections).await, 1.0);
     }
     assert!(world.daemon.logged("the session ended").is_empty());
+}
+
+#[tokio::test]
+async fn queues_that_are_missing_for_long_cost_the_lanes_no_channel_and_the_others_no_depth() {
+    let node = Disturbed::node().await;
+    // lapin returns the error of a closed channel to whoever gets its number next, and begins again after this one.
+    node.running().evaluate("application:set_env(rabbit, channel_max, 8).");
+    let often =
+        [("TIMINGS", "queue_depths=100ms,refused_look=200ms"), ("RETRY__LADDER", r#"["1h"]"#)];
+    let world = World::start(Vhost::on(node.running()).await, settings::hmac, &often).await;
+    let due = |delay: &str| format!("{UNBLOCK}.due.{delay}");
+    let missing = [due("10s"), due("10m"), due("1day"), format!("{UNBLOCK}.retry.1h")];
+    for queue in &missing {
+        world.daemon.wait_for_metric(&of(queue), 0.0).await;
+    }
+    let channel = world.vhost.channel().await;
+    for queue in &missing {
+        channel.queue_delete(queue.as_str().into(), Default::default()).await.unwrap();
+    }
+    // Each of them is asked for again and again, far more often than there are channels.
+    let looks = r#"eventd_queue_messages{queue="mimecast-eventd.dead-letter"}"#;
+    for number in 1..=20 {
+        world.publish("url.unblock", "nonsense").await;
+        world.daemon.wait_for_metric(looks, f64::from(number)).await;
+        let unknown = &of(&missing[number as usize % missing.len()]);
+        assert!(world.daemon.metric(unknown).await.is_nan());
+    }
+    // They come back, and are seen without a new session.
+    for queue in &missing {
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.as_str().into(), durable, Default::default()).await.unwrap();
+        world.daemon.wait_for_metric(&of(queue), 0.0).await;
+    }
+    let connections = r#"eventd_amqp_connections_total{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(connections).await, 1.0);
+    node.running().evaluate("application:set_env(rabbit, channel_max, 2047).");
 }
 
 #[tokio::test]
