@@ -2,6 +2,7 @@
 
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::copy;
+use super::sieve::FRAME_MAX;
 use crate::event::Envelope;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
@@ -79,6 +80,12 @@ impl Publisher {
         let confirm = broker.timings().confirm;
         let (turns, outgoing) = (Semaphore::new(MOST_COPIES), Mutex::default());
         Publisher { connection, turns, outgoing, blocked, confirm }
+    }
+
+    /// The largest frame that the broker takes, in bytes.
+    pub(super) fn frame_max(&self) -> usize {
+        let connection = self.connection.upgrade();
+        connection.map_or(FRAME_MAX, |connection| connection.configuration().frame_max()) as usize
     }
 
     /// Publishes and waits for the confirm: after `Ok` the copy is in a queue, if one has to take it.

@@ -78,6 +78,14 @@ impl Settler {
             let cause = "its body was too large to be kept, and the copy would be empty".to_owned();
             return Err(BrokerError::NotTaken { exchange: exchange.to_owned(), cause });
         }
+        let frame_max = self.publisher.frame_max();
+        let properties = copy::fitting(properties, frame_max).ok_or_else(|| {
+            let cause = format!(
+                "its properties do not fit into a frame of {frame_max} bytes; \
+                 set frame_max of RabbitMQ to 131072"
+            );
+            BrokerError::NotTaken { exchange: exchange.to_owned(), cause }
+        })?;
         let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
         let copy = Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
         self.publisher.publish(copy, properties).await

@@ -1,6 +1,6 @@
 //! What was done to one message, and the headers that say so.
 
-use super::{ALTERED, BODY_SIZE};
+use super::{ALTERED, BODY_SIZE, LEFT_OUT};
 
 /// What was done to one message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,9 +18,7 @@ impl Alterations {
             words.push("bytes that are not UTF-8 were replaced by ?".to_owned());
         }
         if self.headers > 0 {
-            words.push(
-                "headers that are too deep, too large or unreadable were left out".to_owned(),
-            );
+            words.push(LEFT_OUT.to_owned());
         }
         if let Some(size) = self.body {
             words.push(format!("a body of {size} bytes was passed over"));

@@ -8,7 +8,8 @@
 //! - in the short texts of the methods that the broker sends, such as `basic.deliver` and `channel.close`, and of the
 //!   properties, each byte that is not UTF-8 becomes one `?`;
 //! - entries of the header table that the client could not read, or that are nested deeper than
-//!   [`MAX_DEPTH`], are left out, and so are those that do not fit into [`MAX_HEADERS`];
+//!   [`MAX_DEPTH`], are left out, and so are those that do not fit into [`MAX_HEADERS`] or into a frame: the broker adds headers of its own,
+//!   without a limit;
 //! - a body above [`MAX_BODY`], or another limit, is passed over: its message arrives empty.
 //!
 //! A message that was altered has the header [`ALTERED`], which says how, and one without its body
@@ -43,6 +44,12 @@ pub const BODY_SIZE: &str = "x-eventd-body-size";
 /// No frame is larger than this, in bytes; it is what we ask the broker for.
 pub const FRAME_MAX: u32 = 128 * 1024;
 
+/// Each side takes frames of this size (AMQP 0-9-1, section 4.2.3), and the client insists on it.
+const FRAME_MIN: u32 = 4096;
+
+/// How a message is altered that has lost headers.
+pub const LEFT_OUT: &str = "headers that are too deep, too large or unreadable were left out";
+
 /// Type, channel and size come before the payload of a frame, and one byte after it.
 const FRAME_START: usize = 7;
 const FRAME_END: u8 = 0xCE;
@@ -52,16 +59,27 @@ const BODY: u8 = 3;
 const HEARTBEAT: u8 = 8;
 const BASIC: [u8; 2] = [0, 60];
 
-/// The broker sent something that is no frame.
+/// Why what the broker sends cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what came is not AMQP 0-9-1; perhaps TLS is expected there (amqps://)")]
-pub struct NotAmqp;
+pub enum Unreadable {
+    /// It is no frame.
+    #[error("what came is not AMQP 0-9-1; perhaps TLS is expected there (amqps://)")]
+    NotAmqp,
+    /// The broker takes no frames of the least size. It would end the connection without a word.
+    #[error(
+        "frame_max of RabbitMQ is {0} bytes, and AMQP 0-9-1 needs {FRAME_MIN} at least; \
+         set it to 131072, its default"
+    )]
+    FramesTooSmall(u32),
+}
 
 /// What is known between the frames of one connection.
 #[derive(Debug)]
 pub struct Sieve {
     /// Bytes of the largest body that goes on.
     max_body: u64,
+    /// Bytes of the largest frame that the client reads: the broker has offered it.
+    frame_max: u32,
     /// The beginning of a frame that is still to come.
     begun: Vec<u8>,
     /// Channels whose next content header belongs to an altered method.
@@ -80,15 +98,15 @@ impl Sieve {
     /// One that passes over bodies of more than so many bytes.
     pub fn up_to(max_body: u64) -> Sieve {
         let (begun, altered) = (Vec::new(), BTreeMap::new());
-        Sieve { max_body, begun, altered, passing_over: BTreeMap::new() }
+        Sieve { max_body, frame_max: FRAME_MAX, begun, altered, passing_over: BTreeMap::new() }
     }
 
     /// Takes the next bytes that came from the broker, and adds to `out` what may go on.
     ///
     /// # Errors
     ///
-    /// [`NotAmqp`]; then nothing that follows can be told apart either.
-    pub fn sift(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), NotAmqp> {
+    /// [`Unreadable`]; then nothing that follows can be told apart either.
+    pub fn sift(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
         self.begun.extend_from_slice(bytes);
         let mut begun = std::mem::take(&mut self.begun);
         let mut rest = begun.as_slice();
@@ -102,7 +120,7 @@ impl Sieve {
         Ok(())
     }
 
-    fn frame(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), NotAmqp> {
+    fn frame(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), Unreadable> {
         let (start, payload) = (&frame[..FRAME_START], &frame[FRAME_START..frame.len() - 1]);
         let channel = u16::from_be_bytes([start[1], start[2]]);
         let sifted = match start[0] {
@@ -114,7 +132,7 @@ impl Sieve {
         match sifted {
             None => out.extend_from_slice(frame),
             Some(sifted) => {
-                let size = u32::try_from(sifted.len()).map_err(|_| NotAmqp)?;
+                let size = u32::try_from(sifted.len()).map_err(|_| Unreadable::NotAmqp)?;
                 out.extend_from_slice(&start[..3]);
                 out.extend_from_slice(&size.to_be_bytes());
                 out.extend_from_slice(&sifted);
@@ -125,10 +143,16 @@ impl Sieve {
     }
 
     /// A method with harmless texts, when it has others.
-    fn method(&mut self, channel: u16, payload: &[u8]) -> Result<Option<Vec<u8>>, NotAmqp> {
+    fn method(&mut self, channel: u16, payload: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
         // A method ends what was under way on its channel, even if that was cut short.
         self.passing_over.remove(&channel);
         self.altered.remove(&channel);
+        if let Some(offered) = frame_max(payload) {
+            self.frame_max = offered.min(FRAME_MAX);
+            if offered < FRAME_MIN {
+                return Err(Unreadable::FramesTooSmall(offered));
+            }
+        }
         let Some((texts_before, skipped, texts_after)) = texts_of(payload) else {
             return Ok(None);
         };
@@ -138,7 +162,7 @@ impl Sieve {
             && walk.take(skipped).is_some()
             && (0..texts_after).all(|_| walk.short_text().is_some());
         if !walked {
-            return Err(NotAmqp);
+            return Err(Unreadable::NotAmqp);
         }
         if !walk.is_altered() {
             return Ok(None);
@@ -148,15 +172,16 @@ impl Sieve {
     }
 
     /// A content header that the client can read, and that says what was altered, if anything was.
-    fn header(&mut self, channel: u16, payload: &[u8]) -> Result<Option<Vec<u8>>, NotAmqp> {
+    fn header(&mut self, channel: u16, payload: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
         let mut altered = self.altered.remove(&channel).unwrap_or_default();
-        let (fixed, properties) = payload.split_at_checked(12).ok_or(NotAmqp)?;
-        let size = fixed[4..].try_into().map(u64::from_be_bytes).map_err(|_| NotAmqp)?;
+        let (fixed, properties) = payload.split_at_checked(12).ok_or(Unreadable::NotAmqp)?;
+        let size =
+            fixed[4..].try_into().map(u64::from_be_bytes).map_err(|_| Unreadable::NotAmqp)?;
         if size > self.max_body {
             self.passing_over.insert(channel, size);
             altered.body = Some(size);
         }
-        let sifted = Properties::sift(properties, &mut altered);
+        let sifted = Properties::sift(properties, self.frame_max as usize, &mut altered);
         if altered == Alterations::default() && sifted.is_as_it_was {
             return Ok(None);
         }
@@ -176,6 +201,13 @@ impl Sieve {
         }
         true
     }
+}
+
+/// The largest frame that the broker offers by connection.tune, which begins with the largest number of a channel.
+fn frame_max(method: &[u8]) -> Option<u32> {
+    let size = method.strip_prefix(&[0, 10, 0, 30])?.get(2..)?.first_chunk()?;
+    // Zero means that there is no limit.
+    Some(u32::from_be_bytes(*size)).filter(|size| *size > 0)
 }
 
 /// Where the short texts of a method are that the client reads: so many, then so many bytes of other fields, then so
@@ -204,18 +236,22 @@ fn texts_of(method: &[u8]) -> Option<(usize, usize, usize)> {
 type Split<'a> = (&'a [u8], &'a [u8]);
 
 /// The first frame of `bytes`, once it is complete.
-fn next_frame(bytes: &[u8]) -> Result<Option<Split<'_>>, NotAmqp> {
+fn next_frame(bytes: &[u8]) -> Result<Option<Split<'_>>, Unreadable> {
     let Some(kind) = bytes.first() else { return Ok(None) };
     if !matches!(*kind, METHOD | HEADER | BODY | HEARTBEAT) {
-        return Err(NotAmqp);
+        return Err(Unreadable::NotAmqp);
     }
     let Some(size) = bytes.get(3..FRAME_START) else { return Ok(None) };
-    let size = size.try_into().map(u32::from_be_bytes).map_err(|_| NotAmqp)?;
+    let size = size.try_into().map(u32::from_be_bytes).map_err(|_| Unreadable::NotAmqp)?;
     if size > FRAME_MAX {
-        return Err(NotAmqp);
+        return Err(Unreadable::NotAmqp);
     }
     let Some((frame, after)) = bytes.split_at_checked(FRAME_START + size as usize + 1) else {
         return Ok(None);
     };
-    if frame.last() != Some(&FRAME_END) { Err(NotAmqp) } else { Ok(Some((frame, after))) }
+    if frame.last() != Some(&FRAME_END) {
+        Err(Unreadable::NotAmqp)
+    } else {
+        Ok(Some((frame, after)))
+    }
 }

@@ -4,6 +4,12 @@ use super::alterations::Alterations;
 use super::table::sift_table;
 use super::walk::Walk;
 
+/// Bytes of a content header's frame that are no properties: its start and its end, class, weight and body size.
+const BEFORE_PROPERTIES: usize = 8 + 12;
+
+/// Room for the headers that say what was altered.
+const OWN_HEADERS: usize = 256;
+
 /// The properties of a message around its header table, sifted.
 #[derive(Debug, Default)]
 pub(super) struct Properties<'a> {
@@ -19,17 +25,25 @@ pub(super) struct Properties<'a> {
 impl<'a> Properties<'a> {
     const HEADERS: u16 = 1 << 13;
 
-    /// What the client can read of `properties`. Where one of them is cut short nothing can be said
+    /// What the client can read of `properties` in a frame of so many bytes. Where one of them is cut short nothing can be said
     /// about those that follow, and none is kept.
-    pub(super) fn sift(properties: &'a [u8], altered: &mut Alterations) -> Properties<'a> {
-        let sifted = Properties::walk(properties, altered);
+    pub(super) fn sift(
+        properties: &'a [u8],
+        frame_max: usize,
+        altered: &mut Alterations,
+    ) -> Properties<'a> {
+        let sifted = Properties::walk(properties, frame_max, altered);
         sifted.unwrap_or_else(|| {
             altered.headers += 1;
             Properties::default()
         })
     }
 
-    fn walk(properties: &'a [u8], altered: &mut Alterations) -> Option<Properties<'a>> {
+    fn walk(
+        properties: &'a [u8],
+        frame_max: usize,
+        altered: &mut Alterations,
+    ) -> Option<Properties<'a>> {
         let (flags, rest) = properties.split_first_chunk()?;
         let flags = u16::from_be_bytes(*flags);
         let has = |bit: u16| flags & (1 << bit) != 0;
@@ -55,7 +69,8 @@ impl<'a> Properties<'a> {
             return None;
         }
         altered.text |= walk.is_altered();
-        let sifted = sift_table(headers, altered);
+        let others = properties.len() - headers.len() + BEFORE_PROPERTIES + OWN_HEADERS;
+        let sifted = sift_table(headers, frame_max.saturating_sub(others), altered);
         let is_as_it_was = sifted == headers;
         Some(Properties { flags, walk, table, headers: sifted, is_as_it_was })
     }

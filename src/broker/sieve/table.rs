@@ -5,8 +5,8 @@ use super::walk::{Walk, replace_what_is_not_utf8};
 use super::{ALTERED, BODY_SIZE, MAX_DEPTH, MAX_HEADERS};
 
 /// The entries of a header table that are harmless: ours and the broker's have their own room, so that
-/// those of strangers cannot take it, nor lose theirs to what the broker adds on a rung.
-pub(super) fn sift_table(mut table: &[u8], altered: &mut Alterations) -> Vec<u8> {
+/// those of strangers cannot take it, nor lose theirs to what the broker adds on a rung. All together have `room`.
+pub(super) fn sift_table(mut table: &[u8], room: usize, altered: &mut Alterations) -> Vec<u8> {
     let (mut ours, mut others) = (Vec::new(), Vec::new());
     while !table.is_empty() {
         let Some((entry, name, rest)) = next_entry(table) else {
@@ -25,8 +25,9 @@ pub(super) fn sift_table(mut table: &[u8], altered: &mut Alterations) -> Vec<u8>
             altered.headers += 1;
         }
     }
-    let mut kept = fitting(ours, altered);
-    kept.extend(fitting(others, altered));
+    let mut kept = fitting(ours, room, altered);
+    let room = room - kept.len();
+    kept.extend(fitting(others, room, altered));
     kept
 }
 
@@ -37,10 +38,11 @@ fn is_ours(name: &[u8]) -> bool {
 }
 
 /// The entries one after the other, without those that do not fit any more.
-fn fitting(entries: Vec<Vec<u8>>, altered: &mut Alterations) -> Vec<u8> {
+fn fitting(entries: Vec<Vec<u8>>, room: usize, altered: &mut Alterations) -> Vec<u8> {
+    let room = room.min(MAX_HEADERS);
     let mut kept = Vec::new();
     for entry in entries {
-        if kept.len() + entry.len() <= MAX_HEADERS {
+        if kept.len() + entry.len() <= room {
             kept.extend(entry);
         } else {
             altered.headers += 1;

@@ -5,7 +5,7 @@
 
 use amq_protocol::frame::parse_frame;
 use libfuzzer_sys::fuzz_target;
-use mimecast_eventd::broker::sieve::{NotAmqp, Sieve};
+use mimecast_eventd::broker::sieve::{Sieve, Unreadable};
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = sift(&[bytes]);
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn sift(pieces: &[&[u8]]) -> Result<Vec<u8>, NotAmqp> {
+fn sift(pieces: &[&[u8]]) -> Result<Vec<u8>, Unreadable> {
     let (mut sieve, mut out) = (Sieve::default(), Vec::new());
     for piece in pieces {
         sieve.sift(piece, &mut out)?;

@@ -4,10 +4,13 @@ use crate::faults::report::{self, close};
 use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::disturbed::Disturbed;
 use crate::support::faults::scene::Scene;
-use crate::support::settings;
+use crate::support::settings::{self, named};
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
-use fake_mimecast::{Fault, FaultKind};
+use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+use mimecast_eventd::broker::Broker;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -113,6 +116,51 @@ async fn a_channel_that_the_broker_closes_because_acks_take_too_long_loses_nothi
     scene.healed();
     close(scene, "broker gives up waiting").await;
     node.running().evaluate(&patience(1_800_000, 60_000));
+}
+
+#[tokio::test]
+async fn headers_near_the_largest_frame_of_the_broker_cost_no_session_and_are_left_out_of_the_copy()
+{
+    let node = Disturbed::node().await;
+    node.running().evaluate("application:set_env(rabbit, frame_max, 8192).");
+    let ladder = [("RETRY__LADDER", r#"["1s"]"#)];
+    let world = World::start(Vhost::on(node.running()).await, settings::hmac, &ladder).await;
+    world.fake.add_url("entry-1");
+    world.fake.inject(Fault::next(FaultKind::status(503)).for_item_containing("entry-1"));
+    for large in [5_000, 7_000, 7_900, 8_080] {
+        let mut headers = FieldTable::default();
+        headers.insert("large".into(), AMQPValue::LongString("x".repeat(large).into()));
+        headers.insert("team".into(), AMQPValue::LongString("hr".into()));
+        let properties = BasicProperties::default().with_headers(headers);
+        world.vhost.publish("url.unblock", b"nonsense", properties.clone()).await;
+        let good = format!("e-{large}");
+        world.offboard(&good, "ada@example.com", &["staff"]).await;
+        let letter = world.vhost.take(DEAD_LETTERS).await;
+        assert_eq!((letter.body.as_slice(), letter.header("team")), (&b"nonsense"[..], "hr"));
+        let is_altered = letter.header("x-eventd-altered").contains("were left out");
+        assert_ne!(letter.headers.contains_key("large"), is_altered, "{large} bytes");
+        assert_eq!(is_altered, large > 7_000, "{large} bytes");
+    }
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.settled(9).await;
+    let connections = r#"eventd_amqp_connections_total{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(connections).await, 1.0);
+    node.running().evaluate("application:set_env(rabbit, frame_max, 131072).");
+}
+
+#[tokio::test]
+async fn a_broker_with_frames_that_are_too_small_is_told_apart_in_words() {
+    let node = Disturbed::node().await;
+    let vhost = Vhost::on(node.running()).await;
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    let amqp = settings::read(&variables).unwrap().amqp;
+    node.running().evaluate("application:set_env(rabbit, frame_max, 2048).");
+    let refused = Broker::connect(&amqp, |_| {}).await.unwrap_err().to_string();
+    node.running().evaluate("application:set_env(rabbit, frame_max, 131072).");
+    assert!(refused.contains("frame_max") && refused.contains("131072"), "{refused}");
+    Broker::connect(&amqp, |_| {}).await.unwrap();
 }
 
 /// How long the broker waits for an ack, and how often it looks, on channels from now on.

@@ -4,7 +4,9 @@
 use amq_protocol::frame::{AMQPContentHeader, AMQPFrame, parse_frame};
 use amq_protocol::protocol::{AMQPClass, basic};
 use amq_protocol::types::{AMQPValue, FieldTable};
-use mimecast_eventd::broker::sieve::{ALTERED, BODY_SIZE, MAX_DEPTH, MAX_HEADERS, NotAmqp, Sieve};
+use mimecast_eventd::broker::sieve::{
+    ALTERED, BODY_SIZE, MAX_DEPTH, MAX_HEADERS, Sieve, Unreadable,
+};
 use mimecast_eventd::event::MAX_BODY;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -55,7 +57,7 @@ fn nested(depth: usize) -> Vec<u8> {
     })
 }
 
-fn sift(bytes: &[u8]) -> Result<Vec<u8>, NotAmqp> {
+fn sift(bytes: &[u8]) -> Result<Vec<u8>, Unreadable> {
     let mut out = Vec::new();
     Sieve::default().sift(bytes, &mut out)?;
     Ok(out)
@@ -169,7 +171,7 @@ fn every_method_that_the_broker_sends_with_a_text_is_readable_wherever_the_text_
         }
         // A text that ends before its length says so is no AMQP.
         let ends_early = [&[0, class, 0, method][..], before, &[9, b'x']].concat();
-        assert_eq!(sift(&frame(METHOD, 1, &ends_early)), Err(NotAmqp), "{name}");
+        assert_eq!(sift(&frame(METHOD, 1, &ends_early)), Err(Unreadable::NotAmqp), "{name}");
     }
 }
 
@@ -227,6 +229,43 @@ fn headers_that_take_too_much_room_are_left_out_those_of_strangers_and_never_our
     let sent = headers(&[(b"x-eventd-forged", text(&vec![b'x'; MAX_HEADERS]))]);
     let (_, read) = message(&deliver(b"events", b"key"), &sent);
     assert_eq!(table(&read).inner().len(), 1);
+}
+
+#[test]
+fn no_header_comes_out_larger_than_the_frames_that_the_broker_has_offered() {
+    let value = text(&vec![b'x'; 1_000]);
+    let names: Vec<String> = (0..7).map(|number| format!("header-{number}")).collect();
+    let mut entries = vec![(&b"x-eventd-attempts"[..], [&b"l"[..], &9_u64.to_be_bytes()].concat())];
+    entries.extend(names.iter().map(|name| (name.as_bytes(), value.clone())));
+    for (offered, left) in [(0_u32, 8), (131_072, 8), (8_192, 8), (4_096, 4)] {
+        let tune = [&[0, 10, 0, 30, 7, 255][..], &offered.to_be_bytes(), &[0, 60]].concat();
+        let bytes = [
+            frame(METHOD, 0, &tune),
+            frame(METHOD, 1, &deliver(b"events", b"key")),
+            frame(HEADER, 1, &headers(&entries)),
+        ];
+        let out = sift(&bytes.concat()).unwrap();
+        let header_size = out.len() - bytes[0].len() - bytes[1].len();
+        let AMQPFrame::Header(1, read) = &parsed(&out)[2] else { panic!("{offered}") };
+        assert!(offered == 0 || header_size <= offered as usize, "{offered}");
+        let table = table(read);
+        assert!(table.inner().contains_key("x-eventd-attempts"), "{offered}");
+        let is_altered = table.inner().contains_key(ALTERED);
+        assert_eq!(table.inner().len() - usize::from(is_altered), left, "{offered}");
+        assert_eq!(is_altered, left < 8, "{offered}");
+    }
+}
+
+#[test]
+fn a_broker_that_offers_frames_below_the_least_size_is_told_apart() {
+    for (offered, is_enough) in [(0_u32, true), (1, false), (4_095, false), (4_096, true)] {
+        let tune = [&[0, 10, 0, 30, 7, 255][..], &offered.to_be_bytes(), &[0, 60]].concat();
+        let sifted = sift(&frame(METHOD, 0, &tune));
+        match is_enough {
+            true => assert_eq!(sifted, Ok(frame(METHOD, 0, &tune))),
+            false => assert_eq!(sifted, Err(Unreadable::FramesTooSmall(offered))),
+        }
+    }
 }
 
 #[test]

@@ -132,6 +132,10 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
 
 #[tokio::test]
 async fn a_refusal_that_the_broker_cuts_inside_a_character_costs_no_connection() {
+    if Node::shared().version() >= (4, 0) {
+        // Those end the connection themselves, with INTERNAL_ERROR, over each refusal with such a name.
+        return;
+    }
     // So long that the broker cuts its text after 252 bytes, in the middle of a character.
     let name = format!("a{}", "é".repeat(127));
     let world = World::with(&[OFTEN, ("AMQP__DEAD_LETTER_QUEUE", &name)]).await;
