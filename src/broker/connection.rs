@@ -1,16 +1,14 @@
 //! The connection to RabbitMQ: made, watched and closed here, never recovered behind our back.
 
-use super::sieve::{FRAME_MAX, Sieve};
+use super::sieve::Sieve;
 use super::stream;
 use crate::event::MAX_BODY;
-use crate::settings::{Address, Amqp, Node, Timings};
+use crate::settings::{Amqp, Node, Timings};
 use futures_util::{Stream, StreamExt};
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
-use lapin::uri::{
-    AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
-};
+use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -90,17 +88,33 @@ impl Broker {
     ) -> Result<Broker, BrokerError> {
         let nodes = &settings.address.nodes;
         let first = RandomState::new().build_hasher().finish() as usize % nodes.len().max(1);
-        let mut causes = Vec::new();
+        let (mut causes, mut ways) = (Vec::new(), Vec::new());
         for node in nodes.iter().cycle().skip(first).take(nodes.len()) {
-            // A node that says nothing keeps nobody from the next one for long.
-            let connect = settings.timings.connect;
-            let limit = if nodes.len() == 1 { connect } else { connect / 3 };
-            match tokio::time::timeout(limit, open(settings, node, max_body)).await {
+            match stream::addresses(node, settings.timings.connect / 3).await {
+                Ok(addresses) => ways.extend(addresses.into_iter().map(|address| (node, address))),
+                Err(why) => causes.push(format!("{node}: {why}")),
+            }
+        }
+        Broker::connect_by(settings, (ways, causes), max_body, on_blocked).await
+    }
+
+    /// Connects by the first of these ways that leads to the broker, or says what was wrong with each.
+    async fn connect_by(
+        settings: &Amqp,
+        (ways, mut causes): (Vec<(&Node, SocketAddr)>, Vec<String>),
+        max_body: u64,
+        on_blocked: impl Fn(Option<&str>) + Send + Sync + 'static,
+    ) -> Result<Broker, BrokerError> {
+        let connect = settings.timings.connect;
+        // An address that says nothing keeps nobody from the next one for long, be it of the same node.
+        let limit = if ways.len() == 1 { connect } else { connect / 3 };
+        for (node, address) in ways {
+            match tokio::time::timeout(limit, open(settings, (node, address), max_body)).await {
                 Ok(Ok(connection)) => {
                     return Ok(Broker::watched(connection, settings.timings, on_blocked));
                 }
                 Ok(Err(error)) => causes.push(format!("{node}: {}", cause(&error))),
-                Err(_) => causes.push(format!("{node}: no answer in time")),
+                Err(_) => causes.push(format!("{node}: no answer in time from {}", address.ip())),
             }
         }
         Err(BrokerError::Connect(causes.join("; ")))
@@ -246,49 +260,54 @@ pub(super) fn cause(error: &lapin::Error) -> String {
     text
 }
 
-/// A connection to `node`. lapin's own recovery stays off: with it, a broker that stays away leaves
+/// A connection to `node` at one of its addresses. lapin's own recovery stays off: with it, a broker that stays away leaves
 /// streams pending for ever without an error.
-async fn open(settings: &Amqp, node: &Node, max_body: u64) -> Result<Connection, lapin::Error> {
+async fn open(
+    settings: &Amqp,
+    (node, address): (&Node, SocketAddr),
+    max_body: u64,
+) -> Result<Connection, lapin::Error> {
     let properties = ConnectionProperties::default().with_connection_name("mimecast-eventd".into());
-    let tls = tls(settings);
-    let sieved =
-        async move |uri: AMQPUri, _| Ok(stream::connect(&uri, &tls, Sieve::up_to(max_body)).await?);
-    Connection::connector(uri(settings, node), stream::runtime(), sieved, properties).await
-}
-
-fn uri(settings: &Amqp, node: &Node) -> AMQPUri {
-    let Address { tls, vhost, username, password, .. } = &settings.address;
-    let heartbeat = u16::try_from(settings.heartbeat.as_secs()).unwrap_or(u16::MAX);
-    let mechanism = match settings.client_certificate {
-        Some(_) => SASLMechanism::External,
-        None => SASLMechanism::Plain,
+    let tls = stream::tls(settings);
+    let sieved = async move |uri: AMQPUri, _| {
+        Ok(stream::connect((&uri, address), &tls, Sieve::up_to(max_body)).await?)
     };
-    AMQPUri {
-        scheme: if *tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
-        authority: AMQPAuthority {
-            userinfo: AMQPUserInfo {
-                username: username.clone(),
-                password: password.reveal().to_owned(),
-            },
-            host: node.host.clone(),
-            port: node.port,
-        },
-        vhost: vhost.clone(),
-        query: AMQPQueryString {
-            heartbeat: Some(heartbeat),
-            frame_max: Some(FRAME_MAX),
-            auth_mechanism: Some(mechanism),
-            ..AMQPQueryString::default()
-        },
-    }
+    Connection::connector(stream::uri(settings, node), stream::runtime(), sieved, properties).await
 }
 
-fn tls(settings: &Amqp) -> OwnedTLSConfig {
-    OwnedTLSConfig {
-        identity: settings.client_certificate.as_ref().map(|own| OwnedIdentity::PKCS8 {
-            pem: own.certificate.clone().into_bytes(),
-            key: own.key.reveal().as_bytes().to_vec(),
-        }),
-        cert_chain: settings.ca.clone(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Settings, Sources};
+    use std::net::TcpListener;
+    use tokio::time::Instant;
+
+    fn settings() -> Amqp {
+        let variables = [
+            ("EVENTD_MIMECAST__BASE_URL", "http://127.0.0.1:1"),
+            ("EVENTD_MIMECAST__AUTH", "oauth2"),
+            ("EVENTD_MIMECAST__CLIENT_ID", "id"),
+            ("EVENTD_MIMECAST__CLIENT_SECRET", "secret"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        Settings::read(Sources::gather([], variables, None)).unwrap().amqp
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_address_of_a_name_has_its_own_time() {
+        let node = Node { host: "rabbitmq.example.com".into(), port: 5672 };
+        let silent: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ways = silent.iter().map(|silent| (&node, silent.local_addr().unwrap())).collect();
+        let begun = Instant::now();
+        let refused = Broker::connect_by(&settings(), (ways, Vec::new()), 0, |_| {}).await;
+        assert_eq!(begun.elapsed().as_secs(), 30);
+        let refused = refused.unwrap_err().to_string();
+        let one = "rabbitmq.example.com:5672: no answer in time from 127.0.0.1";
+        assert_eq!(refused.matches(one).count(), 3, "{refused}");
+        // Each of them was asked.
+        for silent in silent {
+            silent.set_nonblocking(true).unwrap();
+            silent.accept().unwrap();
+        }
     }
 }

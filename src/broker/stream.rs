@@ -3,15 +3,18 @@
 //! The client takes a transport of one's own when it is the TCP stream of its runtime. So the runtime
 //! here is tokio's in everything but that stream.
 
-use super::sieve::Sieve;
+use super::sieve::{FRAME_MAX, Sieve};
+use crate::settings::{Address, Amqp, Node};
 use async_rs::traits::Reactor;
 use async_rs::util::RuntimeParts;
 use async_rs::{Runtime, Tokio};
 use futures_util::Stream;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use lapin::AsyncTcpStream;
-use lapin::tcp::{AMQPUriTcpExt, OwnedTLSConfig};
-use lapin::uri::AMQPUri;
+use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::uri::{
+    AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo, SASLMechanism,
+};
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
@@ -34,14 +37,70 @@ pub(super) fn runtime() -> Runtime<Sieving> {
     Runtime::new(RuntimeParts::new(tokio.clone(), SievingReactor(tokio)))
 }
 
-/// Connects, encrypted if `uri` says so, and puts `sieve` into what is read.
+/// The addresses of `node`, in the order of the system's resolver, which has a time limit.
+///
+/// # Errors
+///
+/// Why there are none.
+pub(super) async fn addresses(node: &Node, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+    let resolving = tokio::net::lookup_host((node.host.as_str(), node.port));
+    let resolved = tokio::time::timeout(limit, resolving).await;
+    let resolved = resolved.map_err(|_| "its name is not resolved in time".to_owned())?;
+    Ok(resolved.map_err(|error| error.to_string())?.collect())
+}
+
+/// Connects to `address`, encrypted if `uri` says so, and puts `sieve` into what is read. A certificate has to be that of
+/// the host in `uri`, whichever of its addresses this is.
 pub(super) async fn connect(
-    uri: &AMQPUri,
+    (uri, address): (&AMQPUri, SocketAddr),
     tls: &OwnedTLSConfig,
     sieve: Sieve,
 ) -> io::Result<AsyncTcpStream<Sieved>> {
-    let stream = uri.connect_with_config_async(tls.as_ref(), &Runtime::tokio_current()).await?;
+    let plain = AsyncTcpStream::Plain(Tokio::current().tcp_connect_addr(address).await?);
+    let stream = match uri.scheme {
+        AMQPScheme::AMQP => plain,
+        AMQPScheme::AMQPS => plain.into_tls(&uri.authority.host, tls.as_ref()).await?,
+    };
     Ok(AsyncTcpStream::Plain(Sieved::new(stream, sieve)))
+}
+
+/// How the client is told where `node` is, and who we are.
+pub(super) fn uri(settings: &Amqp, node: &Node) -> AMQPUri {
+    let Address { tls, vhost, username, password, .. } = &settings.address;
+    let heartbeat = u16::try_from(settings.heartbeat.as_secs()).unwrap_or(u16::MAX);
+    let mechanism = match settings.client_certificate {
+        Some(_) => SASLMechanism::External,
+        None => SASLMechanism::Plain,
+    };
+    AMQPUri {
+        scheme: if *tls { AMQPScheme::AMQPS } else { AMQPScheme::AMQP },
+        authority: AMQPAuthority {
+            userinfo: AMQPUserInfo {
+                username: username.clone(),
+                password: password.reveal().to_owned(),
+            },
+            host: node.host.clone(),
+            port: node.port,
+        },
+        vhost: vhost.clone(),
+        query: AMQPQueryString {
+            heartbeat: Some(heartbeat),
+            frame_max: Some(FRAME_MAX),
+            auth_mechanism: Some(mechanism),
+            ..AMQPQueryString::default()
+        },
+    }
+}
+
+/// What TLS takes of the settings.
+pub(super) fn tls(settings: &Amqp) -> OwnedTLSConfig {
+    OwnedTLSConfig {
+        identity: settings.client_certificate.as_ref().map(|own| OwnedIdentity::PKCS8 {
+            pem: own.certificate.clone().into_bytes(),
+            key: own.key.reveal().as_bytes().to_vec(),
+        }),
+        cert_chain: settings.ca.clone(),
+    }
 }
 
 /// A stream that is sifted as it is read.

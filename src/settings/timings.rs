@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The waits and limits that are no settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timings {
-    /// Maximum time until RabbitMQ has accepted a connection, TLS and login included. Of several nodes, each has a
+    /// Maximum time until RabbitMQ has accepted a connection, TLS and login included. Of several addresses, each has a
     /// third of it.
     pub connect: Duration,
     /// Maximum time until everything is declared and the lane consumes.
