@@ -177,6 +177,12 @@ async fn queues_that_are_missing_for_long_cost_the_lanes_no_channel_and_the_othe
     for queue in &missing {
         channel.queue_delete(queue.as_str().into(), Default::default()).await.unwrap();
     }
+    for unknown in missing.iter().map(|queue| of(queue)) {
+        eventually("it is not a number", async || {
+            world.daemon.metric(&unknown).await.is_nan().then_some(())
+        })
+        .await;
+    }
     // Each of them is asked for again and again, far more often than there are channels.
     let looks = r#"eventd_queue_messages{queue="mimecast-eventd.dead-letter"}"#;
     for number in 1..=20 {
