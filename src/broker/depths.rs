@@ -20,9 +20,16 @@ pub struct Depths {
     refused: BTreeMap<String, Instant>,
 }
 
-/// The number of messages that are ready in a queue; `None` if the connection ended before the answer. The error is why
-/// the broker does not give it.
-pub type Depth = Result<Option<u32>, String>;
+/// What a look at a queue tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// So many messages are ready in it.
+    Messages(u32),
+    /// It is not there, in the broker's words.
+    Missing(String),
+    /// Nothing, and why, unless the connection ended before the answer.
+    Unknown(Option<String>),
+}
 
 impl Depths {
     /// Looks at all `queues`, except those that were refused within a minute, and tells each result.
@@ -75,10 +82,16 @@ impl Depths {
             self.refused.insert(queue.to_owned(), at);
         }
         match looked {
-            Looked::Answered(messages) => Ok(Some(*messages)),
-            Looked::Refused(why) | Looked::Failed(why) => Err(why.clone()),
-            Looked::NoChannel | Looked::Lost => Ok(None),
+            Looked::Answered(messages) => Depth::Messages(*messages),
+            Looked::Refused(why) if why.starts_with("NOT_FOUND") => Depth::Missing(why.clone()),
+            Looked::Refused(why) | Looked::Failed(why) => Depth::Unknown(Some(why.clone())),
+            Looked::NoChannel | Looked::Lost => Depth::Unknown(None),
         }
+    }
+
+    /// Looks at all queues the next time: those that were refused may be declared meanwhile.
+    pub fn forget(&mut self) {
+        self.refused.clear();
     }
 }
 

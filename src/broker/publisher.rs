@@ -9,7 +9,7 @@ use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 /// Copies that are published at the same time at most.
 const MOST_COPIES: usize = 64;
@@ -25,6 +25,8 @@ pub struct Publisher {
     turns: Semaphore,
     outgoing: Mutex<Outgoing>,
     blocked: watch::Receiver<Option<String>>,
+    /// Notified when a copy had no queue to go to.
+    unrouted: Notify,
     /// Maximum time until a copy is confirmed.
     confirm: Duration,
 }
@@ -79,7 +81,8 @@ impl Publisher {
         let (connection, blocked) = (broker.connection(), broker.blocked());
         let confirm = broker.timings().confirm;
         let (turns, outgoing) = (Semaphore::new(MOST_COPIES), Mutex::default());
-        Publisher { connection, turns, outgoing, blocked, confirm }
+        let unrouted = Notify::new();
+        Publisher { connection, turns, outgoing, blocked, unrouted, confirm }
     }
 
     /// The largest frame that the broker takes, in bytes.
@@ -133,7 +136,13 @@ impl Publisher {
         }
         match confirmation {
             Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(_)) => Err(not_taken("no queue is bound for it".into())),
+            Confirmation::Ack(Some(_)) => {
+                self.unrouted.notify_one();
+                Err(not_taken(match copy.exchange {
+                    "" => format!("the queue {} is not there", copy.routing_key),
+                    _ => "no queue is bound for it".to_owned(),
+                }))
+            }
             Confirmation::Nack(_) => Err(not_taken("a queue refused it".into())),
             Confirmation::NotRequested => Err(not_taken("confirms are off".into())),
         }
@@ -160,6 +169,11 @@ impl Publisher {
         let publication =
             Publication { of: None, mandatory: true, exchange, routing_key, body: &envelope.body };
         self.publish(publication, properties).await
+    }
+
+    /// Comes when a copy had no queue to go to, also one before. One may wait for it.
+    pub async fn could_not_route(&self) {
+        self.unrouted.notified().await;
     }
 
     /// Whether the broker takes no messages for now, because it is short of memory or disk.

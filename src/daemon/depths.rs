@@ -1,7 +1,7 @@
 //! Looks at the queues of a lane at intervals, so that a backlog is seen without the broker's own metrics.
 
-use crate::broker::{Broker, Depth, Depths};
-use crate::settings::{Amqp, LaneSettings, Settings};
+use crate::broker::{Broker, Depth, Depths, Publisher, topology};
+use crate::settings::{LaneSettings, Settings, TopologyMode};
 use crate::telemetry::{Metrics, Purpose, QueueLabels};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -39,32 +39,62 @@ impl Watch {
         self.end(metrics);
     }
 
-    /// Looks at them for as long as the connection is there.
+    /// Looks at them for as long as the connection is there, and at once after a copy that could not be routed. What was
+    /// there and is gone is declared again, if the daemon is to declare.
     pub(super) async fn run(
         &self,
-        connected: (&Broker, &Amqp),
-        depths: &mut Depths,
+        broker: &Broker,
+        (settings, lane): (&Settings, &LaneSettings),
+        (depths, publisher): (&mut Depths, &Publisher),
         metrics: &Metrics,
     ) -> ! {
         let queues: Vec<&str> = self.queues.iter().map(|labels| labels.queue.as_str()).collect();
-        let show = |queue: &str, depth: Depth| {
-            let messages = depth.unwrap_or_else(|why| {
-                self.warn_once(queue, &why);
-                None
-            });
-            metrics.queue_messages(queue, messages);
-        };
         let mut looks = interval(self.interval);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            looks.tick().await;
-            depths.look(connected, &queues, show).await;
+            let mut is_missed = tokio::select! {
+                () = publisher.could_not_route() => true,
+                _ = looks.tick() => false,
+            };
+            let show = |queue: &str, depth: Depth| is_missed |= self.show(queue, depth, metrics);
+            depths.look((broker, &settings.amqp), &queues, show).await;
+            if is_missed && settings.amqp.topology == TopologyMode::Declare {
+                match topology::declare_again(broker, settings, lane).await {
+                    Ok(()) => tracing::info!(event = lane.event_type.name(), "declared again"),
+                    Err(error) => tracing::error!(%error, "what is gone cannot be declared again"),
+                }
+                depths.forget();
+                // Whoever deletes them may do so again and again.
+                tokio::time::sleep(settings.timings.last_reconnect).await;
+            }
         }
+    }
+
+    /// Shows the depth of a queue. Returns whether the queue was there before, and is not any more.
+    fn show(&self, queue: &str, depth: Depth, metrics: &Metrics) -> bool {
+        let (messages, why) = match &depth {
+            Depth::Messages(messages) => (Some(*messages), None),
+            Depth::Missing(why) => (None, Some(why)),
+            Depth::Unknown(why) => (None, why.as_ref()),
+        };
+        let messages_before = metrics.queue_messages(queue, messages);
+        let is_gone = matches!(depth, Depth::Missing(_)) && messages_before.is_some();
+        match why {
+            Some(why) if is_gone => {
+                let lost = "a queue is gone, and whatever was in it is lost";
+                tracing::error!(queue, messages_before, why, "{lost}");
+            }
+            Some(why) => self.warn_once(queue, why),
+            None => {}
+        }
+        is_gone
     }
 
     /// Nothing is known of them any more.
     pub(super) fn end(&self, metrics: &Metrics) {
-        self.queues.iter().for_each(|it| metrics.queue_messages(&it.queue, None));
+        for QueueLabels { queue, .. } in &self.queues {
+            let _known_before = metrics.queue_messages(queue, None);
+        }
     }
 
     fn warn_once(&self, queue: &str, why: &str) {

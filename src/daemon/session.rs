@@ -92,10 +92,12 @@ impl Sessions {
         let (publisher, mut consumer) = opened?;
         let announcer = announcer(&connections.copies, &settings);
         let worker = Arc::new(self.worker((publisher, announcer), settled, &settings));
-        let mut depths = Depths::default();
+        let (mut depths, publisher) = (Depths::default(), &worker.settler.publisher);
+        let (watched, with) = ((&*settings, &self.lane), (&mut depths, publisher));
+        let watching = self.watch.run(&connections.deliveries, watched, with, &self.metrics);
         let result = tokio::select! {
             result = work(&worker, &mut consumer, &connections, &stop) => result,
-            never = self.watch.run((&connections.deliveries, &settings.amqp), &mut depths, &self.metrics) => never,
+            never = watching => never,
         };
         // While its channels are still there: one that is just being closed keeps the connection from
         // ending well, and what the broker was told last from reaching it.

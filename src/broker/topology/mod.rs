@@ -49,6 +49,22 @@ pub async fn prepare(
     Err(BrokerError::Topology(grave.join("; ")))
 }
 
+/// Declares everything that a lane needs once more, because something of it is gone.
+///
+/// # Errors
+///
+/// [`BrokerError::Topology`] for what cannot be declared, [`BrokerError::Lost`].
+pub async fn declare_again(
+    broker: &Broker,
+    settings: &Settings,
+    lane: &LaneSettings,
+) -> Result<(), BrokerError> {
+    match settings.contract.guards.dry_run {
+        true => declare_aside(broker, settings, lane).await,
+        false => declare(broker, settings, lane).await.map(drop),
+    }
+}
+
 /// What a dry run has beside the queues of those at work: a queue that takes copies of the same events.
 async fn declare_aside(
     broker: &Broker,

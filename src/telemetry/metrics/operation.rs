@@ -110,9 +110,11 @@ impl Metrics {
         (!ready.is_nan()).then(|| ready as u64 + held.unwrap_or_default())
     }
 
-    /// So many messages are ready in a queue, if that is known.
-    pub fn queue_messages(&self, queue: &str, messages: Option<u32>) {
-        let messages = messages.map_or(f64::NAN, f64::from);
-        self.operation.queue_messages.with_label_values(&[queue]).set(messages);
+    /// So many messages are ready in a queue, if that is known. Returns how many there were, if that was known.
+    pub fn queue_messages(&self, queue: &str, messages: Option<u32>) -> Option<u64> {
+        let gauge = self.operation.queue_messages.with_label_values(&[queue]);
+        let before = gauge.get();
+        gauge.set(messages.map_or(f64::NAN, f64::from));
+        (!before.is_nan()).then_some(before as u64)
     }
 }

@@ -1,6 +1,6 @@
 //! Sessions with the broker: each way in which one ends, and that the next one takes over.
 
-use crate::support::broker::{UNBLOCK, Vhost};
+use crate::support::broker::{DEAD_LETTERS, UNBLOCK, Vhost};
 use crate::support::daemon::Daemon;
 use crate::support::node::Node;
 use crate::support::relay::Relay;
@@ -75,6 +75,43 @@ async fn messages_that_somebody_has_looked_at_are_done_side_by_side() {
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
     world.daemon.wait_for_metric(acked, 8.0).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_deleted_is_declared_again_and_named_with_what_was_in_it() {
+    for (queue, first, second) in [
+        (DEAD_LETTERS.to_owned(), "nonsense-1", "nonsense-2"),
+        (format!("{UNBLOCK}.retry.10s"), r#"{"id":"poison-1"}"#, r#"{"id":"poison-2"}"#),
+    ] {
+        let world = World::with(&[("RETRY__LADDER", r#"["10s", "1h"]"#)]).await;
+        let down = Fault::always(FaultKind::status(503)).for_item_containing("poison");
+        world.fake.inject(down);
+        world.publish_bare("url.unblock", first).await;
+        eventually("its depth is seen", async || {
+            let metrics = world.daemon.get("/metrics").await.1;
+            let seen = |line: &&str| {
+                line.starts_with("eventd_queue_messages{") && line.contains(&format!("{queue:?}"))
+            };
+            metrics.lines().find(seen)?.ends_with(" 1").then_some(())
+        })
+        .await;
+        let channel = world.vhost.channel().await;
+        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        world.publish_bare("url.unblock", second).await;
+        world.unblock("e-1", "entry-1").await;
+        eventually("the next copy is there", async || {
+            (world.vhost.depth(&queue).await?.0 == 1).then_some(())
+        })
+        .await;
+        let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+        world.daemon.wait_for_metric(acked, 1.0).await;
+        world.daemon.wait_until_ready().await;
+        let gone = world.daemon.logged("a queue is gone, and whatever was in it is lost");
+        let is_told = |line: &Value| line["queue"] == *queue && line["messages_before"] == 1;
+        assert!(gone.iter().any(is_told), "{gone:?}");
+        assert!(gone.iter().all(|line| line["level"] == "ERROR"));
+        assert_eq!(world.daemon.logged("the session ended").len(), 0);
+    }
 }
 
 #[tokio::test]

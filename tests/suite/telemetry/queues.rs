@@ -21,6 +21,16 @@ fn of(queue: &str) -> String {
     format!("eventd_queue_messages{{queue=\"{queue}\"}}")
 }
 
+const GONE: &str = "a queue is gone, and whatever was in it is lost";
+const UNKNOWN: &str = "how many messages wait there is not known";
+
+/// With a daemon that makes nothing that is missing.
+async fn verifying(mut world: World) -> World {
+    world.variables.extend([named("AMQP__TOPOLOGY", "verify")]);
+    world.restart_daemon().await;
+    world
+}
+
 #[tokio::test]
 async fn the_depth_of_every_queue_is_shown_and_what_it_is_for() {
     let world = World::with(&[("RETRY__LADDER", r#"["1h"]"#), OFTEN]).await;
@@ -74,21 +84,19 @@ async fn what_may_not_be_looked_at_is_not_a_number_and_warned_of_once() {
     let mut variables = settings::hmac(&fake);
     variables.extend([named("AMQP__URL", &vhost.url), named(OFTEN.0, OFTEN.1)]);
     Daemon::start(&variables).await.wait_until_ready().await;
-    // A queue that nobody has made, as to a user who may not see one (RabbitMQ before 4.3 lets everybody).
-    let channel = vhost.channel().await;
-    channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
+    variables.extend([named("AMQP__TOPOLOGY", "verify")]);
     let daemon = Daemon::start(&variables).await;
     daemon.wait_until_ready().await;
-    // It was made again by the start, and read; now it goes under the daemon's eyes.
+    // A queue that is there and read goes under the daemon's eyes, and the daemon may not make it again.
+    let channel = vhost.channel().await;
     let unknown = of(&format!("{UNBLOCK}.due.1day"));
     daemon.wait_for_metric(&unknown, 0.0).await;
     channel.queue_delete(format!("{UNBLOCK}.due.1day").into(), Default::default()).await.unwrap();
     eventually("it is not a number", async || daemon.metric(&unknown).await.is_nan().then_some(()))
         .await;
-    daemon.wait_for_logged("how many messages wait there is not known", 1).await;
-    let warned = daemon.logged("how many messages wait there is not known");
-    assert_eq!(warned.len(), 1, "{warned:?}");
-    assert!(warned[0]["why"].as_str().unwrap().starts_with("NOT_FOUND"), "{warned:?}");
+    daemon.wait_for_logged(GONE, 1).await;
+    let told = daemon.logged(GONE);
+    assert!(told[0]["why"].as_str().unwrap().starts_with("NOT_FOUND"), "{told:?}");
     // The looks go on, at the others and at this one, and nothing more is said. The other lane does not look
     // at this queue of its neighbour, and between two looks that see it grow stands one at the one that is gone.
     let neighbour = format!("{UNBLOCK}.due.10m");
@@ -97,7 +105,8 @@ async fn what_may_not_be_looked_at_is_not_a_number_and_warned_of_once() {
         daemon.wait_for_metric(&of(&neighbour), messages).await;
     }
     assert!(daemon.metric(&unknown).await.is_nan());
-    assert_eq!(daemon.logged("how many messages wait there is not known").len(), 1);
+    daemon.wait_for_logged(UNKNOWN, 1).await;
+    assert_eq!((daemon.logged(GONE).len(), daemon.logged(UNKNOWN).len()), (1, 1));
     assert_eq!(daemon.metric(r#"eventd_amqp_connections_total{event="url.unblock"}"#).await, 1.0);
 }
 
@@ -121,8 +130,7 @@ async fn a_queue_that_the_broker_shows_to_nobody_without_a_permission_is_not_a_n
         return;
     }
     let warned = eventually("it is warned of", async || {
-        Some(daemon.logged("how many messages wait there is not known"))
-            .filter(|said| !said.is_empty())
+        Some(daemon.logged(UNKNOWN)).filter(|said| !said.is_empty())
     })
     .await;
     assert!(warned[0]["why"].as_str().unwrap().starts_with("ACCESS_REFUSED"), "{warned:?}");
@@ -139,11 +147,12 @@ async fn a_refusal_that_the_broker_cuts_inside_a_character_costs_no_connection()
     // So long that the broker cuts its text after 252 bytes, in the middle of a character.
     let name = format!("a{}", "é".repeat(127));
     let world = World::with(&[OFTEN, ("AMQP__DEAD_LETTER_QUEUE", &name)]).await;
+    let world = verifying(world).await;
     world.daemon.wait_for_metric(&of(&name), 0.0).await;
     let channel = world.vhost.channel().await;
     channel.queue_delete(name.as_str().into(), Default::default()).await.unwrap();
-    let warned = eventually("it is warned of", async || {
-        let warned = world.daemon.logged("how many messages wait there is not known");
+    let warned = eventually("it is told", async || {
+        let warned = world.daemon.logged(GONE);
         Some(warned).filter(|warned| !warned.is_empty())
     })
     .await;
@@ -168,6 +177,7 @@ async fn queues_that_are_missing_for_long_cost_the_lanes_no_channel_and_the_othe
     let often =
         [("TIMINGS", "queue_depths=100ms,refused_look=200ms"), ("RETRY__LADDER", r#"["1h"]"#)];
     let world = World::start(Vhost::on(node.running()).await, settings::hmac, &often).await;
+    let world = verifying(world).await;
     let due = |delay: &str| format!("{UNBLOCK}.due.{delay}");
     let missing = [due("10s"), due("10m"), due("1day"), format!("{UNBLOCK}.retry.1h")];
     for queue in &missing {
