@@ -304,10 +304,5 @@ mod tests {
         let refused = refused.unwrap_err().to_string();
         let one = "rabbitmq.example.com:5672: no answer in time from 127.0.0.1";
         assert_eq!(refused.matches(one).count(), 3, "{refused}");
-        // Each of them was asked.
-        for silent in silent {
-            silent.set_nonblocking(true).unwrap();
-            silent.accept().unwrap();
-        }
     }
 }

@@ -4,8 +4,8 @@
 //! Mimecast may forbid a made-up group although the permission is there, may forbid or fail for a single group, and may
 //! say that a made-up one is not there although the permission is gone. So the call is made for the group of the message
 //! first, then for the one that was answered last. If one of these is forbidden, groups of the tenant are listed and
-//! asked for, and a made-up one only where none is listed. Else a made-up one is next, and then groups of the tenant, if
-//! none was answered before. The first answer counts.
+//! asked for. A made-up one is next, unless the one that was answered last is forbidden now; and then groups of the
+//! tenant, if none was answered before. The first answer counts.
 
 use super::group::text;
 use super::known::HealthCall;
@@ -110,18 +110,19 @@ impl Vendor {
                     // Who refuses us refuses all: one other form is enough to know that it is not for the group.
                     Tried::Refused(health) if !asked.is_empty() => return health,
                     Tried::Fails(health) | Tried::Refused(health) => {
+                        // That a made-up one is not there says nothing then.
+                        may_make_up &= known.as_ref() != Some(&form) || !health.is_forbidden();
                         worst = Some(graver(worst, health));
                     }
                 }
                 asked.push(form);
                 continue;
             }
-            let is_forbidden = matches!(worst, Some(Health::Forbidden(_)));
+            let is_forbidden = worst.as_ref().is_some_and(Health::is_forbidden);
             // Of a group that is forbidden, others of the tenant tell more than one that is not there.
             if may_list && (is_forbidden || (!may_make_up && known.is_none())) {
                 may_list = false;
                 next.extend(self.some_groups(effort, ended).await.into_iter().map(Some));
-                may_make_up &= next.is_empty();
             } else if may_make_up {
                 may_make_up = false;
                 next.push_back(operation.has_group().then(|| nothing.clone()));

@@ -17,3 +17,10 @@ pub enum Health {
     /// The quota of the operation left no time for it, or a stop ended the wait.
     OutOfTime,
 }
+
+impl Health {
+    /// Whether Mimecast forbids whatever was asked for.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Health::Forbidden(_))
+    }
+}

@@ -72,7 +72,10 @@ async fn an_incident_is_worked_with_the_program_alone_and_nobody_is_lost_in_it()
     for _ in 0..3 {
         let slowly = [&replay[..], &["--rate", "1"]].concat();
         let mut child = command(&mounted.variables, &slowly).spawn().unwrap();
-        mounted.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
+        eventually("it has letters in hand", async || {
+            mounted.vhost.depth(DEAD_LETTERS).await.filter(|(letters, _)| *letters < 10)
+        })
+        .await;
         child.kill().await.unwrap();
         // What is not replayed yet is back, and what is has been applied or waits for that.
         eventually("the letters are back", async || {
