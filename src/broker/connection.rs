@@ -33,13 +33,21 @@ pub enum BrokerError {
     #[error("a settlement was lost with its channel")]
     SettleLost,
     /// The broker would not take a copy; the original is kept.
-    #[error("the broker did not take a copy for the exchange {exchange}: {cause}")]
+    #[error("the broker did not take a copy for {}: {cause}", exchange_named(.exchange))]
     NotTaken {
         /// Where it was published.
         exchange: String,
         /// Why.
         cause: String,
     },
+}
+
+fn exchange_named(exchange: &str) -> String {
+    if exchange.is_empty() {
+        "the default exchange".into()
+    } else {
+        format!("the exchange {exchange}")
+    }
 }
 
 /// One connection.

@@ -6,10 +6,14 @@
 
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::problem::{Problem, REFUSED};
+use crate::event::EventType;
 use crate::settings::Amqp;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
+
+/// A queue that nobody has: what goes there goes nowhere.
+pub(super) const NOWHERE: &str = "mimecast-eventd.nowhere";
 
 /// What is missing to publish copies: to the exchange for dead letters, and to the default exchange for
 /// what comes back to its lane. Nothing, if the broker does not say.
@@ -17,8 +21,11 @@ use lapin::{BasicProperties, Channel};
 /// # Errors
 ///
 /// When the broker is lost on the way.
-pub(super) async fn missing_for_copies(amqp: &Amqp) -> Result<Vec<Problem>, BrokerError> {
-    let asked = ask_aside(amqp, async |broker| ask_for_copies(broker, amqp).await).await;
+pub(super) async fn missing_for_copies(
+    amqp: &Amqp,
+    lane: EventType,
+) -> Result<Vec<Problem>, BrokerError> {
+    let asked = ask_aside(amqp, async |broker| ask_for_copies(broker, amqp, lane).await).await;
     asked.unwrap_or(Ok(Vec::new()))
 }
 
@@ -44,20 +51,32 @@ pub(super) async fn ask_aside<T>(
     asked.ok()
 }
 
-async fn ask_for_copies(broker: &Broker, amqp: &Amqp) -> Result<Vec<Problem>, BrokerError> {
+async fn ask_for_copies(
+    broker: &Broker,
+    amqp: &Amqp,
+    lane: EventType,
+) -> Result<Vec<Problem>, BrokerError> {
     let mut problems = Vec::new();
-    let outcomes = amqp.outcome_exchange.as_deref();
-    let copies = [
-        ("", "amq.default", "copies for the delay ladder and of what a paused lane holds"),
-        (&amqp.dead_letter_exchange, &amqp.dead_letter_exchange, "dead letters"),
+    // With routing keys as they will be: a topic exchange can be open for some of them (RabbitMQ, "Topic Authorisation").
+    let key = lane.name();
+    let mut copies = vec![
+        ("", "copies for the delay ladder and of what a paused lane holds", NOWHERE.to_owned()),
+        (&*amqp.dead_letter_exchange, "dead letters", key.to_owned()),
     ];
-    let outcomes = outcomes.map(|exchange| (exchange, exchange, "outcome events"));
-    for (exchange, name, copies) in copies.into_iter().chain(outcomes) {
+    let outcomes = amqp.outcome_exchange.as_deref();
+    copies.extend(outcomes.map(|exchange| (exchange, "outcome events", format!("{key}.failed"))));
+    for (exchange, copies, routing_key) in copies {
         let channel = broker.channel().await?;
-        let Some(refusal) = may_write(&channel, exchange).await? else { continue };
+        let Some(refusal) = may_write(&channel, exchange, &routing_key).await? else { continue };
+        let name = if exchange.is_empty() { "amq.default" } else { exchange };
+        let grant = match refusal.contains(" topic ") {
+            true => {
+                format!("grant the routing key {routing_key} among the topic permissions of {name}")
+            }
+            false => format!("grant write on {name}"),
+        };
         problems.push(Problem::Forbidden(format!(
-            "{copies} cannot be published, and their lanes would pause: {refusal}; \
-             grant write on {name}"
+            "{copies} cannot be published, and their lanes would pause: {refusal}; {grant}"
         )));
     }
     Ok(problems)
@@ -82,7 +101,7 @@ pub(super) async fn missing_to_consume(
     }))
 }
 
-/// The refusal, when the user may not publish to `exchange`.
+/// The refusal, when the user may not publish to `exchange` with this key.
 ///
 /// # Errors
 ///
@@ -90,13 +109,14 @@ pub(super) async fn missing_to_consume(
 pub(super) async fn may_write(
     channel: &Channel,
     exchange: &str,
+    routing_key: &str,
 ) -> Result<Option<String>, BrokerError> {
     channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
     let nonsense = BasicProperties::default().with_expiration("x".into());
     let options = BasicPublishOptions::default();
     let asked = async {
-        let nowhere = "mimecast-eventd.nowhere".into();
-        channel.basic_publish(exchange.into(), nowhere, options, b"", nonsense).await?.await
+        let (exchange, routing_key) = (exchange.into(), routing_key.into());
+        channel.basic_publish(exchange, routing_key, options, b"", nonsense).await?.await
     };
     refusal(asked.await.map(|_| ()))
 }

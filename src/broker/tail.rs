@@ -3,7 +3,7 @@
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
-use super::permissions::may_write;
+use super::permissions::{NOWHERE, may_write};
 use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation, PublisherConfirm};
@@ -51,7 +51,8 @@ impl Tail {
     pub(super) async fn ask(&mut self) -> Result<(), BrokerError> {
         let Some(question) = self.question.take() else { return Ok(()) };
         let until = Instant::now() + self.confirm;
-        let refusal = self.answer(until, may_write(&question, "")).await.map_err(not_taken)??;
+        let refusal =
+            self.answer(until, may_write(&question, "", NOWHERE)).await.map_err(not_taken)??;
         if let Some(refusal) = refusal {
             return Err(not_taken(format!("{refusal}; grant write on amq.default")));
         }

@@ -10,11 +10,13 @@ use super::publisher::{Publication, Publisher};
 use crate::settings::{Amqp, LaneSettings, Settings, TopologyMode};
 pub use dead_letter_queue::verify as verify_dead_letter_queue;
 use lapin::BasicProperties;
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use std::time::Duration;
 pub use thing::Found;
-use thing::{absent, arguments, bind, differs, exchange_declare, queue, text, verify_queue};
+use thing::{
+    arguments, bind, differs, durable, exchange_declare, queue, text, verify_exchange, verify_queue,
+};
 
 /// Makes sure that everything a lane needs is there, and names what the user may not do.
 ///
@@ -33,7 +35,8 @@ pub async fn prepare(
         }
         TopologyMode::Declare => {
             let mut problems: Vec<_> = declare(broker, settings, lane).await?.into_iter().collect();
-            problems.extend(permissions::missing_for_copies(&settings.amqp).await?);
+            problems
+                .extend(permissions::missing_for_copies(&settings.amqp, lane.event_type).await?);
             problems
         }
         TopologyMode::Verify => verify(broker, settings, lane).await?.problems,
@@ -72,8 +75,7 @@ async fn declare_aside(
     lane: &LaneSettings,
 ) -> Result<(), BrokerError> {
     let channel = broker.channel().await?;
-    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    exchange_declare(&channel, &settings.amqp.exchange, durable).await.map_err(differs)?;
+    exchange_declare(&channel, &settings.amqp.exchange, durable()).await.map_err(differs)?;
     queue(&channel, &lane.queue, aside_arguments()).await?;
     for name in settings.contract.reading.names.bindings(lane.event_type) {
         bind(&channel, &lane.queue, &settings.amqp.exchange, name).await?;
@@ -100,9 +102,8 @@ async fn declare(
 ) -> Result<Option<Problem>, BrokerError> {
     let Settings { amqp, ladder, .. } = settings;
     let channel = broker.channel().await?;
-    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     for exchange in amqp.exchanges() {
-        exchange_declare(&channel, exchange, durable).await.map_err(differs)?;
+        exchange_declare(&channel, exchange, durable()).await.map_err(differs)?;
     }
     let problem = dead_letter_queue::declare(broker, &amqp.dead_letter_queue).await?;
     bind(&channel, &amqp.dead_letter_queue, &amqp.dead_letter_exchange, "#").await?;
@@ -182,11 +183,9 @@ pub async fn verify(
         let route = Route::NotAsked("a dry run sends no dead letters");
         return Ok(Verified { problems, unseen, route });
     }
-    let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
     for exchange in amqp.exchanges() {
-        let channel = broker.channel().await?;
-        let there = exchange_declare(&channel, exchange, passive).await;
-        problems.extend(there.err().map(|error| absent(exchange, &error)));
+        let found = verify_exchange(broker, exchange, amqp.topology).await?;
+        note(exchange, found, &mut problems, &mut unseen);
     }
     let name = &amqp.dead_letter_queue;
     note(name, dead_letter_queue::verify(broker, name).await?, &mut problems, &mut unseen);
@@ -198,7 +197,7 @@ pub async fn verify(
         let found = verify_queue(broker, &name, arguments).await?;
         note(&name, found, &mut problems, &mut unseen);
     }
-    problems.extend(permissions::missing_for_copies(amqp).await?);
+    problems.extend(permissions::missing_for_copies(amqp, lane.event_type).await?);
     problems.extend(permissions::missing_to_consume(broker, &lane.queue).await?);
     let route = if problems.iter().all(|problem| matches!(problem, Problem::Risky(_))) {
         verify_dead_letter_route(broker, amqp, lane, &mut problems).await?
@@ -208,7 +207,7 @@ pub async fn verify(
     Ok(Verified { problems, unseen, route })
 }
 
-/// Keeps what was found of the queue of this name.
+/// Keeps what was found of the queue or exchange of this name.
 fn note(name: &str, found: Found, problems: &mut Vec<Problem>, unseen: &mut Vec<String>) {
     match found {
         Found::Right => {}

@@ -1,7 +1,8 @@
 //! One queue, exchange or binding: declared or checked, and what the broker says to it in words for people.
 
-use super::super::connection::{Broker, BrokerError, cause};
+use super::super::connection::{Broker, BrokerError, cause, lost};
 use super::super::problem::{Problem, REFUSED};
+use crate::settings::TopologyMode;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
@@ -42,6 +43,35 @@ pub(super) async fn verify_queue(
         Err(BrokerError::Topology(says)) => Ok(Found::of_refusal(says)),
         Err(error) => Err(error),
     }
+}
+
+/// What is wrong with an exchange, if anything. Where the daemon declares, one that is there is declared once more:
+/// that changes nothing, and the broker names what differs.
+pub(super) async fn verify_exchange(
+    broker: &Broker,
+    name: &str,
+    topology: TopologyMode,
+) -> Result<Found, BrokerError> {
+    let channel = broker.channel().await?;
+    let passive = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+    if let Err(error) = exchange_declare(&channel, name, passive).await {
+        return Ok(Found::Wrong(absent(name, &error)));
+    }
+    match topology {
+        TopologyMode::Verify => Ok(Found::Right),
+        TopologyMode::Declare => match exchange_declare(&channel, name, durable()).await {
+            Ok(()) => Ok(Found::Right),
+            Err(error) => match differs(error) {
+                BrokerError::Topology(says) => Ok(Found::of_refusal(says)),
+                error => Err(error),
+            },
+        },
+    }
+}
+
+/// How the daemon declares an exchange.
+pub(super) fn durable() -> ExchangeDeclareOptions {
+    ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() }
 }
 
 pub(super) async fn exchange_declare(
@@ -96,12 +126,20 @@ pub(super) fn absent(name: &str, error: &lapin::Error) -> Problem {
 /// The broker's own message names the argument and both values, or the permission.
 #[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
 pub(super) fn differs(error: lapin::Error) -> BrokerError {
+    if !error.is_amqp_soft_error() {
+        return lost(error);
+    }
     let cause = cause(&error);
     let what_to_do = if cause.starts_with(REFUSED) {
         "grant it, or set amqp.topology to verify and create everything in another way"
-    } else {
+    } else if cause.contains("for exchange") {
+        "what exists cannot change: name another exchange, or set amqp.topology to verify and bind the \
+         queues to this one yourself"
+    } else if cause.contains("inequivalent arg") {
         "arguments of what exists cannot change: set the daemon to what is there, \
          or move the messages, delete it and let the daemon declare it again"
+    } else {
+        "put that right at the broker"
     };
     BrokerError::Topology(format!("{cause}; {what_to_do}"))
 }

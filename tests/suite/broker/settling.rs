@@ -1,7 +1,7 @@
 //! How a message is settled, read off the wire: which word the broker is told, and that a copy is
 //! safe before the original is given up.
 
-use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::node::Node;
 use crate::support::program::run;
 use crate::support::wire::{Hold, Method, Said, Wire};
@@ -10,8 +10,6 @@ use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
-use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::{AMQPValue, FieldTable};
 use mimecast_eventd::vendor::Stamp;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +17,6 @@ use std::time::{Duration, Instant};
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
 
 /// A queue that has room for nothing, and says so.
-const FULL: &str = "full";
 
 const CLOSE_THE_CONNECTION: Method = Method::Other(10, 50);
 const OPEN_A_CHANNEL: Method = Method::Other(20, 10);
@@ -202,19 +199,6 @@ async fn a_message_that_only_waits_for_the_quota_shows_that_the_session_lives() 
     assert_eq!(world.daemon.logged("settled").len(), 0);
 }
 
-/// Lets the exchange for dead letters lead to nothing but a queue that refuses everything.
-async fn refuse_dead_letters(vhost: &Vhost) {
-    let channel = vhost.channel().await;
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-max-length".into(), AMQPValue::LongInt(0));
-    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
-    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(FULL.into(), options, arguments).await.unwrap();
-    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-    channel.queue_bind(FULL.into(), DEAD_LETTERS.into(), "#".into(), options, none).await.unwrap();
-    vhost.unbind_dead_letters().await;
-}
-
 fn is_dead_letter(method: &Method) -> bool {
     matches!(method, Method::Publish { exchange, mandatory: true, .. } if exchange == DEAD_LETTERS)
 }
@@ -223,7 +207,7 @@ fn is_dead_letter(method: &Method) -> bool {
 async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() {
     let wire = Wire::to(Node::shared().authority()).await;
     let world = World::by(&wire.authority(), &[]).await;
-    refuse_dead_letters(&world.vhost).await;
+    world.vhost.refuse_dead_letters().await;
     world.publish("url.unblock", "nonsense").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     let (_, why) = world.daemon.get("/readyz").await;
@@ -236,9 +220,7 @@ async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() 
     assert_eq!(world.daemon.logged("settled").len(), 0);
     assert_eq!(wire.client_said(is_ack).len(), 0, "the message was given up without its copy");
 
-    world.vhost.bind_dead_letters().await;
-    let channel = world.vhost.channel().await;
-    channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+    world.vhost.accept_dead_letters().await;
     world.daemon.wait_until_ready().await;
     assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
     wire.wait_for("ack", 1, is_ack).await;
@@ -249,7 +231,7 @@ async fn a_copy_that_a_full_queue_refuses_is_not_safe_and_its_message_is_kept() 
 async fn a_broker_that_opens_no_channel_is_not_waited_for_for_ever() {
     let wire = Wire::to(Node::shared().authority()).await;
     let within = Within::by(&wire.authority(), &[]).await;
-    refuse_dead_letters(&within.vhost).await;
+    within.vhost.refuse_dead_letters().await;
     wire.hold(Hold::Channels);
     let opened = wire.client_said(|method| *method == OPEN_A_CHANNEL).len();
     within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
@@ -262,11 +244,7 @@ async fn a_broker_that_opens_no_channel_is_not_waited_for_for_ever() {
     })
     .await;
     wire.hold(Hold::Nothing);
-    let channel = within.vhost.channel().await;
-    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    channel.queue_bind(queue, exchange, "#".into(), options, none).await.unwrap();
-    channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+    within.vhost.accept_dead_letters().await;
     assert_eq!(within.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
     within.stop().await;
 }
@@ -296,7 +274,7 @@ async fn a_stop_nacks_what_nobody_takes_a_copy_of() {
     let wire = Wire::to(Node::shared().authority()).await;
     let own = [("BREAKER__INITIAL_PROBE_DELAY", "9m"), ("BREAKER__MAX_PROBE_DELAY", "9m")];
     let mut world = World::by(&wire.authority(), &own).await;
-    refuse_dead_letters(&world.vhost).await;
+    world.vhost.refuse_dead_letters().await;
     world.publish("url.unblock", "nonsense").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     world.fake.refuse_credentials(true);
@@ -351,7 +329,7 @@ async fn what_is_handed_out_while_a_stop_begins_is_parked_and_not_left_to_the_co
 async fn what_finds_no_place_as_a_stop_begins_is_returned_and_not_left_to_the_connections_end() {
     let wire = Wire::to(Node::shared().authority()).await;
     let mut world = World::by(&wire.authority(), &[]).await;
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     wire.hold(Hold::Confirms);
     world.publish("url.unblock", "nonsense").await;
     wire.wait_for("publish", 1, is_publish).await;

@@ -9,6 +9,9 @@ use crate::support::program::run;
 use crate::support::settings::{self, Variables, named};
 use crate::support::world::World;
 use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind, Operation};
+use lapin::ExchangeKind;
+use lapin::options::ExchangeDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -235,6 +238,68 @@ async fn who_may_not_declare_is_told_to_verify_and_is_well_when_verifying() {
         lines.iter().any(|line| line.starts_with(&format!("ok       broker   {unseen}"))),
         "{lines:?}"
     );
+}
+
+#[tokio::test]
+async fn routing_keys_that_may_not_be_published_are_named_and_no_others() {
+    let world = World::hmac().await;
+    let mut variables = world.variables.clone();
+    let url = world.vhost.url_of_user(".*", ".*", ".*").await;
+    variables.extend([named("AMQP__URL", &url)]);
+    for (keys, code, forbidden) in [
+        ("^(user[.]offboarded|url[.]unblock)$", Some(0), &[][..]),
+        ("^user[.]", Some(1), &["url.unblock"]),
+        ("^mimecast-eventd[.]nowhere$", Some(1), &["url.unblock", "user.offboarded"]),
+    ] {
+        world.vhost.limit_keys(&url, DEAD_LETTERS, keys).await;
+        let (ended, lines) = check(&variables, &[]).await;
+        let mut named: Vec<&str> = lines
+            .iter()
+            .filter(|line| line.contains("failure  broker   permissions"))
+            .filter_map(|line| line.split("grant the routing key ").nth(1)?.split(' ').next())
+            .collect();
+        named.sort_unstable();
+        assert_eq!((ended, &*named), (code, forbidden), "{keys}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_that_the_daemon_cannot_declare_is_a_failure_with_a_way_out() {
+    let vhost = Vhost::new().await;
+    let channel = vhost.channel().await;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let mut alternate = FieldTable::default();
+    alternate.insert("alternate-exchange".into(), AMQPValue::LongString("others".into()));
+    for (name, kind, arguments) in [
+        ("of-another-type", ExchangeKind::Fanout, FieldTable::default()),
+        ("with-an-alternate", ExchangeKind::Topic, alternate),
+    ] {
+        channel.exchange_declare(name.into(), kind, durable, arguments).await.unwrap();
+        let fake = FakeMimecast::start(Credentials::default()).await;
+        let mut variables = settings::hmac(&fake);
+        variables.extend([named("AMQP__URL", &vhost.url), named("AMQP__EXCHANGE", name)]);
+        let (code, lines) = check(&variables, &[]).await;
+        assert_eq!(code, Some(1), "{lines:?}");
+        let told = lines.iter().find(|line| line.contains(name)).unwrap();
+        let is_told = told.contains("failure  broker   queue arguments: PRECONDITION_FAILED")
+            && told.contains("name another exchange, or set amqp.topology to verify")
+            && !told.contains("delete it");
+        assert!(is_told, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_queues_is_told_and_nobody_is_told_to_delete_one() {
+    let vhost = Vhost::new().await;
+    vhost.limit_queues(3).await;
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([named("AMQP__URL", &vhost.url)]);
+    let daemon = Daemon::start(&variables).await;
+    daemon.wait_for_logged("the session ended", 1).await;
+    let ended = daemon.logged("the session ended");
+    let why = ended[0]["error"].as_str().unwrap();
+    assert!(why.contains("limit") && !why.contains("delete it"), "{why}");
 }
 
 #[tokio::test]

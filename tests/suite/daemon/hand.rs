@@ -171,7 +171,7 @@ async fn a_lane_that_has_paused_by_itself_holds_nothing_once_it_is_paused_by_han
 async fn what_a_paused_lane_finds_no_place_for_goes_back_once_it_is_paused_by_hand() {
     let world = World::hmac().await;
     world.fake.add_url("entry-1");
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     world.fake.inject(Fault::always(FaultKind::status(503)));
     world.publish("url.unblock", "nonsense").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
@@ -181,7 +181,7 @@ async fn what_a_paused_lane_finds_no_place_for_goes_back_once_it_is_paused_by_ha
     world.vhost.wait_for_depth(UNBLOCK, 2).await;
     world.daemon.wait_for_metric(r#"eventd_messages_in_flight{event="url.unblock"}"#, 0.0).await;
 
-    world.vhost.bind_dead_letters().await;
+    world.vhost.accept_dead_letters().await;
     world.fake.heal();
     run(&world.variables, &["resume", "url.unblock"]).await;
     let found = world.vhost.take(DEAD_LETTERS).await;
@@ -195,7 +195,7 @@ async fn what_a_paused_lane_finds_no_place_for_goes_back_once_it_is_paused_by_ha
 async fn a_lane_that_rests_gives_back_what_it_finds_no_place_for() {
     let wire = Wire::to(Node::shared().authority()).await;
     let world = World::by(&wire.authority(), &[("TIMINGS", "confirm=2s")]).await;
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     wire.hold(Hold::Confirms);
     world.publish("url.unblock", "nonsense").await;
     let is_publish = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
@@ -205,7 +205,7 @@ async fn a_lane_that_rests_gives_back_what_it_finds_no_place_for() {
     // Only now does it hear that nobody takes the copy.
     wire.hold(Hold::Nothing);
     world.vhost.wait_for_depth(UNBLOCK, 1).await;
-    world.vhost.bind_dead_letters().await;
+    world.vhost.accept_dead_letters().await;
     run(&world.variables, &["resume", "url.unblock"]).await;
     assert_eq!(world.vhost.take(DEAD_LETTERS).await.body, b"nonsense");
     world.vhost.wait_for_depth(UNBLOCK, 0).await;

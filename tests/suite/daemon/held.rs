@@ -99,7 +99,7 @@ async fn a_message_whose_copy_nobody_takes_is_returned_before_the_broker_loses_i
     let wire = Wire::to(Node::shared().authority()).await;
     let own = [("BREAKER__INITIAL_PROBE_DELAY", "50ms"), ("BREAKER__MAX_PROBE_DELAY", "500ms")];
     let within = Within::by(&wire.authority(), &own).await;
-    within.vhost.unbind_dead_letters().await;
+    within.vhost.refuse_dead_letters().await;
     let is_publish = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
     within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
     wire.wait_for("publish", 3, is_publish).await;

@@ -200,7 +200,7 @@ async fn refused_credentials_pause_the_lane_at_once_whatever_was_answered_before
 #[tokio::test]
 async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_lane_until_it_can() {
     let world = World::hmac().await;
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     world.publish("url.unblock", "nonsense").await;
     world.daemon.wait_for_metric(PAUSED, 1.0).await;
     let (_, why) = world.daemon.get("/readyz").await;
@@ -209,7 +209,7 @@ async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_la
         "{why}"
     );
     assert_eq!(world.daemon.logged("settled").len(), 0);
-    world.vhost.bind_dead_letters().await;
+    world.vhost.accept_dead_letters().await;
     let found = world.vhost.take(DEAD_LETTERS).await;
     assert_eq!(found.header("x-eventd-reason"), "malformed");
     world.daemon.wait_until_ready().await;
@@ -219,7 +219,7 @@ async fn a_dead_letter_that_cannot_be_routed_keeps_its_message_and_pauses_the_la
 #[tokio::test]
 async fn a_dead_letter_that_nobody_takes_keeps_nothing_else_from_going_back_to_the_queue() {
     let world = World::with(&[("EVENTS__URL_UNBLOCK__PREFETCH", "3")]).await;
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     let entries = ["first", "entry-1", "entry-2"];
     entries.iter().for_each(|entry| world.fake.add_url(entry));
     world.unblock("e-0", "first").await;
@@ -237,7 +237,7 @@ async fn a_dead_letter_that_nobody_takes_keeps_nothing_else_from_going_back_to_t
     assert_eq!(world.daemon.logged("lane resumed").len(), 0);
 
     world.fake.refuse_credentials(false);
-    world.vhost.bind_dead_letters().await;
+    world.vhost.accept_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.wait_for_metric(ACKED, 3.0).await;
     assert!(entries.iter().all(|entry| !world.fake.has_url(entry)));

@@ -222,7 +222,7 @@ async fn a_listener_whose_queue_refuses_pauses_the_lane_and_costs_no_message() {
 async fn what_becomes_of_a_message_is_told_once_however_often_its_copy_is_tried() {
     let world = World::with(TOLD).await;
     listener(&world).await;
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     world.fake.inject(Fault::always(FaultKind::fail("err_new")).for_item_containing("entry-1"));
     world.unblock("e-1", "entry-1").await;
     world.daemon.wait_for_logged("lane paused", 1).await;
@@ -231,7 +231,7 @@ async fn what_becomes_of_a_message_is_told_once_however_often_its_copy_is_tried(
     world.fake.add_url("entry-2");
     world.unblock("e-2", "entry-2").await;
     world.fake.wait_for_calls(calls + 1, DEADLINE).await;
-    world.vhost.bind_dead_letters().await;
+    world.vhost.accept_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.settled(2).await;
     let mut types = Vec::new();

@@ -39,7 +39,7 @@ pub const ROWS: [Row; 31] = [
     row("broker gives up waiting", "closes a channel whose deliveries are not acked in time"),
     row("lane queue deleted", "under its consumer; the messages are published afterwards"),
     row("dead-letter exchange deleted", "with messages in work"),
-    row("dead-letter queue unbound", "and bound again after both lanes had to pause"),
+    row("dead letters refused", "by a full queue, and taken again after both lanes had to pause"),
     row("daemon killed", "with -9 in mid-work, three times, and started again"),
     row("daemon killed too often", "until the broker's delivery limit of 3 dead-letters messages"),
     row("daemon stopped", "with SIGTERM in mid-work, three times, and started again"),

@@ -111,9 +111,9 @@ tests! {
         ];
 
     #[test]
-    fn a_dead_letter_queue_that_is_unbound_keeps_messages_until_it_is_bound_again() =
-        "dead-letter queue unbound", DEFAULTS, [
-            UnbindDeadLetters, Publish(40), Paused, BindDeadLetters,
+    fn dead_letters_that_are_refused_keep_their_messages_until_they_are_taken_again() =
+        "dead letters refused", DEFAULTS, [
+            RefuseDeadLetters, Publish(40), Paused, AcceptDeadLetters,
         ];
 
     #[test]

@@ -236,13 +236,13 @@ async fn what_is_only_parked_needs_no_line_and_what_was_done_before_that_does() 
 async fn a_message_whose_dead_letter_is_not_taken_has_one_line_however_often_that_is_tried() {
     let place = Place::new();
     let world = place.world(&[]).await;
-    world.vhost.unbind_dead_letters().await;
+    world.vhost.refuse_dead_letters().await;
     world.publish("url.unblock", "not JSON").await;
     world.daemon.wait_for_logged("lane paused", 1).await;
     // It is tried again and again meanwhile.
     world.unblock("e-1", "entry-1").await;
     world.fake.wait_for_calls(1, DEADLINE).await;
-    world.vhost.bind_dead_letters().await;
+    world.vhost.accept_dead_letters().await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
     world.daemon.settled(2).await;
     let of_the_letter = |line: &&Value| line["disposition"] == "dead_letter";

@@ -4,13 +4,16 @@ use super::node::Node;
 use super::{DEADLINE, eventually};
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKind};
 use percent_encoding::NON_ALPHANUMERIC;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// A queue that refuses everything.
+pub const FULL: &str = "full-of-dead-letters";
 
 /// The queue of the lane `user.offboarded`, by its default name.
 pub const OFFBOARDED: &str = "mimecast-eventd.user.offboarded";
@@ -113,6 +116,19 @@ impl Vhost {
         self.url.replace("guest:guest", &format!("{user}:{user}"))
     }
 
+    /// Lets the user of this URL publish to a topic exchange with these routing keys alone.
+    pub async fn limit_keys(&self, url: &str, exchange: &str, keys: &str) {
+        let user = url.split(['/', ':']).nth(3).expect("an AMQP URL names its user");
+        let limit = format!("{}/api/topic-permissions/{}/{user}", self.management, self.name);
+        put(&limit, &json!({"exchange": exchange, "write": keys, "read": ".*"})).await;
+    }
+
+    /// Lets no more than so many queues be here at once.
+    pub async fn limit_queues(&self, most: u32) {
+        let limit = format!("{}/api/vhost-limits/{}/max-queues", self.management, self.name);
+        put(&limit, &json!({"value": most})).await;
+    }
+
     /// Makes a user of this name, who may do everything here and whose password is `secret`, and gives the URL to
     /// connect as that user.
     pub async fn url_of_user_called(&self, name: &str) -> String {
@@ -138,16 +154,33 @@ impl Vhost {
         put(&url, &policy).await;
     }
 
-    /// Dead letters lead nowhere from now on.
+    /// Dead letters are refused from now on, by a queue that is full.
+    pub async fn refuse_dead_letters(&self) {
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(0));
+        arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+        self.channel.queue_declare(FULL.into(), durable, arguments).await.unwrap();
+        self.bind(FULL).await;
+        self.unbind_dead_letters().await;
+    }
+
+    /// They are taken again.
+    pub async fn accept_dead_letters(&self) {
+        self.bind(DEAD_LETTERS).await;
+        self.channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+
+    /// Dead letters lead nowhere from now on, until the daemon declares that they do.
     pub async fn unbind_dead_letters(&self) {
         let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
         let arguments = FieldTable::default();
         self.channel.queue_unbind(queue, exchange, "#".into(), arguments).await.unwrap();
     }
 
-    /// They lead to their queue again.
-    pub async fn bind_dead_letters(&self) {
-        let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+    /// Lets dead letters lead to this queue.
+    async fn bind(&self, queue: &str) {
+        let (queue, exchange) = (queue.into(), DEAD_LETTERS.into());
         let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
         self.channel.queue_bind(queue, exchange, "#".into(), options, arguments).await.unwrap();
     }

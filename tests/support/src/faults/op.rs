@@ -2,7 +2,7 @@
 
 use super::message::Kind;
 use super::scene::Scene;
-use crate::broker::{DEAD_LETTERS, UNBLOCK};
+use crate::broker::{DEAD_LETTERS, FULL, UNBLOCK};
 use crate::disturbed::Disturbed;
 use fake_mimecast::{Fault, FaultKind};
 use lapin::options::{ExchangeDeleteOptions, QueueBindOptions, QueueDeleteOptions};
@@ -61,10 +61,10 @@ pub enum Op {
     RefuseBroker,
     /// The link to the broker works.
     ThawBroker,
-    /// The dead-letter queue has no binding.
-    UnbindDeadLetters,
-    /// The dead-letter queue has its binding again.
-    BindDeadLetters,
+    /// Dead letters are refused by a queue that is full.
+    RefuseDeadLetters,
+    /// Dead letters are taken again.
+    AcceptDeadLetters,
     /// The dead-letter exchange is deleted.
     DeleteDeadLetterExchange,
     /// The queue of a lane is deleted.
@@ -165,8 +165,8 @@ impl Op {
             Op::FreezeBroker => scene.broker_link.freeze(),
             Op::RefuseBroker => scene.broker_link.refuse(),
             Op::ThawBroker => scene.broker_link.open(),
-            Op::UnbindDeadLetters => scene.vhost.unbind_dead_letters().await,
-            Op::BindDeadLetters => scene.vhost.bind_dead_letters().await,
+            Op::RefuseDeadLetters => scene.vhost.refuse_dead_letters().await,
+            Op::AcceptDeadLetters => scene.vhost.accept_dead_letters().await,
             Op::DeleteLaneQueue => {
                 let channel = scene.vhost.channel().await;
                 let delete = QueueDeleteOptions::default();
@@ -215,6 +215,8 @@ pub async fn heal(scene: &mut Scene, node: Option<&Disturbed>) {
     // Without the exchange this fails: whoever declares it again binds it too.
     let _bound =
         channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await;
+    let channel = scene.vhost.channel().await;
+    channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
     scene.heal().await;
 }
 
