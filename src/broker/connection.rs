@@ -10,6 +10,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -43,10 +44,20 @@ pub enum BrokerError {
 }
 
 fn exchange_named(exchange: &str) -> String {
-    if exchange.is_empty() {
-        "the default exchange".into()
-    } else {
-        format!("the exchange {exchange}")
+    let is_default = exchange.is_empty();
+    if is_default { "the default exchange".into() } else { format!("the exchange {exchange}") }
+}
+
+/// What RabbitMQ says of a delivery that was not acknowledged in time (RabbitMQ, "Delivery Acknowledgement Timeout").
+const TIMED_OUT: &str = "delivery acknowledgement";
+
+impl BrokerError {
+    /// How long the broker waits for an acknowledgement, where it says so because one did not come in time.
+    pub fn acknowledgement_timeout(&self) -> Option<Duration> {
+        let BrokerError::Lost(said) = self else { return None };
+        let (_, rest) = said.split_once(TIMED_OUT)?.1.split_once("Timeout value used: ")?;
+        let milliseconds = rest.split_once(" ms")?.0.parse().ok()?;
+        Some(Duration::from_millis(milliseconds))
     }
 }
 
@@ -236,11 +247,13 @@ async fn watch_over(
         } else if matches!(event, Event::ConnectionUnblocked) {
             tracing::info!("the broker takes messages again");
             tell(None);
-        } else if let Event::Error(error) = event
-            && !error.is_amqp_soft_error()
-        {
-            why = cause(&error);
-            break;
+        } else if let Event::Error(error) = event {
+            let said = cause(&error);
+            // Whose channel that was has lost all that it had in hand.
+            if !error.is_amqp_soft_error() || said.contains(TIMED_OUT) {
+                why = said;
+                break;
+            }
         }
     }
     tell(None);
@@ -299,6 +312,17 @@ mod tests {
         ];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         Settings::read(Sources::gather([], variables, None)).unwrap().amqp
+    }
+
+    #[test]
+    fn the_time_that_the_broker_waits_for_an_acknowledgement_is_read_where_it_says_it() {
+        let said = "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value used: 2000 \
+                    ms. This timeout value can be configured, see consumers doc guide to learn more";
+        let read = |said: &str| BrokerError::Lost(said.into()).acknowledgement_timeout();
+        assert_eq!(read(said), Some(Duration::from_secs(2)));
+        for other in ["Timeout value used: 2000 ms", "delivery acknowledgement", &said[..90]] {
+            assert_eq!(read(other), None, "{other}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -154,12 +154,17 @@ fn lasting(original: &BasicProperties) -> BasicProperties {
     }
 }
 
+/// The literal name is for the channel that published it: from us RabbitMQ 4.3 refuses it, with 406 (RabbitMQ, "Direct
+/// Reply-to"). What the broker makes of it for others has more behind it.
+const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
+
 fn without_priority(original: &BasicProperties) -> BasicProperties {
+    let reply_to = original.reply_to().clone().filter(|queue| queue.as_str() != DIRECT_REPLY);
     let texts: [(&Option<ShortString>, With); 8] = [
         (original.content_type(), BasicProperties::with_content_type),
         (original.content_encoding(), BasicProperties::with_content_encoding),
         (original.correlation_id(), BasicProperties::with_correlation_id),
-        (original.reply_to(), BasicProperties::with_reply_to),
+        (&reply_to, BasicProperties::with_reply_to),
         (original.message_id(), BasicProperties::with_message_id),
         (original.kind(), BasicProperties::with_type),
         (original.app_id(), BasicProperties::with_app_id),
@@ -301,6 +306,18 @@ mod tests {
             .with_timestamp(1)
             .with_message_id("é".repeat(127).into())
             .with_headers(table)
+    }
+
+    #[test]
+    fn a_copy_asks_for_no_answer_where_nobody_but_its_producer_may() {
+        for (reply_to, kept) in [
+            ("amq.rabbitmq.reply-to", None),
+            ("amq.rabbitmq.reply-to.g1h2", Some("amq.rabbitmq.reply-to.g1h2")),
+            ("answers", Some("answers")),
+        ] {
+            let copy = lasting(&BasicProperties::default().with_reply_to(reply_to.into()));
+            assert_eq!(copy.reply_to().as_ref().map(ShortString::as_str), kept);
+        }
     }
 
     #[test]

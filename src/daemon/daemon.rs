@@ -12,7 +12,7 @@ use crate::telemetry::{Admin, Audit, AuditError, Board, Metrics, Readiness, Show
 use crate::vendor::{Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -110,6 +110,7 @@ pub async fn run(
             lane: lane.clone(),
             budget: Arc::default(),
             streak: Arc::default(),
+            held: Mutex::default(),
             unchanged_since: Arc::default(),
             prompt: hands.prompt(lane.event_type),
             vendor: Arc::clone(&vendor),

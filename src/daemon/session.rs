@@ -16,10 +16,14 @@ use crate::vendor::{Stamp, Vendor};
 use crate::verdict::{Delays, Streak};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Maximum time until the reason is known of a channel that the broker has closed.
+const REASON: Duration = Duration::from_secs(1);
 
 /// What the sessions of one lane are made of.
 pub(super) struct Sessions {
@@ -37,6 +41,8 @@ pub(super) struct Sessions {
     pub board: Arc<Board>,
     pub audit: Option<Arc<Audit>>,
     pub fresh: fn() -> Stamp,
+    /// How long a delivery is held at most, where the broker was seen to leave us less time than is usual.
+    pub held: Mutex<Option<Duration>>,
 }
 
 impl Sessions {
@@ -57,6 +63,10 @@ impl Sessions {
             self.watch.end(&self.metrics);
             let Err(error) = result else { break };
             self.readiness.enter(event, LaneState::Disconnected, &error.to_string());
+            if let Some(timeout) = error.acknowledgement_timeout() {
+                // Somewhat less, so that what is in work can still be settled.
+                *self.held() = Some(timeout * 2 / 3);
+            }
             // Not after a mere connection: a message may be what sessions die of.
             if settled.load(Ordering::Relaxed) {
                 delays = Delays::endless(first, last);
@@ -121,6 +131,11 @@ impl Sessions {
         tokio::time::timeout(settings.timings.open, opening).await.unwrap_or(Err(silent))
     }
 
+    /// The longest time that the broker leaves us a delivery, if it has said so.
+    fn held(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn worker(
         &self,
         (publisher, announcer): (Publisher, Announcer),
@@ -140,6 +155,7 @@ impl Sessions {
             },
             announcer,
             settled,
+            held: self.held().unwrap_or(settings.timings.held).min(settings.timings.held),
             budget: Arc::clone(&self.budget),
             answered: Notify::new(),
             streak: Arc::clone(&self.streak),
@@ -210,7 +226,14 @@ async fn work(
     let mut lane = pin!(lane::run(worker, consumer, stop, &ended));
     tokio::select! {
         biased;
-        result = &mut lane => result,
+        result = &mut lane => match result {
+            // Why, the broker says beside it.
+            Err(BrokerError::SettleLost) => {
+                let said = tokio::time::timeout(REASON, connections.failed());
+                Err(said.await.unwrap_or(BrokerError::SettleLost))
+            }
+            result => result,
+        },
         lost = connections.failed() => {
             ended.cancel();
             lane.await.map_err(|_| lost)

@@ -48,6 +48,8 @@ pub(super) struct Worker {
     pub settled: Arc<AtomicBool>,
     /// Notified when a call was answered for a message of several.
     pub answered: Notify,
+    /// How long a delivery may be ours.
+    pub held: Duration,
     /// The messages that were at fault one after the other, also in earlier sessions.
     pub streak: Arc<Mutex<Streak>>,
     /// Since when its lane waits for a change, also in earlier sessions.
@@ -263,12 +265,11 @@ impl Worker {
         message: &Message,
         ended: &CancellationToken,
     ) -> (Report, Result<Disposition, Pausing>) {
-        let deliveries = message.delivery.deliveries;
         let Breaker { initial_probe_delay, max_probe_delay } = self.settings().breaker;
-        let hold = retry::hold(initial_probe_delay, max_probe_delay, deliveries);
+        let hold = retry::hold(initial_probe_delay, max_probe_delay, message.delivery.deliveries);
         let _either = ended.run_until_cancelled(tokio::time::sleep(hold)).await;
-        let requeue =
-            Disposition::Requeue(Fault::new("panic", "the daemon failed over this message"));
+        let fault = Fault::new("panic", "the daemon failed over this message");
+        let requeue = Disposition::Requeue(fault);
         (message.report(requeue.clone()), Ok(requeue))
     }
 
@@ -294,7 +295,6 @@ impl Worker {
 
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
-        let held = self.timings().held;
-        Message::new(delivery, self.metrics.received(self.lane.event_type), held)
+        Message::new(delivery, self.metrics.received(self.lane.event_type), self.held)
     }
 }

@@ -12,6 +12,7 @@ use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind, Operation};
 use lapin::ExchangeKind;
 use lapin::options::ExchangeDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -253,13 +254,13 @@ async fn routing_keys_that_may_not_be_published_are_named_and_no_others() {
     ] {
         world.vhost.limit_keys(&url, DEAD_LETTERS, keys).await;
         let (ended, lines) = check(&variables, &[]).await;
-        let mut named: Vec<&str> = lines
-            .iter()
-            .filter(|line| line.contains("failure  broker   permissions"))
-            .filter_map(|line| line.split("grant the routing key ").nth(1)?.split(' ').next())
+        // RabbitMQ 4 looks at the key only once there is nothing else to refuse.
+        let of_keys = lines.iter().filter(|line| line.contains("access to topic '"));
+        let named: BTreeSet<&str> = of_keys
+            .filter(|line| line.starts_with("failure  broker"))
+            .filter_map(|line| line.split("access to topic '").nth(1)?.split('\'').next())
             .collect();
-        named.sort_unstable();
-        assert_eq!((ended, &*named), (code, forbidden), "{keys}: {lines:?}");
+        assert_eq!((ended, named), (code, forbidden.iter().copied().collect()), "{lines:?}");
     }
 }
 

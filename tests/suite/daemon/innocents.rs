@@ -217,7 +217,8 @@ async fn every_property_and_header_at_its_extreme_goes_through_every_disposition
         all
     };
     let all_but_expiration_and_user = 0xFFFC & !(1 << 8) & !(1 << 4);
-    world.fake.inject(Fault::always(FaultKind::fail("err_new")).for_item_containing("refused"));
+    let refused = Fault::always(FaultKind::fail("err_validation_new"));
+    world.fake.inject(refused.for_item_containing("refused"));
     let passes = Fault::next(FaultKind::status(503)).times(8);
     world.fake.inject(passes.for_item_containing("poison"));
     let mut hostile = Vec::new();
