@@ -9,31 +9,46 @@ use lapin::types::{AMQPValue, FieldTable};
 /// More looks than anybody takes. Without a limit RabbitMQ 4 drops a dead letter after 20 of them, and
 /// with -1, which means no limit there, RabbitMQ 3.10 drops it at the first (tried on 3.10.8, 4.0.5 and
 /// 4.3.6).
-const DELIVERY_LIMIT: i32 = 1_000_000;
+pub(in super::super) const DELIVERY_LIMIT: i32 = 1_000_000;
 
-/// Declares it. One that is there with another limit can be lived with, and is told of.
+/// With a policy that limits the length, RabbitMQ drops the oldest dead letter for the newest. With this it
+/// refuses the newest, whose original the lane keeps. An argument wins over a policy.
+pub(in super::super) const OVERFLOW: &str = "reject-publish";
+
+/// Declares it. One that is there without a delivery limit or an overflow of ours can be lived with, and is
+/// told of.
 ///
 /// # Errors
 ///
 /// [`BrokerError::Topology`] for anything else that differs.
 pub(super) async fn declare(broker: &Broker, name: &str) -> Result<Option<Problem>, BrokerError> {
-    let limit = ("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT));
-    let with_limit = arguments([("x-queue-type", text("quorum")), limit]);
-    match queue(&broker.channel().await?, name, with_limit).await {
-        Ok(()) => Ok(None),
-        Err(BrokerError::Topology(says)) if says.contains("'x-delivery-limit'") => {
-            let without = arguments([("x-queue-type", text("quorum"))]);
-            match queue(&broker.channel().await?, name, without).await {
-                // Its type is wrong, and the limit was only what the broker looked at first.
-                Err(BrokerError::Topology(says)) if !says.contains("'x-delivery-limit'") => {
-                    Err(BrokerError::Topology(says))
-                }
-                Ok(()) | Err(BrokerError::Topology(_)) => Ok(Some(limit_missing(name, &says))),
-                Err(error) => Err(error),
-            }
+    let mut wanted = vec![
+        ("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT)),
+        ("x-overflow", text(OVERFLOW)),
+    ];
+    let mut differing: Vec<(&str, String)> = Vec::new();
+    loop {
+        let mut table = arguments([("x-queue-type", text("quorum"))]);
+        for (key, value) in &wanted {
+            table.insert((*key).into(), value.clone());
         }
-        Err(error) => Err(error),
+        let says = match queue(&broker.channel().await?, name, table).await {
+            Ok(()) => break,
+            Err(BrokerError::Topology(says)) => says,
+            Err(error) => return Err(error),
+        };
+        // The broker names the first argument that differs, and the next one once that is left out.
+        let is_named = |key: &str| says.contains(&format!("inequivalent arg '{key}'"));
+        if let Some(place) = wanted.iter().position(|(key, _)| is_named(key)) {
+            differing.push((wanted.remove(place).0, says));
+        } else if differing.iter().any(|(key, _)| is_named(key)) {
+            // It has a value of its own, and the broker looks no further.
+            break;
+        } else {
+            return Err(BrokerError::Topology(says));
+        }
     }
+    Ok((!differing.is_empty()).then(|| Problem::Risky(risk(name, &differing))))
 }
 
 /// Checks it and creates nothing: what is there is declared once more, which changes nothing.
@@ -54,13 +69,60 @@ pub async fn verify(broker: &Broker, name: &str) -> Result<Found, BrokerError> {
     }
 }
 
-fn limit_missing(name: &str, says: &str) -> Problem {
-    let says = says.split(';').next().unwrap_or_default();
-    Problem::Risky(format!(
-        "{name} has not the x-delivery-limit of {DELIVERY_LIMIT} ({says}); without one RabbitMQ 4 drops \
-         each dead letter after 20 looks at it. A policy can set it: rabbitmqctl set_policy \
-         mimecast-eventd-dead-letter '^{}$' '{{\"delivery-limit\":{DELIVERY_LIMIT}}}' --apply-to queues \
-         (with --vhost); if one does already, all is well",
-        name.replace('.', "\\\\.")
-    ))
+/// What is not as it should be, and what mends it. A policy mends all of it at once: of several that match
+/// a queue only one counts, so that a second one with the rest would take the first away.
+fn risk(name: &str, differing: &[(&str, String)]) -> String {
+    let refusal = |says: &str| says.split(';').next().unwrap_or_default().to_owned();
+    let says: Vec<String> = differing.iter().map(|(_, says)| refusal(says)).collect();
+    let is_missing = |says: &String| says.ends_with("current is none");
+    let next_step = if says.iter().all(is_missing) {
+        let policy = mending_policy(name);
+        format!("if a policy has both, all is well, else set one: {policy}")
+    } else {
+        "no policy wins over an argument: move its messages, delete it and declare it again".into()
+    };
+    format!(
+        "{name} may lose dead letters ({}): without a delivery limit RabbitMQ 4 drops each after 20 looks, and \
+         without this overflow a policy with max-length drops the oldest; {next_step}",
+        says.join(", ")
+    )
+}
+
+/// The command for the one policy that gives a queue for dead letters what its arguments do not.
+pub(in super::super) fn mending_policy(name: &str) -> String {
+    format!(
+        "rabbitmqctl set_policy mimecast-eventd-dead-letter '^{}$' \
+         '{{\"delivery-limit\":{DELIVERY_LIMIT},\"overflow\":\"{OVERFLOW}\"}}' --priority 1000 --apply-to queues \
+         (with --vhost). Only one policy counts for a queue, the one with the highest priority",
+        pattern(name)
+    )
+}
+
+/// A regular expression for exactly this name, between the single quotes of a shell.
+fn pattern(name: &str) -> String {
+    let mut pattern = String::new();
+    for character in name.chars() {
+        match character {
+            '\'' => pattern.push_str(r"'\''"),
+            '-' | '_' => pattern.push(character),
+            _ if character.is_ascii_punctuation() => pattern.extend(['\\', character]),
+            _ => pattern.push(character),
+        }
+    }
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_for_exactly_the_queue_whatever_its_name() {
+        for (name, expected) in [
+            ("mimecast-eventd.dead-letter", r"mimecast-eventd\.dead-letter"),
+            ("a+b (c)'d", r"a\+b \(c\)'\''d"),
+        ] {
+            assert_eq!(pattern(name), expected);
+        }
+    }
 }

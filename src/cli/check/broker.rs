@@ -8,7 +8,7 @@ use crate::settings::{Address, Amqp, Settings, TopologyMode};
 const SUBJECTS: [&str; 5] = [
     "exchanges and queues",
     "queue arguments",
-    "delivery limit",
+    "limit and overflow",
     "permissions",
     "dead-letter route",
 ];
@@ -87,7 +87,7 @@ async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
             continue;
         }
         let text = match subject {
-            "queue arguments" | "delivery limit" if !unseen.is_empty() => {
+            "queue arguments" | "limit and overflow" if !unseen.is_empty() => {
                 "this user may not declare, so that they cannot be seen; that is as recommended"
                     .into()
             }
@@ -143,7 +143,7 @@ mod tests {
             (Problem::Missing(text()), "exchanges and queues", Warning, Failure),
             (Problem::Unknown(text()), "exchanges and queues", Warning, Warning),
             (Problem::Differs(text()), "queue arguments", Failure, Failure),
-            (Problem::Risky(text()), "delivery limit", Warning, Warning),
+            (Problem::Risky(text()), "limit and overflow", Warning, Warning),
             (Problem::Forbidden(text()), "permissions", Failure, Failure),
             (Problem::NoRoute(text()), "dead-letter route", Failure, Failure),
         ] {

@@ -4,6 +4,7 @@ mod copies;
 mod dead_letters;
 mod node;
 mod nodes;
+mod policies;
 mod settler;
 mod settling;
 mod sieve;

@@ -143,7 +143,12 @@ async fn what_is_declared_is_what_the_broker_says_there_is() {
         })
     };
     let mut expected: BTreeMap<String, Value> = [
-        (DEAD_LETTERS.to_owned(), json!({"x-queue-type": "quorum", "x-delivery-limit": 1_000_000})),
+        (
+            DEAD_LETTERS.to_owned(),
+            json!({
+                "x-queue-type": "quorum", "x-delivery-limit": 1_000_000, "x-overflow": "reject-publish",
+            }),
+        ),
         (OFFBOARDED.to_owned(), lane(20)),
         (UNBLOCK.to_owned(), lane(7)),
         (format!("{OFFBOARDED}.retry.10s"), rung(OFFBOARDED, 10_000)),

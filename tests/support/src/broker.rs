@@ -141,6 +141,20 @@ impl Vhost {
         self.url.replace("guest:guest", &format!("{encoded}:secret"))
     }
 
+    /// Sets a policy of this name for the queues here whose names match `pattern`.
+    pub async fn set_policy(&self, name: &str, pattern: &str, priority: i32, definition: &Value) {
+        let policy = json!({
+            "pattern": pattern, "definition": definition, "priority": priority, "apply-to": "queues",
+        });
+        put(&format!("{}/api/policies/{}/{name}", self.management, self.name), &policy).await;
+    }
+
+    /// Takes the policy away.
+    pub async fn clear_policy(&self, name: &str) {
+        let url = format!("{}/api/policies/{}/{name}", self.management, self.name);
+        manage(reqwest::Method::DELETE, &url).await;
+    }
+
     /// Lets no more than so many connections be open here at once, this one of the test included.
     pub async fn limit_connections(&self, most: u32) {
         let limit = format!("{}/api/vhost-limits/{}/max-connections", self.management, self.name);
