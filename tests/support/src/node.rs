@@ -4,7 +4,7 @@ use super::certificates::Authority;
 use super::path;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A running node. It stops when this is dropped, or when the test process ends for whatever reason.
@@ -120,6 +120,9 @@ impl Node {
 
     /// Returns the value of Erlang expressions in the node. They end with a full stop.
     pub fn evaluate(&self, expressions: &str) -> String {
+        // The node reads them from one file, and tests run side by side.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         self.node.evaluate(expressions).expect("the node evaluates them")
     }
 
