@@ -17,6 +17,7 @@ mod death;
 mod delivery;
 mod depths;
 mod header;
+mod management;
 mod permissions;
 mod problem;
 mod publisher;

@@ -12,6 +12,9 @@ pub enum Problem {
     /// It is there, and different.
     #[error("{0}")]
     Differs(String),
+    /// Messages are lost or late by it.
+    #[error("{0}")]
+    Loses(String),
     /// Dead letters would reach nobody.
     #[error("{0}")]
     NoRoute(String),
@@ -31,7 +34,9 @@ impl Problem {
     pub fn is_grave(&self) -> bool {
         match self {
             Problem::Missing(_) | Problem::Differs(_) | Problem::NoRoute(_) => true,
-            Problem::Forbidden(_) | Problem::Unknown(_) | Problem::Risky(_) => false,
+            Problem::Loses(_) | Problem::Forbidden(_) | Problem::Unknown(_) | Problem::Risky(_) => {
+                false
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::control::{Socket, SocketFile};
 use super::depths::Watch;
 use super::hand::Hands;
+use super::policies;
 use super::reload::{Current, Reload};
 use super::session::Sessions;
 use super::supervisor;
@@ -122,6 +123,7 @@ pub async fn run(
         };
         lanes.spawn(Arc::new(sessions).run(stop.clone()));
     }
+    tokio::spawn(policies::log_once(settings.clone()));
     supervisor::ready();
     tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness), settings.timings.service_status));
     drain(lanes, &current, &stop).await;

@@ -15,6 +15,7 @@ mod lane;
 mod message;
 mod obstacle;
 mod pause;
+mod policies;
 mod reload;
 mod session;
 mod settling;

@@ -1,9 +1,9 @@
 //! The settings under `amqp`: how to reach the broker, and what the things in it are called.
 
-use super::reader::{Reader, not_blank};
+use super::management::Management;
+use super::reader::{Reader, decode, not_blank};
 use super::timings::Timings;
 use crate::secrecy::Secret;
-use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::time::Duration;
 use url::Url;
@@ -17,6 +17,8 @@ pub struct Amqp {
     pub ca: Option<String>,
     /// The certificate to authenticate with, instead of a password.
     pub client_certificate: Option<ClientCertificate>,
+    /// Where the management API is, if it is asked.
+    pub management: Option<Management>,
     /// The exchange that events are published to.
     pub exchange: String,
     /// The exchange for dead letters.
@@ -111,10 +113,13 @@ impl Amqp {
         let topologies = [("declare", TopologyMode::Declare), ("verify", TopologyMode::Verify)];
         let off_and_on = [("false", false), ("true", true)];
         let outcome_exchange = outcome_exchange(reader);
+        let Address { tls, username, password, .. } = &address;
+        let management = Management::read(reader, *tls, (username, password));
         Amqp {
             address,
             ca,
             client_certificate,
+            management,
             exchange: reader.name("amqp.exchange"),
             dead_letter_exchange: reader.name("amqp.dead_letter_exchange"),
             dead_letter_queue: reader.name("amqp.dead_letter_queue"),
@@ -238,11 +243,6 @@ fn parts(text: &str) -> Vec<&str> {
     }
     parts.push(&text[begin..]);
     parts
-}
-
-fn decode(text: &str) -> Result<String, &'static str> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(String::from).map_err(|_| "has a percent-encoded part that is not UTF-8")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::source::{Mistake, Sources};
 use super::timings::Timings;
 use crate::secrecy::Secret;
+use percent_encoding::percent_decode_str;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -170,6 +171,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
 /// What would be right.
 pub(super) fn not_blank(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) }
+}
+
+/// Decodes a part of a URL.
+///
+/// # Errors
+///
+/// What would be right.
+pub(super) fn decode(text: &str) -> Result<String, &'static str> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(String::from).map_err(|_| "has a percent-encoded part that is not UTF-8")
 }
 
 fn list(text: &str) -> Result<Vec<String>, &'static str> {

@@ -41,6 +41,10 @@ pub const SETTINGS: &[Setting] = &[
         "PEM file with the client certificate; with the key it means EXTERNAL",
     ),
     optional("amqp.tls.key_file", "PEM file with the client certificate's key"),
+    secret(
+        "amqp.management_url",
+        "Base URL of RabbitMQ's management API, to inspect policies and bindings; the user is that of AMQP unless it names one",
+    ),
     plain("amqp.exchange", "events", "The topic exchange that events are published to"),
     plain(
         "amqp.dead_letter_exchange",

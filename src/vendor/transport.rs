@@ -1,5 +1,5 @@
 //! HTTP to the vendor: one POST at a time, bounded in time and size, never retried or redirected here.
-//! The only file that knows the HTTP client.
+//! The only file of this room that knows the HTTP client.
 
 use super::quota;
 use crate::secrecy::Secret;

@@ -1,6 +1,7 @@
 //! Queues and exchanges: declared or checked at the start of every session.
 
 mod dead_letter_queue;
+mod policies;
 mod thing;
 
 use super::connection::{Broker, BrokerError, lost};
@@ -12,6 +13,7 @@ pub use dead_letter_queue::verify as verify_dead_letter_queue;
 use lapin::BasicProperties;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
+pub use policies::inspect as inspect_policies;
 use std::time::Duration;
 pub use thing::Found;
 use thing::{

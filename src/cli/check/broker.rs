@@ -5,10 +5,11 @@ use crate::broker::{Broker, Problem, Route, topology};
 use crate::settings::{Address, Amqp, Settings, TopologyMode};
 
 /// What can be wrong at the broker, in the order in which it is told.
-const SUBJECTS: [&str; 5] = [
+const SUBJECTS: [&str; 6] = [
     "exchanges and queues",
     "queue arguments",
     "limit and overflow",
+    "policies",
     "permissions",
     "dead-letter route",
 ];
@@ -51,7 +52,8 @@ async fn nodes(amqp: &Amqp) -> (Vec<Verdict>, Option<Broker>) {
 }
 
 async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
-    let (mut verdicts, mut unseen, mut not_asked) = (Vec::new(), Vec::new(), None);
+    let (mut unseen, mut not_asked) = (Vec::new(), None);
+    let mut verdicts = policies(settings).await;
     for lane in &settings.lanes {
         let found = match topology::verify(broker, settings, lane).await {
             Ok(found) => found,
@@ -104,8 +106,25 @@ async fn lanes(broker: &Broker, settings: &Settings) -> Vec<Verdict> {
     verdicts
 }
 
+/// What policies and bindings are seen by the management API, or that nobody looked.
+async fn policies(settings: &Settings) -> Vec<Verdict> {
+    let subject = (Group::Broker, "policies");
+    let Some(problems) = topology::inspect_policies(settings).await else {
+        let text =
+            "not seen without amqp.management_url; docs/policies.md names those that lose messages";
+        return vec![Verdict::new(Gravity::Ok, subject, text)];
+    };
+    let verdict = |problem: Problem| {
+        let loses = matches!(problem, Problem::Loses(_));
+        let gravity = if loses { Gravity::Failure } else { Gravity::Warning };
+        Verdict::new(gravity, subject, problem.to_string())
+    };
+    problems.into_iter().map(verdict).collect()
+}
+
 fn on_problem(problem: &Problem, topology: TopologyMode) -> Verdict {
-    let [things, arguments, limit, permissions, route] = SUBJECTS.map(|it| (Group::Broker, it));
+    let [things, arguments, limit, policies, permissions, route] =
+        SUBJECTS.map(|it| (Group::Broker, it));
     let text = problem.to_string();
     match (problem, topology) {
         (Problem::Missing(what), TopologyMode::Declare) => {
@@ -118,6 +137,9 @@ fn on_problem(problem: &Problem, topology: TopologyMode) -> Verdict {
         }
         (Problem::Risky(_), TopologyMode::Declare | TopologyMode::Verify) => {
             Verdict::new(Gravity::Warning, limit, text)
+        }
+        (Problem::Loses(_), TopologyMode::Declare | TopologyMode::Verify) => {
+            Verdict::new(Gravity::Failure, policies, text)
         }
         (Problem::Forbidden(_), TopologyMode::Declare | TopologyMode::Verify) => {
             Verdict::new(Gravity::Failure, permissions, text)
@@ -144,6 +166,7 @@ mod tests {
             (Problem::Unknown(text()), "exchanges and queues", Warning, Warning),
             (Problem::Differs(text()), "queue arguments", Failure, Failure),
             (Problem::Risky(text()), "limit and overflow", Warning, Warning),
+            (Problem::Loses(text()), "policies", Failure, Failure),
             (Problem::Forbidden(text()), "permissions", Failure, Failure),
             (Problem::NoRoute(text()), "dead-letter route", Failure, Failure),
         ] {

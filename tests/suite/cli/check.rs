@@ -34,6 +34,7 @@ async fn all_is_well_beside_a_running_daemon_and_stays_as_it_is() {
             "ok       broker   exchanges and queues: as they should be",
             "ok       broker   queue arguments: as they should be",
             "ok       broker   limit and overflow: as they should be",
+            "ok       broker   policies: not seen without amqp.management_url; docs/policies.md names those that lose messages",
             "ok       broker   permissions: as they should be",
             "ok       broker   dead-letter route: leads to the dead-letter queue",
             "ok       vendor   remove_group_member: reachable, credentials accepted",

@@ -1,0 +1,272 @@
+//! What policies make of the queues of the daemon, read from RabbitMQ's management API.
+//!
+//! AMQP shows the arguments of a queue and nothing of policies. For numbers RabbitMQ takes the lower one of
+//! argument and policy, for `overflow` the argument (tried on 3.10, 4.0 and 4.3).
+
+use super::super::management::{Api, ApiError};
+use super::super::problem::Problem;
+use super::dead_letter_queue::{DELIVERY_LIMIT, OVERFLOW, mending_policy};
+use crate::settings::{LaneSettings, Settings};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// No delivery is held longer by the daemon.
+const LONGEST_HELD: Duration = Duration::from_mins(25);
+
+/// More bindings of a queue than anybody reads in one line.
+const MOST_BINDINGS: usize = 10;
+
+/// The keys of policies that are numbers.
+const NUMBERS: [&str; 6] = [
+    "expires",
+    "message-ttl",
+    "max-length",
+    "max-length-bytes",
+    "delivery-limit",
+    "consumer-timeout",
+];
+
+/// What a queue is for.
+#[derive(Clone, Copy)]
+enum Use {
+    /// The queue of a lane, with its delivery limit.
+    Lane(i64),
+    /// A delay queue, with its delay in milliseconds.
+    Delay(i64),
+    /// The queue for dead letters.
+    DeadLetters,
+}
+
+/// Inspects every queue of the daemon, and the bindings of its lanes. `None` without `amqp.management_url`. What
+/// was not seen is a problem of its own. A dry run has nothing to lose.
+pub async fn inspect(settings: &Settings) -> Option<Vec<Problem>> {
+    let amqp = &settings.amqp;
+    let management = amqp.management.as_ref()?;
+    let mut problems = Vec::new();
+    if settings.contract.guards.dry_run {
+        return Some(problems);
+    }
+    let inspecting = async {
+        let api = Api::new(amqp, management)?;
+        inspect_queues(&api, settings, &mut problems).await?;
+        for lane in &settings.lanes {
+            problems.extend(foreign_bindings(&api, settings, lane).await?);
+        }
+        Ok(())
+    };
+    let inspected = tokio::time::timeout(amqp.timings.open, inspecting).await;
+    let late = || Err(ApiError::NoReply("no reply in time".into()));
+    if let Err(error) = inspected.unwrap_or_else(|_| late()) {
+        let next = "see amqp.management_url, and the user's tags";
+        problems.push(Problem::Unknown(format!(
+            "not all policies and bindings were seen: {error}; {next}"
+        )));
+    }
+    Some(problems)
+}
+
+async fn inspect_queues(
+    api: &Api<'_>,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+) -> Result<(), ApiError> {
+    let mut queues = vec![(settings.amqp.dead_letter_queue.clone(), Use::DeadLetters)];
+    for lane in &settings.lanes {
+        queues.push((lane.queue.clone(), Use::Lane(lane.delivery_limit.into())));
+        let milliseconds = |delay: Duration| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        let delays = lane.delay_queues(&settings.ladder);
+        queues.extend(delays.map(|(name, delay)| (name, Use::Delay(milliseconds(delay)))));
+    }
+    let mut unseen = Vec::new();
+    for (name, purpose) in queues {
+        match api.queue(&name).await {
+            Ok(reply) => match Effective::read(&name, &settings.amqp.address.vhost, &reply) {
+                Some(effective) => problems.extend(effective.problems(purpose)),
+                None => unseen.push(name),
+            },
+            Err(ApiError::NotFound) => unseen.push(name),
+            Err(error @ ApiError::NoReply(_)) => return Err(error),
+        }
+    }
+    if let Some(name) = unseen.first() {
+        problems.push(Problem::Unknown(format!(
+            "policies of {} queues were not seen, the first is {name}: it is not there, the user may not see \
+             it, or RabbitMQ has no statistics of it yet; run check again in a minute",
+            unseen.len()
+        )));
+    }
+    Ok(())
+}
+
+/// A binding key that was taken out of the settings stays bound, and its events still come.
+async fn foreign_bindings(
+    api: &Api<'_>,
+    settings: &Settings,
+    lane: &LaneSettings,
+) -> Result<Vec<Problem>, ApiError> {
+    let (queue, exchange) = (&lane.queue, &settings.amqp.exchange);
+    let reply = match api.bindings(queue).await {
+        Ok(reply) => reply,
+        Err(ApiError::NotFound) => return Ok(Vec::new()),
+        Err(error @ ApiError::NoReply(_)) => return Err(error),
+    };
+    let unreadable = || ApiError::NoReply(format!("the bindings of {queue} are not readable"));
+    let bindings = reply.as_array().ok_or_else(unreadable)?;
+    let ours = |key: &str| {
+        let mut names = settings.contract.reading.names.bindings(lane.event_type);
+        names.any(|name| name == key)
+    };
+    let keys = bindings.iter().filter(|binding| binding["source"] == exchange.as_str());
+    let keys = keys.filter_map(|binding| binding["routing_key"].as_str()).filter(|key| !ours(key));
+    let problem = |key: &str| {
+        Problem::Risky(format!(
+            "{queue} is bound to {exchange} with the key \"{}\", which is not in the settings: what is published with \
+             it still comes; unbind it, or add it to binding_keys",
+            shown(key)
+        ))
+    };
+    Ok(keys.take(MOST_BINDINGS).map(problem).collect())
+}
+
+/// The arguments of a queue, and the policies on top of them.
+struct Effective<'a> {
+    name: &'a str,
+    arguments: &'a Map<String, Value>,
+    policy: &'a Map<String, Value>,
+    policies: Vec<String>,
+}
+
+impl<'a> Effective<'a> {
+    /// Reads a reply about the queue `name` of `vhost`. `None` if it is not one, or has no policies in it.
+    fn read(name: &'a str, vhost: &str, reply: &'a Value) -> Option<Effective<'a>> {
+        if reply["name"] != name || reply["vhost"] != vhost {
+            return None;
+        }
+        let (arguments, policy) =
+            (reply["arguments"].as_object()?, reply["effective_policy_definition"].as_object()?);
+        let is_number = |key: &&str| policy.get(*key).is_none_or(Value::is_i64);
+        if !NUMBERS.iter().all(is_number) {
+            return None;
+        }
+        let named =
+            |key: &str, kind| reply[key].as_str().map(|it| format!("the {kind} \"{}\"", shown(it)));
+        let policies = [named("policy", "policy"), named("operator_policy", "operator policy")];
+        let policies = policies.into_iter().flatten().collect();
+        Some(Effective { name, arguments, policy, policies })
+    }
+
+    /// What loses or delays messages of a queue that is for `purpose`.
+    fn problems(&self, purpose: Use) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.number("expires").is_some() {
+            problems.push(
+                self.loses(
+                    "expires",
+                    "the queue goes, with all messages in it, when nobody uses it",
+                ),
+            );
+        }
+        problems.extend(self.time_to_live(purpose));
+        problems.extend(self.length());
+        match purpose {
+            // Nobody consumes from it.
+            Use::Delay(_) => return problems,
+            Use::Lane(limit) => problems.extend(self.delivery_limit(limit)),
+            Use::DeadLetters => {
+                problems.extend(self.delivery_limit(DELIVERY_LIMIT.into()));
+                problems.extend(self.unprotected());
+            }
+        }
+        if self.policy.get("delayed-retry-type").is_some_and(|kind| kind != "disabled") {
+            let what = "a message that is returned is hidden for a while";
+            problems.push(self.loses("delayed-retry-type", what));
+        }
+        let held = i64::try_from(LONGEST_HELD.as_millis()).unwrap_or(i64::MAX);
+        if self.number("consumer-timeout").is_some_and(|timeout| timeout < held) {
+            let what = "a message may be held for 25 minutes, and its consumer ends before";
+            problems.push(Problem::Risky(self.text("consumer-timeout", what)));
+        }
+        problems
+    }
+
+    fn time_to_live(&self, purpose: Use) -> Option<Problem> {
+        let limit = self.number("message-ttl")?;
+        match purpose {
+            Use::Delay(delay) if limit >= delay => None,
+            Use::Delay(_) => {
+                Some(self.loses("message-ttl", "messages come back before their delay is over"))
+            }
+            Use::Lane(_) | Use::DeadLetters => {
+                Some(self.loses("message-ttl", "messages that wait longer leave the queue"))
+            }
+        }
+    }
+
+    fn length(&self) -> Vec<Problem> {
+        let refuses = self.value("overflow").is_some_and(|overflow| overflow == OVERFLOW);
+        let refused = "what is published above that is refused, and its lane pauses";
+        let problem = |key| match refuses {
+            true => Problem::Risky(self.text(key, refused)),
+            false => self.loses(key, "the oldest message is dropped for the newest"),
+        };
+        let limits = ["max-length", "max-length-bytes"].into_iter();
+        limits.filter(|key| self.number(key).is_some()).map(problem).collect()
+    }
+
+    fn delivery_limit(&self, ours: i64) -> Option<Problem> {
+        let what = format!("a message that is returned more often is gone, and {ours} are needed");
+        let is_lower = self.number("delivery-limit").is_some_and(|limit| limit < ours);
+        is_lower.then(|| self.loses("delivery-limit", &what))
+    }
+
+    /// A queue for dead letters that was declared in another way.
+    fn unprotected(&self) -> Option<Problem> {
+        let missing: Vec<&str> = ["delivery-limit", "overflow"]
+            .into_iter()
+            .filter(|key| self.value(key).is_none())
+            .collect();
+        (!missing.is_empty()).then(|| {
+            let (name, missing, policy) = (self.name, missing.join(" and "), mending_policy(self.name));
+            Problem::Risky(format!(
+                "{name}: {missing} not set, by argument or policy: dead letters may be lost; set a policy: {policy}"
+            ))
+        })
+    }
+
+    /// The number in force. A negative one in a policy means no limit: RabbitMQ takes the argument, if there is one
+    /// (tried on 4.0 and 4.3; 3.10 refuses such a policy).
+    fn number(&self, key: &str) -> Option<i64> {
+        let argument = self.arguments.get(&format!("x-{key}")).and_then(Value::as_i64);
+        let policy = self.policy.get(key).and_then(Value::as_i64).filter(|number| *number >= 0);
+        argument.into_iter().chain(policy).min()
+    }
+
+    /// An argument wins over a policy, where they are not numbers.
+    fn value(&self, key: &str) -> Option<&Value> {
+        self.arguments.get(&format!("x-{key}")).or_else(|| self.policy.get(key))
+    }
+
+    fn loses(&self, key: &str, what: &str) -> Problem {
+        Problem::Loses(self.text(key, what))
+    }
+
+    /// What is wrong, by whom, and the next step.
+    fn text(&self, key: &str, what: &str) -> String {
+        let name = self.name;
+        let Some(value) = self.policy.get(key) else {
+            return format!(
+                "{name}: the argument x-{key}: {what}; no policy wins over it: move its messages, delete it and \
+                 declare it again"
+            );
+        };
+        let (value, policies) = (shown(&value.to_string()), self.policies.join(" and "));
+        let next = "let it match none of the queues of the daemon, as docs/policies.md shows";
+        format!("{name}: {key} is {value} by {policies}: {what}; {next}")
+    }
+}
+
+/// A text that somebody else chose, in one line of bounded length.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(64).collect();
+    short.escape_debug().to_string()
+}
