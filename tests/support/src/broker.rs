@@ -161,13 +161,6 @@ impl Vhost {
         put(&limit, &json!({"value": most})).await;
     }
 
-    /// Sets the policy of all queues here.
-    pub async fn set_policy(&self, definition: &Value) {
-        let url = format!("{}/api/policies/{}/of-a-test", self.management, self.name);
-        let policy = json!({"pattern": ".*", "definition": definition, "apply-to": "queues"});
-        put(&url, &policy).await;
-    }
-
     /// Dead letters are refused from now on, by a queue that is full.
     pub async fn refuse_dead_letters(&self) {
         let mut arguments = FieldTable::default();

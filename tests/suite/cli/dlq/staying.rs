@@ -70,7 +70,7 @@ async fn no_delivery_limit_of_a_policy_costs_a_letter_and_each_stays_as_it_was()
     let urgent = BasicProperties::default().with_message_id("urgent".into()).with_priority(9);
     world.vhost.publish_to(DEAD_LETTERS, "url.unblock", b"{}", urgent).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 5).await;
-    world.vhost.set_policy(&json!({"delivery-limit": 0})).await;
+    world.vhost.set_policy("everything", ".*", 0, &json!({"delivery-limit": 0})).await;
 
     let first = exported(&world.variables).await;
     assert_eq!(first.len(), 5, "{first:?}");
@@ -119,7 +119,7 @@ async fn what_was_read_is_there_for_the_next_one_although_retries_are_delayed() 
     let vhost = Vhost::new().await;
     let variables = letters_on(&vhost, 20, quorum()).await;
     let delayed = json!({"delayed-retry-type": "all", "delayed-retry-min": 3_600_000});
-    vhost.set_policy(&delayed).await;
+    vhost.set_policy("everything", ".*", 0, &delayed).await;
     for _ in 0..3 {
         let listed = run(&variables, &["dlq", "list", "--json"]).await;
         assert_eq!((listed.code, listed.field("id")), (Some(0), ids(0..20)), "{listed:?}");
@@ -132,7 +132,7 @@ async fn what_cannot_be_put_back_is_not_read() {
     let mut variables = letters_on(&vhost, 3, quorum()).await;
     let reader = vhost.url_of_user("", "", ".*").await;
     variables.extend([named("AMQP__URL", &reader)]);
-    vhost.set_policy(&json!({"delivery-limit": 0})).await;
+    vhost.set_policy("everything", ".*", 0, &json!({"delivery-limit": 0})).await;
     for _ in 0..2 {
         let refused = run(&variables, &["dlq", "list", "--json"]).await;
         assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""), "{refused:?}");
