@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A queue that refuses everything.
-pub const FULL: &str = "full-of-dead-letters";
+const FULL: &str = "full-of-dead-letters";
 
 /// The queue of the lane `user.offboarded`, by its default name.
 pub const OFFBOARDED: &str = "mimecast-eventd.user.offboarded";
@@ -161,20 +161,21 @@ impl Vhost {
         put(&limit, &json!({"value": most})).await;
     }
 
-    /// Dead letters are refused from now on, by a queue that is full.
+    /// Dead letters are refused from now on, by a queue that is full; without their exchange they are refused anyway.
     pub async fn refuse_dead_letters(&self) {
         let mut arguments = FieldTable::default();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(0));
         arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         self.channel.queue_declare(FULL.into(), durable, arguments).await.unwrap();
-        self.bind(FULL).await;
-        self.unbind_dead_letters().await;
+        if self.bind(FULL).await.is_ok() {
+            self.unbind_dead_letters().await;
+        }
     }
 
-    /// They are taken again.
+    /// They are taken again, if their exchange is there.
     pub async fn accept_dead_letters(&self) {
-        self.bind(DEAD_LETTERS).await;
+        let _no_exchange = self.bind(DEAD_LETTERS).await;
         self.channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
@@ -185,11 +186,13 @@ impl Vhost {
         self.channel.queue_unbind(queue, exchange, "#".into(), arguments).await.unwrap();
     }
 
-    /// Lets dead letters lead to this queue.
-    async fn bind(&self, queue: &str) {
+    /// Lets dead letters lead to this queue, over a connection of its own: the client returns the error of a closed
+    /// channel to whoever gets its number next.
+    async fn bind(&self, queue: &str) -> Result<(), lapin::Error> {
         let (queue, exchange) = (queue.into(), DEAD_LETTERS.into());
         let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-        self.channel.queue_bind(queue, exchange, "#".into(), options, arguments).await.unwrap();
+        let (_connection, channel) = connect(&self.url).await;
+        channel.queue_bind(queue, exchange, "#".into(), options, arguments).await
     }
 
     /// Publishes to the exchange `events` and waits for the confirm.

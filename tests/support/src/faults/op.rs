@@ -2,11 +2,10 @@
 
 use super::message::Kind;
 use super::scene::Scene;
-use crate::broker::{DEAD_LETTERS, FULL, UNBLOCK};
+use crate::broker::{DEAD_LETTERS, UNBLOCK};
 use crate::disturbed::Disturbed;
 use fake_mimecast::{Fault, FaultKind};
-use lapin::options::{ExchangeDeleteOptions, QueueBindOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
+use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -209,14 +208,8 @@ pub async fn heal(scene: &mut Scene, node: Option<&Disturbed>) {
     if let Some(node) = node {
         node.feed();
     }
-    let channel = scene.vhost.channel().await;
-    let options = QueueBindOptions::default();
-    let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
-    // Without the exchange this fails: whoever declares it again binds it too.
-    let _bound =
-        channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()).await;
-    let channel = scene.vhost.channel().await;
-    channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+    // Without the exchange too: whoever declares it again binds its queue.
+    scene.vhost.accept_dead_letters().await;
     scene.heal().await;
 }
 
