@@ -270,3 +270,84 @@ fn shown(text: &str) -> String {
     let short: String = text.chars().take(64).collect();
     short.escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// What is said of a queue with these arguments and policies.
+    fn said(purpose: Use, arguments: Value, policy: Value) -> String {
+        let reply = json!({
+            "name": "q", "vhost": "/", "arguments": arguments, "policy": "a\nb", "effective_policy_definition": policy,
+        });
+        let effective = Effective::read("q", "/", &reply).expect("it is readable");
+        let said = |problem: &Problem| {
+            let kind = if matches!(problem, Problem::Loses(_)) { "loses" } else { "risky" };
+            format!("{kind}: {problem}")
+        };
+        effective.problems(purpose).iter().map(said).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_lower_number_counts_and_an_argument_wins_otherwise() {
+        let lane = || json!({"x-delivery-limit": 20, "x-overflow": "reject-publish"});
+        assert_eq!(said(Use::Lane(20), lane(), json!({})), "");
+        let lower = said(Use::Lane(20), lane(), json!({"delivery-limit": 5}));
+        assert!(
+            lower.starts_with("loses: q: delivery-limit is 5 by the policy \"a\\nb\": "),
+            "{lower}"
+        );
+        for harmless in [
+            json!({"delivery-limit": 20}),
+            json!({"delivery-limit": -1}),
+            json!({"consumer-timeout": 1_500_000}),
+            json!({"delayed-retry-type": "disabled", "delayed-retry-min": 1}),
+            json!({"overflow": "drop-head", "dead-letter-exchange": "x", "queue-leader-locator": "balanced"}),
+        ] {
+            assert_eq!(said(Use::Lane(20), lane(), harmless.clone()), "", "{harmless}");
+        }
+        let early = said(Use::Lane(20), lane(), json!({"consumer-timeout": 1_499_999}));
+        assert!(early.starts_with("risky: q: consumer-timeout is 1499999 "), "{early}");
+        for (length, expected) in [(json!({}), "loses: "), (lane(), "risky: ")] {
+            let told = said(Use::Delay(1), length, json!({"max-length-bytes": 1}));
+            assert!(told.starts_with(expected) && told.contains("max-length-bytes"), "{told}");
+        }
+        let argument = said(Use::Lane(20), json!({"x-delivery-limit": -1}), json!({}));
+        assert!(argument.starts_with("loses: q: the argument x-delivery-limit: "), "{argument}");
+    }
+
+    #[test]
+    fn a_queue_for_dead_letters_needs_limit_and_overflow_from_wherever_they_come() {
+        let both = json!({"delivery-limit": 1_000_000, "overflow": "reject-publish"});
+        assert_eq!(said(Use::DeadLetters, json!({}), both), "");
+        let half = said(Use::DeadLetters, json!({"x-delivery-limit": 1_000_000}), json!({}));
+        assert!(
+            half.starts_with("risky: q: overflow not set") && half.contains("set_policy"),
+            "{half}"
+        );
+    }
+
+    #[test]
+    fn a_reply_that_is_not_of_this_queue_or_has_no_policies_yet_says_nothing() {
+        let reply = |key: &str, value: Value| {
+            let mut reply = json!({
+                "name": "q", "vhost": "/", "arguments": {}, "effective_policy_definition": {},
+            });
+            reply[key] = value;
+            Effective::read("q", "/", &reply).is_some()
+        };
+        assert!(reply("policy", Value::Null));
+        for (key, value) in [
+            ("name", json!("other")),
+            ("vhost", json!("other")),
+            ("arguments", json!([])),
+            ("effective_policy_definition", Value::Null),
+            ("effective_policy_definition", json!({"expires": "soon"})),
+            ("effective_policy_definition", json!({"max-length": 1e300})),
+        ] {
+            assert!(!reply(key, value.clone()), "{key} {value}");
+        }
+        assert!(Effective::read("q", "/", &json!([])).is_none());
+    }
+}

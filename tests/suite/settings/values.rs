@@ -2,7 +2,7 @@
 
 use super::{accepted, file, refused, with};
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
-use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url};
+use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url, read};
 use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::{Credentials, Mimecast, Node, TopologyMode};
 use mimecast_eventd::verdict::Ladder;
@@ -87,6 +87,17 @@ fn certificates_are_read_from_pem_files_and_only_with_amqps() {
     assert!(refused(&[ca]).ends_with(no_effect) && refused(&[cert, key]).ends_with(no_effect));
     let unknown = refused(&[("AMQP__URL", "broker"), ca]);
     assert!(!unknown.contains(no_effect), "a URL that is no URL is the mistake: {unknown}");
+}
+
+#[test]
+fn a_password_that_amqp_encrypts_is_not_sent_in_clear_to_the_management_api() {
+    let is_taken = |amqp: &str, management: &str| {
+        read(&with(&[("AMQP__URL", amqp), ("AMQP__MANAGEMENT_URL", management)])).is_ok()
+    };
+    assert!(!is_taken("amqps://broker", "http://broker:15672"));
+    assert!(is_taken("amqps://broker", "https://broker:15671"));
+    assert!(is_taken("amqps://broker", "http://127.0.0.1:15672"));
+    assert!(is_taken("amqp://broker", "http://broker:15672"));
 }
 
 #[test]
