@@ -61,10 +61,10 @@ pub(super) async fn verify_exchange(
         TopologyMode::Verify => Ok(Found::Right),
         TopologyMode::Declare => match exchange_declare(&channel, name, durable()).await {
             Ok(()) => Ok(Found::Right),
-            Err(error) => match differs(error) {
-                BrokerError::Topology(says) => Ok(Found::of_refusal(says)),
-                error => Err(error),
-            },
+            Err(error) if error.is_amqp_soft_error() => {
+                Ok(Found::of_refusal(differs(error).to_string()))
+            }
+            Err(error) => Err(lost(error)),
         },
     }
 }
@@ -124,7 +124,6 @@ pub(super) fn absent(name: &str, error: &lapin::Error) -> Problem {
 }
 
 /// The broker's own message names the argument and both values, or the permission.
-#[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]
 pub(super) fn differs(error: lapin::Error) -> BrokerError {
     if !error.is_amqp_soft_error() {
         return lost(error);

@@ -16,8 +16,6 @@ use std::time::{Duration, Instant};
 
 const PAUSED: &str = r#"eventd_lane_state{event="url.unblock",state="paused"}"#;
 
-/// A queue that has room for nothing, and says so.
-
 const CLOSE_THE_CONNECTION: Method = Method::Other(10, 50);
 const OPEN_A_CHANNEL: Method = Method::Other(20, 10);
 
