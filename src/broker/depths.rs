@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// Looks at queues, over a channel of its own on the connection of the lane.
 ///
-/// A look that is refused costs its channel, and a connection has only so many of them: see [`Broker::new_channel`].
+/// A look that is refused costs its channel, and a connection has only so many of them.
 /// So a queue whose look was refused is looked at aside, once a minute, over a connection that is made for that. So are
 /// all that follow it in the same round: whatever the broker refuses at once costs the lane one channel.
 #[derive(Debug, Default)]
