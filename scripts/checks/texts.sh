@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export LC_ALL=C
 export PATH=$PWD/.tools/bin:$PATH
 
-MAX_CONTEXT_BYTES=$((2 * 1000 * 1000))
+MAX_CONTEXT_BYTES=$((2500 * 1000))
 
 problem() {
     printf 'texts.sh: %s\n' "$*" >&2
