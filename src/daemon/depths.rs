@@ -59,9 +59,13 @@ impl Watch {
             let show = |queue: &str, depth: Depth| is_missed |= self.show(queue, depth, metrics);
             depths.look((broker, &settings.amqp), &queues, show).await;
             if is_missed && settings.amqp.topology == TopologyMode::Declare {
-                match topology::declare_again(broker, settings, lane).await {
-                    Ok(()) => tracing::info!(event = lane.event_type.name(), "declared again"),
-                    Err(error) => tracing::error!(%error, "what is gone cannot be declared again"),
+                let declaring = topology::declare_again(broker, settings, lane);
+                match tokio::time::timeout(settings.timings.open, declaring).await {
+                    Ok(Ok(())) => tracing::info!(event = lane.event_type.name(), "declared again"),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "what is gone cannot be declared again");
+                    }
+                    Err(_) => tracing::error!("the broker does not answer what is declared again"),
                 }
                 depths.forget();
                 // Whoever deletes them may do so again and again.

@@ -130,15 +130,7 @@ impl Vendor {
                 break;
             }
         }
-        match (worst, known) {
-            (None, _) => Health::OutOfTime,
-            // Nothing made up was asked for.
-            (Some(Health::Forbidden(fault)), _) if !operation.is_about_an_item() => {
-                Health::NotAnswered(fault)
-            }
-            (Some(Health::Forbidden(fault)), Some(None)) => Health::Unclear(fault),
-            (Some(worst), _) => worst,
-        }
+        worst.map_or(Health::OutOfTime, |worst| of_the_worst(operation, worst, known))
     }
 
     /// Whoever waits for a health call makes another one: the one in flight may hang, or have begun in an outage that
@@ -223,6 +215,18 @@ fn graver(before: Option<Health>, now: Health) -> Health {
         Some(before @ Health::Forbidden(_)) => before,
         Some(before) if !matches!(now, Health::Forbidden(_)) => before,
         Some(_) | None => now,
+    }
+}
+
+/// The result, if no form was answered: `known` was answered before.
+fn of_the_worst(operation: Operation, worst: Health, known: Option<Option<String>>) -> Health {
+    match (worst, known) {
+        // Nothing made up was asked for.
+        (Health::Forbidden(fault), _) if !operation.is_about_an_item() => {
+            Health::NotAnswered(fault)
+        }
+        (Health::Forbidden(fault), Some(None)) => Health::Unclear(fault),
+        (worst, _) => worst,
     }
 }
 
