@@ -67,6 +67,9 @@ pub struct Timings {
     pub longest_throttle: Duration,
     /// Two replies about one quota window may differ by this much in its end.
     pub quota_window: Duration,
+    /// Where operations may share a quota, offboardings have it for themselves this long after it opens; and who waits
+    /// for a quota comes no later than that.
+    pub quota_lead: Duration,
     /// A token is renewed when so much of its life is left, or a fifth of it if that is less.
     pub token_margin: Duration,
     /// The life of a token whose reply does not name it.
@@ -118,6 +121,7 @@ impl Default for Timings {
             throttle: Duration::from_secs(5),
             longest_throttle: Duration::from_mins(5),
             quota_window: Duration::from_millis(250),
+            quota_lead: Duration::from_secs(1),
             token_margin: Duration::from_mins(1),
             token_life: Duration::from_mins(5),
             longest_token_life: Duration::from_hours(24),
@@ -142,7 +146,7 @@ mod tests {
             first_reconnect: 500ms, last_reconnect: 5s, slow_start: 5s, queue_depths: 10s, refused_look: 60s, held: 1200s, \
             work: 600s, unchanged: 600s, shutdown: 5s, service_status: 10s, settings_files: 1s, control_request: 5s, \
             control_reply: 10s, healthcheck: 3s, audit_head: 60s, audit_line: 30s, audit_lock: 5s, throttle: 5s, \
-            longest_throttle: 300s, quota_window: 250ms, token_margin: 60s, token_life: 300s, \
+            longest_throttle: 300s, quota_window: 250ms, quota_lead: 1s, token_margin: 60s, token_life: 300s, \
             longest_token_life: 86400s, token_wait: 1s, token_young: 10s, token_interval: 5s, page_size: 600s, \
             check: 30s, look_up: 120s";
         assert_eq!(shown, format!("Timings {{ {expected} }}"));

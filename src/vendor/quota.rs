@@ -1,7 +1,7 @@
 //! The rate limit of one operation: what reply headers say of it, and how long a call has to wait.
 //!
-//! Mimecast's page "Rate Limiting" says that limits are "applied differently per resource", so each operation
-//! has its own. Where two turn out to share one, the headers of each say so by themselves.
+//! Mimecast's page "Rate Limiting" says that limits are "applied differently per resource", so each operation has its
+//! own. Two that are used up until about the same moment may be one: when that opens, offboardings call first.
 
 use crate::settings::Timings;
 use chrono::{DateTime, Utc};
@@ -32,7 +32,7 @@ pub enum Priority {
     Low,
 }
 
-/// What is known about the quota, which all calls share.
+/// What is known about the rate limit of one operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     timings: Timings,
@@ -40,6 +40,8 @@ pub struct Quota {
     remaining: Option<u64>,
     renewed_at: Option<Instant>,
     closed_until: Option<Instant>,
+    /// When it opens, or has opened, that was used up last.
+    opens_at: Option<Instant>,
 }
 
 impl Headers {
@@ -78,7 +80,8 @@ impl Headers {
 impl Quota {
     /// Nothing is known yet.
     pub fn new(timings: Timings) -> Quota {
-        Quota { timings, limit: 0, remaining: None, renewed_at: None, closed_until: None }
+        let (remaining, renewed_at) = (None, None);
+        Quota { timings, limit: 0, remaining, renewed_at, closed_until: None, opens_at: None }
     }
 
     /// Takes one call out of what is left, or says how long to wait before asking again.
@@ -101,7 +104,9 @@ impl Quota {
         };
         match &mut self.remaining {
             Some(remaining) if *remaining <= reserve => {
-                Err(renewal.min(self.timings.longest_throttle))
+                let wait = renewal.min(self.timings.longest_throttle);
+                self.opens_at = Some(now + wait);
+                Err(wait)
             }
             Some(remaining) => {
                 *remaining -= 1;
@@ -132,6 +137,23 @@ impl Quota {
         (self.remaining, self.renewed_at) = (None, None);
         let until = now + wait;
         self.closed_until = Some(self.closed_until.map_or(until, |known| known.max(until)));
+        self.opens_at = self.closed_until;
+    }
+
+    /// How long a call that is not urgent leaves what opens to `urgent` ones, if both are used up until about the same
+    /// moment: then they may be one.
+    ///
+    /// # Errors
+    ///
+    /// The wait.
+    pub fn let_first(&self, urgent: &Quota, now: Instant) -> Result<(), Duration> {
+        let (Some(ours), Some(theirs)) = (self.opens_at, urgent.opens_at) else { return Ok(()) };
+        let lead = self.timings.quota_lead;
+        let apart = ours.max(theirs) - ours.min(theirs);
+        match left(ours.max(theirs) + lead, now) {
+            Some(wait) if apart <= lead => Err(wait),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The calls left, as far as known.
@@ -328,6 +350,36 @@ mod tests {
         quota.close(Duration::from_secs(1), now);
         assert_eq!(quota.take(Priority::High, now), Err(Duration::from_secs(2)));
         assert_eq!(quota.take(Priority::High, now + Duration::from_secs(2)), Ok(()));
+    }
+
+    #[test]
+    fn two_that_are_used_up_until_the_same_moment_open_for_the_urgent_one_first() {
+        let (now, lead) = (Instant::now(), Timings::default().quota_lead);
+        let quota = |act: fn(&mut Quota, Instant)| {
+            let mut quota = Quota::new(Timings::default());
+            act(&mut quota, now);
+            quota
+        };
+        let refused = quota(|quota, now| quota.close(Duration::from_secs(5), now));
+        let a_little_later = quota(|quota, now| quota.close(Duration::from_millis(5900), now));
+        let much_later = quota(|quota, now| quota.close(Duration::from_secs(9), now));
+        let used_up = quota(|quota, now| {
+            quota.learn(&window(0, 5000), now);
+            quota.take(Priority::High, now).expect_err("none is left");
+        });
+        let open = quota(|quota, now| quota.learn(&window(9, 5000), now));
+        let five = Duration::from_secs(5);
+        for urgent in [refused, used_up] {
+            assert_eq!(refused.let_first(&urgent, now), Err(five + lead));
+            assert_eq!(refused.let_first(&urgent, now + five), Err(lead));
+            assert_eq!(refused.let_first(&urgent, now + five + lead), Ok(()));
+            assert_eq!(a_little_later.let_first(&urgent, now + five), Err(lead.mul_f32(1.9)));
+            assert_eq!(much_later.let_first(&urgent, now), Ok(()), "two of their own");
+        }
+        assert_eq!(
+            (open.let_first(&refused, now), refused.let_first(&open, now)),
+            (Ok(()), Ok(()))
+        );
     }
 
     #[test]

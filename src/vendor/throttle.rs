@@ -1,6 +1,6 @@
 //! Waits for the quota of an operation.
 
-use super::quota::{Priority, Quota};
+use super::quota::Priority;
 use super::vendor::Vendor;
 use crate::command::Operation;
 use crate::verdict::{Conclusion, retry};
@@ -25,15 +25,28 @@ impl Vendor {
                 return Err(Conclusion::Stopped);
             }
             let now = Instant::now();
-            let take = |quota: &mut Quota| quota.take(priority(operation), now.into_std());
-            let Err(wait) = self.with_quota(operation, take) else { return Ok(()) };
+            let Err(wait) = self.take_quota(operation, now.into_std()) else { return Ok(()) };
             // A little later than the others, or all would come at the same instant.
-            let until = now + retry::jittered(wait);
+            let until = now + retry::jittered(wait).min(wait + self.means().timings().quota_lead);
             if until >= deadline {
                 return Err(Conclusion::OutOfTime);
             }
             self.sleep_throttled(until, ended).await;
         }
+    }
+
+    /// Takes one call out of the quota of `operation`, or says how long to wait before asking again.
+    fn take_quota(&self, operation: Operation, now: std::time::Instant) -> Result<(), Duration> {
+        let mut quotas = self.quotas();
+        let mut own = quotas[&operation];
+        let priority_of_own = priority(operation);
+        if priority_of_own == Priority::Low {
+            let mut urgent = quotas.iter().filter(|(it, _)| priority(**it) == Priority::High);
+            urgent.try_for_each(|(_, urgent)| own.let_first(urgent, now))?;
+        }
+        let taken = own.take(priority_of_own, now);
+        quotas.insert(operation, own);
+        taken
     }
 
     /// Sleeps until then, until `ended` or until the settings change, and counts that while it lasts: a long wait shows

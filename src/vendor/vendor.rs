@@ -204,7 +204,7 @@ impl Vendor {
         act(self.quotas().get_mut(&operation).expect("every operation has one from the start"))
     }
 
-    fn quotas(&self) -> MutexGuard<'_, BTreeMap<Operation, Quota>> {
+    pub(super) fn quotas(&self) -> MutexGuard<'_, BTreeMap<Operation, Quota>> {
         self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

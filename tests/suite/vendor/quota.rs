@@ -90,3 +90,25 @@ async fn an_offboarding_does_not_wait_for_the_quota_of_another_operation() {
     .await;
     assert_eq!(world.fake.calls().len(), 2, "the other call still waits");
 }
+
+#[tokio::test]
+async fn of_a_quota_that_all_operations_share_offboardings_have_first_what_opens() {
+    let world = World::hmac().await;
+    // Both kinds are refused until the same moment.
+    let throttle = FaultKind::Throttle { reset_milliseconds: Some(3000), retry_after: None };
+    world.fake.inject(Fault::next(throttle.clone()).for_operation(Operation::DeleteManagedUrl));
+    world.fake.inject(Fault::next(throttle).for_operation(Operation::RemoveGroupMember));
+    for number in 0..5 {
+        world.unblock(&format!("url-{number}"), "entry-1").await;
+        world.offboard(&format!("access-{number}"), "ada@example.com", &["group-1"]).await;
+    }
+    world.daemon.settled(10).await;
+    let answered = world.fake.calls().into_iter().filter(|call| call.status == Some(200));
+    let (mut removals, mut deletions) = (Vec::new(), Vec::new());
+    for call in answered {
+        let is_removal = call.operation == Operation::RemoveGroupMember;
+        if is_removal { &mut removals } else { &mut deletions }.push(call.at);
+    }
+    assert_eq!((removals.len(), deletions.len()), (5, 5));
+    assert!(removals.iter().max() < deletions.iter().min(), "{removals:?} {deletions:?}");
+}
