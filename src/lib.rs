@@ -55,7 +55,7 @@
 //! | `settings` | what can be set | `secrecy` `event` `command` `verdict` |
 //! | `telemetry` | what it shows | `secrecy` `event` `command` `verdict` `settings` |
 //! | `vendor` | the vendor's edge | `secrecy` `event` `command` `verdict` `settings` `telemetry` |
-//! | `broker` | the broker's edge | `event` `verdict` `settings` |
+//! | `broker` | the broker's edge | `secrecy` `event` `verdict` `settings` |
 //! | `daemon` | the story | `secrecy` `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` |
 //! | `cli` | the commands for people | `secrecy` `event` `command` `verdict` `settings` `telemetry` `vendor` `broker` `daemon` |
 

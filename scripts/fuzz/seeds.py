@@ -135,7 +135,7 @@ def settings_seeds():
     for number, table in enumerate(tables):
         yield f"table-{number}", case([], table)
         yield f"table-{number}-of-others", case([("auth", "oauth2")], re.sub(r'= "', f'= "{CANARY}', table))
-    for key in ("amqp.url", "amqp.password", "mimecast.secret_key", "log.pseudonym_key"):
+    for key in ("amqp.url", "amqp.password", "amqp.copy_key", "mimecast.secret_key", "log.pseudonym_key"):
         secret = f"amqp://user:{CANARY}@a/v,amqp://user:{CANARY}@b/v" if key == "amqp.url" else f"{CANARY}=="
         yield f"secret-{key}", case([("secret", f"{key} {secret}"), ("flag", "retry.attempts 5")], tables[0])
     mistyped = [("variable", f"MIMECAST__APP_KYE {CANARY}"), ("secret", "mimecast.app_key")]

@@ -1,6 +1,7 @@
 //! The consumer of one lane's queue, on a channel of its own.
 
 use super::acks::Acks;
+use super::authorship::Authorship;
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
 use super::round::count;
@@ -11,6 +12,7 @@ use lapin::Channel;
 use lapin::message;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,6 +32,7 @@ pub struct Consumer {
     /// Messages that the broker hands out at once, to all of them together.
     prefetch: u16,
     queue: String,
+    authorship: Arc<Authorship>,
     /// The interval at which an empty queue is asked whether it is empty.
     poll: Duration,
 }
@@ -41,12 +44,16 @@ impl Consumer {
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
-    pub async fn open(broker: &Broker, queue: &str) -> Result<Consumer, BrokerError> {
+    pub async fn open(
+        broker: &Broker,
+        queue: &str,
+        authorship: Arc<Authorship>,
+    ) -> Result<Consumer, BrokerError> {
         let channel = broker.channel().await?;
         let acks = Acks::of(channel.clone(), broker.over());
         let (deliveries, queue) = (SelectAll::new(), queue.to_owned());
-        let poll = broker.timings().poll;
-        Ok(Consumer { channel, acks, deliveries, consumers: 0, prefetch: 1, queue, poll })
+        let (consumers, prefetch, poll) = (0, 1, broker.timings().poll);
+        Ok(Consumer { channel, acks, deliveries, consumers, prefetch, queue, authorship, poll })
     }
 
     /// From now on `prefetch` messages at a time. A prefetch holds for the consumers that come after it (RabbitMQ,
@@ -167,6 +174,6 @@ impl Consumer {
 
     fn read(&self, delivery: message::Delivery) -> Delivery {
         self.acks.handed_out(delivery.delivery_tag);
-        Delivery::read(delivery, &self.queue, self.acks.clone())
+        Delivery::read(delivery, &self.queue, (self.acks.clone(), &self.authorship))
     }
 }

@@ -1,14 +1,24 @@
 //! The copies of a message that the daemon publishes: properties and headers.
 
+use super::authorship::{CLAIMED, USER_ID};
 use super::dead_letter::DeadLetter;
 use super::delivery::Delivery;
-use super::sieve::LEFT_OUT;
 use crate::event::Envelope;
 use crate::verdict::{Fault, History, Reason};
 use chrono::{DateTime, SecondsFormat, Utc};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use std::collections::BTreeMap;
+
+/// What a dead letter says beside where, by whom and how often it was published.
+const SAID: [&str; 7] = [
+    "x-eventd-altered",
+    "x-eventd-code",
+    "x-eventd-detail",
+    "x-eventd-attempts",
+    "x-eventd-first-failed-at",
+    "x-eventd-request-id",
+    "x-eventd-version",
+];
 
 /// Sets one property.
 type With = fn(BasicProperties, ShortString) -> BasicProperties;
@@ -90,11 +100,13 @@ pub(super) fn replayed(letter: &DeadLetter) -> BasicProperties {
 pub(super) fn put_back(letter: &DeadLetter, reader: &str) -> BasicProperties {
     let original = letter.properties.headers().as_ref();
     let mut headers = foreign_headers(original);
-    for (name, value) in original.filter(|_| letter.is_ours).into_iter().flat_map(FieldTable::inner)
-    {
-        if name.as_str().starts_with("x-eventd-") {
+    for (name, value) in original.into_iter().flat_map(FieldTable::inner) {
+        if SAID.contains(&name.as_str()) && letter.is_said {
             headers.insert(name.clone(), value.clone());
         }
+    }
+    if !letter.is_proven {
+        headers.insert(CLAIMED.into(), AMQPValue::Boolean(true));
     }
     origin(&mut headers, &letter.envelope, letter.replays);
     insert(&mut headers, "x-eventd-reason", letter.grounds.label());
@@ -132,7 +144,7 @@ fn origin(headers: &mut FieldTable, envelope: &Envelope, replays: u32) {
     insert(headers, "x-eventd-exchange", &envelope.exchange);
     insert(headers, "x-eventd-routing-key", &envelope.routing_key);
     if let Some(user_id) = &envelope.user_id {
-        insert(headers, "x-eventd-user-id", user_id);
+        insert(headers, USER_ID, user_id);
     }
     if replays > 0 {
         headers.insert("x-eventd-replays".into(), AMQPValue::LongLongInt(replays.into()));
@@ -144,8 +156,7 @@ fn insert(headers: &mut FieldTable, name: &str, value: &str) {
 }
 
 /// The properties of the original that a copy keeps. Not its expiration, because a copy must not
-/// vanish; and not its user id, because the broker refuses one that is not ours (RabbitMQ,
-/// "Validated User-ID"). The copy is persistent whatever the original was.
+/// vanish; and not its user id, because a copy has ours. The copy is persistent whatever the original was.
 fn lasting(original: &BasicProperties) -> BasicProperties {
     let copy = without_priority(original);
     match original.priority() {
@@ -195,83 +206,6 @@ fn foreign_headers(headers: Option<&FieldTable>) -> FieldTable {
     kept
 }
 
-/// The properties without the largest foreign headers, so that they fit into one frame of `frame_max` bytes; `None` if
-/// they do not fit without any. The broker ends the connection over a frame that is larger.
-pub(super) fn fitting(properties: BasicProperties, frame_max: usize) -> Option<BasicProperties> {
-    let headers = properties.headers().clone().unwrap_or_default();
-    let size = |headers: &FieldTable| FRAME_START + texts_size(&properties) + table_size(headers);
-    if size(&headers) <= frame_max {
-        return Some(properties);
-    }
-    let mut kept: Vec<(ShortString, AMQPValue)> = headers.inner().clone().into_iter().collect();
-    let altered = kept.iter().position(|(name, _)| name.as_str() == "x-eventd-altered");
-    let altered = altered.map(|place| kept.swap_remove(place).1);
-    kept.push(("x-eventd-altered".into(), AMQPValue::LongString(left_out(altered).into())));
-    let is_ours = |name: &ShortString| name.as_str().starts_with("x-eventd-");
-    kept.sort_by_key(|(name, value)| (!is_ours(name), value_size(value)));
-    loop {
-        let headers = FieldTable::from(kept.iter().cloned().collect::<BTreeMap<_, _>>());
-        if size(&headers) <= frame_max {
-            return Some(properties.with_headers(headers));
-        }
-        kept.pop().filter(|(name, _)| !is_ours(name))?;
-    }
-}
-
-/// How a message is altered that has lost headers, beside what is known of it.
-fn left_out(altered: Option<AMQPValue>) -> String {
-    match altered {
-        Some(AMQPValue::LongString(altered)) if altered.to_string().contains(LEFT_OUT) => {
-            altered.to_string()
-        }
-        Some(AMQPValue::LongString(altered)) => format!("{altered}; {LEFT_OUT}"),
-        Some(_) | None => LEFT_OUT.to_owned(),
-    }
-}
-
-/// Bytes of the frame of a content header without its texts and headers: start and end, class, weight, size of the body,
-/// flags, delivery mode, priority and timestamp.
-const FRAME_START: usize = 8 + 12 + 2 + 10;
-
-fn texts_size(properties: &BasicProperties) -> usize {
-    let texts = [
-        properties.content_type(),
-        properties.content_encoding(),
-        properties.correlation_id(),
-        properties.reply_to(),
-        properties.message_id(),
-        properties.kind(),
-        properties.app_id(),
-        properties.cluster_id(),
-    ];
-    texts.into_iter().flatten().map(|text| 1 + text.as_str().len()).sum()
-}
-
-fn table_size(table: &FieldTable) -> usize {
-    let entry =
-        |(name, value): (&ShortString, &AMQPValue)| 1 + name.as_str().len() + 1 + value_size(value);
-    4 + table.inner().iter().map(entry).sum::<usize>()
-}
-
-/// Bytes of a value without its type. Nothing is nested deeply here: the sieve has seen to that.
-fn value_size(value: &AMQPValue) -> usize {
-    match value {
-        AMQPValue::Void => 0,
-        AMQPValue::Boolean(_) | AMQPValue::ShortShortInt(_) | AMQPValue::ShortShortUInt(_) => 1,
-        AMQPValue::ShortInt(_) | AMQPValue::ShortUInt(_) => 2,
-        AMQPValue::LongInt(_) | AMQPValue::LongUInt(_) | AMQPValue::Float(_) => 4,
-        AMQPValue::DecimalValue(_) => 5,
-        AMQPValue::LongLongInt(_) | AMQPValue::Double(_) | AMQPValue::Timestamp(_) => 8,
-        AMQPValue::ShortString(text) => 1 + text.as_str().len(),
-        AMQPValue::LongString(text) => 4 + text.as_bytes().len(),
-        AMQPValue::ByteArray(bytes) => 4 + bytes.len(),
-        AMQPValue::FieldArray(values) => {
-            4 + values.as_slice().iter().map(|value| 1 + value_size(value)).sum::<usize>()
-        }
-        AMQPValue::FieldTable(table) => table_size(table),
-    }
-}
-
 fn is_left_out(name: &ShortString) -> bool {
     let name = name.as_str();
     matches!(name, "x-death" | "x-delivery-count" | "x-acquired-count" | "CC" | "BCC")
@@ -283,30 +217,6 @@ fn is_left_out(name: &ShortString) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use amq_protocol::frame::{AMQPContentHeader, AMQPFrame, WriteContext, gen_frame};
-
-    fn size_on_the_wire(properties: BasicProperties) -> usize {
-        let header = AMQPContentHeader { class_id: 60, body_size: 1, properties };
-        let context = WriteContext::from(Vec::new());
-        gen_frame(&AMQPFrame::Header(1, header))(context).unwrap().into_inner().0.len()
-    }
-
-    fn text(length: usize) -> AMQPValue {
-        AMQPValue::LongString("x".repeat(length).into())
-    }
-
-    fn copy(headers: &[(&str, AMQPValue)]) -> BasicProperties {
-        let mut table = FieldTable::default();
-        for (name, value) in headers {
-            table.insert((*name).into(), value.clone());
-        }
-        BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_priority(1)
-            .with_timestamp(1)
-            .with_message_id("é".repeat(127).into())
-            .with_headers(table)
-    }
 
     #[test]
     fn a_copy_asks_for_no_answer_where_nobody_but_its_producer_may() {
@@ -318,55 +228,5 @@ mod tests {
             let copy = lasting(&BasicProperties::default().with_reply_to(reply_to.into()));
             assert_eq!(copy.reply_to().as_ref().map(ShortString::as_str), kept);
         }
-    }
-
-    #[test]
-    fn a_copy_fits_into_the_frame_to_the_byte_and_loses_its_largest_foreign_headers_first() {
-        let inner = copy(&[("k", text(9))]).headers().clone().unwrap();
-        let deep = AMQPValue::FieldTable(inner.clone());
-        let list = AMQPValue::FieldArray(vec![text(3), deep.clone(), AMQPValue::Void].into());
-        for large in 0..6_000 {
-            let fitted = fitting(
-                copy(&[
-                    ("ce-id", text(3)),
-                    ("deep", deep.clone()),
-                    ("list", list.clone()),
-                    ("flag", AMQPValue::Boolean(true)),
-                    ("large", text(large)),
-                    ("x-eventd-detail", text(1024)),
-                ]),
-                4096,
-            )
-            .unwrap();
-            let names = fitted.headers().clone().unwrap();
-            let has = |name: &str| names.inner().contains_key(name);
-            let size = size_on_the_wire(fitted);
-            assert!(size <= 4096, "{large} bytes");
-            assert!(has("ce-id") && has("deep") && has("list") && has("x-eventd-detail"));
-            assert_ne!(has("large"), has("x-eventd-altered"), "{large} bytes");
-            // It is left out only where there is no room for it.
-            assert!(has("large") || large + size > 4096 - 200, "{large} bytes");
-        }
-    }
-
-    #[test]
-    fn a_copy_says_once_that_it_has_lost_headers_and_what_was_altered_before() {
-        for (before, after) in [
-            (None, LEFT_OUT.to_owned()),
-            (Some(LEFT_OUT.to_owned()), LEFT_OUT.to_owned()),
-            (Some("texts".to_owned()), format!("texts; {LEFT_OUT}")),
-        ] {
-            let mut headers = vec![("large", text(9_000))];
-            headers.extend(before.map(|it| ("x-eventd-altered", AMQPValue::LongString(it.into()))));
-            let fitted = fitting(copy(&headers), 4096).unwrap();
-            let altered = fitted.headers().clone().unwrap().inner()["x-eventd-altered"].clone();
-            assert_eq!(altered, AMQPValue::LongString(after.into()));
-        }
-    }
-
-    #[test]
-    fn a_copy_whose_own_headers_do_not_fit_is_not_made() {
-        let ours = copy(&[("x-eventd-detail", text(5_000)), ("team", text(2))]);
-        assert_eq!(fitting(ours, 4096), None);
     }
 }

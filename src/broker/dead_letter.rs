@@ -1,5 +1,6 @@
 //! A dead letter: why it is there, and the message that it was.
 
+use super::authorship::{Authorship, CLAIMED, USER_ID};
 use super::death::Death;
 use super::delivery;
 use super::header::{number, plain, short, text};
@@ -32,8 +33,11 @@ pub struct DeadLetter {
     pub queue: Option<String>,
     /// How often it was sent back to a lane.
     pub replays: u32,
-    /// Whether our headers in it are believed.
-    pub(super) is_ours: bool,
+    /// Whether it is known to be from a daemon of ours. Otherwise anybody who may write to the queue can have made up
+    /// all of it but the user, whom the broker has checked.
+    pub is_proven: bool,
+    /// Whether its headers say anything of it: what the broker has dead-lettered came with those of its producer.
+    pub(super) is_said: bool,
     /// Whose reading put it to the end of the queue.
     pub(super) reader: Option<String>,
     pub(super) properties: BasicProperties,
@@ -43,53 +47,55 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// Reads what was delivered from the dead-letter queue.
     ///
-    /// What the broker itself has dead-lettered came with its headers as somebody published them, so that
-    /// ours are believed only in copies of ours: those had come through the default exchange.
-    pub fn read(delivery: message::Delivery) -> DeadLetter {
+    /// Who may write there can make up a whole letter. Of one that the broker has dead-lettered, our headers count in
+    /// copies of ours alone: it came as somebody had published it.
+    pub fn read(delivery: message::Delivery, authorship: &Authorship) -> DeadLetter {
         let message::Delivery { delivery_tag, exchange, routing_key, properties, data, .. } =
             delivery;
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
+        let is_copy = authorship.is_of(&properties, &data);
         let death = Death::last(headers);
-        let is_ours = death.as_ref().is_none_or(Death::is_of_copy);
-        let ours = if is_ours { headers } else { &empty };
-        let published = death.as_ref().filter(|_| !is_ours);
+        let is_said = is_copy || death.is_none();
+        let said = if is_said { headers } else { &empty };
+        let published = death.as_ref().filter(|_| !is_copy);
         let grounds = match &death {
             Some(death) => grounds(death, data.len()),
-            None => text(ours, "x-eventd-reason")
+            None => text(said, "x-eventd-reason")
                 .and_then(|reason| Grounds::named(&reason))
                 .unwrap_or(Grounds::Unknown),
         };
-        let user_id = short(ours, "x-eventd-user-id");
-        let user_id = user_id.or_else(|| plain(properties.user_id()));
-        let exchange = short(ours, "x-eventd-exchange")
+        // A header never outweighs whom the broker has checked.
+        let user_id = if is_copy { short(said, USER_ID) } else { plain(properties.user_id()) };
+        let exchange = short(said, "x-eventd-exchange")
             .or_else(|| published?.exchange.clone())
             .unwrap_or(exchange.to_string());
-        let routing_key = short(ours, "x-eventd-routing-key")
+        let routing_key = short(said, "x-eventd-routing-key")
             .or_else(|| published?.routing_key.clone())
             .unwrap_or(routing_key.to_string());
-        let first_failed_at = time(ours, "x-eventd-first-failed-at");
+        let first_failed_at = time(said, "x-eventd-first-failed-at");
         let since = match &death {
             Some(death) => death.at,
-            None => time(ours, "x-eventd-dead-lettered-at"),
+            None => time(said, "x-eventd-dead-lettered-at"),
         };
-        let priority = number(ours, "x-eventd-priority");
+        let priority = number(said, "x-eventd-priority");
         DeadLetter {
             envelope: delivery::envelope(&properties, data, user_id, exchange, routing_key),
             grounds,
-            code: text(ours, "x-eventd-code"),
-            detail: text(ours, "x-eventd-detail"),
-            attempts: number(ours, "x-eventd-attempts").unwrap_or_default(),
+            code: text(said, "x-eventd-code"),
+            detail: text(said, "x-eventd-detail"),
+            attempts: number(said, "x-eventd-attempts").unwrap_or_default(),
             first_failed_at,
             since: since.or(first_failed_at),
-            request_id: text(ours, "x-eventd-request-id"),
+            request_id: text(said, "x-eventd-request-id"),
             queue: match death {
                 Some(death) => death.queue,
-                None => text(ours, "x-eventd-queue"),
+                None => text(said, "x-eventd-queue"),
             },
-            replays: number(headers, "x-eventd-replays").unwrap_or_default(),
-            is_ours,
-            reader: text(ours, "x-eventd-reader"),
+            replays: number(said, "x-eventd-replays").unwrap_or_default(),
+            is_proven: is_copy && !said.contains_key(CLAIMED),
+            is_said,
+            reader: text(said, "x-eventd-reader"),
             properties: match priority {
                 Some(priority) => properties.with_priority(priority),
                 None => properties,
@@ -133,12 +139,23 @@ mod tests {
         AMQPValue::LongString(text.into())
     }
 
-    /// What is read of a letter with these headers.
-    fn read(headers: &[(&str, AMQPValue)]) -> DeadLetter {
+    /// What is read of a letter with these headers that this user has published.
+    fn read_of(headers: &[(&str, AMQPValue)], user: Option<&str>) -> DeadLetter {
         let mut letter =
             message::Delivery::mock(1, "dead-letters".into(), "key".into(), false, Vec::new());
         letter.properties = BasicProperties::default().with_headers(table(headers));
-        DeadLetter::read(letter)
+        if let Some(user) = user {
+            letter.properties = letter.properties.with_user_id(user.into());
+        }
+        DeadLetter::read(letter, &ours())
+    }
+
+    fn read(headers: &[(&str, AMQPValue)]) -> DeadLetter {
+        read_of(headers, None)
+    }
+
+    fn ours() -> Authorship {
+        Authorship::by(None, Some("eventd".into()))
     }
 
     #[test]
@@ -152,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_back_says_what_it_said_before_and_nothing_that_a_stranger_made_up() {
+    fn what_is_put_back_says_what_it_said_before_and_proves_no_more() {
         let death = table(&[
             ("reason", value("rejected")),
             ("queue", value("lane")),
@@ -161,33 +178,43 @@ mod tests {
             ("time", AMQPValue::Timestamp(1_800_000_000)),
         ]);
         let deaths = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into());
-        let made_up = [
+        let said = [
+            ("x-eventd-exchange", value("events")),
             ("x-eventd-user-id", value("admin")),
-            ("x-eventd-code", value("denied")),
+            ("x-eventd-reason", value("denied")),
+            ("x-eventd-code", value("user_id")),
             ("x-eventd-attempts", AMQPValue::LongLongInt(3)),
             ("x-eventd-replays", AMQPValue::LongLongInt(2)),
             ("x-eventd-priority", AMQPValue::LongLongInt(7)),
+            ("x-eventd-rung", AMQPValue::LongLongInt(7)),
+            ("x-eventd-done", value("all")),
             ("x-delivery-count", AMQPValue::LongLongInt(7)),
             ("CC", AMQPValue::FieldArray(vec![value("elsewhere")].into())),
             ("own", value("kept")),
         ];
-        for by_the_broker in [false, true] {
+        for (user, by_the_broker) in
+            [("ada", false), ("ada", true), ("eventd", false), ("eventd", true)]
+        {
             let death = by_the_broker.then(|| ("x-death", deaths.clone()));
-            let headers: Vec<_> = made_up.iter().cloned().chain(death).collect();
-            let mut letter = read(&headers);
-            letter.properties = letter.properties.with_user_id("ada".into());
+            let headers: Vec<_> = said.iter().cloned().chain(death).collect();
+            let letter = read_of(&headers, Some(user));
             let mut copy =
                 message::Delivery::mock(2, "".into(), "dead-letters".into(), false, Vec::new());
             copy.properties = super::super::copy::put_back(&letter, "reader");
             let headers = copy.properties.headers().clone().unwrap();
-            for gone in ["x-death", "x-delivery-count", "CC"] {
+            for gone in ["x-death", "x-delivery-count", "CC", "x-eventd-rung", "x-eventd-done"] {
                 assert!(!headers.inner().contains_key(gone), "{gone}");
             }
             assert_eq!(headers.inner().get("own"), Some(&value("kept")));
             assert!(copy.properties.priority().is_none() && copy.properties.user_id().is_none());
-            let copy = DeadLetter::read(copy);
-            assert_eq!(copy.properties.priority().is_some(), !by_the_broker);
+            copy.properties = copy.properties.with_user_id("eventd".into());
+            let copy = DeadLetter::read(copy, &ours());
+            let is_copy = user == "eventd";
+            assert_eq!((letter.is_proven, copy.is_proven), (is_copy, is_copy));
+            assert_eq!(copy.properties.priority().is_some(), is_copy || !by_the_broker);
             assert_eq!(copy.reader.as_deref(), Some("reader"));
+            let user = if is_copy { "admin" } else { "ada" };
+            assert_eq!(copy.envelope.user_id.as_deref(), Some(user));
             let said = |letter: &DeadLetter| {
                 let DeadLetter { envelope, grounds, code, attempts, since, queue, .. } = letter;
                 let where_to = (envelope.exchange.clone(), envelope.routing_key.clone());
@@ -195,9 +222,9 @@ mod tests {
                 let (code, queue) = (code.clone(), queue.clone());
                 (where_to, user, *grounds, code, *attempts, *since, queue, letter.replays)
             };
-            assert_eq!(said(&copy), said(&letter), "{by_the_broker}");
+            assert_eq!(said(&copy), said(&letter), "{user} {by_the_broker}");
             assert_eq!(copy.grounds == Grounds::Rejected, by_the_broker);
-            assert_eq!(copy.code.is_none(), by_the_broker);
+            assert_eq!(copy.code.is_none(), by_the_broker && !is_copy);
         }
     }
 

@@ -5,17 +5,20 @@
 //! stays goes to the end of the queue, and the original is acked once the copy is confirmed. After the last letter
 //! the queue has the order that it had.
 
+use super::authorship::Authorship;
 use super::connection::{Broker, BrokerError, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
 use super::publisher::{Publication, Publisher};
 use super::round::{FIRST_ROUND, ROUND, count, fetch, round_after};
+use super::signed;
 use super::tail::Tail;
 use crate::settings::Timings;
 use futures_util::future::join_all;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Messages that are returned at once. RabbitMQ 3.10 returns more of them than this in the order of a hash (tried
@@ -31,6 +34,7 @@ pub const COPIES: usize = 16;
 pub struct DeadLetters {
     channel: Channel,
     tail: Tail,
+    authorship: Arc<Authorship>,
     publishers: [Publisher; COPIES],
     over: CancellationToken,
     queue: String,
@@ -66,12 +70,14 @@ impl DeadLetters {
         broker: &Broker,
         copies: &Broker,
         queue: &str,
+        authorship: Arc<Authorship>,
     ) -> Result<DeadLetters, BrokerError> {
         let channel = broker.channel().await?;
         let (there, others) = count(&channel, queue).await?;
         Ok(DeadLetters {
             channel,
-            tail: Tail::open(copies, queue).await?,
+            tail: Tail::open(copies, queue, Arc::clone(&authorship)).await?,
+            authorship,
             publishers: std::array::from_fn(|_| Publisher::of(copies)),
             over: broker.over(),
             queue: queue.to_owned(),
@@ -159,7 +165,8 @@ impl DeadLetters {
             return Ok(());
         }
         let deliveries = fetch(&self.channel, &self.queue, most, self.timings.quiet).await?;
-        let mut letters: Vec<_> = deliveries.into_iter().map(DeadLetter::read).collect();
+        let read = |delivery| DeadLetter::read(delivery, &self.authorship);
+        let mut letters: Vec<_> = deliveries.into_iter().map(read).collect();
         // Copies of this run come after all that was there at first: somebody else has taken some of that. They are
         // put back again, and not handed out.
         let end = letters.iter().position(|letter| self.tail.has(letter));
@@ -225,7 +232,7 @@ impl DeadLetters {
             let body = &letter.envelope.body;
             let publication =
                 Publication { of: None, mandatory: true, exchange: "", routing_key: queue, body };
-            publisher.publish(publication, copy::replayed(letter))
+            signed::publish(publisher, &self.authorship, publication, copy::replayed(letter))
         }))
         .await
     }

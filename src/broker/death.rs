@@ -6,7 +6,7 @@ use lapin::types::{AMQPValue, FieldTable};
 
 /// What the broker says of the last time that it dead-lettered a message, in the first entry of `x-death`
 /// (RabbitMQ, "Dead Letter Exchanges").
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Death {
     pub(super) reason: Option<String>,
     pub(super) queue: Option<String>,
@@ -16,10 +16,10 @@ pub(super) struct Death {
 }
 
 impl Death {
-    /// True where the message had come the way of our copies before, through the default exchange: from elsewhere
-    /// anybody could have written its headers.
-    pub(super) fn is_of_copy(&self) -> bool {
-        self.exchange.as_deref() == Some("")
+    /// True where it waited in one of the delay queues of `queue`, which only copies come to.
+    pub(super) fn is_of_delay(&self, queue: &str) -> bool {
+        let of_lane = |key: &str| key.strip_prefix(queue).is_some_and(|rest| rest.starts_with('.'));
+        self.exchange.as_deref() == Some("") && self.routing_key.as_deref().is_some_and(of_lane)
     }
 
     /// Reads the headers of a message; `None` of one that the broker has not dead-lettered.

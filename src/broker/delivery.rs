@@ -1,14 +1,15 @@
 //! One delivery, and the envelope that the rest of the daemon sees of it.
 
 use super::acks::Acks;
+use super::authorship::{Authorship, CLAIMED, USER_ID};
 use super::death::Death;
-use super::header::{number, plain, short, spelled, text, timestamp};
+use super::header::{attributes, number, plain, short, text, timestamp};
 use super::sieve;
 use crate::event::Envelope;
 use crate::verdict::{Done, History};
 use chrono::DateTime;
 use lapin::message;
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::FieldTable;
 use lapin::{Acker, BasicProperties};
 
 /// A message that the broker has handed out and that is ours until it is settled.
@@ -29,32 +30,36 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Reads what was delivered from `queue`. What the headers of a copy of ours say is believed if it
-    /// came the way of our copies, through the default exchange to the queue; from elsewhere anybody
-    /// could have written them.
-    pub(super) fn read(delivery: message::Delivery, queue: &str, acks: Acks) -> Delivery {
+    /// Reads what was delivered from `queue`. The headers of a copy of ours count; in other messages anybody could have
+    /// written them.
+    pub(super) fn read(
+        delivery: message::Delivery,
+        queue: &str,
+        (acks, authorship): (Acks, &Authorship),
+    ) -> Delivery {
         let message::Delivery { delivery_tag: tag, exchange, routing_key, redelivered, .. } =
             delivery;
         let (properties, data, acker) = (delivery.properties, delivery.data, delivery.acker);
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
-        let is_straight = exchange.as_str().is_empty() && routing_key.as_str() == queue;
-        // People move dead letters back to a queue too. The broker says there where they were published.
-        let death = if is_straight { Death::last(headers) } else { None };
-        let is_copy = is_straight && death.as_ref().is_none_or(Death::is_of_copy);
+        let is_copy = authorship.is_of(&properties, &data);
         let ours = if is_copy { headers } else { &empty };
-        // The broker would refuse a copy of ours with the user of the original, so that a header keeps it.
-        let user_id = plain(properties.user_id()).or_else(|| short(ours, "x-eventd-user-id"));
-        // A copy of ours comes from a delay queue, and says in headers where it was published.
-        let (died_of, died_by) =
-            death.map(|death| (death.exchange, death.routing_key)).unwrap_or_default();
-        let exchange = short(ours, "x-eventd-exchange").or(died_of).unwrap_or(exchange.to_string());
-        let routing_key =
-            short(ours, "x-eventd-routing-key").or(died_by).unwrap_or(routing_key.to_string());
+        // The broker has checked whose a message is; of the copy of another one a header says it.
+        let user_id = if is_copy { short(ours, USER_ID) } else { plain(properties.user_id()) };
+        // People move dead letters back to a queue too. The broker says there where they were published.
+        let is_straight = exchange.as_str().is_empty() && routing_key.as_str() == queue;
+        let death = if is_straight { Death::last(headers) } else { None };
+        let death = death.filter(|death| !death.is_of_delay(queue)).unwrap_or_default();
+        let exchange =
+            short(ours, "x-eventd-exchange").or(death.exchange).unwrap_or(exchange.to_string());
+        let routing_key = short(ours, "x-eventd-routing-key")
+            .or(death.routing_key)
+            .unwrap_or(routing_key.to_string());
         let envelope = envelope(&properties, data, user_id, exchange, routing_key);
-        let mut history = history(ours);
-        // Whoever forges this one has nothing from it.
-        history.replays = number(headers, "x-eventd-replays").unwrap_or_default();
+        let mut history = match ours.contains_key(CLAIMED) {
+            true => History::default(),
+            false => history(ours),
+        };
         history.altered = text(headers, sieve::ALTERED).or(history.altered);
         let deliveries = deliveries(headers);
         let is_ours_again = history.attempts > 0 || history.replays > 0;
@@ -105,41 +110,40 @@ fn history(headers: &FieldTable) -> History {
             .map(|at| at.to_utc()),
         request_id: None,
         climbed: number(headers, "x-eventd-rung").unwrap_or_default(),
+        replays: number(headers, "x-eventd-replays").unwrap_or_default(),
         done: text(headers, "x-eventd-done").map(|done| Done::read(&done)).unwrap_or_default(),
         altered: text(headers, "x-eventd-altered"),
         ..History::default()
     }
 }
 
-/// What headers say of a CloudEvent in binary mode. Its binding wants `cloudEvents:`, or `cloudEvents_`
-/// where a colon is a burden (CloudEvents AMQP binding 1.0.2, section 3.1.3); who comes from HTTP keeps
-/// `ce-`.
-fn attributes(headers: &FieldTable) -> Vec<(String, Option<String>)> {
-    let attribute = |(name, value): (&ShortString, &AMQPValue)| {
-        let name = name.as_str().to_ascii_lowercase();
-        let prefixes = ["ce-", "cloudevents:", "cloudevents_"];
-        let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))?;
-        Some((name.to_owned(), spelled(value)))
-    };
-    headers.inner().iter().filter_map(attribute).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lapin::types::AMQPValue;
+    use std::collections::BTreeMap;
 
-    /// What is read of a message with this header that came to the queue `lane`.
-    fn read(exchange: &str, name: &str, value: AMQPValue) -> Delivery {
-        let mut headers = FieldTable::default();
-        headers.insert(name.into(), value);
-        read_from(exchange, headers)
+    fn text(text: &str) -> AMQPValue {
+        AMQPValue::LongString(text.into())
     }
 
-    fn read_from(exchange: &str, headers: FieldTable) -> Delivery {
+    /// What is read of a message with these headers that came to the queue `lane`.
+    fn read(exchange: &str, headers: &[(&str, AMQPValue)], user: Option<&str>) -> Delivery {
         let (exchange, queue) = (exchange.into(), "lane");
         let mut delivery = message::Delivery::mock(1, exchange, queue.into(), false, Vec::new());
-        delivery.properties = BasicProperties::default().with_headers(headers);
-        Delivery::read(delivery, queue, Acks::of_no_channel())
+        let table: BTreeMap<_, _> =
+            headers.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        delivery.properties = BasicProperties::default().with_headers(table.into());
+        if let Some(user) = user {
+            delivery.properties = delivery.properties.with_user_id(user.into());
+        }
+        let authorship = Authorship::by(None, Some("eventd".into()));
+        Delivery::read(delivery, queue, (Acks::of_no_channel(), &authorship))
+    }
+
+    /// What is read of a copy of ours with this header.
+    fn read_copy(name: &str, value: AMQPValue) -> Delivery {
+        read("", &[("x-eventd-exchange", text("events")), (name, value)], Some("eventd"))
     }
 
     #[test]
@@ -150,61 +154,48 @@ mod tests {
             ("x-delivery-count", true),
             ("x-eventd-rung", false),
         ] {
-            let delivery = read("", name, AMQPValue::LongLongInt(1));
+            let delivery = read_copy(name, AMQPValue::LongLongInt(1));
             assert_eq!(delivery.history.repeated, is_repeated, "{name}");
         }
     }
 
     #[test]
     fn how_a_message_was_altered_is_known_of_its_copies_too_and_from_no_stranger() {
-        let altered = |exchange, name| {
-            read(exchange, name, AMQPValue::LongString("left out".into())).history.altered
-        };
-        assert_eq!(altered("events", sieve::ALTERED).as_deref(), Some("left out"));
-        assert_eq!(altered("", "x-eventd-altered").as_deref(), Some("left out"));
-        assert_eq!(altered("events", "x-eventd-altered"), None);
+        let header = |name| (name, text("left out"));
+        let altered = |delivery: Delivery| delivery.history.altered;
+        let left_out = Some("left out".to_owned());
+        assert_eq!(altered(read("events", &[header(sieve::ALTERED)], None)), left_out);
+        assert_eq!(altered(read_copy("x-eventd-altered", text("left out"))), left_out);
+        assert_eq!(altered(read("events", &[header("x-eventd-altered")], None)), None);
     }
 
     #[test]
     fn what_was_moved_back_to_its_queue_was_published_where_it_died() {
-        let text = |text: &str| AMQPValue::LongString(text.into());
         // Who died in which queue, having come how; and what the headers claim.
-        let moved = |queue: &str, exchange: &str, key: &str, claims: &[(&str, &str)]| {
+        let moved = |queue: &str, exchange: &str, key: &str, user: Option<&str>| {
             let mut death = FieldTable::default();
             death.insert("queue".into(), text(queue));
             death.insert("exchange".into(), text(exchange));
             death.insert("routing-keys".into(), AMQPValue::FieldArray(vec![text(key)].into()));
-            let mut headers = FieldTable::default();
-            let deaths = vec![AMQPValue::FieldTable(death)];
-            headers.insert("x-death".into(), AMQPValue::FieldArray(deaths.into()));
-            for (name, value) in claims {
-                headers.insert((*name).into(), text(value));
-            }
-            read_from("", headers).envelope
+            let deaths = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into());
+            let headers = [
+                ("x-death", deaths),
+                ("x-eventd-exchange", text("claimed")),
+                ("x-eventd-routing-key", text("claimed")),
+                ("x-eventd-user-id", text("claimed")),
+            ];
+            read("", &headers, user).envelope
         };
-        let claims = [
-            ("x-eventd-exchange", "events"),
-            ("x-eventd-routing-key", "claimed"),
-            ("x-eventd-user-id", "claimed"),
-        ];
-        for (queue, exchange, key, claims, expected) in [
-            ("lane", "events", "user.hired", &[][..], ("events", "user.hired", None)),
-            ("lane", "", "lane", &[], ("", "lane", None)),
-            ("other", "events", "url.unblock", &[], ("events", "url.unblock", None)),
-            ("other", "", "other", &[], ("", "other", None)),
-            // Anybody can write headers, and nobody but us sends copies to the queue.
-            ("lane", "events", "user.left", &claims, ("events", "user.left", None)),
-            ("other", "events", "url.unblock", &claims, ("events", "url.unblock", None)),
-            ("lane", "", "lane", &claims, ("events", "claimed", Some("claimed"))),
-            (
-                "lane.retry.10s",
-                "",
-                "lane.retry.10s",
-                &claims,
-                ("events", "claimed", Some("claimed")),
-            ),
+        for (queue, exchange, key, user, expected) in [
+            ("lane", "events", "user.hired", None, ("events", "user.hired", None)),
+            ("lane", "", "lane", None, ("", "lane", None)),
+            ("other", "events", "url.unblock", None, ("events", "url.unblock", None)),
+            ("other", "", "other", Some("ada"), ("", "other", Some("ada"))),
+            // A copy says it itself, and waits in delay queues.
+            ("lane", "", "lane", Some("eventd"), ("claimed", "claimed", Some("claimed"))),
+            ("lane.retry.10s", "", "lane.retry.10s", None, ("", "lane", None)),
         ] {
-            let envelope = moved(queue, exchange, key, claims);
+            let envelope = moved(queue, exchange, key, user);
             let Envelope { exchange, routing_key, user_id, .. } = &envelope;
             assert_eq!(
                 (&**exchange, &**routing_key, user_id.as_deref()),
@@ -215,26 +206,44 @@ mod tests {
     }
 
     #[test]
-    fn the_user_that_the_broker_has_checked_counts_before_a_header() {
-        let mut delivery = message::Delivery::mock(1, "".into(), "lane".into(), false, Vec::new());
-        let mut headers = FieldTable::default();
-        headers.insert("x-eventd-user-id".into(), AMQPValue::LongString("claimed".into()));
-        let properties = BasicProperties::default().with_user_id("checked".into());
-        delivery.properties = properties.with_headers(headers);
-        let delivery = Delivery::read(delivery, "lane", Acks::of_no_channel());
-        assert_eq!(delivery.envelope.user_id.as_deref(), Some("checked"));
+    fn headers_of_ours_count_in_copies_of_ours_alone_and_never_before_the_user() {
+        let forged = [
+            ("x-eventd-exchange", text("events")),
+            ("x-eventd-user-id", text("hr")),
+            ("x-eventd-attempts", AMQPValue::LongLongInt(7)),
+            ("x-eventd-replays", AMQPValue::LongLongInt(7)),
+            ("x-eventd-rung", AMQPValue::LongLongInt(7)),
+            ("x-eventd-mac", text("AAAA")),
+        ];
+        for user in [None, Some("evil"), Some("EVENTD")] {
+            let delivery = read("", &forged, user);
+            assert_eq!(delivery.envelope.user_id.as_deref(), user);
+            assert_eq!(delivery.history, History::default());
+        }
+        let delivery = read("events", &forged, Some("eventd"));
+        assert_eq!(delivery.envelope.user_id.as_deref(), Some("hr"));
+        assert_eq!((delivery.history.attempts, delivery.history.climbed), (7, 7));
+        // What we publish first is no copy, and the original of a copy may have had no user.
+        let sent = read("events", &forged[1..], Some("eventd"));
+        assert_eq!(sent.envelope.user_id.as_deref(), Some("eventd"));
+        let copy = read("", &forged[..1], Some("eventd"));
+        assert_eq!(copy.envelope.user_id, None);
+        // Of a dead letter that somebody has made up, a copy of ours says no more than the user.
+        let claimed = [&forged[..], &[(CLAIMED, AMQPValue::Boolean(true))]].concat();
+        let delivery = read("", &claimed, Some("eventd"));
+        assert_eq!(delivery.envelope.user_id.as_deref(), Some("hr"));
+        assert_eq!(delivery.history, History::default());
     }
 
     #[test]
     fn what_the_broker_says_of_a_death_counts_only_where_somebody_moved_the_message() {
-        let mut headers = FieldTable::default();
-        headers.insert("x-death".into(), AMQPValue::LongString("forged".into()));
-        assert_eq!(read_from("", headers).envelope.routing_key, "lane");
+        let nonsense = [("x-death", text("forged"))];
+        assert_eq!(read("", &nonsense, None).envelope.routing_key, "lane");
         let mut death = FieldTable::default();
-        let keys = vec![AMQPValue::LongString("forged".into())];
-        death.insert("routing-keys".into(), AMQPValue::FieldArray(keys.into()));
+        let keys = AMQPValue::FieldArray(vec![text("forged")].into());
+        death.insert("routing-keys".into(), keys);
         let deaths = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(death)].into());
-        assert_eq!(read("events", "x-death", deaths).envelope.routing_key, "lane");
+        assert_eq!(read("events", &[("x-death", deaths)], None).envelope.routing_key, "lane");
     }
 
     #[test]
@@ -252,10 +261,10 @@ mod tests {
             (AMQPValue::LongLongInt(i64::MIN), "-9223372036854775808"),
             (AMQPValue::Timestamp(0), "1970-01-01T00:00:00+00:00"),
         ] {
-            let delivery = read("events", "ce-id", value);
+            let delivery = read("events", &[("ce-id", value)], None);
             assert_eq!(delivery.envelope.attributes, [("id".into(), Some(expected.into()))]);
         }
-        let delivery = read("events", "ce-id", AMQPValue::Double(1.0));
+        let delivery = read("events", &[("ce-id", AMQPValue::Double(1.0))], None);
         assert_eq!(delivery.envelope.attributes, [("id".into(), None)]);
     }
 }

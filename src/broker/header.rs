@@ -3,6 +3,19 @@
 use chrono::{DateTime, Utc};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+/// What headers say of a CloudEvent in binary mode. Its binding wants `cloudEvents:`, or `cloudEvents_`
+/// where a colon is a burden (CloudEvents AMQP binding 1.0.2, section 3.1.3); who comes from HTTP keeps
+/// `ce-`.
+pub(super) fn attributes(headers: &FieldTable) -> Vec<(String, Option<String>)> {
+    let attribute = |(name, value): (&ShortString, &AMQPValue)| {
+        let name = name.as_str().to_ascii_lowercase();
+        let prefixes = ["ce-", "cloudevents:", "cloudevents_"];
+        let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+        Some((name.to_owned(), spelled(value)))
+    };
+    headers.inner().iter().filter_map(attribute).collect()
+}
+
 /// A value as CloudEvents spells it, if it is of a type that an attribute can have.
 pub(super) fn spelled(value: &AMQPValue) -> Option<String> {
     match value {

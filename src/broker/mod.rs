@@ -3,10 +3,11 @@
 //! In come the settings and, for each message, one disposition. Out come deliveries. [`Broker`] is one
 //! connection, a [`sieve`] makes harmless what strangers sent before the client reads it, [`topology`] declares or checks what there has to be, a [`Consumer`] hands out
 //! deliveries, a [`Publisher`] sends copies and knows whether they are safe, a [`Settler`] tells
-//! the broker what becomes of a message: nothing else does, and an [`Announcer`] tells it to whoever listens. It decides nothing about messages.
+//! the broker what becomes of a message: nothing else does, an [`Authorship`] shows which messages are copies of ours, and an [`Announcer`] tells it to whoever listens. It decides nothing about messages.
 
 mod acks;
 mod announcement;
+mod authorship;
 pub mod certificate;
 mod connection;
 mod consumer;
@@ -16,6 +17,7 @@ mod dead_letters;
 mod death;
 mod delivery;
 mod depths;
+mod fitting;
 mod header;
 mod management;
 mod permissions;
@@ -24,11 +26,13 @@ mod publisher;
 mod round;
 mod settler;
 pub mod sieve;
+mod signed;
 mod stream;
 mod tail;
 pub mod topology;
 
 pub use announcement::{Announcement, Announcer, Answers};
+pub use authorship::Authorship;
 pub use connection::{Broker, BrokerError};
 pub use consumer::Consumer;
 pub use dead_letter::DeadLetter;

@@ -4,6 +4,7 @@
 //! no number is refused as such (406) where one may write, and with 403 where one may not; a consumer
 //! with a priority that is no number likewise where one may read. Tried on RabbitMQ 3.10, 4.0 and 4.3.
 
+use super::authorship::is_of_user;
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::problem::{Problem, REFUSED};
 use crate::event::EventType;
@@ -67,7 +68,11 @@ async fn ask_for_copies(
     copies.extend(outcomes.map(|exchange| (exchange, "outcome events", format!("{key}.failed"))));
     for (exchange, copies, routing_key) in copies {
         let channel = broker.channel().await?;
-        let Some(refusal) = may_write(&channel, exchange, &routing_key).await? else { continue };
+        let Some(refusal) =
+            may_write(&channel, exchange, &routing_key, BasicProperties::default()).await?
+        else {
+            continue;
+        };
         let name = if exchange.is_empty() { "amq.default" } else { exchange };
         let grant = match refusal.contains(" topic ") {
             true => {
@@ -101,7 +106,7 @@ pub(super) async fn missing_to_consume(
     }))
 }
 
-/// The refusal, when the user may not publish to `exchange` with this key.
+/// The refusal, when the user may not publish to `exchange` with this key and these properties.
 ///
 /// # Errors
 ///
@@ -110,9 +115,10 @@ pub(super) async fn may_write(
     channel: &Channel,
     exchange: &str,
     routing_key: &str,
+    properties: BasicProperties,
 ) -> Result<Option<String>, BrokerError> {
     channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(lost)?;
-    let nonsense = BasicProperties::default().with_expiration("x".into());
+    let nonsense = properties.with_expiration("x".into());
     let options = BasicPublishOptions::default();
     let asked = async {
         let (exchange, routing_key) = (exchange.into(), routing_key.into());
@@ -121,13 +127,14 @@ pub(super) async fn may_write(
     refusal(asked.await.map(|_| ()))
 }
 
-/// The broker's words when it refuses for want of a permission. Every other refusal is the one that
+/// The broker's words when it refuses for want of a permission, or knows the user by another name. Every other refusal is the one that
 /// was asked for, or is of something that is not there, which is told elsewhere.
 fn refusal(asked: Result<(), lapin::Error>) -> Result<Option<String>, BrokerError> {
     match asked {
         Ok(()) => Ok(None),
         Err(error) if error.is_amqp_soft_error() => {
-            Ok(Some(cause(&error)).filter(|cause| cause.starts_with(REFUSED)))
+            let is_refusal = |cause: &String| cause.starts_with(REFUSED) || is_of_user(cause);
+            Ok(Some(cause(&error)).filter(is_refusal))
         }
         Err(error) => Err(lost(error)),
     }

@@ -32,7 +32,7 @@ pub struct Publisher {
 }
 
 /// What is published: a copy of one message for one place, or a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publication<'a> {
     /// The delivery tag of the original; copies of nothing have none.
     pub of: Option<u64>,

@@ -1,12 +1,15 @@
 //! Carries out one [`Disposition`]: the only place that acks, rejects or returns a message of a lane.
 
+use super::authorship::Authorship;
 use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
 use super::publisher::{Publication, Publisher};
+use super::signed;
 use crate::verdict::{Answer, Disposition, Fault, History, Place, Step};
 use chrono::{DateTime, Utc};
 use lapin::options::{BasicNackOptions, BasicRejectOptions};
+use std::sync::Arc;
 
 /// Settles the messages of one lane's queue.
 #[derive(Debug)]
@@ -19,41 +22,60 @@ pub struct Settler {
     pub dry_run: bool,
     /// Who sends copies.
     pub publisher: Publisher,
+    /// By what they are known.
+    pub authorship: Arc<Authorship>,
 }
 
 impl Settler {
-    /// Tells the broker what becomes of `delivery`, one step after the other. `now` is asked for the time
-    /// when something becomes a dead letter.
+    /// Publishes the copy of `delivery`, if its `disposition` has one. `now` is asked for the time when something becomes
+    /// a dead letter. After `Ok` it is safe, so that the original can be [settled](Settler::settle).
     ///
     /// # Errors
     ///
-    /// [`BrokerError::NotTaken`] when the copy is not safe: the message is still ours.
-    /// [`BrokerError::SettleLost`] and [`BrokerError::Lost`] when it is no longer: it comes again.
-    pub async fn settle(
+    /// [`BrokerError::NotTaken`] when the copy is not safe: the message is still ours. [`BrokerError::Lost`] when it is
+    /// no longer: it comes again.
+    pub async fn copy(
         &self,
         delivery: &Delivery,
         disposition: &Disposition,
         history: &History,
         now: impl Fn() -> DateTime<Utc>,
     ) -> Result<(), BrokerError> {
-        let is_kept = !self.dry_run || *disposition == Disposition::Return;
-        let disposition = if is_kept { disposition } else { &Disposition::Ack };
-        for step in disposition.steps() {
-            match step {
+        for step in self.in_force(disposition).steps() {
+            if let Step::Copy(place, fault) = step {
                 // On the heap, for most messages have no copy, and would carry the room for it along.
-                Step::Copy(place, fault) => {
-                    Box::pin(self.copy(delivery, place, fault, history, &now)).await?;
-                }
-                Step::Answer(answer) => {
-                    let told = delivery.acks.until_over(tell(delivery, answer)).await;
-                    told.unwrap_or(Err(BrokerError::SettleLost))?;
-                }
+                Box::pin(self.copy_to(delivery, place, fault, history, &now)).await?;
             }
         }
         Ok(())
     }
 
-    async fn copy(
+    /// Tells the broker what becomes of `delivery`, whose copy is safe if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::SettleLost`] and [`BrokerError::Lost`] when the message is no longer ours: it comes again.
+    pub async fn settle(
+        &self,
+        delivery: &Delivery,
+        disposition: &Disposition,
+    ) -> Result<(), BrokerError> {
+        for step in self.in_force(disposition).steps() {
+            if let Step::Answer(answer) = step {
+                let told = delivery.acks.until_over(tell(delivery, answer)).await;
+                told.unwrap_or(Err(BrokerError::SettleLost))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies of messages that others work on are not kept.
+    fn in_force<'a>(&self, disposition: &'a Disposition) -> &'a Disposition {
+        let is_kept = !self.dry_run || *disposition == Disposition::Return;
+        if is_kept { disposition } else { &Disposition::Ack }
+    }
+
+    async fn copy_to(
         &self,
         delivery: &Delivery,
         place: Place,
@@ -78,17 +100,9 @@ impl Settler {
             let cause = "its body was too large to be kept, and the copy would be empty".to_owned();
             return Err(BrokerError::NotTaken { exchange: exchange.to_owned(), cause });
         }
-        let frame_max = self.publisher.frame_max();
-        let properties = copy::fitting(properties, frame_max).ok_or_else(|| {
-            let cause = format!(
-                "its properties do not fit into a frame of {frame_max} bytes; \
-                 set frame_max of RabbitMQ to 131072"
-            );
-            BrokerError::NotTaken { exchange: exchange.to_owned(), cause }
-        })?;
         let (of, body) = (Some(delivery.tag), &delivery.envelope.body);
         let copy = Publication { of, mandatory: true, exchange, routing_key: &routing_key, body };
-        self.publisher.publish(copy, properties).await
+        signed::publish(&self.publisher, &self.authorship, copy, properties).await
     }
 }
 

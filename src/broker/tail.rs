@@ -1,13 +1,16 @@
 //! The end of the dead-letter queue, where copies of what was read go.
 
+use super::authorship::Authorship;
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::copy;
 use super::dead_letter::DeadLetter;
 use super::permissions::{NOWHERE, may_write};
+use super::publisher::Publisher;
 use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{Channel, Confirmation, PublisherConfirm};
+use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -23,6 +26,9 @@ pub(super) struct Tail {
     queue: String,
     /// What tells the copies of this one from others.
     name: String,
+    authorship: Arc<Authorship>,
+    /// The largest frame that the broker takes, in bytes.
+    frame_max: usize,
     blocked: watch::Receiver<Option<String>>,
     /// Maximum time until copies are confirmed.
     confirm: Duration,
@@ -34,12 +40,17 @@ impl Tail {
     /// # Errors
     ///
     /// [`BrokerError::Lost`].
-    pub(super) async fn open(copies: &Broker, queue: &str) -> Result<Tail, BrokerError> {
+    pub(super) async fn open(
+        copies: &Broker,
+        queue: &str,
+        authorship: Arc<Authorship>,
+    ) -> Result<Tail, BrokerError> {
         let channel = copies.channel().await?;
         let name = format!("{:016x}", RandomState::new().build_hasher().finish());
         let confirm = copies.timings().confirm;
         let (question, blocked) = (Some(copies.channel().await?), copies.blocked());
-        Ok(Tail { channel, question, queue: queue.to_owned(), name, blocked, confirm })
+        let (queue, frame_max) = (queue.to_owned(), Publisher::of(copies).frame_max());
+        Ok(Tail { channel, question, queue, name, authorship, frame_max, blocked, confirm })
     }
 
     /// Asks whether the broker takes copies, unless it was asked before. Of a copy that it does not read in an alarm
@@ -51,9 +62,10 @@ impl Tail {
     pub(super) async fn ask(&mut self) -> Result<(), BrokerError> {
         let Some(question) = self.question.take() else { return Ok(()) };
         let until = Instant::now() + self.confirm;
-        let refusal =
-            self.answer(until, may_write(&question, "", NOWHERE)).await.map_err(not_taken)??;
-        if let Some(refusal) = refusal {
+        let properties = self.authorship.named(BasicProperties::default());
+        let asking = may_write(&question, "", NOWHERE, properties);
+        let refusal = self.answer(until, asking).await.map_err(not_taken)??;
+        if let Some(refusal) = refusal.filter(|refusal| !self.authorship.learn(refusal)) {
             return Err(not_taken(format!("{refusal}; grant write on amq.default")));
         }
         // RabbitMQ 4.3 answers to what was published first, and reads nothing more then.
@@ -80,7 +92,7 @@ impl Tail {
             confirms.push(self.answer(until, self.publish(letter)).await);
         }
         let answers = join_all(confirms.into_iter().map(async |confirm| {
-            let confirm = confirm?.map_err(|error| cause(&error))?;
+            let confirm = confirm??;
             self.answer(until, confirm).await?.map_err(|error| cause(&error))
         }));
         let answers = answers.await;
@@ -96,11 +108,13 @@ impl Tail {
         taken.map(|taken| taken.map_err(not_taken)).collect()
     }
 
-    async fn publish(&self, letter: &DeadLetter) -> Result<PublisherConfirm, lapin::Error> {
-        let options = BasicPublishOptions { mandatory: true, immediate: false };
+    async fn publish(&self, letter: &DeadLetter) -> Result<PublisherConfirm, String> {
+        let (queue, body) = (self.queue.as_str().into(), letter.envelope.body.as_slice());
         let properties = copy::put_back(letter, &self.name);
-        let (queue, body) = (self.queue.as_str().into(), &letter.envelope.body);
-        self.channel.basic_publish("".into(), queue, options, body, properties).await
+        let properties = self.authorship.sign(properties, body, self.frame_max)?;
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let sending = self.channel.basic_publish("".into(), queue, options, body, properties);
+        sending.await.map_err(|error| cause(&error))
     }
 
     /// What the broker answers, or why that is not waited for any longer.

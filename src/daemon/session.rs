@@ -8,7 +8,8 @@ use super::lane;
 use super::reload::Current;
 use super::worker::Worker;
 use crate::broker::{
-    Announcer, Answers, Broker, BrokerError, Consumer, Depths, Publisher, Settler, topology,
+    Announcer, Answers, Authorship, Broker, BrokerError, Consumer, Depths, Publisher, Settler,
+    topology,
 };
 use crate::settings::{Amqp, LaneSettings, Settings, Timings};
 use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
@@ -99,9 +100,9 @@ impl Sessions {
         else {
             return Ok(());
         };
-        let (publisher, mut consumer) = opened?;
+        let (settler, mut consumer) = opened?;
         let announcer = announcer(&connections.copies, &settings);
-        let worker = Arc::new(self.worker((publisher, announcer), settled, &settings));
+        let worker = Arc::new(self.worker((settler, announcer), settled, &settings));
         let (mut depths, publisher) = (Depths::default(), &worker.settler.publisher);
         let (watched, with) = ((&*settings, &self.lane), (&mut depths, publisher));
         let watching = self.watch.run(&connections.deliveries, watched, with, &self.metrics);
@@ -121,11 +122,18 @@ impl Sessions {
         &self,
         Connections { deliveries, copies }: &Connections,
         settings: &Settings,
-    ) -> Result<(Publisher, Consumer), BrokerError> {
+    ) -> Result<(Settler, Consumer), BrokerError> {
         let opening = async {
             topology::prepare(deliveries, settings, &self.lane).await?;
-            let publisher = Publisher::open(copies).await?;
-            Ok((publisher, Consumer::open(deliveries, &self.lane.queue).await?))
+            let (queue, authorship) = (&self.lane.queue, Authorship::of(&settings.amqp));
+            let settler = Settler {
+                queue: queue.clone(),
+                dead_letter_exchange: settings.amqp.dead_letter_exchange.clone(),
+                dry_run: settings.contract.guards.dry_run,
+                publisher: Publisher::open(copies).await?,
+                authorship: Arc::clone(&authorship),
+            };
+            Ok((settler, Consumer::open(deliveries, queue, authorship).await?))
         };
         let silent = BrokerError::Lost("no answer while queues and consumers were set up".into());
         tokio::time::timeout(settings.timings.open, opening).await.unwrap_or(Err(silent))
@@ -138,7 +146,7 @@ impl Sessions {
 
     fn worker(
         &self,
-        (publisher, announcer): (Publisher, Announcer),
+        (settler, announcer): (Settler, Announcer),
         settled: Arc<AtomicBool>,
         settings: &Settings,
     ) -> Worker {
@@ -147,12 +155,7 @@ impl Sessions {
             ladder: settings.ladder.clone(),
             settings: self.settings.clone(),
             hand: self.hand.clone(),
-            settler: Settler {
-                queue: self.lane.queue.clone(),
-                dead_letter_exchange: settings.amqp.dead_letter_exchange.clone(),
-                dry_run: settings.contract.guards.dry_run,
-                publisher,
-            },
+            settler,
             announcer,
             settled,
             held: self.held().unwrap_or(settings.timings.held).min(settings.timings.held),

@@ -67,12 +67,10 @@ impl Worker {
         report: &mut Report,
     ) -> Result<(), NotSettled> {
         self.write_down(message, report).await?;
-        let outcome = self.announce(message, report).await?;
-        let Report { disposition, history, .. } = &*report;
-        let (delivery, now) = (&message.delivery, || (self.fresh)().at);
-        let span = span::settle(&self.lane.queue, &delivery.envelope, disposition);
-        let settling = self.settler.settle(delivery, disposition, history, now);
-        let settled = settling.instrument(span.clone()).await;
+        let delivery = &message.delivery;
+        let span = span::settle(&self.lane.queue, &delivery.envelope, &report.disposition);
+        let settled = self.copy_and_settle(message, report).instrument(span.clone()).await;
+        let Report { disposition, .. } = &*report;
         if settled.is_err() {
             span::failed(&span, "not_settled");
         }
@@ -82,17 +80,36 @@ impl Worker {
             span::failed(&Span::current(), &fault.code);
         }
         match &settled {
-            Ok(()) => {
+            Ok(outcome) => {
                 self.settled.store(true, Ordering::Relaxed);
                 self.record(report, message.since.elapsed());
-                if let Some(outcome) = &outcome {
+                if let Some(outcome) = outcome {
                     self.announcer.answer(delivery, announcement(outcome));
                 }
             }
             Err(BrokerError::NotTaken { .. }) => {}
             Err(_) => self.metrics.settle_lost(self.lane.event_type),
         }
-        Ok(settled?)
+        settled?;
+        Ok(())
+    }
+
+    /// Publishes the copy of the message if it has one, tells what becomes of it, and settles it: who listens is told of
+    /// a dead letter that is there.
+    async fn copy_and_settle(
+        &self,
+        message: &Message,
+        report: &mut Report,
+    ) -> Result<Option<OutcomeEvent>, BrokerError> {
+        let (delivery, now) = (&message.delivery, || (self.fresh)().at);
+        if !report.is_copied {
+            let Report { disposition, history, .. } = &*report;
+            self.settler.copy(delivery, disposition, history, now).await?;
+            report.is_copied = true;
+        }
+        let outcome = self.announce(message, report).await?;
+        self.settler.settle(delivery, &report.disposition).await?;
+        Ok(outcome)
     }
 
     /// Lets the audit trail say what becomes of the message, before the broker is told. What is only given
@@ -113,8 +130,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Tells whoever listens what becomes of the message, before the broker is told: it is safe then, or told
-    /// once more when the message comes again.
+    /// Tells whoever listens what becomes of the message, before it is settled: it is told once more when the message
+    /// comes again.
     async fn announce(
         &self,
         message: &Message,

@@ -22,15 +22,7 @@ impl Pseudonyms {
 
     /// Those that go by a key derived from `secrets`, which says nothing of them.
     pub fn derived(secrets: &[Secret]) -> Pseudonyms {
-        let mut all =
-            Hmac::<Sha1>::new_from_slice(PURPOSE).expect("HMAC takes a key of any length");
-        for secret in secrets {
-            let text = secret.reveal().as_bytes();
-            // With their lengths, so that no two lists are one text.
-            all.update(&text.len().to_be_bytes());
-            all.update(text);
-        }
-        Pseudonyms::by(&all.finalize().into_bytes())
+        Pseudonyms::by(&Secret::derived::<Hmac<Sha1>>(PURPOSE, secrets))
     }
 
     /// The name of an address, whatever its case: sixteen hexadecimal digits of its HMAC-SHA1.

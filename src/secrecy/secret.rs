@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD, URL_SAFE};
+use hmac::{KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use std::fmt;
 
@@ -23,6 +24,19 @@ impl Secret {
     /// The same, where it is not needed any more.
     pub fn into_revealed(self) -> String {
         self.0
+    }
+
+    /// A key for one `purpose`, made of all `secrets` by a MAC, so that it says nothing of them.
+    pub(super) fn derived<M: Mac + KeyInit>(purpose: &[u8], secrets: &[Secret]) -> Vec<u8> {
+        let mut all =
+            <M as KeyInit>::new_from_slice(purpose).expect("HMAC takes a key of any length");
+        for secret in secrets {
+            let text = secret.reveal().as_bytes();
+            // With their lengths, so that no two lists are one text.
+            all.update(&text.len().to_be_bytes());
+            all.update(text);
+        }
+        all.finalize().into_bytes().to_vec()
     }
 
     /// The secret as it is, percent-encoded as forms are, and what is sure to stand in any text in

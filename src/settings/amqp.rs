@@ -1,9 +1,10 @@
 //! The settings under `amqp`: how to reach the broker, and what the things in it are called.
 
 use super::management::Management;
+use super::mimecast::Mimecast;
 use super::reader::{Reader, decode, not_blank};
 use super::timings::Timings;
-use crate::secrecy::Secret;
+use crate::secrecy::{CopyKey, Secret};
 use std::fmt;
 use std::time::Duration;
 use url::Url;
@@ -17,6 +18,8 @@ pub struct Amqp {
     pub ca: Option<String>,
     /// The certificate to authenticate with, instead of a password.
     pub client_certificate: Option<ClientCertificate>,
+    /// The key by which copies show that they are ours, if there is one or something to derive it from.
+    pub copy_key: Option<CopyKey>,
     /// Where the management API is, if it is asked.
     pub management: Option<Management>,
     /// The exchange that events are published to.
@@ -119,6 +122,7 @@ impl Amqp {
             address,
             ca,
             client_certificate,
+            copy_key: copy_key(reader),
             management,
             exchange: reader.name("amqp.exchange"),
             dead_letter_exchange: reader.name("amqp.dead_letter_exchange"),
@@ -134,6 +138,20 @@ impl Amqp {
             timings: reader.timings(),
         }
     }
+}
+
+/// By default one derived from Mimecast's credentials, where they can be read: `dlq` works without them.
+fn copy_key(reader: &mut Reader) -> Option<CopyKey> {
+    let key = reader.optional("amqp.copy_key", |text| match text.len() {
+        16.. => Ok(CopyKey::by(text.as_bytes())),
+        _ => Err("must be at least 16 bytes long"),
+    });
+    key.or_else(|| {
+        let mut aside = reader.aside();
+        let mimecast = Mimecast::read(&mut aside);
+        let mimecast = aside.finish(mimecast).ok()??;
+        Some(CopyKey::derived(&mimecast.credentials.secrets()))
+    })
 }
 
 /// One of its own: its events would come to the lanes, or be dead letters.

@@ -30,7 +30,7 @@ const AT_ONCE: &[&str] = &[
 const AT_ONCE_OF_LANES: &[&str] = &[".map", ".default_groups"];
 
 const NEXT_CONNECTION: &[&str] =
-    &["amqp.url", "amqp.username", "amqp.password", "amqp.tls.", "amqp.heartbeat"];
+    &["amqp.url", "amqp.username", "amqp.password", "amqp.copy_key", "amqp.tls.", "amqp.heartbeat"];
 
 /// Whether it is real decides which queues are consumed.
 const RESTART: &[&str] = &["policy.dry_run"];

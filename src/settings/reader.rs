@@ -23,6 +23,11 @@ impl Reader {
         Reader { sources, mistakes }
     }
 
+    /// One of the same sources, whose mistakes do not count.
+    pub fn aside(&self) -> Reader {
+        Reader { sources: self.sources.clone(), mistakes: Vec::new() }
+    }
+
     /// Lets `settings` out, if there was no mistake.
     ///
     /// # Errors

@@ -45,6 +45,10 @@ pub const SETTINGS: &[Setting] = &[
         "amqp.management_url",
         "Base URL of RabbitMQ's management API, to inspect policies and bindings; the user is that of AMQP unless it names one",
     ),
+    secret(
+        "amqp.copy_key",
+        "Key of the MAC by which copies of messages show that the daemon has made them, the same for all replicas and for dlq; by default one derived from the vendor's credentials",
+    ),
     plain("amqp.exchange", "events", "The topic exchange that events are published to"),
     plain(
         "amqp.dead_letter_exchange",

@@ -68,6 +68,7 @@ impl Report {
         let commands: Vec<Value> = self.history.executions.iter().map(command).collect();
         json!({
             "eventId": event.id, "eventSource": event.source, "messageId": envelope.message_id,
+            "userId": envelope.user_id, "bodySha256": Seal::default().of(&envelope.body),
             "attempts": self.history.attempts, "replays": self.history.replays, "commands": commands,
             "result": self.history.result,
             "reason": self.disposition.reason().map(Reason::label),
@@ -84,6 +85,7 @@ impl Report {
             event.id,
             envelope.message_id,
             digest,
+            envelope.user_id,
             lane.name(),
             self.disposition.reason().is_some(),
             self.history.replays,

@@ -24,6 +24,8 @@ pub struct Report {
     pub event: Option<Arc<Event>>,
     /// Whether the audit trail has it already.
     pub is_written: bool,
+    /// Whether its copy is safe already, if it has one.
+    pub is_copied: bool,
     /// Whether it was told already to those who listen.
     pub is_announced: bool,
 }
@@ -41,6 +43,7 @@ impl Report {
             trace,
             event: None,
             is_written: false,
+            is_copied: false,
             is_announced: false,
         }
     }

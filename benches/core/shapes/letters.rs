@@ -6,7 +6,7 @@ use chrono::DateTime;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
-use mimecast_eventd::broker::DeadLetter;
+use mimecast_eventd::broker::{Authorship, DeadLetter};
 use mimecast_eventd::cli::dlq::{Filter, Letter};
 use mimecast_eventd::settings::Contract;
 use std::hint::black_box;
@@ -53,7 +53,7 @@ fn letter(body: String, bytes: usize, filter: Filter) -> Shape {
         let since = AMQPValue::LongString("1969-12-31T00:00:00Z".into());
         headers.insert("x-eventd-dead-lettered-at".into(), since);
         delivery.properties = BasicProperties::default().with_headers(headers);
-        let found = DeadLetter::read(delivery);
+        let found = DeadLetter::read(delivery, &Authorship::default());
         let letter = Letter::read(found, &Contract::default(), DateTime::UNIX_EPOCH);
         black_box((filter.allows(&letter), letter.row(), letter.explained(), letter.exported()));
     };

@@ -54,6 +54,7 @@ the daemon refuses. A JSON string is a TOML string, a JSON list of strings a TOM
 - {name: amqpUrl, key: amqp.url, auth: any}
 - {name: amqpPassword, key: amqp.password, auth: any}
 - {name: amqpManagementUrl, key: amqp.management_url, auth: any}
+- {name: amqpCopyKey, key: amqp.copy_key, auth: any}
 - {name: pseudonymKey, key: log.pseudonym_key, auth: any}
 - {name: accessKey, key: mimecast.access_key, auth: hmac}
 - {name: secretKey, key: mimecast.secret_key, auth: hmac}

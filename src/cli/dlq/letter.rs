@@ -37,6 +37,10 @@ pub struct Letter {
     pub age: Option<Duration>,
 }
 
+/// What is said of a letter that nobody knows to be from a daemon of ours.
+const NOT_PROVEN: &str = "no daemon with this key or user has published it: who may write to its queue can have made up \
+                          all that stands here but the user";
+
 impl Letter {
     /// Reads a letter with the contract that events keep to, at `now`.
     pub fn read(found: DeadLetter, contract: &Contract, now: DateTime<Utc>) -> Letter {
@@ -116,6 +120,7 @@ impl Letter {
             ("age_seconds", json!(self.age.map(|age| age.as_secs()))),
             ("replays", json!(found.replays)),
             ("queue", json!(found.queue)),
+            ("proven", json!(found.is_proven)),
             ("request_id", json!(found.request_id)),
         ];
         told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -156,6 +161,9 @@ impl Letter {
         };
         let plain = |text: &str| terminal::plain(text, 1024);
         line("id", &plain(&self.id));
+        if !self.found.is_proven {
+            line("not proven", NOT_PROVEN);
+        }
         line("type", self.event_type.map_or("not known", EventType::name));
         line("reason", &format!("{}: {meaning}", grounds.label()));
         line("what to do", advice);

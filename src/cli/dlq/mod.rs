@@ -7,7 +7,7 @@ mod settle;
 
 use super::terminal::{self, OutputError};
 use crate::broker::topology::{self, Found};
-use crate::broker::{Broker, BrokerError, DeadLetter, DeadLetters};
+use crate::broker::{Authorship, Broker, BrokerError, DeadLetter, DeadLetters};
 use crate::settings::Queues;
 use crate::telemetry::AuditError;
 use crate::telemetry::audit::{Action, ByHand};
@@ -140,7 +140,8 @@ pub async fn run(
     }
     // A broker with an alarm reads no more from whoever publishes.
     let copies = Broker::connect_for_people(&settings.amqp).await?;
-    let mut letters = DeadLetters::open(&broker, &copies, queue).await?;
+    let authorship = Authorship::of(&settings.amqp);
+    let mut letters = DeadLetters::open(&broker, &copies, queue, authorship).await?;
     if !dlq.act.changes() {
         letters.ask_for_copies().await?;
     }

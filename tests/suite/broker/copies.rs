@@ -216,7 +216,9 @@ async fn a_dead_letter_keeps_every_property_that_it_may_keep() {
     assert_eq!(properties.cluster_id(), original.cluster_id());
     assert_eq!(properties.priority(), original.priority());
     assert_eq!(*properties.delivery_mode(), Some(2));
-    assert!(properties.expiration().is_none() && properties.user_id().is_none());
+    assert!(properties.expiration().is_none());
+    // Of the daemon, which has the same.
+    assert_eq!(properties.user_id().as_ref().unwrap().as_str(), "guest");
     let known = [
         "team",
         "x-eventd-attempts",
@@ -224,6 +226,7 @@ async fn a_dead_letter_keeps_every_property_that_it_may_keep() {
         "x-eventd-dead-lettered-at",
         "x-eventd-detail",
         "x-eventd-exchange",
+        "x-eventd-mac",
         "x-eventd-queue",
         "x-eventd-reason",
         "x-eventd-routing-key",

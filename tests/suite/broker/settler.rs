@@ -8,8 +8,11 @@ use fake_mimecast::{Credentials, FakeMimecast};
 use lapin::BasicProperties;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
-use mimecast_eventd::broker::{Broker, BrokerError, Consumer, Delivery, Publisher, Settler};
+use mimecast_eventd::broker::{
+    Authorship, Broker, BrokerError, Consumer, Delivery, Publisher, Settler,
+};
 use mimecast_eventd::verdict::{Disposition, Fault, History, Reason};
+use std::sync::Arc;
 
 const QUEUE: &str = "lane";
 
@@ -35,12 +38,14 @@ impl Lane {
         vhost.publish_to("", QUEUE, b"{}", BasicProperties::default()).await;
 
         let broker = Broker::connect(&settings.amqp, |_| {}).await.unwrap();
-        let mut consumer = Consumer::open(&broker, QUEUE).await.unwrap();
+        let authorship = Authorship::of(&settings.amqp);
+        let mut consumer = Consumer::open(&broker, QUEUE, Arc::clone(&authorship)).await.unwrap();
         consumer.consume().await.unwrap();
         let delivery = consumer.next().await.unwrap();
         let publisher = Publisher::open(&broker).await.unwrap();
         let dead_letter_exchange = "nowhere".to_owned();
-        let settler = Settler { queue: QUEUE.into(), dead_letter_exchange, dry_run, publisher };
+        let settler =
+            Settler { queue: QUEUE.into(), dead_letter_exchange, dry_run, publisher, authorship };
         Lane { vhost, wire, broker, consumer, settler, delivery }
     }
 
@@ -54,7 +59,8 @@ impl Lane {
         disposition: &Disposition,
     ) -> Result<(), BrokerError> {
         let history = History::default();
-        self.settler.settle(delivery, disposition, &history, chrono::Utc::now).await
+        self.settler.copy(delivery, disposition, &history, chrono::Utc::now).await?;
+        self.settler.settle(delivery, disposition).await
     }
 }
 
@@ -79,10 +85,8 @@ async fn what_cannot_be_told_any_more_is_lost_and_never_counts_as_settled() {
         let mut lane = Lane::new(false).await;
         let channel = lane.vhost.channel().await;
         channel.queue_delete(QUEUE.into(), QueueDeleteOptions::default()).await.unwrap();
-        lane.consumer
-            .take_one()
-            .await
-            .expect_err("the broker closes the channel over a queue that is gone");
+        let widened = lane.consumer.widen(2).await;
+        widened.expect_err("the broker closes the channel over a queue that is gone");
         let settled = lane.settle(&disposition).await;
         let is_lost = matches!(settled, Err(BrokerError::SettleLost | BrokerError::Lost(_)));
         assert!(is_lost, "{disposition:?}: {settled:?}");

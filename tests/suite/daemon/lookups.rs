@@ -111,16 +111,17 @@ async fn what_has_failed_for_long_waits_aside_for_longer() {
     let world = World::with(&SOON).await;
     let forbidden = FaultKind::FlatFail { status: 403, code: "app_forbidden".into() };
     world.fake.inject(Fault::always(forbidden).for_operation(Operation::FindGroups));
-    // It comes the way of our copies, and says of itself what they say.
+    // It is published by the daemon's user, and says of itself what copies say.
     let since = (chrono::Utc::now() - chrono::TimeDelta::hours(1)).to_rfc3339();
     let mut headers = FieldTable::default();
     headers.insert("x-eventd-first-failed-at".into(), AMQPValue::LongString(since.into()));
+    headers.insert("x-eventd-exchange".into(), AMQPValue::LongString("events".into()));
     headers.insert("x-eventd-rung".into(), AMQPValue::LongInt(2));
     let event = json!({
         "specversion": "1.0", "id": "ada", "source": "/hr", "type": "user.offboarded",
         "data": {"emailAddress": "ada@example.com", "groups": ["VIP"]},
     });
-    let properties = BasicProperties::default().with_headers(headers);
+    let properties = BasicProperties::default().with_headers(headers).with_user_id("guest".into());
     world.vhost.publish_to("", OFFBOARDED, event.to_string().as_bytes(), properties).await;
     let copy = world.vhost.take(&format!("{OFFBOARDED}.due.10m")).await;
     assert_eq!(copy.headers["x-eventd-rung"], 2, "it spends no rung");

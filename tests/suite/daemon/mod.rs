@@ -5,6 +5,7 @@ mod dry_run;
 mod due;
 mod effects;
 mod files;
+mod forged;
 mod guards;
 mod hand;
 mod held;

@@ -14,6 +14,7 @@ use lapin::options::{
     ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
+use mimecast_eventd::secrecy::Seal;
 use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../../../docs/schemas/outcome.schema.json");
@@ -142,6 +143,57 @@ async fn that_nobody_listens_is_no_fault_and_an_exchange_that_goes_comes_back() 
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 0).await;
     assert!((0..20).all(|number| !world.fake.has_url(&format!("entry-{number}"))));
+}
+
+#[tokio::test]
+async fn two_events_with_one_id_are_told_apart() {
+    let world = World::with(TOLD).await;
+    listener(&world).await;
+    let event = |entry: &str| {
+        let data = json!({"id": entry});
+        json!({"specversion": "1.0", "id": "e-1", "source": "/soc", "type": "url.unblock", "data": data})
+            .to_string()
+    };
+    let by_guest = BasicProperties::default().with_user_id("guest".into());
+    let mut ids = Vec::new();
+    for (body, properties, user) in [
+        (event("entry-1"), BasicProperties::default(), Value::Null),
+        (event("entry-2"), BasicProperties::default(), Value::Null),
+        (event("entry-2"), by_guest, json!("guest")),
+    ] {
+        world.vhost.publish("url.unblock", body.as_bytes(), properties).await;
+        let found = told(&world.vhost.take("listener").await);
+        let digest = Seal::default().of(body.as_bytes());
+        assert_eq!(
+            (&found["data"]["userId"], &found["data"]["bodySha256"]),
+            (&user, &json!(digest))
+        );
+        ids.push(found["id"].clone());
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
+async fn a_failure_is_told_once_its_dead_letter_is_safe() {
+    let world = World::with(TOLD).await;
+    listener(&world).await;
+    world.vhost.refuse_dead_letters().await;
+    let nothing = r#"{"specversion":"1.0","id":"bad","source":"/soc","type":"url.unblock","data":{"id":"refused"}}"#;
+    let refused = FaultKind::fail("err_validation_null");
+    world.fake.inject(Fault::always(refused).for_item_containing("refused"));
+    world.publish("url.unblock", nothing).await;
+    world.daemon.wait_for_logged("lane paused", 1).await;
+    assert!(world.vhost.take_now("listener").await.is_none(), "it is no dead letter yet");
+    world.fake.add_url("entry-1");
+    world.unblock("good", "entry-1").await;
+    world.vhost.accept_dead_letters().await;
+    let mut types =
+        [told(&world.vhost.take("listener").await), told(&world.vhost.take("listener").await)]
+            .map(|told| told["type"].as_str().unwrap().to_owned());
+    types.sort();
+    assert_eq!(types, ["url.unblock.applied", "url.unblock.failed"]);
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
 }
 
 #[tokio::test]

@@ -68,6 +68,14 @@ impl Vhost {
         Vhost { name, url, management, connection, channel }
     }
 
+    /// The same as seen by the user of this name, who may do everything here.
+    pub async fn of_user(&self, name: &str) -> Vhost {
+        let url = self.url_of_user_called(name).await;
+        let (connection, channel) = connect(&url).await;
+        let (name, management) = (self.name.clone(), self.management.clone());
+        Vhost { name, url, management, connection, channel }
+    }
+
     /// Connects anew, to a broker that was away meanwhile.
     pub async fn reconnect(&mut self) {
         (self.connection, self.channel) = connect(&self.url).await;

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
-use mimecast_eventd::broker::DeadLetter;
+use mimecast_eventd::broker::{Authorship, DeadLetter};
 use mimecast_eventd::cli::dlq::{Filter, Letter};
 use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::Contract;
@@ -16,7 +16,11 @@ fn letter(body: &str) -> Letter {
 }
 
 fn read(delivery: Delivery) -> Letter {
-    Letter::read(DeadLetter::read(delivery), &Contract::default(), DateTime::UNIX_EPOCH)
+    Letter::read(
+        DeadLetter::read(delivery, &Authorship::default()),
+        &Contract::default(),
+        DateTime::UNIX_EPOCH,
+    )
 }
 
 #[test]
