@@ -15,20 +15,44 @@ use std::collections::BTreeMap;
 
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
 
-/// The user of the daemon, who is nobody else.
-const OURS: &str = "mimecast-eventd";
+/// The producer that alone may ask for anything.
+struct Hr {
+    vhost: Vhost,
+    name: String,
+}
 
-/// A daemon that `hr` alone may ask for anything, and the connection of `hr`. The tests' own user is somebody else.
-async fn for_hr(own: &[(&str, &str)]) -> (World, Vhost) {
+impl Hr {
+    /// Publishes good events, as a producer does.
+    async fn publish(&self, world: &World, prefix: &str) {
+        for number in 0..3 {
+            let good = event(world, &format!("{prefix}-{number}"));
+            self.vhost.publish("user.offboarded", good.as_bytes(), self.properties()).await;
+        }
+    }
+
+    fn properties(&self) -> BasicProperties {
+        BasicProperties::default().with_user_id(self.name.as_str().into())
+    }
+}
+
+/// The name of a user that nobody else has: each test's broker is that of others too.
+fn fresh(name: &str) -> String {
+    format!("{name}-{}", uuid::Uuid::new_v4())
+}
+
+/// A daemon with a user of its own, and the only producer that it listens to. The tests' own user is somebody else.
+async fn for_hr(own: &[(&str, &str)]) -> (World, Hr) {
     let vhost = Vhost::new().await;
-    vhost.url_of_user_called(OURS).await;
-    let hr = vhost.of_user("hr").await;
-    let ours = [
-        ("AMQP__USERNAME", OURS),
+    let (ours, name) = (fresh("mimecast-eventd"), fresh("hr"));
+    vhost.url_of_user_called(&ours).await;
+    let hr = Hr { vhost: vhost.of_user(&name).await, name };
+    let allowed = format!(r#"["{}"]"#, hr.name);
+    let with = [
+        ("AMQP__USERNAME", ours.as_str()),
         ("AMQP__PASSWORD", "secret"),
-        ("POLICY__ALLOWED_USERS", r#"["hr"]"#),
+        ("POLICY__ALLOWED_USERS", &allowed),
     ];
-    (World::start(vhost, settings::hmac, &[&ours[..], own].concat()).await, hr)
+    (World::start(vhost, settings::hmac, &[&with[..], own].concat()).await, hr)
 }
 
 fn event(world: &World, who: &str) -> String {
@@ -38,15 +62,6 @@ fn event(world: &World, who: &str) -> String {
     let (source, event_type) = ("/hr", "user.offboarded");
     json!({"specversion": "1.0", "id": who, "source": source, "type": event_type, "data": data})
         .to_string()
-}
-
-/// Publishes good events by `hr`, as a producer does.
-async fn good_events(world: &World, hr: &Vhost, prefix: &str) {
-    for number in 0..3 {
-        let good = event(world, &format!("{prefix}-{number}"));
-        let by_hr = BasicProperties::default().with_user_id("hr".into());
-        hr.publish("user.offboarded", good.as_bytes(), by_hr).await;
-    }
 }
 
 fn is_member(world: &World, who: &str) -> bool {
@@ -64,11 +79,11 @@ fn with_headers(headers: &[(&str, AMQPValue)]) -> BasicProperties {
 }
 
 /// What a copy of an event by `hr` says.
-fn as_a_copy() -> Vec<(&'static str, AMQPValue)> {
+fn as_a_copy(hr: &Hr) -> Vec<(&'static str, AMQPValue)> {
     vec![
         ("x-eventd-exchange", text("events")),
         ("x-eventd-routing-key", text("user.offboarded")),
-        ("x-eventd-user-id", text("hr")),
+        ("x-eventd-user-id", text(&hr.name)),
         ("x-eventd-attempts", AMQPValue::LongLongInt(1)),
         ("x-eventd-mac", text("cIpyfSR1NX6qzE+IyA1+7DIYzgyrzyaU9v7NCAVFzG8=")),
     ]
@@ -90,11 +105,11 @@ fn death() -> AMQPValue {
 async fn whoever_writes_to_the_queue_is_taken_for_nobody_else() {
     let (world, hr) = for_hr(&[]).await;
     let mut forged = Vec::new();
-    let moved = [as_a_copy(), vec![("x-death", death())]].concat();
+    let moved = [as_a_copy(&hr), vec![("x-death", death())]].concat();
     for (headers, exchange, key) in [
-        (as_a_copy(), "", OFFBOARDED),
+        (as_a_copy(&hr), "", OFFBOARDED),
         (moved.clone(), "", OFFBOARDED),
-        (as_a_copy(), "events", "user.offboarded"),
+        (as_a_copy(&hr), "events", "user.offboarded"),
         (moved, "events", "user.offboarded"),
     ] {
         for user in [None, Some("guest")] {
@@ -105,7 +120,7 @@ async fn whoever_writes_to_the_queue_is_taken_for_nobody_else() {
             };
             let body = event(&world, &who);
             world.vhost.publish_to(exchange, key, body.as_bytes(), properties).await;
-            good_events(&world, &hr, &format!("beside-{who}")).await;
+            hr.publish(&world, &format!("beside-{who}")).await;
             let letter = world.vhost.take(DEAD_LETTERS).await;
             assert_eq!(letter.body, body.as_bytes());
             let said = ["x-eventd-reason", "x-eventd-code", "x-eventd-user-id"];
@@ -152,7 +167,7 @@ async fn a_dead_letter_that_somebody_made_up_is_not_proven_and_has_nothing_done_
     world.daemon.signal("KILL");
     world.daemon.ended().await;
     let as_a_letter = [
-        as_a_copy(),
+        as_a_copy(&hr),
         vec![("x-eventd-reason", text("retries_exhausted")), ("x-eventd-queue", text(OFFBOARDED))],
     ]
     .concat();
@@ -167,8 +182,8 @@ async fn a_dead_letter_that_somebody_made_up_is_not_proven_and_has_nothing_done_
     world.vhost.publish("user.offboarded", expired.as_bytes(), to_expire).await;
     // What `hr` has published and RabbitMQ dead-lettered is still of `hr`.
     let good = event(&world, "good");
-    let by_hr = BasicProperties::default().with_user_id("hr".into()).with_expiration("1".into());
-    hr.publish("user.offboarded", good.as_bytes(), by_hr).await;
+    let by_hr = hr.properties().with_expiration("1".into());
+    hr.vhost.publish("user.offboarded", good.as_bytes(), by_hr).await;
     world.vhost.wait_for_depth(DEAD_LETTERS, 3).await;
 
     for _ in 0..2 {
@@ -176,7 +191,7 @@ async fn a_dead_letter_that_somebody_made_up_is_not_proven_and_has_nothing_done_
         assert_eq!(listed.field("proven"), vec![Value::Bool(false); 3], "{listed:?}");
     }
     let shown = run(&variables, &["dlq", "show", "written"]).await.out;
-    assert!(shown.contains("not proven") && !shown.contains("by hr"), "{shown}");
+    assert!(shown.contains("not proven") && !shown.contains(" by hr"), "{shown}");
     assert!(run(&variables, &["dlq", "show", "good"]).await.out.contains(" by hr"));
     let replayed = run(&variables, &["dlq", "replay"]).await;
     assert_eq!((replayed.code, replayed.lines().len()), (Some(0), 3), "{replayed:?}");
@@ -197,15 +212,16 @@ async fn a_dead_letter_that_somebody_made_up_is_not_proven_and_has_nothing_done_
 #[tokio::test]
 async fn a_copy_that_waits_is_believed_after_a_change_of_the_key_or_of_the_user() {
     let other_key = ("AMQP__COPY_KEY", "another key of 16 bytes");
-    let other_user = ("AMQP__USERNAME", "another-eventd");
+    let another = fresh("another");
+    let other_user = ("AMQP__USERNAME", another.as_str());
     for (changes, applied) in
         [(&[][..], 3.0), (&[other_key], 3.0), (&[other_user], 3.0), (&[other_key, other_user], 0.0)]
     {
         let (mut world, hr) = for_hr(&[("BREAKER__INITIAL_PROBE_DELAY", "100ms")]).await;
-        world.vhost.url_of_user_called("another-eventd").await;
+        world.vhost.url_of_user_called(&another).await;
         let down = FaultKind::FlatFail { status: 503, code: "down".into() };
         world.fake.inject(Fault::always(down).for_operation(Operation::RemoveGroupMember));
-        good_events(&world, &hr, "waits").await;
+        hr.publish(&world, "waits").await;
         // All of them are copies: the lane has paused, and parked what it had begun.
         world.daemon.wait_for_logged("lane paused", 1).await;
         let parked =
