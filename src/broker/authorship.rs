@@ -5,8 +5,8 @@
 //! share. It carries the name of our user too, which RabbitMQ checks (RabbitMQ, "Validated User-ID"). Either is enough:
 //! so copies that wait are believed after a change of the key, and after a change of the user.
 
-use super::fitting::fitting;
 use super::header::{attributes, short, spelled, text};
+use super::reduction::fitting;
 use super::sieve::{ALTERED, BODY_SIZE};
 use crate::secrecy::CopyKey;
 use crate::settings::Amqp;

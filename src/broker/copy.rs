@@ -3,6 +3,7 @@
 use super::authorship::{CLAIMED, USER_ID};
 use super::dead_letter::DeadLetter;
 use super::delivery::Delivery;
+use super::header::{With, persistent, with_timestamp};
 use crate::event::Envelope;
 use crate::verdict::{Fault, History, Reason};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -19,9 +20,6 @@ const SAID: [&str; 7] = [
     "x-eventd-request-id",
     "x-eventd-version",
 ];
-
-/// Sets one property.
-type With = fn(BasicProperties, ShortString) -> BasicProperties;
 
 /// The properties of the dead letter: those of the original, and headers that say why it is there.
 /// Where it stood on the delay ladder is not among them: whoever sends it in again starts anew.
@@ -181,16 +179,7 @@ fn without_priority(original: &BasicProperties) -> BasicProperties {
         (original.app_id(), BasicProperties::with_app_id),
         (original.cluster_id(), BasicProperties::with_cluster_id),
     ];
-    let mut copy = BasicProperties::default().with_delivery_mode(2);
-    for (value, with) in texts {
-        if let Some(value) = value {
-            copy = with(copy, value.clone());
-        }
-    }
-    if let Some(timestamp) = original.timestamp() {
-        copy = copy.with_timestamp(*timestamp);
-    }
-    copy
+    with_timestamp(persistent(texts), original)
 }
 
 /// The headers that the message came with, without ours of an earlier copy and without those that

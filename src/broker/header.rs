@@ -1,19 +1,46 @@
 //! The headers and properties of a message, as far as they are of a type that is expected.
 
 use chrono::{DateTime, Utc};
+use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-/// What headers say of a CloudEvent in binary mode. Its binding wants `cloudEvents:`, or `cloudEvents_`
-/// where a colon is a burden (CloudEvents AMQP binding 1.0.2, section 3.1.3); who comes from HTTP keeps
-/// `ce-`.
-pub(super) fn attributes(headers: &FieldTable) -> Vec<(String, Option<String>)> {
-    let attribute = |(name, value): (&ShortString, &AMQPValue)| {
-        let name = name.as_str().to_ascii_lowercase();
-        let prefixes = ["ce-", "cloudevents:", "cloudevents_"];
-        let name = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix))?;
-        Some((name.to_owned(), spelled(value)))
+/// Sets one property.
+pub(super) type With = fn(BasicProperties, ShortString) -> BasicProperties;
+
+/// Persistent properties of these texts, as far as they are there.
+pub(super) fn persistent<const N: usize>(
+    texts: [(&Option<ShortString>, With); N],
+) -> BasicProperties {
+    let set = |copy, (value, with): (&Option<ShortString>, With)| match value {
+        Some(value) => with(copy, value.clone()),
+        None => copy,
     };
-    headers.inner().iter().filter_map(attribute).collect()
+    texts.into_iter().fold(BasicProperties::default().with_delivery_mode(2), set)
+}
+
+/// The same with the time of the original, if it has one.
+pub(super) fn with_timestamp(copy: BasicProperties, original: &BasicProperties) -> BasicProperties {
+    match original.timestamp() {
+        Some(timestamp) => copy.with_timestamp(*timestamp),
+        None => copy,
+    }
+}
+
+/// What headers say of a CloudEvent in binary mode.
+pub(super) fn attributes(headers: &FieldTable) -> Vec<(String, Option<String>)> {
+    let named = |(name, value): (&ShortString, &AMQPValue)| {
+        Some((attribute(name.as_str())?, spelled(value)))
+    };
+    headers.inner().iter().filter_map(named).collect()
+}
+
+/// The attribute of a CloudEvent in binary mode that a header of this name has, if it has one. Its binding wants
+/// `cloudEvents:`, or `cloudEvents_` where a colon is a burden (CloudEvents AMQP binding 1.0.2, section 3.1.3); who
+/// comes from HTTP keeps `ce-`.
+pub(super) fn attribute(header: &str) -> Option<String> {
+    let name = header.to_ascii_lowercase();
+    let prefixes = ["ce-", "cloudevents:", "cloudevents_"];
+    prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).map(str::to_owned)
 }
 
 /// A value as CloudEvents spells it, if it is of a type that an attribute can have.

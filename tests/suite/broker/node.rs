@@ -168,6 +168,94 @@ async fn a_broker_with_frames_that_are_too_small_is_told_apart_in_words() {
     Broker::connect(&amqp, |_| {}).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_copy_that_is_refused_for_its_properties_is_made_without_them_and_says_so() {
+    let node = Disturbed::node().await;
+    node.running().evaluate(REFUSING);
+    let ladder = [("RETRY__LADDER", r#"["1s"]"#)];
+    let world = World::start(Vhost::on(node.running()).await, settings::hmac, &ladder).await;
+    let with = |headers: &[(&str, &str)]| {
+        let mut table = FieldTable::default();
+        for (name, value) in headers {
+            table.insert((*name).into(), AMQPValue::LongString((*value).into()));
+        }
+        let properties = BasicProperties::default().with_message_id("m-1".into());
+        properties.with_correlation_id("c-1".into()).with_headers(table)
+    };
+    for (headers, is_altered) in
+        [([("team", "hr")], false), ([("refused", "1")], true), ([("site", "eu")], false)]
+    {
+        world.vhost.publish("url.unblock", b"nonsense", with(&headers)).await;
+        let good = format!("entry-{}", headers[0].0);
+        world.fake.add_url(&good);
+        world.unblock(&good, &good).await;
+        let letter = world.vhost.take(DEAD_LETTERS).await;
+        assert_eq!(letter.body, b"nonsense");
+        assert_eq!(letter.header("x-eventd-reason"), "malformed");
+        assert_eq!(letter.properties.message_id().as_ref().unwrap().as_str(), "m-1");
+        assert_eq!(letter.properties.correlation_id().is_none(), is_altered);
+        assert_ne!(letter.headers.contains_key(headers[0].0), is_altered);
+        let is_said = letter.header("x-eventd-altered").contains("the broker refused");
+        assert_eq!(is_said, is_altered, "{letter:?}");
+    }
+    // A copy that comes back is the same event, also one that is nothing but headers and data.
+    world.fake.add_url("entry-1");
+    let fails = Fault::next(FaultKind::status(503)).times(5);
+    world.fake.inject(fails.for_item_containing("entry-1"));
+    let attributes = [
+        ("ce-specversion", "1.0"),
+        ("ce-id", "e-1"),
+        ("ce-source", "/soc"),
+        ("ce-type", "url.unblock"),
+        ("refused", "1"),
+    ];
+    let event = with(&attributes).with_content_type("application/json".into());
+    world.vhost.publish("url.unblock", br#"{"id":"entry-1"}"#, event).await;
+    let settled = world.daemon.settled(8).await;
+    let last: Vec<_> =
+        settled[6..].iter().map(|line| (&line["disposition"], &line["event_id"])).collect();
+    assert_eq!(
+        last,
+        [(&"retry".into(), &"e-1".into()), (&"ack".into(), &"e-1".into())],
+        "{settled:?}"
+    );
+    assert!(
+        ["team", "refused", "site", "1"]
+            .iter()
+            .all(|it| !world.fake.has_url(&format!("entry-{it}")))
+    );
+    let connections = r#"eventd_amqp_connections_total{event="url.unblock"}"#;
+    assert_eq!(world.daemon.metric(connections).await, 1.0);
+    node.running().evaluate("rabbit_registry:unregister(channel_interceptor, <<\"refusing\">>).");
+}
+
+/// A plugin of the broker that refuses copies with one of the headers that the originals may have. RabbitMQ itself
+/// checks nothing of a copy but what copies do not have.
+const REFUSING: &str = r#"
+    Form = fun(Text) ->
+        {ok, Tokens, _} = erl_scan:string(Text),
+        {ok, Form} = erl_parse:parse_form(Tokens),
+        Form
+    end,
+    {ok, Module, Binary} = compile:forms(lists:map(Form, [
+        "-module(refusing).",
+        "-behaviour(rabbit_channel_interceptor).",
+        "-export([description/0, init/1, intercept/3, applies_to/0]).",
+        "description() -> [].",
+        "init(_) -> none.",
+        "applies_to() -> ['basic.publish'].",
+        "intercept(Method, none, _) -> {Method, none};
+         intercept(Method, Content, _) ->
+             Decoded = rabbit_binary_parser:ensure_content_decoded(Content),
+             Headers = case element(4, element(3, Decoded)) of undefined -> []; Given -> Given end,
+             case [Name || {Name, _, _} <- Headers, Name =:= <<\"refused\">> orelse Name =:= <<\"x-eventd-code\">>] of
+                 [_, _] -> rabbit_misc:amqp_error(precondition_failed, \"this header is refused\", [], none);
+                 _ -> {Method, Content}
+             end."
+    ])),
+    {module, _} = code:load_binary(Module, "refusing.erl", Binary),
+    rabbit_registry:register(channel_interceptor, <<"refusing">>, refusing)."#;
+
 /// How long the broker waits for an ack, and how often it looks, on channels from now on.
 fn patience(milliseconds: u32, look_every: u32) -> String {
     format!(

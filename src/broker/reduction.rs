@@ -1,9 +1,13 @@
-//! What a copy leaves out so that it fits into a frame.
+//! Copies with less than their originals have, for brokers that do not take all of it.
 
+use super::header::{With, attribute, persistent, with_timestamp};
 use super::sieve::LEFT_OUT;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use std::collections::BTreeMap;
+
+/// What the header says of a copy without what a broker has refused.
+const REFUSED: &str = "properties and headers that the broker refused were left out";
 
 /// The properties without the largest foreign headers, so that they fit into one frame of `frame_max` bytes; `None` if
 /// they do not fit without any. The broker ends the connection over a frame that is larger.
@@ -16,8 +20,10 @@ pub(super) fn fitting(properties: BasicProperties, frame_max: usize) -> Option<B
     let mut kept: Vec<(ShortString, AMQPValue)> = headers.inner().clone().into_iter().collect();
     let altered = kept.iter().position(|(name, _)| name.as_str() == "x-eventd-altered");
     let altered = altered.map(|place| kept.swap_remove(place).1);
-    kept.push(("x-eventd-altered".into(), AMQPValue::LongString(left_out(altered).into())));
-    let is_ours = |name: &ShortString| name.as_str().starts_with("x-eventd-");
+    kept.push((
+        "x-eventd-altered".into(),
+        AMQPValue::LongString(and_altered(altered, LEFT_OUT).into()),
+    ));
     kept.sort_by_key(|(name, value)| (!is_ours(name), value_size(value)));
     loop {
         let headers = FieldTable::from(kept.iter().cloned().collect::<BTreeMap<_, _>>());
@@ -28,14 +34,40 @@ pub(super) fn fitting(properties: BasicProperties, frame_max: usize) -> Option<B
     }
 }
 
-/// How a message is altered that has lost headers, beside what is known of it.
-fn left_out(altered: Option<AMQPValue>) -> String {
+/// The properties without those that no event is read from and that the broker could have refused; `None` if there are
+/// none. Its attributes are what an event in binary mode consists of, and its time decides whether it is too old.
+pub(super) fn bare(properties: &BasicProperties) -> Option<BasicProperties> {
+    let texts: [(&Option<ShortString>, With); 4] = [
+        (properties.content_type(), BasicProperties::with_content_type),
+        (properties.content_encoding(), BasicProperties::with_content_encoding),
+        (properties.message_id(), BasicProperties::with_message_id),
+        (properties.kind(), BasicProperties::with_type),
+    ];
+    let is_kept = |name: &ShortString| is_ours(name) || attribute(name.as_str()).is_some();
+    let mut headers = properties.headers().clone().unwrap_or_default().inner().clone();
+    headers.retain(|name, _| is_kept(name));
+    let bare = with_timestamp(persistent(texts), properties);
+    if bare.clone().with_headers(headers.clone().into()) == *properties {
+        return None;
+    }
+    let altered = headers.remove("x-eventd-altered");
+    let altered = AMQPValue::LongString(and_altered(altered, REFUSED).into());
+    headers.insert("x-eventd-altered".into(), altered);
+    Some(bare.with_headers(headers.into()))
+}
+
+fn is_ours(name: &ShortString) -> bool {
+    name.as_str().starts_with("x-eventd-")
+}
+
+/// How a message is altered that was altered in this way too, beside what is known of it.
+fn and_altered(altered: Option<AMQPValue>, how: &str) -> String {
     match altered {
-        Some(AMQPValue::LongString(altered)) if altered.to_string().contains(LEFT_OUT) => {
+        Some(AMQPValue::LongString(altered)) if altered.to_string().contains(how) => {
             altered.to_string()
         }
-        Some(AMQPValue::LongString(altered)) => format!("{altered}; {LEFT_OUT}"),
-        Some(_) | None => LEFT_OUT.to_owned(),
+        Some(AMQPValue::LongString(altered)) => format!("{altered}; {how}"),
+        Some(_) | None => how.to_owned(),
     }
 }
 
@@ -153,6 +185,29 @@ mod tests {
             let altered = fitted.headers().clone().unwrap().inner()["x-eventd-altered"].clone();
             assert_eq!(altered, AMQPValue::LongString(after.into()));
         }
+    }
+
+    #[test]
+    fn a_bare_copy_keeps_what_an_event_is_read_from_and_says_once_that_it_is_bare() {
+        let headers = [
+            ("ce-id", text(3)),
+            ("team", text(2)),
+            ("x-eventd-code", text(1)),
+            ("x-eventd-altered", text(1)),
+        ];
+        let whole = copy(&headers).with_type("type".into()).with_timestamp(7);
+        let altered = AMQPValue::LongString(format!("x; {REFUSED}").into());
+        let kept = [("ce-id", text(3)), ("x-eventd-code", text(1)), ("x-eventd-altered", altered)];
+        let expected = BasicProperties::default()
+            .with_message_id(whole.message_id().clone().unwrap())
+            .with_type("type".into())
+            .with_timestamp(7)
+            .with_delivery_mode(2)
+            .with_headers(copy(&kept).headers().clone().unwrap());
+        assert_eq!(bare(&whole), Some(expected.clone()));
+        // There is nothing left that could be left out.
+        assert_eq!(bare(&expected), None);
+        assert_eq!(bare(&expected.clone().with_app_id("app".into())), Some(expected));
     }
 
     #[test]
