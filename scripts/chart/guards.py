@@ -198,7 +198,10 @@ GOOD = [
      ["path: /x", "interval: 9s", "!path: /metrics"]),
     ("what sleeps before the drain", {"lifecycle": {"preStop": {"sleep": {"seconds": 7}}}}, ["terminationGracePeriodSeconds: 42"]),
     ("the world by either protocol, name servers on another port", {"networkPolicy": {"enabled": True, "egress": {"dnsPorts": [5353]}}},
-     ["cidr: ::/0", "100.64.0.0/10", "port: 5353", "!port: 53\n"]),
+     ["cidr: ::/0", "100.64.0.0/10", "port: 5353", "!port: 53\n", "!port: 15672\n"]),
+    ("the management API, which the daemon asks too",
+     {"networkPolicy": {"enabled": True}, "secrets": {"keys": {"amqpManagementUrl": "management"}}},
+     ["port: 5672\n          protocol: TCP\n        - port: 5671\n          protocol: TCP\n        - port: 15672\n", "port: 15671\n"]),
     ("KEDA where the URL says the virtual host", {**SECRET, "keda": {"enabled": True}}, ["kind: ScaledObject", "!vhostName"]),
     ("KEDA with a virtual host", {**SECRET, "keda": {"enabled": True}, "broker": {"vhost": "identity"}}, ['vhostName: "identity"']),
 ]
