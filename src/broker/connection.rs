@@ -300,6 +300,7 @@ async fn open(
 mod tests {
     use super::*;
     use crate::settings::{Settings, Sources};
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use tokio::time::Instant;
 
@@ -336,5 +337,44 @@ mod tests {
         let refused = refused.unwrap_err().to_string();
         let one = "rabbitmq.example.com:5672: no answer in time from 127.0.0.1";
         assert_eq!(refused.matches(one).count(), 3, "{refused}");
+    }
+
+    /// Takes one connection as a broker does, and keeps it until the other end goes.
+    fn accept(listener: &TcpListener) {
+        const START: &[u8] = b"\0\x0a\0\x0a\0\x09\0\0\0\0\0\0\0\x05PLAIN\0\0\0\x05en_US";
+        const TUNE: &[u8] = b"\0\x0a\0\x1e\x07\xff\0\x02\0\0\0\0";
+        const OPEN_OK: &[u8] = b"\0\x0a\0\x29\0";
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 8]).unwrap();
+        // A start is answered by one frame, and a tune by two.
+        for (method, answers) in [(START, 1), (TUNE, 2), (OPEN_OK, 0)] {
+            let size = u32::try_from(method.len()).unwrap().to_be_bytes();
+            stream.write_all(&[&[1, 0, 0], &size[..], method, &[0xCE]].concat()).unwrap();
+            for _ in 0..answers {
+                let mut head = [0; 7];
+                stream.read_exact(&mut head).unwrap();
+                let size = u32::from_be_bytes(head[3..].try_into().unwrap());
+                stream.read_exact(&mut vec![0; size as usize + 1]).unwrap();
+            }
+        }
+        // Whatever comes next is its end.
+        let _gone = stream.read(&mut [0]);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_says_nothing_does_not_keep_a_connection_from_the_next_one() {
+        let node = Node { host: "rabbitmq.example.com".into(), port: 5672 };
+        let [silent, good] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ways = [&silent, &good].map(|it| (&node, it.local_addr().unwrap())).to_vec();
+        let mut settings = settings();
+        settings.timings.connect = Duration::from_secs(6);
+        std::thread::spawn(move || accept(&good));
+        let connecting = Broker::connect_by(&settings, (ways, Vec::new()), 0, |_| {});
+        // The time that one address alone has is enough for both.
+        let broker = tokio::time::timeout(settings.timings.connect, connecting).await.unwrap();
+        let broker = broker.unwrap();
+        assert!(broker.connection().upgrade().unwrap().status().connected());
+        silent.set_nonblocking(true).unwrap();
+        silent.accept().expect("it was tried first");
     }
 }
