@@ -37,18 +37,22 @@ enum Use {
     DeadLetters,
 }
 
-/// Inspects every queue of the daemon, and the bindings of its lanes. `None` without `amqp.management_url`. What
-/// was not seen is a problem of its own. A dry run has nothing to lose.
+/// What a policy or an argument does to a queue, and the queues to which it does the same.
+struct Finding {
+    loses: bool,
+    text: String,
+    queues: Vec<String>,
+}
+
+/// Inspects every queue of the daemon, and the bindings of its lanes. `None` without `amqp.management_url`, and in a dry
+/// run, which has nothing to lose. What was not seen is a problem of its own.
 pub async fn inspect(settings: &Settings) -> Option<Vec<Problem>> {
     let amqp = &settings.amqp;
-    let management = amqp.management.as_ref()?;
-    let mut problems = Vec::new();
-    if settings.contract.guards.dry_run {
-        return Some(problems);
-    }
+    let management = amqp.management.as_ref().filter(|_| !settings.contract.guards.dry_run)?;
+    let (mut findings, mut problems) = (Vec::new(), Vec::new());
     let inspecting = async {
         let api = Api::new(amqp, management)?;
-        inspect_queues(&api, settings, &mut problems).await?;
+        problems.extend(inspect_queues(&api, settings, &mut findings).await?);
         for lane in &settings.lanes {
             problems.extend(foreign_bindings(&api, settings, lane).await?);
         }
@@ -62,14 +66,15 @@ pub async fn inspect(settings: &Settings) -> Option<Vec<Problem>> {
             "not all policies and bindings were seen: {error}; {next}"
         )));
     }
-    Some(problems)
+    Some(findings.into_iter().map(Finding::problem).chain(problems).collect())
 }
 
+/// Adds what is found to `findings`; returns that not all was seen, if so.
 async fn inspect_queues(
     api: &Api<'_>,
     settings: &Settings,
-    problems: &mut Vec<Problem>,
-) -> Result<(), ApiError> {
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Problem>, ApiError> {
     let mut queues = vec![(settings.amqp.dead_letter_queue.clone(), Use::DeadLetters)];
     for lane in &settings.lanes {
         queues.push((lane.queue.clone(), Use::Lane(lane.delivery_limit.into())));
@@ -81,21 +86,38 @@ async fn inspect_queues(
     for (name, purpose) in queues {
         match api.queue(&name).await {
             Ok(reply) => match Effective::read(&name, &settings.amqp.address.vhost, &reply) {
-                Some(effective) => problems.extend(effective.problems(purpose)),
+                Some(effective) => note(findings, effective.findings(purpose)),
                 None => unseen.push(name),
             },
             Err(ApiError::NotFound) => unseen.push(name),
             Err(error @ ApiError::NoReply(_)) => return Err(error),
         }
     }
-    if let Some(name) = unseen.first() {
-        problems.push(Problem::Unknown(format!(
+    Ok(unseen.first().map(|name| {
+        Problem::Unknown(format!(
             "policies of {} queues were not seen, the first is {name}: it is not there, the user may not see \
              it, or RabbitMQ has no statistics of it yet; run check again in a minute",
             unseen.len()
-        )));
+        ))
+    }))
+}
+
+/// Adds the findings of a queue. One that others have too is named once, with all of its queues.
+fn note(findings: &mut Vec<Finding>, of_queue: Vec<Finding>) {
+    for finding in of_queue {
+        let same = |it: &&mut Finding| it.loses == finding.loses && it.text == finding.text;
+        match findings.iter_mut().find(same) {
+            Some(known) => known.queues.extend(finding.queues),
+            None => findings.push(finding),
+        }
     }
-    Ok(())
+}
+
+impl Finding {
+    fn problem(self) -> Problem {
+        let text = format!("{}: {}", self.queues.join(", "), self.text);
+        if self.loses { Problem::Loses(text) } else { Problem::Risky(text) }
+    }
 }
 
 /// A binding key that was taken out of the settings stays bound, and its events still come.
@@ -156,40 +178,36 @@ impl<'a> Effective<'a> {
     }
 
     /// What loses or delays messages of a queue that is for `purpose`.
-    fn problems(&self, purpose: Use) -> Vec<Problem> {
-        let mut problems = Vec::new();
+    fn findings(&self, purpose: Use) -> Vec<Finding> {
+        let mut findings = Vec::new();
         if self.number("expires").is_some() {
-            problems.push(
-                self.loses(
-                    "expires",
-                    "the queue goes, with all messages in it, when nobody uses it",
-                ),
-            );
+            let what = "the queue goes, with all messages in it, when nobody uses it";
+            findings.push(self.loses("expires", what));
         }
-        problems.extend(self.time_to_live(purpose));
-        problems.extend(self.length());
+        findings.extend(self.time_to_live(purpose));
+        findings.extend(self.length());
         match purpose {
             // Nobody consumes from it.
-            Use::Delay(_) => return problems,
-            Use::Lane(limit) => problems.extend(self.delivery_limit(limit)),
+            Use::Delay(_) => return findings,
+            Use::Lane(limit) => findings.extend(self.delivery_limit(limit)),
             Use::DeadLetters => {
-                problems.extend(self.delivery_limit(DELIVERY_LIMIT.into()));
-                problems.extend(self.unprotected());
+                findings.extend(self.delivery_limit(DELIVERY_LIMIT.into()));
+                findings.extend(self.unprotected());
             }
         }
         if self.policy.get("delayed-retry-type").is_some_and(|kind| kind != "disabled") {
             let what = "a message that is returned is hidden for a while";
-            problems.push(self.loses("delayed-retry-type", what));
+            findings.push(self.loses("delayed-retry-type", what));
         }
         let held = i64::try_from(LONGEST_HELD.as_millis()).unwrap_or(i64::MAX);
         if self.number("consumer-timeout").is_some_and(|timeout| timeout < held) {
             let what = "a message may be held for 25 minutes, and its consumer ends before";
-            problems.push(Problem::Risky(self.text("consumer-timeout", what)));
+            findings.push(self.risks("consumer-timeout", what));
         }
-        problems
+        findings
     }
 
-    fn time_to_live(&self, purpose: Use) -> Option<Problem> {
+    fn time_to_live(&self, purpose: Use) -> Option<Finding> {
         let limit = self.number("message-ttl")?;
         match purpose {
             Use::Delay(delay) if limit >= delay => None,
@@ -202,34 +220,35 @@ impl<'a> Effective<'a> {
         }
     }
 
-    fn length(&self) -> Vec<Problem> {
+    fn length(&self) -> Vec<Finding> {
         let refuses = self.value("overflow").is_some_and(|overflow| overflow == OVERFLOW);
         let refused = "what is published above that is refused, and its lane pauses";
-        let problem = |key| match refuses {
-            true => Problem::Risky(self.text(key, refused)),
+        let finding = |key| match refuses {
+            true => self.risks(key, refused),
             false => self.loses(key, "the oldest message is dropped for the newest"),
         };
         let limits = ["max-length", "max-length-bytes"].into_iter();
-        limits.filter(|key| self.number(key).is_some()).map(problem).collect()
+        limits.filter(|key| self.number(key).is_some()).map(finding).collect()
     }
 
-    fn delivery_limit(&self, ours: i64) -> Option<Problem> {
+    fn delivery_limit(&self, ours: i64) -> Option<Finding> {
         let what = format!("a message that is returned more often is gone, and {ours} are needed");
         let is_lower = self.number("delivery-limit").is_some_and(|limit| limit < ours);
         is_lower.then(|| self.loses("delivery-limit", &what))
     }
 
     /// A queue for dead letters that was declared in another way.
-    fn unprotected(&self) -> Option<Problem> {
+    fn unprotected(&self) -> Option<Finding> {
         let missing: Vec<&str> = ["delivery-limit", "overflow"]
             .into_iter()
             .filter(|key| self.value(key).is_none())
             .collect();
         (!missing.is_empty()).then(|| {
-            let (name, missing, policy) = (self.name, missing.join(" and "), mending_policy(self.name));
-            Problem::Risky(format!(
-                "{name}: {missing} not set, by argument or policy: dead letters may be lost; set a policy: {policy}"
-            ))
+            let (missing, policy) = (missing.join(" and "), mending_policy(self.name));
+            let text = format!(
+                "{missing} not set, by argument or policy: dead letters may be lost; set a policy: {policy}"
+            );
+            self.finding(false, text)
         })
     }
 
@@ -246,22 +265,29 @@ impl<'a> Effective<'a> {
         self.arguments.get(&format!("x-{key}")).or_else(|| self.policy.get(key))
     }
 
-    fn loses(&self, key: &str, what: &str) -> Problem {
-        Problem::Loses(self.text(key, what))
+    fn loses(&self, key: &str, what: &str) -> Finding {
+        self.finding(true, self.text(key, what))
+    }
+
+    fn risks(&self, key: &str, what: &str) -> Finding {
+        self.finding(false, self.text(key, what))
+    }
+
+    fn finding(&self, loses: bool, text: String) -> Finding {
+        Finding { loses, text, queues: vec![self.name.to_owned()] }
     }
 
     /// What is wrong, by whom, and the next step.
     fn text(&self, key: &str, what: &str) -> String {
-        let name = self.name;
         let Some(value) = self.policy.get(key) else {
             return format!(
-                "{name}: the argument x-{key}: {what}; no policy wins over it: move its messages, delete it and \
+                "the argument x-{key}: {what}; no policy wins over it: move its messages, delete it and \
                  declare it again"
             );
         };
         let (value, policies) = (shown(&value.to_string()), self.policies.join(" and "));
         let next = "let it match none of the queues of the daemon, as docs/policies.md shows";
-        format!("{name}: {key} is {value} by {policies}: {what}; {next}")
+        format!("{key} is {value} by {policies}: {what}; {next}")
     }
 }
 
@@ -282,11 +308,11 @@ mod tests {
             "name": "q", "vhost": "/", "arguments": arguments, "policy": "a\nb", "effective_policy_definition": policy,
         });
         let effective = Effective::read("q", "/", &reply).expect("it is readable");
-        let said = |problem: &Problem| {
-            let kind = if matches!(problem, Problem::Loses(_)) { "loses" } else { "risky" };
-            format!("{kind}: {problem}")
+        let said = |finding: Finding| {
+            let kind = if finding.loses { "loses" } else { "risky" };
+            format!("{kind}: {}", finding.problem())
         };
-        effective.problems(purpose).iter().map(said).collect::<Vec<_>>().join("\n")
+        effective.findings(purpose).into_iter().map(said).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
