@@ -1,7 +1,8 @@
 //! The settings under `audit`: where it is written down what was done.
 
+use super::mistake::Mistake;
 use super::reader::{Reader, duration};
-use super::source::{Mistake, Sources};
+use super::source::Sources;
 use super::timings::Timings;
 use crate::secrecy::Seal;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! What events mean, as far as it can be set. Neither broker nor vendor nor a secret is needed for it.
 
+use super::mistake::Mistake;
 use super::policy;
 use super::reader::Reader;
-use super::source::{Mistake, Sources};
+use super::source::Sources;
 use crate::command::Guards;
 use crate::event::{EventType, Names, Pointer, Pointers, Reading, secure_id};
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! The socket by which people on the same machine pause and resume lanes.
 
+use super::mistake::Mistake;
 use super::reader::Reader;
-use super::source::{Mistake, Sources};
+use super::source::Sources;
 use super::timings::Timings;
 use std::path::{Path, PathBuf};
 

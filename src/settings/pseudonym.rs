@@ -1,8 +1,9 @@
 //! What addresses are called in the log.
 
 use super::mimecast::Mimecast;
+use super::mistake::Mistake;
 use super::reader::Reader;
-use super::source::{Mistake, Sources};
+use super::source::Sources;
 use crate::secrecy::Pseudonyms;
 
 /// What addresses are called in the log, whatever else is missing in `sources`: by the key for that, or else

@@ -2,9 +2,10 @@
 
 use super::amqp::Amqp;
 use super::contract::Contract;
+use super::mistake::Mistake;
 use super::reader::Reader;
 use super::settings::{LaneSettings, lanes};
-use super::source::{Given, Mistake, Sources};
+use super::source::{Given, Sources};
 
 /// What is needed to work on queues and events by hand: nothing of it is the vendor's.
 #[derive(Clone, Debug)]

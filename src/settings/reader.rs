@@ -1,6 +1,7 @@
 //! Turns the text of each setting into its type, collecting mistakes instead of stopping at the first.
 
-use super::source::{Mistake, Sources};
+use super::mistake::Mistake;
+use super::source::Sources;
 use super::timings::Timings;
 use crate::secrecy::Secret;
 use percent_encoding::percent_decode_str;

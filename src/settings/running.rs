@@ -2,8 +2,9 @@
 //! can be done without a restart.
 
 use super::change::Change;
+use super::mistake::Mistake;
 use super::settings::Settings;
-use super::source::{Given, Mistake, Sources};
+use super::source::{Given, Sources};
 use super::source_file::SourceFile;
 use super::table::SETTINGS;
 use std::collections::BTreeMap;
