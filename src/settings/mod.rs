@@ -23,6 +23,7 @@ mod source;
 mod source_file;
 mod table;
 mod timings;
+mod truncation;
 
 pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
 pub use audit::{Audit, Fsync};

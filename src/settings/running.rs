@@ -81,7 +81,8 @@ impl Running {
     /// All mistakes at once.
     pub fn reload(&mut self) -> Result<(Sources, Reloaded), Vec<Mistake>> {
         self.read = files(self.seen.keys().cloned());
-        let read = Sources::of_process(self.given.clone());
+        let mut read = Sources::of_process(self.given.clone());
+        read.compare(&self.sources);
         for file in read.files() {
             self.read.entry(file.path.clone()).or_insert_with_key(|path| fingerprint(path));
         }

@@ -3,8 +3,9 @@
 use super::mistake::{Mistake, unknown};
 use super::origin::Origin;
 use super::source_file::SourceFile;
-use super::table::{SETTINGS, Setting};
+use super::table::{SETTINGS, Setting, key_in};
 use super::timings::Timings;
+use super::truncation;
 use crate::secrecy::Secret;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -29,6 +30,8 @@ pub struct Sources {
     values: BTreeMap<&'static str, (Secret, Origin)>,
     mistakes: Vec<Mistake>,
     files: Vec<SourceFile>,
+    /// The text of the settings file, in which somebody may have put a secret.
+    text: Option<(Secret, Origin)>,
     runtime_folder: Option<PathBuf>,
     pub(super) timings: Timings,
 }
@@ -75,6 +78,15 @@ impl Sources {
         self.runtime_folder.as_deref()
     }
 
+    /// Compares the settings file with the one in force: a part of it would switch off what stands in the rest.
+    pub(super) fn compare(&mut self, before: &Sources) {
+        if let (Some((known, _)), Some((text, origin))) = (&before.text, &self.text)
+            && let Some(sign) = truncation::sign(known.reveal(), text.reveal())
+        {
+            self.mistake("--config", origin.clone(), &format!("may have been cut: {sign}"));
+        }
+    }
+
     /// The same, but as in `others` for these keys.
     pub(super) fn where_not(mut self, others: &Sources, keys: &[&'static str]) -> Sources {
         for key in keys {
@@ -117,6 +129,7 @@ impl Sources {
                 return self.mistake("--config", origin, &format!("cannot be read: {error}"));
             }
         };
+        self.text = Some((Secret::new(text.as_str()), origin.clone()));
         match text.parse::<toml::Table>() {
             Ok(table) => self.add_table("", &table, &origin),
             Err(error) => {
@@ -130,8 +143,7 @@ impl Sources {
 
     fn add_table(&mut self, prefix: &str, table: &toml::Table, origin: &Origin) {
         for (name, value) in table {
-            let name = if name.contains('.') { format!("{name:?}") } else { name.clone() };
-            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            let key = key_in(prefix, name);
             match (setting(&key), value) {
                 (Some(setting), _) if setting.secret => {
                     let advice =

@@ -250,6 +250,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
 ];
 
+/// The key of `name` in the table `prefix` of the file, which is empty for the file itself.
+pub(super) fn key_in(prefix: &str, name: &str) -> String {
+    let name = if name.contains('.') { format!("{name:?}") } else { name.to_owned() };
+    if prefix.is_empty() { name } else { format!("{prefix}.{name}") }
+}
+
 impl Setting {
     /// The environment variable: `EVENTD_MIMECAST__TIMEOUT`, `EVENTD_EVENTS__USER_OFFBOARDED__QUEUE`.
     pub fn variable(&self) -> String {

@@ -219,6 +219,74 @@ async fn a_bad_file_keeps_the_old_settings_whole_until_there_is_a_good_one() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_emptied_or_cut_or_is_gone_takes_no_rule_out_of_force() {
+    let whole = "[policy]\nwindow = \"1h\"\nverify_effect = false\nprotected_addresses = [\"ada@*\"]\n\n\
+                 [retry]\nattempts = 12\n\n[log]\nlevel = \"info\"\n";
+    let mounted = Mounted::new(whole, None).await;
+    let daemon = mounted.start().await;
+    let folder = mounted.folder.path().join("..version-1");
+    let path = folder.join("settings.toml");
+    let newer = format!("# Version 2.\n{whole}");
+    let before_the_table = newer.find("[policy]").unwrap();
+    let after_the_rule = newer.find("\n[retry]").unwrap();
+    let mut refused = 0.0;
+    for (number, part) in [
+        "",
+        "# Managed.\n",
+        &whole[..whole.find("protected").unwrap()],
+        &whole[..whole.find("2\n").unwrap()],
+        whole.trim_end(),
+        &newer[..before_the_table],
+        &newer[..after_the_rule],
+        newer.trim_end(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // In place, as an editor and a redirection of a shell do it; and found by itself, or on a signal as well.
+        fs::write(&path, part).unwrap();
+        if number % 2 == 1 {
+            daemon.signal("HUP");
+        }
+        daemon.wait_for_at_least(REFUSED, refused + 1.0).await;
+        let said = daemon.logged("the settings were not reloaded, the old ones are in force");
+        let mistake = said.last().unwrap()["mistakes"].as_str().unwrap().to_owned();
+        assert!(mistake.starts_with("--config (file ") && mistake.contains("cut"), "{mistake}");
+        // It comes back whole before anything else does, so that each of them is compared with it.
+        fs::write(&path, whole).unwrap();
+        daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
+        refused = daemon.metric(REFUSED).await;
+    }
+    let away = mounted.folder.path().join("away");
+    for gone in [&path, &folder] {
+        fs::rename(gone, &away).unwrap();
+        daemon.wait_for_metric(SUCCESSFUL, 0.0).await;
+        fs::rename(&away, gone).unwrap();
+        daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
+    }
+    fs::rename(&path, &away).unwrap();
+    fs::create_dir(&path).unwrap();
+    daemon.wait_for_metric(SUCCESSFUL, 0.0).await;
+    let event = json!({
+        "specversion": "1.0", "id": "e-1", "source": "/hr", "type": "user.offboarded",
+        "data": {"emailAddress": "ada@example.com", "groupIds": ["staff"]},
+    });
+    mounted.fake.add_member("staff", "ada@example.com");
+    let event = event.to_string();
+    mounted.vhost.publish("user.offboarded", event.as_bytes(), Default::default()).await;
+    mounted.unblock("e-2", "entry-2").await;
+    daemon.settled(2).await;
+    assert!(mounted.fake.is_member("staff", "ada@example.com") && !mounted.fake.has_url("entry-2"));
+    assert!(daemon.logged("the settings were reloaded").iter().all(|it| it["changed"] == ""));
+    // What is meant is taken: keys go from the middle, and a table keeps its header.
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, "[policy]\n[retry]\n[log]\nlevel = \"info\"\n").unwrap();
+    daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
+    let changed = keys(&daemon, "the settings were reloaded", "changed");
+    assert_eq!(changed, ["policy.protected_addresses", "retry.attempts"]);
+}
+
+#[tokio::test]
 async fn what_needs_a_restart_is_told_and_stays_and_the_rest_takes_effect_on_a_signal() {
     let first = "[retry]\nattempts = 2\n[log]\nlevel = \"info\"\n";
     let mut mounted = Mounted::new(first, None).await;

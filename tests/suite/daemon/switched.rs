@@ -41,7 +41,7 @@ async fn offboard(mounted: &Mounted, daemon: &Daemon, id: &str, source: &str) ->
 
 #[tokio::test]
 async fn a_rule_counts_as_long_as_it_is_in_the_settings_and_no_longer() {
-    let without = "[policy]\nallowed_sources = []\n";
+    let without = "[policy]\nwindow = \"1h\"\n";
     for (rule, code) in [
         (r#"allowed_sources = ["/other"]"#, "allowed_sources"),
         (r#"protected_groups = ["id-of-staff"]"#, "protected_groups"),
@@ -55,7 +55,8 @@ async fn a_rule_counts_as_long_as_it_is_in_the_settings_and_no_longer() {
         let (daemon, key) = (mounted.start().await, mounted.right_key());
         for (round, is_ruled) in [false, true, false, true].into_iter().enumerate() {
             if round > 0 {
-                let rules = if is_ruled { format!("[policy]\n{rule}\n") } else { without.into() };
+                let rule = if is_ruled { rule } else { "" };
+                let rules = without.replace("window", &format!("{rule}\nwindow"));
                 mounted.write(&rules, &key);
                 daemon.signal("HUP");
                 daemon.wait_for_at_least(APPLIED, round as f64).await;
@@ -77,7 +78,7 @@ async fn a_lane_is_not_slowed_down_any_longer_than_the_rule_is_there() {
     assert_eq!(offboard(&mounted, &daemon, "e-1", "/hr").await["disposition"], "ack");
     publish(&mounted, "e-2", "/hr").await;
     daemon.wait_for_metric(active, 1.0).await;
-    mounted.write("", &key);
+    mounted.write(&slow.replace("max_commands = 1\n", ""), &key);
     daemon.signal("HUP");
     daemon.wait_for_metric(APPLIED, 1.0).await;
     assert_eq!(offboard(&mounted, &daemon, "e-3", "/hr").await["disposition"], "ack");
@@ -94,16 +95,17 @@ async fn a_lane_is_not_slowed_down_any_longer_than_the_rule_is_there() {
 async fn a_trail_that_is_switched_on_or_off_waits_for_a_restart_and_that_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (folder.path().join("one.jsonl"), folder.path().join("other.jsonl"));
-    let trail = |path: &Path| format!("[audit]\npath = {:?}\n", path.to_str().unwrap());
+    let off = "[audit]\nfsync = \"always\"\n";
+    let trail = |path: &Path| off.replace("fsync", &format!("path = {path:?}\nfsync"));
     let lines = |path: &Path| {
         let text = fs::read_to_string(path).unwrap_or_default();
         text.lines().filter(|line| line.contains(r#""kind":"settled""#)).count()
     };
-    for (first, written) in [(String::new(), [0, 0, 0, 0]), (trail(&one), [1, 2, 3, 4])] {
+    for (first, written) in [(off.to_owned(), [0, 0, 0, 0]), (trail(&one), [1, 2, 3, 4])] {
         let _not_there_at_first = fs::remove_file(&one);
         let mut mounted = Mounted::new(&first, None).await;
         let (daemon, key) = (mounted.start().await, mounted.right_key());
-        let others = [first.clone(), trail(&other), String::new(), trail(&one)];
+        let others = [first.clone(), trail(&other), off.to_owned(), trail(&one)];
         for (round, (toml, written)) in others.iter().zip(written).enumerate() {
             if round > 0 {
                 mounted.write(toml, &key);
