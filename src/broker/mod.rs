@@ -8,7 +8,6 @@
 mod acks;
 mod announcement;
 mod authorship;
-pub mod certificate;
 mod connection;
 mod consumer;
 mod copy;

@@ -1,7 +1,6 @@
 //! The settings, read once more on SIGHUP and when their files change.
 
 use super::supervisor;
-use crate::broker::certificate;
 use crate::settings::{Mistake, Reloaded, Running, Settings};
 use crate::telemetry::{Audit, LogLevel, Metrics};
 use crate::vendor::Vendor;
@@ -97,12 +96,7 @@ impl Reload {
 
 /// Lets go on with the new settings whatever does not look at them by itself.
 fn take_over(reloaded: &Reloaded, level: &LogLevel, vendor: &Vendor) -> Result<(), Refused> {
-    let Settings { amqp, mimecast, retry, contract, log, .. } = &reloaded.settings;
-    // With half of a renewed pair the next connection could not be made.
-    if let Some(Err(error)) = amqp.client_certificate.as_ref().map(certificate::pair) {
-        let files = "amqp.tls.cert_file and amqp.tls.key_file";
-        return Err(Refused::Unusable(format!("{files}: {error}")));
-    }
+    let Settings { mimecast, retry, contract, log, .. } = &reloaded.settings;
     let renewed = vendor.renew(mimecast, *retry, contract.guards.clone());
     renewed.map_err(|error| Refused::Unusable(error.to_string()))?;
     level.set(log.level);

@@ -1,5 +1,6 @@
 //! The settings under `amqp`: how to reach the broker, and what the things in it are called.
 
+use super::certificate::{self, ClientCertificate};
 use super::management::Management;
 use super::mimecast::Mimecast;
 use super::reader::{Reader, decode, not_blank};
@@ -49,15 +50,6 @@ pub enum TopologyMode {
     Verify,
 }
 
-/// A client certificate and its key, both in PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The certificate, with those that lead to the CA.
-    pub certificate: String,
-    /// Its key.
-    pub key: Secret,
-}
-
 /// Where the broker is and who we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
@@ -104,8 +96,8 @@ impl Amqp {
         if let Some(password) = reader.optional("amqp.password", not_blank) {
             address.password = Secret::new(password);
         }
-        let ca = reader.optional("amqp.tls.ca_file", pem);
-        let client_certificate = client_certificate(reader);
+        let ca = reader.optional("amqp.tls.ca_file", certificate::authorities);
+        let client_certificate = ClientCertificate::read(reader);
         if !address.tls
             && !address.nodes.is_empty()
             && (ca.is_some() || client_certificate.is_some())
@@ -168,26 +160,6 @@ fn outcome_exchange(reader: &mut Reader) -> Option<String> {
         }
     }
     Some(exchange)
-}
-
-fn client_certificate(reader: &mut Reader) -> Option<ClientCertificate> {
-    let certificate = reader.optional("amqp.tls.cert_file", pem);
-    let key = reader.optional("amqp.tls.key_file", pem);
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => {
-            return Some(ClientCertificate { certificate, key: Secret::new(key) });
-        }
-        (Some(_), None) => reader.mistake("amqp.tls.cert_file", "needs amqp.tls.key_file as well"),
-        (None, Some(_)) => reader.mistake("amqp.tls.key_file", "needs amqp.tls.cert_file as well"),
-        (None, None) => {}
-    }
-    None
-}
-
-/// The text of the PEM file at `path`.
-fn pem(path: &str) -> Result<String, &'static str> {
-    let text = std::fs::read_to_string(path).map_err(|_| "names a file that cannot be read")?;
-    if text.contains("-----BEGIN ") { Ok(text) } else { Err("names a file that is not PEM") }
 }
 
 impl Address {

@@ -6,6 +6,7 @@
 
 mod amqp;
 mod audit;
+mod certificate;
 mod change;
 mod contract;
 mod control;
@@ -25,8 +26,9 @@ mod table;
 mod timings;
 mod truncation;
 
-pub use amqp::{Address, Amqp, ClientCertificate, Node, TopologyMode};
+pub use amqp::{Address, Amqp, Node, TopologyMode};
 pub use audit::{Audit, Fsync};
+pub use certificate::ClientCertificate;
 pub use change::Change;
 pub use contract::Contract;
 pub use control::Control;

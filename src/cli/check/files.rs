@@ -1,8 +1,7 @@
 //! The files that settings come from.
 
 use super::verdict::{Gravity, Group, Verdict};
-use crate::broker::certificate;
-use crate::settings::{Audit, ClientCertificate, Settings, SourceFile};
+use crate::settings::{Audit, Settings, SourceFile};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -25,7 +24,6 @@ pub(super) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Verdict> {
     if verdicts.is_empty() {
         verdicts.push(Verdict::new(Gravity::Ok, (Group::Files, "all"), "no file is read"));
     }
-    verdicts.extend(settings.amqp.client_certificate.as_ref().map(pair));
     verdicts
 }
 
@@ -75,14 +73,5 @@ fn trail(audit: &Audit) -> Verdict {
         false => {
             Verdict::new(Gravity::Failure, subject, "is in a folder that is not there; make it")
         }
-    }
-}
-
-/// A client certificate and its key: renewed by hand, one can be newer than the other.
-fn pair(pair: &ClientCertificate) -> Verdict {
-    let subject = (Group::Files, "amqp.tls.cert_file and amqp.tls.key_file");
-    match certificate::pair(pair) {
-        Ok(()) => Verdict::new(Gravity::Ok, subject, "belong together"),
-        Err(error) => Verdict::new(Gravity::Failure, subject, error.to_string()),
     }
 }

@@ -264,6 +264,10 @@ async fn a_file_that_was_emptied_or_cut_or_is_gone_takes_no_rule_out_of_force() 
         fs::rename(&away, gone).unwrap();
         daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
     }
+    fs::write(folder.join("secret-key"), "").unwrap();
+    daemon.wait_for_metric(SUCCESSFUL, 0.0).await;
+    fs::write(folder.join("secret-key"), mounted.right_key()).unwrap();
+    daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
     fs::rename(&path, &away).unwrap();
     fs::create_dir(&path).unwrap();
     daemon.wait_for_metric(SUCCESSFUL, 0.0).await;

@@ -1,5 +1,6 @@
 //! The settings: where they come from, what they may be, and what is said when they are wrong.
 
+mod certificates;
 mod mistakes;
 mod process;
 mod secrecy;

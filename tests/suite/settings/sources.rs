@@ -3,7 +3,7 @@
 use super::{accepted, file, os, printed, refused, refused_file, with};
 use crate::support::settings::named;
 use mimecast_eventd::event::EventType;
-use mimecast_eventd::settings::{Credentials, Settings, Sources};
+use mimecast_eventd::settings::{Credentials, SETTINGS, Settings, Sources};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
@@ -177,6 +177,27 @@ fn a_secrets_file_that_cannot_be_used_is_one_mistake() {
         let mut variables = with(&[("MIMECAST__APP_KEY_FILE", path.to_str().unwrap())]);
         variables.remove("EVENTD_MIMECAST__APP_KEY");
         assert_eq!(refused(&variables), [format!("{origin}{problem}")]);
+    }
+}
+
+#[test]
+fn no_secret_may_be_an_empty_file() {
+    let folder = TempDir::new().unwrap();
+    for (text, setting) in ["", "\n", " \n"].into_iter().flat_map(|text| {
+        SETTINGS.iter().filter(|setting| setting.secret).map(move |setting| (text, setting))
+    }) {
+        let path = file(&folder, "empty", text);
+        let is_of_client = setting.key.starts_with("mimecast.client");
+        let mut variables = with(&[]);
+        if is_of_client {
+            variables.insert("EVENTD_MIMECAST__AUTH".into(), "oauth2".into());
+        }
+        variables.remove(&setting.variable());
+        let variable = format!("{}_FILE", setting.variable());
+        variables.insert(variable.clone(), path.to_str().unwrap().into());
+        let mistakes = refused(&variables).join("\n");
+        let expected = format!("{} (file named by {variable}): ", setting.key);
+        assert!(mistakes.contains(&expected), "{text:?}: {mistakes}");
     }
 }
 

@@ -1,13 +1,12 @@
 //! What settings may be, and what they come to.
 
-use super::{accepted, file, refused, with};
+use super::{accepted, refused, with};
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::settings::{Variables, hmac_without_url, named, oauth2_without_url, read};
 use mimecast_eventd::event::EventType;
 use mimecast_eventd::settings::{Credentials, Mimecast, Node, TopologyMode};
 use mimecast_eventd::verdict::Ladder;
 use std::time::Duration;
-use tempfile::TempDir;
 
 fn node(host: &str, port: u16) -> Node {
     Node { host: host.into(), port }
@@ -58,35 +57,6 @@ fn user_name_and_password_override_those_in_the_url() {
     let own = [url, ("AMQP__USERNAME", "eve"), ("AMQP__PASSWORD", "t w/o")];
     let address = accepted(&with(&own)).amqp.address;
     assert_eq!((&*address.username, address.password.reveal()), ("eve", "t w/o"));
-}
-
-#[test]
-fn certificates_are_read_from_pem_files_and_only_with_amqps() {
-    let folder = TempDir::new().unwrap();
-    let pem = file(&folder, "pem", "-----BEGIN CERTIFICATE-----\n");
-    let (pem, other) = (pem.to_str().unwrap(), file(&folder, "other", "nothing of the kind"));
-    let url = ("AMQP__URL", "amqps://broker");
-    let tls = |name: &'static str| (name, pem);
-    let (ca, cert, key) =
-        (tls("AMQP__TLS__CA_FILE"), tls("AMQP__TLS__CERT_FILE"), tls("AMQP__TLS__KEY_FILE"));
-    let amqp = accepted(&with(&[url, ca, cert, key])).amqp;
-    assert!(amqp.ca.is_some() && amqp.client_certificate.is_some());
-
-    let refused = |own: &[(&str, &str)]| refused(&with(own)).join("\n");
-    for (own, key, problem) in [
-        ([url, cert], "cert_file", "needs amqp.tls.key_file as well"),
-        ([url, key], "key_file", "needs amqp.tls.cert_file as well"),
-        ([url, (ca.0, "/nowhere")], "ca_file", "names a file that cannot be read"),
-        ([url, (ca.0, other.to_str().unwrap())], "ca_file", "names a file that is not PEM"),
-    ] {
-        let variable = key.to_uppercase();
-        let expected = format!("amqp.tls.{key} (variable EVENTD_AMQP__TLS__{variable}): {problem}");
-        assert_eq!(refused(&own), expected);
-    }
-    let no_effect = "has no effect unless amqp.url begins with amqps://";
-    assert!(refused(&[ca]).ends_with(no_effect) && refused(&[cert, key]).ends_with(no_effect));
-    let unknown = refused(&[("AMQP__URL", "broker"), ca]);
-    assert!(!unknown.contains(no_effect), "a URL that is no URL is the mistake: {unknown}");
 }
 
 #[test]
