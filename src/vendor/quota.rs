@@ -373,7 +373,10 @@ mod tests {
             assert_eq!(refused.let_first(&urgent, now), Err(five + lead));
             assert_eq!(refused.let_first(&urgent, now + five), Err(lead));
             assert_eq!(refused.let_first(&urgent, now + five + lead), Ok(()));
-            assert_eq!(a_little_later.let_first(&urgent, now + five), Err(Duration::from_millis(1900)));
+            assert_eq!(
+                a_little_later.let_first(&urgent, now + five),
+                Err(Duration::from_millis(1900))
+            );
             assert_eq!(much_later.let_first(&urgent, now), Ok(()), "two of their own");
         }
         assert_eq!(
