@@ -4,7 +4,7 @@ use crate::case::Case;
 use lapin::BasicProperties;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, ShortString};
-use mimecast_eventd::broker::DeadLetter;
+use mimecast_eventd::broker::{Authorship, DeadLetter};
 
 /// The dead letter that `case` is, whose body is the rest of it.
 pub fn of(case: &Case<'_>) -> DeadLetter {
@@ -28,7 +28,7 @@ pub fn of(case: &Case<'_>) -> DeadLetter {
         },
     );
     delivery.properties = properties.with_headers(headers(case));
-    DeadLetter::read(delivery)
+    DeadLetter::read(delivery, &Authorship::default())
 }
 
 /// Lines with names of types: `text`, `number` and `time` are headers, `death` is what the broker says.
