@@ -5,7 +5,7 @@ use super::paging::PageError;
 use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation};
 use crate::event::{is_group_name, is_nearly_group_name};
-use crate::verdict::{Conclusion, Fault, History, Reason};
+use crate::verdict::{Cause, Conclusion, Fault, History, Reason, Stuck};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use tokio::time::Instant;
@@ -27,6 +27,8 @@ pub(super) struct Found {
 /// The groups that a name may mean.
 #[derive(Default)]
 struct Named {
+    /// Whether Mimecast has listed any group at all.
+    has_any: bool,
     /// The ids of those that are called exactly so.
     ids: BTreeSet<String>,
     /// The name of one that differs in nothing but case or white space.
@@ -48,6 +50,10 @@ impl Vendor {
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Result<Found, Conclusion> {
         loop {
+            // First: while the rules cannot be evaluated, no name may be refused either.
+            if self.means().guards.are_about_groups() {
+                self.group_policy(moment, (&mut *history, effort, ended)).await?;
+            }
             let group = self.group(name, place, (&mut *history, effort, ended)).await?;
             let asking = (&mut *history, effort, ended);
             let admission = self.admission(&group.id, moment, asking).await?;
@@ -72,7 +78,7 @@ impl Vendor {
         if let Some(id) = self.directory.recall(name, self.means().group_cache()) {
             return Ok(Found { id, remembered: true });
         }
-        let Named { ids, near } = self.groups_named(name, asking).await?;
+        let Named { ids, near, .. } = self.groups_named(name, asking).await?;
         let mut several = ids.into_iter();
         match (several.next(), several.next()) {
             (None, _) => {
@@ -114,8 +120,9 @@ impl Vendor {
                 Err(error) => return Err(unread(error)),
             }
         }
-        let listed = self.list_groups(None, name, (history, effort, ended)).await;
-        listed.map_err(unread)
+        let listed =
+            self.list_groups(None, name, (history, effort, ended)).await.map_err(unread)?;
+        if listed.has_any { Ok(listed) } else { Err(nothing_listed()) }
     }
 
     async fn list_groups(
@@ -129,6 +136,7 @@ impl Vendor {
             |page| Call::find_groups(query, page),
             Named::default,
             |named, group| {
+                named.has_any = true;
                 let (Some(id), Some(listed)) = (text(group, "id"), text(group, "description"))
                 else {
                     return;
@@ -146,6 +154,14 @@ impl Vendor {
         )
         .await
     }
+}
+
+/// The conclusion where Mimecast lists no group at all: a role that may not see them gets the same answer, so that it
+/// proves nothing of a name.
+fn nothing_listed() -> Conclusion {
+    let fault = Fault::new("no_groups", "Mimecast lists no group at all");
+    let (operation, cause) = (Operation::FindGroups, Cause::Passing);
+    Conclusion::Stuck(Stuck { operation, group: None, cause, fault })
 }
 
 /// A text of an entry of a list.

@@ -40,16 +40,12 @@ impl GroupPolicy {
         if self.protected.contains(group_id) {
             return Admission::Denied(Rule::ProtectedGroups);
         }
-        let is_allowed = self.allowed.as_ref().is_none_or(|allowed| allowed.contains(group_id));
-        let rule = match (is_allowed, self.protected.is_empty()) {
-            (false, _) => Rule::AllowedGroups,
-            (true, false) => Rule::ProtectedGroups,
-            (true, true) => return Admission::Allowed,
-        };
-        match (self.listed.has(group_id), is_allowed) {
-            (false, _) => Admission::Unlisted(rule),
-            (true, false) => Admission::Denied(rule),
-            (true, true) => Admission::Allowed,
+        match &self.allowed {
+            Some(allowed) if allowed.contains(group_id) => Admission::Allowed,
+            Some(_) if self.listed.has(group_id) => Admission::Denied(Rule::AllowedGroups),
+            Some(_) => Admission::Unlisted(Rule::AllowedGroups),
+            None if self.protected.is_empty() || self.listed.has(group_id) => Admission::Allowed,
+            None => Admission::Unlisted(Rule::ProtectedGroups),
         }
     }
 }
@@ -110,21 +106,30 @@ impl GroupReading {
     }
 
     /// Of two groups that a text may mean, both are protected, but only the one with this id is allowed: anybody
-    /// who may name a group could name it like the id of another.
+    /// who may name a group could name it like the id of another. An allowed text that is unknown is an id that the
+    /// settings allow in so many words: Mimecast decides on it, and not a list that may lack it.
     ///
     /// # Errors
     ///
-    /// A text of the protected groups that no group has as id or name.
-    pub(super) fn policy(self, asked_at: Instant) -> Result<GroupPolicy, String> {
-        if let Some(unknown) = self.protected.iter().find(|meant| meant.is_unknown()) {
-            return Err(unknown.text.clone());
+    /// The rule that cannot be evaluated, and why. A protected group that is unknown could be any. If none of the
+    /// allowed groups is known, the list is no proof that every event is against the rule.
+    pub(super) fn policy(self, asked_at: Instant) -> Result<GroupPolicy, (Rule, String)> {
+        if let Some(Meant { text, .. }) = self.protected.iter().find(|meant| meant.is_unknown()) {
+            let detail = format!("{text:?} is neither name nor id of a group");
+            return Err((Rule::ProtectedGroups, detail));
         }
         let (has_allowed, listed) = (!self.allowed.is_empty(), self.listed);
-        let allowed =
-            self.allowed.into_iter().flat_map(|Meant { text, is_id, named }| match is_id {
-                true => BTreeSet::from([text]),
-                false => named,
-            });
+        if has_allowed && self.allowed.iter().all(Meant::is_unknown) {
+            let detail = "Mimecast lists no group with one of these names or ids".to_owned();
+            return Err((Rule::AllowedGroups, detail));
+        }
+        let allowed = self.allowed.into_iter().flat_map(|meant| {
+            if meant.is_id || meant.is_unknown() {
+                BTreeSet::from([meant.text])
+            } else {
+                meant.named
+            }
+        });
         let allowed = has_allowed.then(|| allowed.collect());
         let protected = self.protected.into_iter();
         let protected =
@@ -185,7 +190,8 @@ mod tests {
         assert_eq!(ids(&policy.protected), "Board eNo-board eNo-staff eNo-trap");
         assert_eq!(ids(&policy.allowed.unwrap()), "eNo-board eNo-staff");
         assert!(policy.listed.has("x") && !policy.listed.has("eNo-board="));
-        assert_eq!(read(&groups[1..]).err().as_deref(), Some("Board"));
+        let (rule, detail) = read(&groups[1..]).unwrap_err();
+        assert_eq!((rule, detail.starts_with("\"Board\"")), (Rule::ProtectedGroups, true));
     }
 
     #[test]
@@ -207,5 +213,24 @@ mod tests {
         assert_eq!(policy.admission("eNo-new"), unlisted, "it may be newer than this");
         let policy = GroupPolicy { protected: set(&[]), ..policy };
         assert_eq!(policy.admission("eNo-board"), Admission::Allowed);
+    }
+
+    #[test]
+    fn a_list_without_any_allowed_group_proves_nothing_and_one_without_some_allows_these_by_id() {
+        let texts = ["eNo-staff".to_owned(), "Open".to_owned()];
+        let read = |groups: &[(&str, &str)]| {
+            let mut reading = GroupReading::begin(&texts, &[]);
+            groups.iter().for_each(|(id, name)| reading.add(Some(id), Some(name)));
+            reading.policy(Instant::now()).map_err(|(rule, _)| rule)
+        };
+        for groups in [&[][..], &[("eNo-other", "Other")]] {
+            assert_eq!(read(groups).err(), Some(Rule::AllowedGroups), "{groups:?}");
+        }
+        let policy = read(&[("eNo-open", "Open"), ("eNo-other", "Other")]).unwrap();
+        assert_eq!(policy.admission("eNo-open"), Admission::Allowed);
+        assert_eq!(policy.admission("eNo-staff"), Admission::Allowed, "the settings name it");
+        assert_eq!(policy.admission("eNo-other"), Admission::Denied(Rule::AllowedGroups));
+        let unlisted = Admission::Unlisted(Rule::AllowedGroups);
+        assert_eq!(policy.admission("Open"), unlisted, "that is a name");
     }
 }

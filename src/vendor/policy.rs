@@ -59,19 +59,33 @@ impl Vendor {
         moment: Instant,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Result<Admission, Conclusion> {
-        let means = self.means();
-        if !means.guards.are_about_groups() {
+        if !self.means().guards.are_about_groups() {
             return Ok(Admission::Allowed);
         }
-        let policies = &means.group_policies;
-        if let Some(policy) = policies.recall().or_else(|| policies.recall_since(moment)) {
-            let known = policy.admission(group_id);
-            if !matches!(known, Admission::Unlisted(_)) || policy.asked_at >= moment {
-                return Ok(known);
-            }
+        let policy = self.group_policy(moment, (&mut *history, effort, ended)).await?;
+        let known = policy.admission(group_id);
+        if !matches!(known, Admission::Unlisted(_)) || policy.asked_at >= moment {
+            return Ok(known);
         }
         let policy = self.group_policy_since(moment, (history, effort, ended)).await?;
         Ok(policy.admission(group_id))
+    }
+
+    /// The groups that may be left, and those that may not, as they are remembered, or as Mimecast lists them now.
+    ///
+    /// # Errors
+    ///
+    /// The conclusion, where that cannot be known now.
+    pub(super) async fn group_policy(
+        &self,
+        moment: Instant,
+        asking: (&mut History, Effort, &CancellationToken),
+    ) -> Result<Arc<GroupPolicy>, Conclusion> {
+        let means = self.means();
+        match means.group_policies.recall().or_else(|| means.group_policies.recall_since(moment)) {
+            Some(policy) => Ok(policy),
+            None => self.group_policy_since(moment, asking).await,
+        }
     }
 
     /// Those of `ids` that no group of this tenant has, and those of `texts` that are neither id nor name of one.
@@ -160,8 +174,7 @@ impl Vendor {
             )
             .await
             .map_err(|error| guarded(error.conclude(operation, None)))?;
-        // A group that is protected and not known could be any: nothing may be carried out.
-        let policy = read.policy(asked_at).map_err(|unknown| unknown_group(&unknown))?;
+        let policy = read.policy(asked_at).map_err(|(rule, why)| not_evaluated(rule, &why))?;
         let policy = Arc::new(policy);
         means.group_policies.remember(&policy);
         Ok(policy)
@@ -182,13 +195,14 @@ fn guarded(conclusion: Conclusion) -> Conclusion {
     }
 }
 
-fn unknown_group(text: &str) -> Conclusion {
-    let detail = format!("policy.protected_groups: {text:?} is neither name nor id of a group");
+/// The conclusion of every event while a rule cannot be evaluated: nothing may be carried out.
+fn not_evaluated(rule: Rule, why: &str) -> Conclusion {
+    let detail = format!("policy.{}: {why}", rule.label());
     Conclusion::Stuck(Stuck {
         operation: Operation::FindGroups,
         group: None,
         cause: Cause::Guarded,
-        fault: Fault::new(Rule::ProtectedGroups.label(), &detail),
+        fault: Fault::new(rule.label(), &detail),
     })
 }
 

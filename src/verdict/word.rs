@@ -43,6 +43,11 @@ const TABLE: &[[&str; 3]] = &[
         "see how it is written, in upper and lower case too; the detail names a group that is nearly called so",
     ],
     [
+        "no_groups",
+        "Mimecast lists no group at all, which a role that may not see groups gets as well",
+        "see the permissions of the role and whose tenant the credentials are of",
+    ],
+    [
         "ambiguous",
         "several groups have exactly this name",
         "rename all but one and replay it, or send the event anew with the id",

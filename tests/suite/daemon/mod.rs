@@ -21,6 +21,7 @@ mod permissions;
 mod policy;
 mod process;
 mod reload;
+mod rules_unread;
 mod session;
 mod stop;
 mod supervisor;

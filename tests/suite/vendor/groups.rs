@@ -23,7 +23,7 @@ fn questions(pair: &Pair) -> usize {
 }
 
 /// A reply of status 200 with this body.
-fn reply(body: &serde_json::Value) -> FaultKind {
+pub(super) fn reply(body: &serde_json::Value) -> FaultKind {
     FaultKind::Status {
         status: 200,
         headers: BTreeMap::new(),

@@ -1,12 +1,14 @@
 //! The rules of the policy as the vendor keeps them: which are in force, what they let through, and what a dry run
 //! leaves undone.
 
-use super::groups::leave;
+use super::groups::{leave, reply};
 use super::inventory::unblock;
 use super::{ATTEMPTS, BOTH, Pair, effort, remove, shown};
 use crate::support::settings::{self, named};
+use fake_mimecast::{Fault, FaultKind, Operation};
 use mimecast_eventd::command::Intent;
 use mimecast_eventd::verdict::History;
+use serde_json::{Value, json};
 use std::fs::File;
 
 const PROTECTED: (&str, &str) = ("POLICY__PROTECTED_GROUPS", r#"["id-of-board"]"#);
@@ -72,6 +74,78 @@ async fn a_group_that_was_created_anew_under_its_name_is_left_and_not_denied() {
     assert_eq!(admitted(&pair, &[&leave("VIP")]).await, Ok(()));
     assert_eq!(pair.fulfil(&leave("VIP")).await.0, "applied");
     assert!(!pair.fake.is_member("new", "ada@example.com"));
+}
+
+/// A page with these groups, which says that the list has so many, and where the next page is.
+fn page(folders: &[(&str, &str)], total: Option<u64>, next: Option<&str>) -> FaultKind {
+    let folder = |(id, name): &(&str, &str)| json!({"id": id, "description": name});
+    let folders: Vec<Value> = folders.iter().map(folder).collect();
+    let pagination = json!({"totalCount": total, "next": next});
+    let meta = json!({"status": 200, "pagination": pagination});
+    reply(&json!({"meta": meta, "data": [{"folders": folders}], "fail": []}))
+}
+
+#[tokio::test]
+async fn groups_that_are_not_read_in_full_deny_nobody_admit_nobody_and_are_not_remembered() {
+    let flat = |status, code: &str| FaultKind::FlatFail { status, code: code.into() };
+    let (board, open) = (("id-of-board", "Board"), ("id-of-open", "Open"));
+    let kinds = [
+        flat(400, "unheard_of"),
+        flat(403, "unheard_of"),
+        FaultKind::Forbidden,
+        FaultKind::Unauthorized,
+        FaultKind::fail("err_validation_null"),
+        FaultKind::fail("err_folder_not_found"),
+        FaultKind::fail("err_folder_email_address_not_found"),
+        FaultKind::status(400),
+        FaultKind::status(404),
+        FaultKind::status(503),
+        FaultKind::Html { status: 200 },
+        FaultKind::NotJson,
+        FaultKind::Reset,
+        FaultKind::Truncated,
+        reply(&json!({"meta": {"status": 200}, "data": [], "fail": []})),
+        page(&[], None, None),
+        page(&[], Some(2), None),
+        page(&[board], Some(2), None),
+        page(&[board, board, open], Some(3), None),
+        page(&[board, open], Some(9), Some("again")),
+        page(&[("id-of-other", "Other")], Some(1), None),
+    ];
+    for rule in [("POLICY__PROTECTED_GROUPS", "Board"), ("POLICY__ALLOWED_GROUPS", "id-of-open")] {
+        for kind in kinds.clone() {
+            let (name, text) = (rule.0, format!("[{:?}]", rule.1));
+            let pair = Pair::with(BOTH[0], &[("RETRY__ATTEMPTS", "1"), (name, &text)]).await;
+            pair.fake.name_group(board.0, board.1);
+            pair.fake.name_group(open.0, open.1);
+            let fault = Fault::always(kind.clone()).for_operation(Operation::FindGroups);
+            pair.fake.inject(fault);
+            let by_id = Intent::Command(remove("id-of-open", "ada@example.com"));
+            for intent in [&by_id, &leave("Open"), &leave("Nobody's")] {
+                let admitted = admitted(&pair, &[intent]).await.unwrap_err();
+                assert!(admitted.starts_with("guarded "), "{rule:?} {kind:?}: {admitted}");
+                let (fulfilled, _) = pair.fulfil(&leave("Open")).await;
+                assert!(fulfilled.starts_with("guarded "), "{rule:?} {kind:?}: {fulfilled}");
+            }
+            pair.fake.heal();
+            for intent in [&by_id, &leave("Open"), &leave("Nobody's")] {
+                assert_eq!(admitted(&pair, &[intent]).await, Ok(()), "{rule:?} {kind:?}");
+            }
+            assert_eq!(pair.fulfil(&leave("Open")).await.0, "not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_that_lists_no_group_at_all_proves_no_name_wrong() {
+    let pair = Pair::new(BOTH[0]).await;
+    pair.fake.name_group("id-of-open", "Open");
+    pair.fake.inject(Fault::always(page(&[], Some(0), None)).for_operation(Operation::FindGroups));
+    assert_eq!(pair.fulfil(&leave("Open")).await.0, "unavailable no_groups");
+    assert_eq!(pair.operation_calls(), 0);
+    pair.fake.heal();
+    assert_eq!(pair.fulfil(&leave("Open")).await.0, "not_found");
+    assert_eq!(pair.fulfil(&leave("Nobody's")).await.0, "rejected group_not_found");
 }
 
 #[tokio::test]
