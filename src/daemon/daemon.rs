@@ -10,7 +10,7 @@ use super::supervisor;
 use crate::settings::{Control, Settings};
 use crate::telemetry::audit::Fresh;
 use crate::telemetry::{Admin, Audit, AuditError, Board, Metrics, Readiness, Shown};
-use crate::vendor::{Stamp, TransportError, Vendor};
+use crate::vendor::{CurrentVendor, Stamp, TransportError, Vendor};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -68,13 +68,13 @@ pub async fn run(
     let readiness = Arc::new(Readiness::new(lanes(), Arc::clone(&metrics)));
     let hands = Arc::new(Hands::new(lanes(), Arc::clone(&metrics)));
     let admin = admin(&settings, revision).await?;
-    let vendor = Arc::new(Vendor::new(
+    let vendor = Arc::new(CurrentVendor::new(Vendor::new(
         &settings.mimecast,
         settings.retry,
         settings.contract.guards.clone(),
         fresh,
         Arc::clone(&metrics),
-    )?);
+    )?));
     let board = Arc::<Board>::default();
     let audit = settings.audit.as_ref();
     let audit = audit.map(|audit| Audit::start(audit, now(fresh), Arc::clone(&metrics)));
@@ -109,7 +109,6 @@ pub async fn run(
             hand: hands.of(lane.event_type),
             watch: Watch::of(lane, &settings),
             lane: lane.clone(),
-            budget: Arc::default(),
             streak: Arc::default(),
             held: Mutex::default(),
             unchanged_since: Arc::default(),

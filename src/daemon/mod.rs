@@ -4,7 +4,6 @@
 //! each lane its sessions until a stop; a lane consumes and pauses, a worker carries each message from its delivery
 //! to its settlement. The rooms below decide and act; here stands in which order.
 
-mod budget;
 mod control;
 mod daemon;
 mod depths;

@@ -3,7 +3,7 @@
 use super::supervisor;
 use crate::settings::{Mistake, Reloaded, Running, Settings};
 use crate::telemetry::{Audit, LogLevel, Metrics};
-use crate::vendor::Vendor;
+use crate::vendor::CurrentVendor;
 use std::io;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -46,7 +46,7 @@ impl Reload {
         mut self,
         mut hangup: Signal,
         current: watch::Sender<Arc<Settings>>,
-        (vendor, audit, metrics): (Arc<Vendor>, Option<Arc<Audit>>, Arc<Metrics>),
+        (vendor, audit, metrics): (Arc<CurrentVendor>, Option<Arc<Audit>>, Arc<Metrics>),
     ) {
         let mut looks = interval(current.borrow().timings.settings_files);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,7 +95,7 @@ impl Reload {
 }
 
 /// Lets go on with the new settings whatever does not look at them by itself.
-fn take_over(reloaded: &Reloaded, level: &LogLevel, vendor: &Vendor) -> Result<(), Refused> {
+fn take_over(reloaded: &Reloaded, level: &LogLevel, vendor: &CurrentVendor) -> Result<(), Refused> {
     let Settings { mimecast, retry, contract, log, .. } = &reloaded.settings;
     let renewed = vendor.renew(mimecast, *retry, contract.guards.clone());
     renewed.map_err(|error| Refused::Unusable(error.to_string()))?;

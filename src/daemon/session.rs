@@ -1,7 +1,6 @@
 //! The sessions of one lane with the broker, one after the other, until a stop. A lane has its own, so
 //! that whatever breaks a connection costs this lane alone.
 
-use super::budget::Budget;
 use super::depths::Watch;
 use super::hand::{Hand, Prompt};
 use super::lane;
@@ -13,7 +12,7 @@ use crate::broker::{
 };
 use crate::settings::{Amqp, LaneSettings, Settings, Timings};
 use crate::telemetry::{Audit, Board, LaneState, Metrics, Readiness};
-use crate::vendor::{Stamp, Vendor};
+use crate::vendor::{CurrentVendor, Stamp};
 use crate::verdict::{Delays, Streak};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,11 +31,10 @@ pub(super) struct Sessions {
     pub hand: Hand,
     pub watch: Watch,
     pub lane: LaneSettings,
-    pub budget: Arc<Budget>,
     pub streak: Arc<Mutex<Streak>>,
     pub unchanged_since: Arc<Mutex<Option<Instant>>>,
     pub prompt: Arc<Prompt>,
-    pub vendor: Arc<Vendor>,
+    pub vendor: Arc<CurrentVendor>,
     pub metrics: Arc<Metrics>,
     pub readiness: Arc<Readiness>,
     pub board: Arc<Board>,
@@ -159,7 +157,6 @@ impl Sessions {
             announcer,
             settled,
             held: self.held().unwrap_or(settings.timings.held).min(settings.timings.held),
-            budget: Arc::clone(&self.budget),
             answered: Notify::new(),
             streak: Arc::clone(&self.streak),
             unchanged_since: Arc::clone(&self.unchanged_since),

@@ -1,18 +1,17 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
-use super::budget::Budget;
 use super::hand::{Hand, Prompt};
 use super::message::{Held, Message, Processed};
 use super::reload::Current;
 use crate::broker::{Announcer, BrokerError, Delivery, Settler};
-use crate::command::{Intent, Operation, Rule};
+use crate::command::{Intent, Operation};
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::{LaneSettings, Settings, Timings};
 use crate::telemetry::span;
 use crate::telemetry::{Audit, Board, Metrics, Readiness, Report};
-use crate::vendor::{Effort, Stamp, Vendor};
+use crate::vendor::{CurrentVendor, Effort, Stamp, Vendor};
 use crate::verdict::{
-    Breaker, Conclusion, Disposition, Fault, Health, History, Ladder, Pausing, Streak, Stuck,
+    Breaker, Conclusion, Disposition, Done, Fault, Health, History, Ladder, Pausing, Streak, Stuck,
     Until, retry,
 };
 use futures_util::FutureExt;
@@ -36,10 +35,8 @@ pub(super) struct Worker {
     pub hand: Hand,
     /// Where messages wait whose fault is their own and may pass.
     pub ladder: Ladder,
-    /// How many commands it may carry out.
-    pub budget: Arc<Budget>,
     /// Who carries out commands.
-    pub vendor: Arc<Vendor>,
+    pub vendor: Arc<CurrentVendor>,
     /// Who tells the broker what becomes of messages.
     pub settler: Settler,
     /// Who tells others.
@@ -165,7 +162,8 @@ impl Worker {
         (report, decided)
     }
 
-    /// Does what a message asks for, as far as that is possible now.
+    /// Does what a message asks for, as far as that is possible now; again for another tenant that comes into force
+    /// meanwhile, for which nothing of it is decided or done.
     pub(super) async fn handle(
         &self,
         message: &Message,
@@ -173,10 +171,18 @@ impl Worker {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
-        let settings = self.settings();
-        match self.understand(&message.delivery.envelope, &settings, report) {
-            Ok(intents) => self.fulfil(&intents, &mut report.history, effort, ended).await,
-            Err(disposition) => Ok(disposition),
+        loop {
+            let (vendor, settings) = (self.vendor.now(), self.settings());
+            let intents = match self.understand(&message.delivery.envelope, &settings, report) {
+                Ok(intents) => intents,
+                Err(disposition) => return Ok(disposition),
+            };
+            let done = self.fulfil(&vendor, &intents, &mut report.history, effort, ended).await;
+            let is_acked = matches!(done, Ok(Disposition::Ack));
+            if is_acked || !vendor.is_replaced() || ended.is_cancelled() {
+                return done;
+            }
+            report.history.done = Done::default();
         }
     }
 
@@ -209,6 +215,7 @@ impl Worker {
     /// Each intent in turn, whatever became of the others; but none if one of them is denied.
     async fn fulfil(
         &self,
+        vendor: &Vendor,
         intents: &[Intent],
         history: &mut History,
         effort: Effort,
@@ -219,7 +226,7 @@ impl Worker {
         let open = intents.iter().enumerate().filter(|(place, _)| !history.done.has(*place));
         let open: Vec<(usize, &Intent)> = open.collect();
         let asked: Vec<&Intent> = open.iter().map(|(_, intent)| *intent).collect();
-        if let Err(conclusion) = self.vendor.admit(&asked, history, effort, ended).await {
+        if let Err(conclusion) = vendor.admit(&asked, history, effort, ended).await {
             return Disposition::of_conclusions(vec![conclusion]);
         }
         let count = open.len();
@@ -229,34 +236,27 @@ impl Worker {
                 conclusions.push(Conclusion::OutOfTime);
                 continue;
             }
-            if let Err(wait) = self.take_from_budget() {
-                conclusions.push(Conclusion::Limited(wait));
+            // The rest needs no question then: none of it may be done now.
+            if let Some(Conclusion::Limited(wait)) = conclusions.last() {
+                conclusions.push(Conclusion::Limited(*wait));
                 continue;
             }
-            let conclusion = self.vendor.fulfil(intent, history, effort, ended).await;
+            let conclusion = vendor.fulfil(intent, history, effort, ended).await;
             // Of one alone nothing is left once it is done.
             if conclusion.holds() && intents.len() > 1 {
                 let applied = conclusion == Conclusion::Applied;
                 history.done.add(place, applied, || Intent::digest(intents));
             }
-            let is_answered = !matches!(conclusion, Conclusion::Stuck(_) | Conclusion::Stopped);
+            let is_answered = !matches!(
+                conclusion,
+                Conclusion::Stuck(_) | Conclusion::Limited(_) | Conclusion::Stopped
+            );
             conclusions.push(conclusion);
             if is_answered && conclusions.len() < count {
                 self.answered.notify_one();
             }
         }
         Disposition::of_conclusions(conclusions)
-    }
-
-    /// Takes a command out of what the policy allows, or says how long to wait for one.
-    fn take_from_budget(&self) -> Result<(), Duration> {
-        let limit = self.settings().contract.guards.max_commands;
-        let taken = self.budget.take(limit, Instant::now());
-        self.metrics.limited(self.lane.event_type, taken.is_err());
-        if taken.is_err() {
-            self.metrics.decided(Rule::MaxCommands);
-        }
-        taken
     }
 
     /// Holds a message that we failed over, so that it cannot go round in a hot loop.

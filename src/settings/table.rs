@@ -179,7 +179,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     optional(
         "policy.max_commands",
-        "Most commands of a lane in the window; above that it slows down; 1 to 100000",
+        "Most commands of a lane that have an effect in the window; above that it slows down; 1 to 100000. Each process counts its own",
     ),
     plain("policy.window", "1h", "The window of max_commands; 1s to 24h"),
     optional("mimecast.auth", "Required: hmac (API 1.0) or oauth2 (API 2.0)"),

@@ -1,6 +1,6 @@
 //! Asks the vendor for one call, reads the answer, and learns from it.
 
-use super::caller::{Answer, Caller};
+use super::caller::Answer;
 use super::sign::Stamp;
 use super::vendor::{Asked, Vendor};
 use crate::command::{Call, Operation};
@@ -8,7 +8,7 @@ use crate::telemetry::span;
 use crate::verdict::code::explained;
 use crate::verdict::{History, Outcome, Request};
 use serde_json::json;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -30,7 +30,7 @@ impl Vendor {
     /// One request with a fresh stamp.
     async fn request(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
         let (path, stamp) = (call.operation.path(), (self.fresh)());
-        let caller = Arc::clone(&self.means().caller);
+        let caller = &self.tenant.caller;
         let mut vendor_id = None;
         let span = caller.span(path, history.resends());
         let posting = caller.post(call.operation, call.body.clone(), &stamp, deadline);
@@ -38,7 +38,7 @@ impl Vendor {
             Ok(answer) => {
                 span.record("http.response.status_code", answer.received.status);
                 vendor_id = answer.request_id(&stamp);
-                self.read(&caller, call.operation, answer, &stamp, vendor_id.as_deref())
+                self.read(call.operation, answer, &stamp, vendor_id.as_deref())
             }
             Err(outcome) => Asked { outcome, body: Vec::new(), wait: None, is_mute: false },
         };
@@ -61,12 +61,12 @@ impl Vendor {
     /// What an answer says of the call.
     fn read(
         &self,
-        caller: &Caller,
         operation: Operation,
         mut answer: Answer,
         stamp: &Stamp,
         request_id: Option<&str>,
     ) -> Asked {
+        let caller = &self.tenant.caller;
         self.learn(operation, &mut answer, stamp);
         let reply = answer.reply(request_id);
         let (outcome, is_mute) = (Outcome::of_reply(operation, reply), reply.is_mute());
@@ -96,7 +96,7 @@ impl Vendor {
     async fn is_heard(&self, deadline: Instant) -> bool {
         let stamp = (self.fresh)();
         let body = json!({"meta": {"pagination": {"pageSize": 1}}, "data": [{}]}).to_string();
-        let caller = Arc::clone(&self.means().caller);
+        let caller = &self.tenant.caller;
         match caller.post(Operation::FindGroups, body, &stamp, deadline).await {
             Ok(mut answer) => {
                 self.learn(Operation::FindGroups, &mut answer, &stamp);
@@ -108,14 +108,14 @@ impl Vendor {
 
     /// Keeps what the headers tell, of the quota and of the time.
     fn learn(&self, operation: Operation, answer: &mut Answer, stamp: &Stamp) {
-        let remaining = self.with_quota(operation, |quota| {
+        let remaining = self.tenant.with_quota(operation, |quota| {
             quota.learn(&answer.received.quota, Instant::now().into_std());
             quota.remaining()
         });
         self.metrics.quota_remaining(operation, remaining);
         if let Some(date) = answer.received.date.take() {
             let told = Some((date, stamp.at));
-            *self.told_time.lock().unwrap_or_else(PoisonError::into_inner) = told;
+            *self.tenant.told_time.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
     }
 }

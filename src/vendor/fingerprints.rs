@@ -17,6 +17,11 @@ impl Fingerprints {
         self.seen.insert(self.key.hash_one(text))
     }
 
+    /// How many texts were seen.
+    pub(super) fn count(&self) -> usize {
+        self.seen.len()
+    }
+
     /// True where the text was seen.
     pub(super) fn has(&self, text: &str) -> bool {
         self.seen.contains(&self.key.hash_one(text))

@@ -51,7 +51,7 @@ impl Vendor {
     ) -> Result<Found, Conclusion> {
         loop {
             // First: while the rules cannot be evaluated, no name may be refused either.
-            if self.means().guards.are_about_groups() {
+            if self.guards.are_about_groups() {
                 self.group_policy(moment, (&mut *history, effort, ended)).await?;
             }
             let group = self.group(name, place, (&mut *history, effort, ended)).await?;
@@ -60,7 +60,7 @@ impl Vendor {
             if !matches!(admission, Admission::Unlisted(_)) || !group.remembered {
                 return admission.into_result().map(|()| group);
             }
-            self.directory.forget(name);
+            self.tenant.directory.forget(name);
         }
     }
 
@@ -75,7 +75,7 @@ impl Vendor {
         place: usize,
         asking: (&mut History, Effort, &CancellationToken),
     ) -> Result<Found, Conclusion> {
-        if let Some(id) = self.directory.recall(name, self.means().group_cache()) {
+        if let Some(id) = self.tenant.directory.recall(name, self.group_cache()) {
             return Ok(Found { id, remembered: true });
         }
         let Named { ids, near, .. } = self.groups_named(name, asking).await?;
@@ -90,7 +90,7 @@ impl Vendor {
                 Err(Conclusion::Refused(Reason::Rejected, fault))
             }
             (Some(id), None) => {
-                self.directory.remember(name, &id);
+                self.tenant.directory.remember(name, &id);
                 Ok(Found { id, remembered: false })
             }
             (Some(one), Some(other)) => {

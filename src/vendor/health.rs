@@ -26,7 +26,7 @@ const MOST_GROUPS: usize = 3;
 impl Vendor {
     /// Makes the health call of `operation`, for this `group` first. One of each operation is in flight, and all that
     /// wait for it share it. An answer to a call that began earlier counts for nothing: an outage may have begun since.
-    /// Nobody waits beyond `deadline`.
+    /// Nobody waits beyond `deadline`, or once this vendor is replaced.
     pub async fn health(
         self: &Arc<Self>,
         operation: Operation,
@@ -35,13 +35,16 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Health {
         let asked = Instant::now();
+        // One that this tenant was never asked for may be the group of another tenant.
+        let group = group.filter(|group| self.tenant.known.has_failed_for(group));
         while Instant::now() < deadline {
-            let renewed = self.known.renewed.notified();
+            let renewed = self.tenant.known.renewed.notified();
             let call = || self.begin_health_call(operation, group);
-            let call = self.known.in_flight().entry(operation).or_insert_with(call).clone();
+            let call = self.tenant.known.in_flight().entry(operation).or_insert_with(call).clone();
             let health = tokio::select! {
                 biased;
                 () = ended.cancelled() => return Health::OutOfTime,
+                () = self.tenant.replaced.cancelled() => return Health::OutOfTime,
                 health = tokio::time::timeout_at(deadline, call.health) => {
                     health.unwrap_or(Health::OutOfTime)
                 }
@@ -68,11 +71,11 @@ impl Vendor {
     ) -> HealthCall {
         let (vendor, group, began) = (Arc::clone(self), group.map(str::to_owned), Instant::now());
         let calling = tokio::spawn(async move {
-            let deadline = Instant::now() + vendor.means().timings().work;
+            let deadline = Instant::now() + vendor.timings().work;
             let effort = Effort { probe: true, deadline };
             let never = CancellationToken::new();
             let health = vendor.health_call(operation, group, effort, &never).await;
-            let mut in_flight = vendor.known.in_flight();
+            let mut in_flight = vendor.tenant.known.in_flight();
             if in_flight.get(&operation).is_some_and(|call| call.began == began) {
                 in_flight.remove(&operation);
             }
@@ -91,7 +94,7 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Health {
-        let known = self.known.last_answered(operation);
+        let known = self.tenant.known.last_answered(operation);
         let nothing = format!("mimecast-eventd-health-{}", (self.fresh)().request_id);
         let (mut asked, mut worst) = (Vec::new(), None);
         let real = match operation.has_group() {
@@ -136,7 +139,7 @@ impl Vendor {
     /// Whoever waits for a health call makes another one: the one in flight may hang, or have begun in an outage that
     /// is over.
     pub fn ask_anew(&self) {
-        self.known.abandon_calls();
+        self.tenant.known.abandon_calls();
     }
 
     /// Asks for one form of a health call.
@@ -148,7 +151,7 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Tried {
-        let size = self.means().page_sizes.of(operation);
+        let size = self.tenant.page_sizes.of(operation);
         let call = call(operation, group.as_deref(), nothing, size);
         let mut history = History::default();
         let (conclusion, _) = self.conclude(&call, &mut history, effort, ended).await;

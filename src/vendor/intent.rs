@@ -131,7 +131,7 @@ impl Vendor {
             if is_done {
                 return said;
             }
-            self.directory.forget(name);
+            self.tenant.directory.forget(name);
             tried = Some((group.id, said));
         }
     }
@@ -147,7 +147,7 @@ impl Vendor {
     ) -> Conclusion {
         let mut reached = None;
         // In a dry run nothing goes, however often the entries are read.
-        let readings = if self.means().guards.dry_run { 0 } else { READINGS };
+        let readings = if self.guards.dry_run { 0 } else { READINGS };
         for _ in 0..=readings {
             let sought = Sought::Url(url.clone());
             let found = match self.entries(&sought, history, effort, ended).await {
@@ -158,7 +158,7 @@ impl Vendor {
                 let unblocked = self.expect_unblocked(found);
                 return unblocked.err().or(reached).unwrap_or_else(|| {
                     let nothing = history.nothing_to_do();
-                    if self.means().guards.dry_run {
+                    if self.guards.dry_run {
                         return nothing;
                     }
                     let (operation, now) = (Operation::DeleteManagedUrl, (self.fresh)().at);
@@ -181,7 +181,7 @@ impl Vendor {
                 }
             }
         }
-        if self.means().guards.dry_run {
+        if self.guards.dry_run {
             return Conclusion::Applied;
         }
         let detail = "the URL is still blocked after its entries were deleted";

@@ -1,5 +1,6 @@
 //! Health calls in flight, and what Mimecast has answered lately.
 
+use super::fingerprints::Fingerprints;
 use crate::command::{Call, Operation};
 use crate::verdict::{Health, Outcome};
 use futures_util::future::{BoxFuture, Shared};
@@ -7,6 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// Groups that are known at once to have failed: more than messages are in flight.
+const MOST_GROUPS: usize = 100_000;
 
 /// A health call that all who wait for it share.
 #[derive(Clone, Debug)]
@@ -17,11 +21,13 @@ pub(super) struct HealthCall {
     pub health: Shared<BoxFuture<'static, Health>>,
 }
 
-/// Health calls in flight, and what was answered last.
+/// Health calls in flight, what was answered last, and which groups calls have failed for.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     in_flight: Mutex<BTreeMap<Operation, HealthCall>>,
     answered: Mutex<BTreeMap<Operation, Option<String>>>,
+    /// The groups of calls that have failed.
+    failed_for: Mutex<Fingerprints>,
     /// Notified when the calls in flight count no more.
     pub renewed: Notify,
 }
@@ -38,7 +44,12 @@ impl Known {
         self.answered().get(&operation).cloned()
     }
 
-    /// Remembers a call that Mimecast has answered.
+    /// Whether a call about this group has failed.
+    pub(super) fn has_failed_for(&self, group: &str) -> bool {
+        self.failed_for().has(group)
+    }
+
+    /// Remembers a call that Mimecast has answered, or the group of one that has failed.
     pub(super) fn learn(&self, call: &Call, outcome: &Outcome) {
         let is_answered = match outcome {
             Outcome::Applied | Outcome::NotFound => true,
@@ -51,18 +62,23 @@ impl Known {
         if is_answered {
             self.answered().insert(call.operation, call.group.clone());
         }
-    }
-
-    /// Other credentials may be answered otherwise.
-    pub(super) fn forget(&self) {
-        self.answered().clear();
-        self.abandon_calls();
+        if let Some(group) = call.group.as_ref().filter(|_| outcome.is_failure()) {
+            let mut failed_for = self.failed_for();
+            if failed_for.count() >= MOST_GROUPS {
+                *failed_for = Fingerprints::default();
+            }
+            failed_for.add(group);
+        }
     }
 
     /// The health calls in flight count no more.
     pub(super) fn abandon_calls(&self) {
         self.in_flight().clear();
         self.renewed.notify_waiters();
+    }
+
+    fn failed_for(&self) -> MutexGuard<'_, Fingerprints> {
+        self.failed_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn answered(&self) -> MutexGuard<'_, BTreeMap<Operation, Option<String>>> {

@@ -55,7 +55,7 @@ impl Vendor {
         read: impl Fn(&mut T, &Value),
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Result<T, PageError> {
-        let mut size = self.means().page_sizes.of(operation);
+        let mut size = self.tenant.page_sizes.of(operation);
         let (mut readings, mut patience) = (0, effort);
         loop {
             let mut into = begin();
@@ -102,7 +102,7 @@ impl Vendor {
             let body = match concluding.await {
                 (Conclusion::Applied, body) => {
                     // Before the list ends: there may be no time for all of it, and the next reading begins so.
-                    self.means().page_sizes.remember(asked.operation, size);
+                    self.tenant.page_sizes.remember(asked.operation, size);
                     body
                 }
                 // The place in the list is not known any more; what was asked for is as it was.

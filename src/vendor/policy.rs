@@ -33,7 +33,7 @@ impl Vendor {
                 Intent::Command(Command::RemoveGroupMember { group_id, .. }) => {
                     self.admission(group_id, moment, asking).await?.into_result()?;
                 }
-                Intent::Leave { .. } if !self.means().guards.are_about_groups() => {}
+                Intent::Leave { .. } if !self.guards.are_about_groups() => {}
                 Intent::Leave { name, place, .. } => {
                     match self.admitted_group((name, *place), moment, asking).await {
                         // It is refused when its turn comes, and looked at once more before that.
@@ -59,7 +59,7 @@ impl Vendor {
         moment: Instant,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Result<Admission, Conclusion> {
-        if !self.means().guards.are_about_groups() {
+        if !self.guards.are_about_groups() {
             return Ok(Admission::Allowed);
         }
         let policy = self.group_policy(moment, (&mut *history, effort, ended)).await?;
@@ -81,8 +81,7 @@ impl Vendor {
         moment: Instant,
         asking: (&mut History, Effort, &CancellationToken),
     ) -> Result<Arc<GroupPolicy>, Conclusion> {
-        let means = self.means();
-        match means.group_policies.recall().or_else(|| means.group_policies.recall_since(moment)) {
+        match self.group_policies.recall().or_else(|| self.group_policies.recall_since(moment)) {
             Some(policy) => Ok(policy),
             None => self.group_policy_since(moment, asking).await,
         }
@@ -128,7 +127,7 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
         let ids: BTreeSet<String> = intents.iter().filter_map(|intent| entry(intent)).collect();
-        if !self.means().guards.only_blocked || ids.is_empty() {
+        if !self.guards.only_blocked || ids.is_empty() {
             return Ok(());
         }
         let found = self.entries(&Sought::Ids(ids.clone()), history, effort, ended).await;
@@ -150,19 +149,17 @@ impl Vendor {
         moment: Instant,
         (history, effort, ended): (&mut History, Effort, &CancellationToken),
     ) -> Result<Arc<GroupPolicy>, Conclusion> {
-        // The same ones from beginning to end: groups of other guards must not be remembered for these.
-        let means = self.means();
-        let turn = tokio::time::timeout_at(effort.deadline, means.group_policies.turns.lock());
+        let turn = tokio::time::timeout_at(effort.deadline, self.group_policies.turns.lock());
         let Some(turn) = ended.run_until_cancelled(turn).await else {
             return Err(Conclusion::Stopped);
         };
         let _turn = turn.map_err(|_| Conclusion::OutOfTime)?;
-        if let Some(policy) = means.group_policies.recall_since(moment) {
+        if let Some(policy) = self.group_policies.recall_since(moment) {
             return Ok(policy);
         }
         let operation = Operation::FindGroups;
         let asked_at = Instant::now();
-        let (allowed, protected) = (&means.guards.allowed_groups, &means.guards.protected_groups);
+        let (allowed, protected) = (&self.guards.allowed_groups, &self.guards.protected_groups);
         let asking = (history, effort, ended);
         let read = self
             .read_list(
@@ -176,7 +173,7 @@ impl Vendor {
             .map_err(|error| guarded(error.conclude(operation, None)))?;
         let policy = read.policy(asked_at).map_err(|(rule, why)| not_evaluated(rule, &why))?;
         let policy = Arc::new(policy);
-        means.group_policies.remember(&policy);
+        self.group_policies.remember(&policy);
         Ok(policy)
     }
 }

@@ -37,7 +37,7 @@ impl Vendor {
             said = if matches!(now, Conclusion::Refused(..)) { said } else { better(said, now) };
             tried.insert(spelling);
         }
-        let guards = self.means().guards.clone();
+        let guards = self.guards.clone();
         if !guards.verify_effect || guards.dry_run {
             return said;
         }

@@ -4,7 +4,6 @@ use super::quota::Priority;
 use super::vendor::Vendor;
 use crate::command::Operation;
 use crate::verdict::{Conclusion, retry};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Vendor {
-    /// Waits until the quota has a call left.
+    /// Waits until the quota has a call left. Once this vendor is replaced it has none.
     pub(super) async fn wait_for_quota(
         &self,
         operation: Operation,
@@ -21,13 +20,13 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
         loop {
-            if ended.is_cancelled() {
+            if ended.is_cancelled() || self.is_replaced() {
                 return Err(Conclusion::Stopped);
             }
             let now = Instant::now();
             let Err(wait) = self.take_quota(operation, now.into_std()) else { return Ok(()) };
             // A little later than the others, or all would come at the same instant.
-            let until = now + retry::jittered(wait).min(wait + self.means().timings().quota_lead);
+            let until = now + retry::jittered(wait).min(wait + self.timings().quota_lead);
             if until >= deadline {
                 return Err(Conclusion::OutOfTime);
             }
@@ -37,7 +36,7 @@ impl Vendor {
 
     /// Takes one call out of the quota of `operation`, or says how long to wait before asking again.
     fn take_quota(&self, operation: Operation, now: std::time::Instant) -> Result<(), Duration> {
-        let mut quotas = self.quotas();
+        let mut quotas = self.tenant.quotas();
         let mut own = quotas[&operation];
         let priority_of_own = priority(operation);
         if priority_of_own == Priority::Low {
@@ -49,16 +48,14 @@ impl Vendor {
         taken
     }
 
-    /// Sleeps until then, until `ended` or until the settings change, and counts that while it lasts: a long wait shows
-    /// before it is over.
+    /// Sleeps until then, until `ended` or until this vendor is replaced, and counts that while it lasts: a long wait
+    /// shows before it is over.
     async fn sleep_throttled(&self, until: Instant, ended: &CancellationToken) {
-        let means = self.means();
-        // Other credentials may have calls left.
-        let is_current = || Arc::ptr_eq(&means, &self.means());
-        while !ended.is_cancelled() && is_current() && Instant::now() < until {
+        while !ended.is_cancelled() && !self.is_replaced() && Instant::now() < until {
             let started = Instant::now();
             let step = tokio::time::sleep_until(until.min(started + COUNTED_EVERY));
-            let _either = ended.run_until_cancelled(step).await;
+            let waiting = self.tenant.replaced.run_until_cancelled(step);
+            let _either = ended.run_until_cancelled(waiting).await;
             self.metrics.throttled(started.elapsed());
         }
     }

@@ -23,11 +23,14 @@ impl Vendor {
     ) -> Result<Findings, Conclusion> {
         let found = async {
             loop {
-                let mut answered = self.url_scan.wait(sought);
+                if self.is_replaced() {
+                    return Err(Conclusion::Stopped);
+                }
+                let mut answered = self.tenant.url_scan.wait(sought);
                 let turn = tokio::select! {
                     biased;
                     answer = &mut answered => Err(answer),
-                    turn = self.url_scan.turns.lock() => Ok(turn),
+                    turn = self.tenant.url_scan.turns.lock() => Ok(turn),
                 };
                 let answer = match turn {
                     Ok(_turn) => {
@@ -68,7 +71,7 @@ impl Vendor {
 
     /// Reads the entries once, for all that wait by now.
     async fn read_for_all(&self, history: &mut History, effort: Effort, ended: &CancellationToken) {
-        let waiting = self.url_scan.take_waiting();
+        let waiting = self.tenant.url_scan.take_waiting();
         if waiting.is_empty() {
             return;
         }

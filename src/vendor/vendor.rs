@@ -1,36 +1,35 @@
 //! Carries out commands at the vendor: attempt, read the verdict, wait, try again.
 
-use super::directory::Directory;
-use super::known::Known;
-use super::means::Means;
-use super::quota::Quota;
+use super::command_limit::CommandLimits;
+use super::group_policy::GroupPolicies;
 use super::sign::Stamp;
+use super::tenant::Tenant;
 use super::transport::TransportError;
-use super::url_scan::UrlScan;
 use crate::command::{Call, Command, Guards, Operation, Rule};
-use crate::settings::Mimecast;
+use crate::settings::{Mimecast, Timings};
 use crate::telemetry::Metrics;
 use crate::verdict::{Attempts, Conclusion, History, Outcome, Policy};
-use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use chrono::{DateTime, TimeDelta};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// The vendor, ready for calls.
+/// The vendor, ready for calls with the settings of one moment.
 #[derive(Debug)]
 pub struct Vendor {
-    means: RwLock<Arc<Means>>,
+    settings: Mimecast,
+    /// Who calls, and what was learned by it.
+    pub(super) tenant: Arc<Tenant>,
+    policy: Policy,
+    /// What is against a call.
+    pub(super) guards: Guards,
+    /// The groups that the guards name.
+    pub(super) group_policies: GroupPolicies,
+    /// How many commands had an effect, whatever the settings were.
+    pub(super) command_limits: Arc<CommandLimits>,
     pub(super) fresh: fn() -> Stamp,
     pub(super) metrics: Arc<Metrics>,
-    quotas: Mutex<BTreeMap<Operation, Quota>>,
-    /// Health calls, and what Mimecast has answered lately.
-    pub(super) known: Known,
-    /// The time by the vendor's last reply, in its words, and by our clock.
-    pub(super) told_time: Mutex<Option<(String, DateTime<Utc>)>>,
-    pub(super) directory: Directory,
-    pub(super) url_scan: UrlScan,
 }
 
 /// How much to do for a command, and how long.
@@ -70,56 +69,73 @@ impl Vendor {
         metrics: Arc<Metrics>,
     ) -> Result<Vendor, TransportError> {
         Ok(Vendor {
-            means: RwLock::new(Arc::new(Means::new(settings, policy, guards)?)),
+            settings: settings.clone(),
+            tenant: Arc::new(Tenant::new(settings)?),
+            policy,
+            guards,
+            group_policies: GroupPolicies::new(settings.group_cache),
+            command_limits: Arc::default(),
             fresh,
             metrics,
-            quotas: Mutex::new(Operation::ALL.map(|it| (it, Quota::new(settings.timings))).into()),
-            known: Known::default(),
-            told_time: Mutex::default(),
-            directory: Directory::default(),
-            url_scan: UrlScan::default(),
         })
     }
 
-    /// From now on with these. The access token stays as long as who calls is the same.
-    ///
-    /// # Errors
-    ///
-    /// When the HTTP client cannot be made; then everything is as it was.
-    pub fn renew(
+    /// The next one. What was learned stays as long as the settings of Mimecast are the same.
+    pub(super) fn renewed(
         &self,
         settings: &Mimecast,
         policy: Policy,
         guards: Guards,
-    ) -> Result<(), TransportError> {
-        let means = Arc::new(self.means().renewed(settings, policy, guards)?);
-        let is_another = !Arc::ptr_eq(&means.caller, &self.means().caller);
-        *self.means.write().unwrap_or_else(PoisonError::into_inner) = means;
-        if is_another {
-            // What others were answered says nothing of us, and neither does their quota. Only now: whoever is woken
-            // calls at once, and has to call with the new means.
-            let fresh = || Quota::new(settings.timings);
-            self.quotas().values_mut().for_each(|quota| *quota = fresh());
-            self.known.forget();
-        }
-        Ok(())
+    ) -> Result<Vendor, TransportError> {
+        let tenant = match *settings == self.settings {
+            true => Arc::clone(&self.tenant),
+            false => Arc::new(Tenant::new(settings)?),
+        };
+        Ok(Vendor {
+            settings: settings.clone(),
+            tenant,
+            policy,
+            guards,
+            group_policies: GroupPolicies::new(settings.group_cache),
+            command_limits: Arc::clone(&self.command_limits),
+            fresh: self.fresh,
+            metrics: Arc::clone(&self.metrics),
+        })
     }
 
-    /// What is in force now.
-    pub(super) fn means(&self) -> Arc<Means> {
-        Arc::clone(&self.means.read().unwrap_or_else(PoisonError::into_inner))
+    /// From now on the `new` one is in force.
+    pub(super) fn replace_by(&self, new: &Vendor) {
+        if !Arc::ptr_eq(&self.tenant, &new.tenant) {
+            self.tenant.replaced.cancel();
+        }
+    }
+
+    /// Whether other credentials or another base URL are in force by now. Then no call is begun any more, and whatever
+    /// was not finished is to be begun again.
+    pub fn is_replaced(&self) -> bool {
+        self.tenant.replaced.is_cancelled()
+    }
+
+    /// The waits and limits that are no settings.
+    pub(super) fn timings(&self) -> Timings {
+        self.settings.timings
+    }
+
+    /// How long the id of a group is remembered by its name.
+    pub(super) fn group_cache(&self) -> Duration {
+        self.settings.group_cache
     }
 
     /// How far the vendor's clock is ahead of ours, as its last reply told; accurate to a few seconds.
     pub fn clock_ahead(&self) -> Option<TimeDelta> {
-        let told = self.told_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.tenant.told_time.lock().unwrap_or_else(PoisonError::into_inner);
         let (theirs, ours) = told.as_ref()?;
         Some(DateTime::parse_from_rfc2822(theirs).ok()?.to_utc() - *ours)
     }
 
     /// The calls left in the window of that operation which has the fewest, as far as replies told.
     pub fn quota_left(&self) -> Option<u64> {
-        let left = |operation| self.with_quota(operation, |quota| quota.remaining());
+        let left = |operation| self.tenant.with_quota(operation, |quota| quota.remaining());
         Operation::ALL.into_iter().filter_map(left).min()
     }
 
@@ -132,14 +148,30 @@ impl Vendor {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Conclusion {
-        if self.means().guards.dry_run {
+        if self.guards.dry_run {
             self.metrics.decided(Rule::DryRun);
             tracing::info!(operation = command.operation().label(), "not done, in a dry run");
             return Conclusion::Applied;
         }
+        let permit = match self.permit(command.operation(), effort, ended).await {
+            Ok(permit) => permit,
+            Err(conclusion) => return conclusion,
+        };
         history.begin(command);
         let (conclusion, _) = self.conclude(&command.call(), history, effort, ended).await;
         let conclusion = history.conclude(conclusion);
+        match conclusion {
+            Conclusion::Applied => permit.had_effect(),
+            // A request for the message has failed before, and may have had the effect all the same.
+            Conclusion::AlreadyGone if history.first_failed_at.is_some() => permit.had_effect(),
+            Conclusion::AlreadyGone
+            | Conclusion::NotFound
+            | Conclusion::Refused(..)
+            | Conclusion::Stuck(_)
+            | Conclusion::Limited(_)
+            | Conclusion::OutOfTime
+            | Conclusion::Stopped => {}
+        }
         self.metrics.concluded(command.operation(), &conclusion, (self.fresh)().at);
         conclusion
     }
@@ -153,8 +185,7 @@ impl Vendor {
         ended: &CancellationToken,
     ) -> (Conclusion, Vec<u8>) {
         let operation = call.operation;
-        let mut attempts =
-            if effort.probe { Attempts::one() } else { Attempts::of(self.means().policy) };
+        let mut attempts = if effort.probe { Attempts::one() } else { Attempts::of(self.policy) };
         loop {
             if let Err(not_sent) = self.wait_for_quota(operation, effort.deadline, ended).await {
                 return (not_sent, Vec::new());
@@ -172,39 +203,28 @@ impl Vendor {
                 wait_ms = wait.as_millis() as u64,
                 "trying again"
             );
-            let _either = ended.run_until_cancelled(tokio::time::sleep(wait)).await;
+            let waiting = self.tenant.replaced.run_until_cancelled(tokio::time::sleep(wait));
+            let _either = ended.run_until_cancelled(waiting).await;
         }
     }
 
     /// How often a list is read that does not come out right.
     pub(super) fn readings(&self, effort: Effort) -> u32 {
-        if effort.probe { 1 } else { self.means().policy.attempts }
+        if effort.probe { 1 } else { self.policy.attempts }
     }
 
     /// One attempt.
     async fn attempt(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
         let started = Instant::now();
         let asked = self.ask(call, history, deadline).await;
-        self.known.learn(call, &asked.outcome);
+        self.tenant.known.learn(call, &asked.outcome);
         if let Outcome::Throttled(wait) = &asked.outcome {
             // A server that asks for no wait at all is not to be flooded.
-            let wait = (*wait).max(self.means().policy.initial_delay);
+            let wait = (*wait).max(self.policy.initial_delay);
             let now = Instant::now().into_std();
-            self.with_quota(call.operation, |quota| quota.close(wait, now));
+            self.tenant.with_quota(call.operation, |quota| quota.close(wait, now));
         }
         self.metrics.attempted(call.operation, &asked.outcome, started.elapsed());
         asked
-    }
-
-    pub(super) fn with_quota<T>(
-        &self,
-        operation: Operation,
-        act: impl FnOnce(&mut Quota) -> T,
-    ) -> T {
-        act(self.quotas().get_mut(&operation).expect("every operation has one from the start"))
-    }
-
-    pub(super) fn quotas(&self) -> MutexGuard<'_, BTreeMap<Operation, Quota>> {
-        self.quotas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,6 +14,7 @@ pub use verdict::{Gravity, Group, Verdict};
 /// files that they came from.
 pub fn here(running: &Running) -> Vec<Verdict> {
     let mut verdicts = vec![settings(running.settings())];
+    verdicts.extend(max_commands(running.settings()));
     verdicts.extend(files::check(running.files(), running.settings()));
     verdicts
 }
@@ -41,4 +42,14 @@ fn settings(settings: &Settings) -> Verdict {
     let lanes: Vec<&str> = settings.lanes.iter().map(|lane| lane.event_type.name()).collect();
     let text = format!("complete, for {}", lanes.join(" and "));
     Verdict::new(Gravity::Ok, (Group::Settings, "all"), text)
+}
+
+/// What all replicas may do together: each of them counts alone.
+fn max_commands(settings: &Settings) -> Option<Verdict> {
+    let (most, window) = settings.contract.guards.max_commands?;
+    let window = humantime::format_duration(window);
+    let text = format!(
+        "each process applies at most {most} commands of a lane in {window}; N replicas N times as many"
+    );
+    Some(Verdict::new(Gravity::Ok, (Group::Settings, "max_commands"), text))
 }

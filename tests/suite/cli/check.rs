@@ -19,6 +19,17 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 #[tokio::test]
+async fn a_limit_of_commands_is_said_to_be_that_of_each_process() {
+    let own = [("POLICY__MAX_COMMANDS", "100"), ("POLICY__WINDOW", "30m")];
+    let world = World::with(&own).await;
+    let (code, lines) = check(&world.variables, &[]).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    let expected = "ok       settings max_commands: each process applies at most 100 commands of a lane \
+                    in 30m; N replicas N times as many";
+    assert!(lines.iter().any(|line| line == expected), "{lines:?}");
+}
+
+#[tokio::test]
 async fn all_is_well_beside_a_running_daemon_and_stays_as_it_is() {
     for credentials in [settings::hmac, settings::oauth2] {
         let world = World::new(credentials, &[]).await;

@@ -217,7 +217,7 @@ async fn an_effect_that_is_not_seen_is_no_success() {
 
 #[tokio::test]
 async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
-    let own = [("POLICY__MAX_COMMANDS", "3"), ("POLICY__WINDOW", "5s")];
+    let own = [("POLICY__MAX_COMMANDS", "3"), ("POLICY__WINDOW", "15s")];
     let world = World::with(&own).await;
     let active = r#"eventd_guard_active{event="user.offboarded"}"#;
     assert_eq!(world.daemon.metric(active).await, 0.0);
@@ -234,7 +234,7 @@ async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
     let left = || groups.iter().filter(|group| is_in(&world, "ada", group)).count();
     assert_eq!(left(), 2);
     let decided = r#"eventd_policy_decisions_total{rule="max_commands"}"#;
-    assert_eq!(world.daemon.metric(decided).await, 2.0);
+    assert_eq!(world.daemon.metric(decided).await, 1.0);
     // The other lane has a budget of its own.
     world.unblock("e-1", "entry-1").await;
     world.daemon.settled(2).await;
@@ -246,7 +246,7 @@ async fn above_so_many_commands_a_lane_slows_down_and_loses_nothing() {
         calls.iter().filter(|call| call.operation == Operation::RemoveGroupMember).collect();
     assert_eq!(removals.len(), 5, "what is done is not done again");
     let waited = removals[3].at.duration_since(removals[0].at).unwrap();
-    assert!(waited >= std::time::Duration::from_secs(5), "{waited:?}");
+    assert!(waited >= std::time::Duration::from_secs(15), "{waited:?}");
     assert_eq!(world.vhost.depth(DEAD_LETTERS).await.unwrap().0, 0);
 }
 

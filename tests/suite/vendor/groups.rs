@@ -230,7 +230,7 @@ async fn a_stop_ends_the_wait_for_groups_that_another_message_asks_for() {
     let intent = Intent::Command(remove("group-1", "ada@example.com"));
     let admitted = async |stop: &CancellationToken, time: Duration| {
         let effort = Effort { probe: false, deadline: Instant::now() + time };
-        pair.vendor.admit(&[&intent], &mut History::default(), effort, stop).await
+        pair.vendor().admit(&[&intent], &mut History::default(), effort, stop).await
     };
     let (never, stop) = (CancellationToken::new(), CancellationToken::new());
     let (first, ()) = tokio::join!(admitted(&never, DEADLINE), async {

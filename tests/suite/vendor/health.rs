@@ -11,7 +11,7 @@ use tokio::time::Instant;
 impl Pair {
     async fn health(&self, operation: Operation, group: Option<&str>) -> Health {
         let effort = Effort { probe: true, deadline: Instant::now() + Duration::from_secs(10) };
-        self.vendor.health_call(operation, group.map(str::to_owned), effort, &self.stop).await
+        self.vendor().health_call(operation, group.map(str::to_owned), effort, &self.stop).await
     }
 
     /// The calls of an operation so far.
@@ -110,7 +110,7 @@ async fn all_that_wait_share_one_health_call_of_their_operation() {
     pair.fake.inject(Fault::always(FaultKind::Delay { milliseconds: 300 }));
     let ask = |operation| {
         let deadline = Instant::now() + Duration::from_secs(10);
-        pair.vendor.health(operation, None, deadline, &pair.stop)
+        pair.current.health(operation, None, deadline, &pair.stop)
     };
     let remove = Operation::RemoveGroupMember;
     // Those that come while one is in flight share the next one: it may have been answered before their own failure.

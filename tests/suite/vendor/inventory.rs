@@ -90,7 +90,7 @@ async fn a_url_that_another_entry_blocks_as_well_is_rejected_with_the_id_of_that
             }
             pair.fake.add_managed_url("wider", url, "block", match_type);
             let (page, mut asking) = (unblock("https://example.com/page"), History::default());
-            let looked_up = pair.vendor.look_up(&page, &mut asking, effort(), &pair.stop).await;
+            let looked_up = pair.vendor().look_up(&page, &mut asking, effort(), &pair.stop).await;
             let (conclusion, history) = pair.fulfilled(&page).await;
             assert_eq!(looked_up.as_ref(), Err(&conclusion), "who only asks is told the same");
             let shown = format!("{conclusion:?}");

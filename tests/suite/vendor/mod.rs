@@ -22,7 +22,7 @@ use mimecast_eventd::command::{Command, Intent};
 use mimecast_eventd::event::{EmailAddress, Member};
 use mimecast_eventd::settings::Mimecast;
 use mimecast_eventd::telemetry::Metrics;
-use mimecast_eventd::vendor::{Effort, Stamp, Vendor};
+use mimecast_eventd::vendor::{CurrentVendor, Effort, Stamp, Vendor};
 use mimecast_eventd::verdict::{Cause, Conclusion, History};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ const ATTEMPTS: (&str, &str) = ("RETRY__ATTEMPTS", "3");
 /// A client and the fake that it talks to.
 struct Pair {
     fake: FakeMimecast,
-    vendor: Arc<Vendor>,
+    current: Arc<CurrentVendor>,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
@@ -76,8 +76,12 @@ impl Pair {
         let guards = settings.contract.guards;
         let (mimecast, retry) = (quick(settings.mimecast), settings.retry);
         let vendor = Vendor::new(&mimecast, retry, guards, fresh, Arc::clone(&metrics)).unwrap();
-        let vendor = Arc::new(vendor);
-        Pair { fake, vendor, metrics, stop: CancellationToken::new() }
+        let current = Arc::new(CurrentVendor::new(vendor));
+        Pair { fake, current, metrics, stop: CancellationToken::new() }
+    }
+
+    fn vendor(&self) -> Arc<Vendor> {
+        self.current.now()
     }
 
     /// Carries out `command`; the words are those of [`shown`].
@@ -93,7 +97,7 @@ impl Pair {
     async fn conclude(&self, command: &Command, deadline: Instant) -> (Conclusion, History) {
         let mut history = History::default();
         let effort = Effort { probe: false, deadline };
-        let conclusion = self.vendor.execute(command, &mut history, effort, &self.stop).await;
+        let conclusion = self.vendor().execute(command, &mut history, effort, &self.stop).await;
         (conclusion, history)
     }
 
@@ -105,7 +109,7 @@ impl Pair {
     async fn fulfil_until(&self, intent: &Intent, deadline: Instant) -> (String, History) {
         let mut history = History::default();
         let effort = Effort { probe: false, deadline };
-        let conclusion = self.vendor.fulfil(intent, &mut history, effort, &self.stop).await;
+        let conclusion = self.vendor().fulfil(intent, &mut history, effort, &self.stop).await;
         (shown(&conclusion), history)
     }
 
@@ -118,7 +122,7 @@ impl Pair {
 
     /// The same for a message that has a history.
     async fn fulfilled_after(&self, history: &mut History, intent: &Intent) -> Conclusion {
-        self.vendor.fulfil(intent, history, effort(), &self.stop).await
+        self.vendor().fulfil(intent, history, effort(), &self.stop).await
     }
 
     /// How many calls of the operations, not of the token endpoint, have come.

@@ -23,7 +23,8 @@ async fn protecting() -> Pair {
 
 /// Whether all of them are admitted; the words are those of [`shown`].
 async fn admitted(pair: &Pair, intents: &[&Intent]) -> Result<(), String> {
-    let admitted = pair.vendor.admit(intents, &mut History::default(), effort(), &pair.stop).await;
+    let admitted =
+        pair.vendor().admit(intents, &mut History::default(), effort(), &pair.stop).await;
     admitted.map_err(|conclusion| shown(&conclusion))
 }
 
@@ -39,7 +40,7 @@ async fn a_rule_that_is_reloaded_together_with_how_to_call_is_in_force() {
         variables.extend([named("MIMECAST__TIMEOUT", timeout), named(PROTECTED.0, rule)]);
         let settings = settings::read(&variables).unwrap();
         let guards = settings.contract.guards;
-        pair.vendor.renew(&settings.mimecast, settings.retry, guards).unwrap();
+        pair.current.renew(&settings.mimecast, settings.retry, guards).unwrap();
         assert_eq!(pair.fulfil(&leave("Open")).await.0, expected, "{rule}");
     }
 }
@@ -154,7 +155,7 @@ async fn where_an_id_is_meant_the_name_of_a_group_is_unknown() {
     let given = ["Open", "id-of-open", "Nobody's"].map(str::to_owned);
     let unknown = async |ids: &[String], texts: &[String]| {
         let (asked, mut history) = ((ids, texts), History::default());
-        pair.vendor.unknown_groups(asked, &mut history, effort(), &pair.stop).await.unwrap()
+        pair.vendor().unknown_groups(asked, &mut history, effort(), &pair.stop).await.unwrap()
     };
     assert_eq!(unknown(&given, &[]).await, ["Open", "Nobody's"]);
     assert_eq!(unknown(&[], &given).await, ["Nobody's"]);

@@ -27,7 +27,7 @@ async fn a_reload_keeps_the_token_as_long_as_who_calls_is_the_same() {
         variables.extend([named(ATTEMPTS.0, ATTEMPTS.1)]);
         let renewed = settings::read(&variables).unwrap();
         let mimecast = quick(renewed.mimecast);
-        pair.vendor.renew(&mimecast, renewed.retry, renewed.contract.guards).unwrap();
+        pair.current.renew(&mimecast, renewed.retry, renewed.contract.guards).unwrap();
         assert_eq!(pair.execute(&remove_ada()).await.0, "not_found");
         assert_eq!(pair.fake.tokens_issued(), tokens, "with the timeout {timeout:?}");
     }
@@ -113,7 +113,7 @@ async fn a_new_token_that_is_not_known_everywhere_yet_is_used_again_and_not_repl
     patient.mimecast.timings.token_wait = Duration::from_millis(100);
     patient.mimecast.timings.token_young = Duration::from_mins(10);
     let guards = patient.contract.guards;
-    pair.vendor.renew(&patient.mimecast, patient.retry, guards).unwrap();
+    pair.current.renew(&patient.mimecast, patient.retry, guards).unwrap();
     pair.fake.inject(refusals(3));
     let (outcome, history) = pair.execute(&remove_ada()).await;
     assert_eq!((&*outcome, history.attempts), ("already_gone", 4));
