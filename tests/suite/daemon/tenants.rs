@@ -11,18 +11,20 @@ const APPLIED: &str = r#"eventd_settings_reloads_total{result="applied"}"#;
 const PAUSED: &str = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
 
+const ALLOWED: &str = "allowed_groups = [\"Staff\"]\n";
+
 /// Two tenants with groups of the same names and other ids, and a daemon that begins with the first.
 struct Move {
     mounted: Mounted,
     new: FakeMimecast,
     daemon: Daemon,
+    rule: &'static str,
 }
 
-fn toml(fake: &FakeMimecast) -> String {
+/// With a rule about groups, or with none: a rule reads the groups, and would find an id that is not there.
+fn toml(fake: &FakeMimecast, rule: &str) -> String {
     let url = fake.base_url();
-    format!(
-        "[mimecast]\nbase_url = \"{url}\"\n[policy]\nallowed_groups = [\"Staff\"]\nverify_effect = true\n"
-    )
+    format!("[mimecast]\nbase_url = \"{url}\"\n[policy]\nverify_effect = true\n{rule}")
 }
 
 /// A tenant whose ids begin so, and whose lists have several pages.
@@ -40,7 +42,7 @@ fn address(number: u32) -> String {
 }
 
 impl Move {
-    async fn begin() -> Move {
+    async fn begin(rule: &'static str) -> Move {
         let mut mounted = Mounted::new("", None).await;
         mounted.variables.remove("EVENTD_MIMECAST__BASE_URL");
         let new = FakeMimecast::start(Credentials::default()).await;
@@ -50,10 +52,10 @@ impl Move {
             mounted.fake.add_member("old-staff", &address(number));
             new.add_member("new-staff", &address(number));
         }
-        let (first, key) = (toml(&mounted.fake), mounted.right_key());
+        let (first, key) = (toml(&mounted.fake, rule), mounted.right_key());
         mounted.write(&first, &key);
         let daemon = mounted.start().await;
-        Move { mounted, new, daemon }
+        Move { mounted, new, daemon, rule }
     }
 
     async fn publish(&self, event_type: &str, id: u32, data: Value) {
@@ -71,7 +73,7 @@ impl Move {
     }
 
     async fn reload(&mut self) {
-        let (second, key) = (toml(&self.new), self.mounted.right_key());
+        let (second, key) = (toml(&self.new, self.rule), self.mounted.right_key());
         self.mounted.write(&second, &key);
         self.daemon.signal("HUP");
         self.daemon.wait_for_at_least(APPLIED, 1.0).await;
@@ -88,8 +90,8 @@ impl Move {
 
 #[tokio::test]
 async fn look_ups_under_way_at_a_reload_begin_again_at_the_new_tenant() {
-    for later_page in [false, true] {
-        let mut moving = Move::begin().await;
+    for (rule, later_page) in [("", false), (ALLOWED, true)] {
+        let mut moving = Move::begin(rule).await;
         // What is remembered of the old tenant is of no use at the new one.
         moving.offboard(0).await;
         moving.daemon.wait_for_metric(ACKED, 1.0).await;
@@ -132,7 +134,7 @@ async fn look_ups_under_way_at_a_reload_begin_again_at_the_new_tenant() {
 
 #[tokio::test]
 async fn groups_that_are_looked_up_at_a_reload_are_those_of_the_new_tenant() {
-    let mut moving = Move::begin().await;
+    let mut moving = Move::begin(ALLOWED).await;
     moving.mounted.fake.inject(Fault::always(FaultKind::Hold).for_operation(Operation::FindGroups));
     for number in 0..5 {
         moving.offboard(number).await;
@@ -149,7 +151,7 @@ async fn groups_that_are_looked_up_at_a_reload_are_those_of_the_new_tenant() {
 
 #[tokio::test]
 async fn a_pause_for_a_group_of_the_old_tenant_asks_the_new_one_for_none_of_it() {
-    let mut moving = Move::begin().await;
+    let mut moving = Move::begin(ALLOWED).await;
     moving.offboard(0).await;
     moving.daemon.wait_for_metric(ACKED, 1.0).await;
     let outage =
