@@ -61,10 +61,10 @@ impl Intent {
         }
     }
 
-    /// Tells these intents, in this order, from all others: by what is sent for them.
-    pub fn digest(intents: &[Intent]) -> String {
+    /// Tells these intents of a `tenant`, in this order, from all others: by what is sent for them.
+    pub fn digest(intents: &[Intent], tenant: &str) -> String {
         let lines: Vec<String> = intents.iter().map(Intent::line).collect();
-        redact::digest(&lines.concat())
+        redact::digest(&format!("{tenant}\n{}", lines.concat()))
     }
 
     fn line(&self) -> String {
@@ -111,11 +111,13 @@ mod tests {
                 url("https://example.com/two"),
             ]
         };
-        let digests = intents().map(|intent| Intent::digest(&[intent]));
-        assert_eq!(digests, intents().map(|intent| Intent::digest(&[intent])));
+        let digest = |intents: &[Intent]| Intent::digest(intents, "tenant");
+        let digests = intents().map(|intent| digest(&[intent]));
+        assert_eq!(digests, intents().map(|intent| digest(&[intent])));
         assert_eq!(BTreeSet::from_iter(&digests).len(), digests.len());
         let (all, turned) = (intents(), intents().into_iter().rev().collect::<Vec<_>>());
-        assert_ne!(Intent::digest(&all), Intent::digest(&turned), "places would be others");
-        assert_ne!(Intent::digest(&all), Intent::digest(&all[..4]));
+        assert_ne!(digest(&all), digest(&turned), "places would be others");
+        assert_ne!(digest(&all), digest(&all[..4]));
+        assert_ne!(digest(&all), Intent::digest(&all, "another"));
     }
 }

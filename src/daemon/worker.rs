@@ -221,7 +221,7 @@ impl Worker {
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
-        history.done = std::mem::take(&mut history.done).of(|| Intent::digest(intents));
+        history.done = std::mem::take(&mut history.done).of(|| vendor.digest(intents));
         history.note(history.done.result());
         let open = intents.iter().enumerate().filter(|(place, _)| !history.done.has(*place));
         let open: Vec<(usize, &Intent)> = open.collect();
@@ -245,7 +245,7 @@ impl Worker {
             // Of one alone nothing is left once it is done.
             if conclusion.holds() && intents.len() > 1 {
                 let applied = conclusion == Conclusion::Applied;
-                history.done.add(place, applied, || Intent::digest(intents));
+                history.done.add(place, applied, || vendor.digest(intents));
             }
             let is_answered = !matches!(
                 conclusion,

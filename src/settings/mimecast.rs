@@ -123,6 +123,14 @@ impl Mimecast {
 }
 
 impl Credentials {
+    /// The name of the application, which stays as its secrets are renewed.
+    pub fn application(&self) -> &Secret {
+        match self {
+            Credentials::Hmac(keys) => &keys.app_id,
+            Credentials::OAuth2(client) => &client.client_id,
+        }
+    }
+
     /// Everything in them that must not be repeated, should the vendor echo it.
     pub fn secrets(&self) -> Vec<Secret> {
         match self {

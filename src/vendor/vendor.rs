@@ -5,7 +5,7 @@ use super::group_policy::GroupPolicies;
 use super::sign::Stamp;
 use super::tenant::Tenant;
 use super::transport::TransportError;
-use crate::command::{Call, Command, Guards, Operation, Rule};
+use crate::command::{Call, Command, Guards, Intent, Operation, Rule};
 use crate::settings::{Mimecast, Timings};
 use crate::telemetry::Metrics;
 use crate::verdict::{Attempts, Conclusion, History, Outcome, Policy};
@@ -124,6 +124,13 @@ impl Vendor {
     /// How long the id of a group is remembered by its name.
     pub(super) fn group_cache(&self) -> Duration {
         self.settings.group_cache
+    }
+
+    /// Tells these intents at this tenant from all others. The same tenant by another address, or another application, is
+    /// taken for another one: what is done again does no harm.
+    pub fn digest(&self, intents: &[Intent]) -> String {
+        let Mimecast { base_url, credentials, .. } = &self.settings;
+        Intent::digest(intents, &format!("{base_url} {}", credentials.application().reveal()))
     }
 
     /// How far the vendor's clock is ahead of ours, as its last reply told; accurate to a few seconds.

@@ -1,9 +1,11 @@
 //! A reload to another tenant: nothing that was learned of the old one reaches the new one.
 
 use super::reload::Mounted;
-use crate::support::broker::DEAD_LETTERS;
+use crate::support::broker::{DEAD_LETTERS, OFFBOARDED};
 use crate::support::daemon::Daemon;
 use crate::support::eventually;
+use crate::support::settings::named;
+use crate::support::world::World;
 use fake_mimecast::{Credentials, FakeMimecast, Fault, FaultKind, Operation};
 use serde_json::{Value, json};
 
@@ -168,4 +170,27 @@ async fn a_pause_for_a_group_of_the_old_tenant_asks_the_new_one_for_none_of_it()
     moving.daemon.wait_for_metric(ACKED, 5.0).await;
     assert!((1..5).all(|number| !moving.new.is_member("new-staff", &address(number))));
     moving.assert_new_heard_nothing_of_old();
+}
+
+#[tokio::test]
+async fn what_was_done_at_another_tenant_is_done_again_for_a_copy_that_has_waited() {
+    let mut world = World::with(&[("RETRY__LADDER", r#"["3s"]"#)]).await;
+    let new = FakeMimecast::start(Credentials::default()).await;
+    for group in ["group-1", "group-2"] {
+        world.fake.add_member(group, "ada@example.com");
+        new.add_member(group, "ada@example.com");
+    }
+    let fails = FaultKind::FlatFail { status: 503, code: "down".into() };
+    world.fake.inject(Fault::always(fails).for_item_containing("group-2"));
+    world.offboard("e-1", "ada@example.com", &["group-1", "group-2"]).await;
+    world.vhost.wait_for_depth(&format!("{OFFBOARDED}.retry.3s"), 1).await;
+    assert!(!world.fake.is_member("group-1", "ada@example.com"));
+    let (name, url) = named("MIMECAST__BASE_URL", &new.base_url());
+    world.variables.insert(name, url);
+    world.restart_daemon().await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    assert!(
+        !new.is_member("group-1", "ada@example.com")
+            && !new.is_member("group-2", "ada@example.com")
+    );
 }
