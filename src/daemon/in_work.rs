@@ -4,8 +4,7 @@ use super::message::{Held, Message, Processed};
 use super::worker::Worker;
 use crate::broker::BrokerError;
 use crate::command::Operation;
-use crate::telemetry::Report;
-use crate::verdict::{Breaker, Disposition, Fault, Health};
+use crate::verdict::{Breaker, Fault, Health};
 use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -73,36 +72,30 @@ impl InWork {
     }
 
     /// Settles a message as its report says, beside all others: each copy may take as long as a confirm.
-    pub(super) fn settle(&mut self, message: Box<Message>, report: Report) {
+    pub(super) fn settle(&mut self, message: Box<Message>) {
         let worker = Arc::clone(&self.worker);
-        self.copies.spawn(Box::pin(async move { worker.settle_or_hold(message, report).await }));
+        self.copies.spawn(Box::pin(async move { worker.settle_or_hold(message).await }));
     }
 
     /// The same, once it has waited as long again as it already has, at most as long as a probe waits. What may not
     /// wait any longer is given back.
-    pub(super) fn settle_later(
-        &mut self,
-        message: Box<Message>,
-        report: Report,
-        ended: &CancellationToken,
-    ) {
+    pub(super) fn settle_later(&mut self, message: Box<Message>, ended: &CancellationToken) {
         let (worker, ended) = (Arc::clone(&self.worker), ended.clone());
         let Breaker { initial_probe_delay, max_probe_delay } = worker.settings().breaker;
         let wait = message.since.elapsed().max(initial_probe_delay).min(max_probe_delay);
         let settling = async move {
             let waiting = ended.run_until_cancelled(tokio::time::sleep(wait));
             if waiting.await.is_none() || Instant::now() + max_probe_delay >= message.deadline {
-                return worker.give_back(&message).await.map(|()| None);
+                return worker.give_back(message).await.map(|()| None);
             }
-            worker.settle_or_hold(message, report).await
+            worker.settle_or_hold(message).await
         };
         self.copies.spawn(Box::pin(settling));
     }
 
     /// Lets a copy of the message go to the end of its queue.
     pub(super) fn park(&mut self, message: Box<Message>, fault: Fault) {
-        let report = message.report(Disposition::Park(fault));
-        self.settle(message, report);
+        self.settle(message.to_be_parked(fault));
     }
 
     /// Lets go of a message at once: a copy goes to the end of its queue, or else the message itself to its head.
@@ -114,7 +107,7 @@ impl InWork {
     /// Gives a message back to the head of its queue.
     pub(super) fn give_back(&mut self, message: Box<Message>) {
         let worker = Arc::clone(&self.worker);
-        self.copies.spawn(Box::pin(async move { worker.give_back(&message).await.map(|()| None) }));
+        self.copies.spawn(Box::pin(async move { worker.give_back(message).await.map(|()| None) }));
     }
 
     /// Makes a health call instead of the one in flight, if there is one.
@@ -168,8 +161,8 @@ impl InWork {
         Some(processed.map(|processed| match processed {
             Processed::Settled => Ended::Settled,
             Processed::Held(held) => Ended::Held(held),
-            Processed::Decided { message, report, asked, changed } => {
-                self.settle(message, *report);
+            Processed::Decided { message, asked, changed } => {
+                self.settle(message);
                 Ended::Decided { asked, changed }
             }
         }))

@@ -17,9 +17,8 @@ impl Worker {
     /// Why the lane is to pause.
     pub(super) async fn judge(
         &self,
-        message: &Message,
+        message: &mut Message,
         mut stuck: Stuck,
-        report: &mut Report,
         ended: &CancellationToken,
     ) -> Result<Disposition, Pausing> {
         // However long its attempts have taken, it is judged.
@@ -40,21 +39,21 @@ impl Worker {
                 Judgment::Again { is_final } => {
                     answered.push(stuck.operation);
                     may_be_final &= is_final;
-                    match self.handle(message, report, effort, ended).await {
+                    match self.handle(message, effort, ended).await {
                         Ok(disposition) => return Ok(disposition),
                         Err(again) => stuck = again,
                     }
                 }
-                Judgment::AtFault if may_be_final => return self.blame(message, stuck, report),
+                Judgment::AtFault if may_be_final => return self.blame(message, stuck),
                 // A question that is refused is never the fault of the event.
                 Judgment::AtFault if !stuck.keeps_changes_back() => {
-                    return self.defer(stuck, report, effort, ended).await;
+                    return self.defer(stuck, &message.report, effort, ended).await;
                 }
-                Judgment::AtFault => return self.blame(message, stuck.undecided(), report),
+                Judgment::AtFault => return self.blame(message, stuck.undecided()),
                 Judgment::OutOfTime if ended.is_cancelled() => return Ok(Disposition::of_stop()),
                 Judgment::OutOfTime => return Ok(Disposition::of_no_time()),
                 Judgment::Doubt(_) if self.streak().refuse(message.identity()) => {
-                    return self.blame(message, stuck, report);
+                    return self.blame(message, stuck);
                 }
                 Judgment::Doubt(pausing) | Judgment::Pause(pausing)
                     if stuck.keeps_changes_back() =>
@@ -62,20 +61,16 @@ impl Worker {
                     return Err(pausing);
                 }
                 Judgment::Doubt(_) | Judgment::Pause(_) => {
-                    return self.defer(stuck, report, effort, ended).await;
+                    return self.defer(stuck, &message.report, effort, ended).await;
                 }
             }
         }
     }
 
     /// What becomes of a message that is at fault. Several in a row pause the lane.
-    fn blame(
-        &self,
-        message: &Message,
-        stuck: Stuck,
-        report: &Report,
-    ) -> Result<Disposition, Pausing> {
-        let counts = stuck.may_be_everybodys() && !report.history.has_changed();
+    fn blame(&self, message: &Message, stuck: Stuck) -> Result<Disposition, Pausing> {
+        let history = &message.report.history;
+        let counts = stuck.may_be_everybodys() && !history.has_changed();
         let blame = if counts { self.streak().add(message.identity()) } else { Blame::Message };
         let stuck = match blame {
             Blame::Message => stuck,
@@ -84,7 +79,7 @@ impl Worker {
                 return Err(Pausing { until: Until::Changed, fault: stuck.fault });
             }
         };
-        Ok(Disposition::of_stuck(stuck, &self.ladder, &report.history))
+        Ok(Disposition::of_stuck(stuck, &self.ladder, history))
     }
 
     /// What becomes of a message whose question is not answered: others need not wait for it, as long as Mimecast

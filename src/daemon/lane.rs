@@ -167,12 +167,12 @@ impl Lane<'_> {
         let Worker { lane, settler, .. } = &**self.worker;
         let has_room = self.in_work.copies() < usize::from(lane.prefetch) / 2;
         match held {
-            Held::NotSettled(message, report, Obstacle::Copy(error))
+            Held::NotSettled(message, Obstacle::Copy(error))
                 if has_room && settler.publisher.is_blocked() =>
             {
-                let (event, event_id) = (lane.event_type.name(), &report.event_id);
+                let (event, event_id) = (lane.event_type.name(), &message.report.event_id);
                 tracing::warn!(event, event_id, %error, "a message waits for its copy");
-                self.in_work.settle_later(message, *report, &self.waits);
+                self.in_work.settle_later(message, &self.waits);
                 None
             }
             Held::Pausing(..) | Held::NotSettled(..) => Some(held),

@@ -2,11 +2,9 @@
 
 use super::obstacle::{NotSettled, Obstacle};
 use crate::broker::{BrokerError, Delivery};
-use crate::event::Event;
 use crate::telemetry::{InFlight, Report};
-use crate::verdict::{Disposition, Pausing};
+use crate::verdict::{Disposition, Fault, Pausing};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -19,10 +17,8 @@ pub(super) struct Message {
     pub since: Instant,
     /// Until when it may be ours.
     pub deadline: Instant,
-    /// What it holds, once it was understood and could not be settled.
-    pub event: Option<Arc<Event>>,
-    /// The id of that event, without addresses in clear.
-    pub event_id: Option<String>,
+    /// What handling it came to so far, over all attempts of ours at it.
+    pub report: Report,
     _in_flight: InFlight,
 }
 
@@ -31,12 +27,10 @@ pub(super) struct Message {
 pub(super) enum Processed {
     /// It is settled.
     Settled,
-    /// Of a probe: it is decided, and to be settled as the report says.
+    /// Of a probe: it is decided, and to be settled as its report says.
     Decided {
         /// The message.
         message: Box<Message>,
-        /// What becomes of it.
-        report: Box<Report>,
         /// Whether Mimecast was asked for it.
         asked: bool,
         /// Whether a change was made for it.
@@ -52,29 +46,22 @@ pub(super) enum Held {
     /// Nothing of its lane would succeed.
     Pausing(Box<Message>, Pausing),
     /// What settling needs is not to be had.
-    NotSettled(Box<Message>, Box<Report>, Obstacle),
+    NotSettled(Box<Message>, Obstacle),
 }
 
 impl Message {
     /// A delivery that just came, and is ours for at most `held`.
     pub(super) fn new(delivery: Delivery, in_flight: InFlight, held: Duration) -> Box<Message> {
         let since = Instant::now();
-        Box::new(Message {
-            delivery,
-            since,
-            deadline: since + held,
-            event: None,
-            event_id: None,
-            _in_flight: in_flight,
-        })
+        let report = Report::of(&delivery.envelope, &delivery.history, Disposition::Return);
+        let deadline = since + held;
+        Box::new(Message { delivery, since, deadline, report, _in_flight: in_flight })
     }
 
-    /// What is known of it before anything is done, or instead.
-    pub(super) fn report(&self, disposition: Disposition) -> Report {
-        let mut report = Report::of(&self.delivery.envelope, &self.delivery.history, disposition);
-        report.event.clone_from(&self.event);
-        report.event_id.clone_from(&self.event_id);
-        report
+    /// The same message, of which a copy is to go to the end of its queue.
+    pub(super) fn to_be_parked(mut self: Box<Message>, fault: Fault) -> Box<Message> {
+        self.report.disposition = Disposition::Park(fault);
+        self
     }
 
     /// What is left of it after it was to be settled as its report says.
@@ -85,13 +72,10 @@ impl Message {
     pub(super) fn left_by(
         self: Box<Message>,
         settled: Result<(), NotSettled>,
-        report: Report,
     ) -> Result<Option<Held>, BrokerError> {
         match settled {
             Ok(()) => Ok(None),
-            Err(NotSettled::Ours(obstacle)) => {
-                Ok(Some(Held::NotSettled(self, Box::new(report), obstacle)))
-            }
+            Err(NotSettled::Ours(obstacle)) => Ok(Some(Held::NotSettled(self, obstacle))),
             Err(NotSettled::Lost(error)) => Err(error),
         }
     }

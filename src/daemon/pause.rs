@@ -11,7 +11,7 @@ use super::message::{Held, Message};
 use super::obstacle::Obstacle;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
-use crate::telemetry::{Paused, Report};
+use crate::telemetry::Paused;
 use crate::verdict::{Disposition, Fault, Health, Pause, Pausing, Until};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -24,8 +24,8 @@ pub(super) struct LanePause<'a> {
     in_work: &'a mut InWork,
     ended: &'a CancellationToken,
     pause: Pause,
-    /// Messages whose copies RabbitMQ has not taken, and how they are to be settled.
-    waiting: Vec<(Box<Message>, Report)>,
+    /// Messages whose copies RabbitMQ has not taken.
+    waiting: Vec<Box<Message>>,
     /// Why a copy was not taken, or the audit trail not written.
     obstacle: Option<String>,
     /// The event that it has paused for first.
@@ -161,17 +161,17 @@ impl<'a> LanePause<'a> {
             Held::Pausing(message, pausing) => {
                 let fault = pausing.fault.clone();
                 if self.pause.add(pausing) {
-                    self.show(message.event_id.clone());
+                    self.show(message.report.event_id.clone());
                 }
                 self.in_work.park(message, fault);
                 self.tell_prompt();
             }
-            Held::NotSettled(message, report, obstacle) => {
+            Held::NotSettled(message, obstacle) => {
                 self.obstacle = Some(obstacle.to_string());
                 self.is_unwritten |= matches!(obstacle, Obstacle::Audit(_));
                 self.is_unprovable |= self.is_unwritten;
-                let event_id = report.event_id.clone();
-                self.waiting.push((message, *report));
+                let event_id = message.report.event_id.clone();
+                self.waiting.push(message);
                 self.show(event_id);
             }
         }
@@ -217,10 +217,10 @@ impl<'a> LanePause<'a> {
     fn settle_waiting(&mut self) {
         self.is_unwritten = false;
         let next = Instant::now() + self.worker.settings().breaker.max_probe_delay;
-        for (message, report) in std::mem::take(&mut self.waiting) {
+        for message in std::mem::take(&mut self.waiting) {
             match next >= message.deadline {
                 true => self.in_work.give_back(message),
-                false => self.in_work.settle(message, report),
+                false => self.in_work.settle(message),
             }
         }
     }
@@ -241,16 +241,17 @@ impl<'a> LanePause<'a> {
 
     /// Whether nothing is waited for any more. Messages that were to be parked need no copies then.
     fn is_over(&self) -> bool {
-        let is_to_be_parked = |report: &Report| matches!(report.disposition, Disposition::Park(_));
+        let is_to_be_parked =
+            |it: &Box<Message>| matches!(it.report.disposition, Disposition::Park(_));
         self.pause.reason.is_none()
-            && self.waiting.iter().all(|(_, report)| is_to_be_parked(report))
+            && self.waiting.iter().all(is_to_be_parked)
             && self.in_work.copies() == 0
     }
 
     /// Begins with what is held again, or lets go of it where a person has paused the lane or the session ends.
     fn leave(self) {
         let is_over = self.is_over();
-        for (message, _) in self.waiting {
+        for message in self.waiting {
             match is_over {
                 true => self.in_work.begin(message, self.ended),
                 false => self.in_work.give_back(message),

@@ -19,11 +19,10 @@ impl Worker {
     /// When the message is no longer ours, because its channel is gone.
     pub(super) async fn settle_or_hold(
         &self,
-        message: Box<Message>,
-        mut report: Report,
+        mut message: Box<Message>,
     ) -> Result<Option<Held>, BrokerError> {
-        let settled = self.settle_and_record(&message, &mut report).await;
-        message.left_by(settled, report)
+        let settled = self.settle_and_record(&mut message).await;
+        message.left_by(settled)
     }
 
     /// Gives a message back to its queue, because we stop or may not hold it any longer.
@@ -31,9 +30,9 @@ impl Worker {
     /// # Errors
     ///
     /// When the message is no longer ours, because its channel is gone.
-    pub(super) async fn give_back(&self, message: &Message) -> Result<(), BrokerError> {
-        let mut report = message.report(Disposition::Return);
-        match self.settle_and_record(message, &mut report).await {
+    pub(super) async fn give_back(&self, mut message: Box<Message>) -> Result<(), BrokerError> {
+        message.report.disposition = Disposition::Return;
+        match self.settle_and_record(&mut message).await {
             Err(NotSettled::Lost(error)) => Err(error),
             // Nothing is needed for it but that the broker is there.
             Ok(()) | Err(NotSettled::Ours(_)) => Ok(()),
@@ -50,27 +49,23 @@ impl Worker {
         let message = match held {
             Held::NotSettled(message, ..) => message,
             Held::Pausing(message, pausing) => {
-                let report = message.report(Disposition::Park(pausing.fault));
-                match self.settle_or_hold(message, report).await? {
+                match self.settle_or_hold(message.to_be_parked(pausing.fault)).await? {
                     None => return Ok(()),
                     Some(Held::NotSettled(message, ..) | Held::Pausing(message, _)) => message,
                 }
             }
         };
-        self.give_back(&message).await
+        self.give_back(message).await
     }
 
     /// The same, of a message that stays with the caller.
-    pub(super) async fn settle_and_record(
-        &self,
-        message: &Message,
-        report: &mut Report,
-    ) -> Result<(), NotSettled> {
-        self.write_down(message, report).await?;
-        let delivery = &message.delivery;
+    async fn settle_and_record(&self, message: &mut Message) -> Result<(), NotSettled> {
+        self.write_down(message).await?;
+        let Message { delivery, report, .. } = &*message;
         let span = span::settle(&self.lane.queue, &delivery.envelope, &report.disposition);
-        let settled = self.copy_and_settle(message, report).instrument(span.clone()).await;
-        let Report { disposition, .. } = &*report;
+        let settled = self.copy_and_settle(message).instrument(span.clone()).await;
+        let Message { delivery, report, .. } = &*message;
+        let disposition = &report.disposition;
         if settled.is_err() {
             span::failed(&span, "not_settled");
         }
@@ -98,23 +93,24 @@ impl Worker {
     /// a dead letter that is there.
     async fn copy_and_settle(
         &self,
-        message: &Message,
-        report: &mut Report,
+        message: &mut Message,
     ) -> Result<Option<OutcomeEvent>, BrokerError> {
-        let (delivery, now) = (&message.delivery, || (self.fresh)().at);
+        let Message { delivery, report, .. } = &mut *message;
         if !report.is_copied {
             let Report { disposition, history, .. } = &*report;
+            let now = || (self.fresh)().at;
             self.settler.copy(delivery, disposition, history, now).await?;
             report.is_copied = true;
         }
-        let outcome = self.announce(message, report).await?;
-        self.settler.settle(delivery, &report.disposition).await?;
+        let outcome = self.announce(message).await?;
+        self.settler.settle(&message.delivery, &message.report.disposition).await?;
         Ok(outcome)
     }
 
     /// Lets the audit trail say what becomes of the message, before the broker is told. What is only given
     /// back is given back even without that: it comes again.
-    async fn write_down(&self, message: &Message, report: &mut Report) -> Result<(), Obstacle> {
+    async fn write_down(&self, message: &mut Message) -> Result<(), Obstacle> {
+        let report = &mut message.report;
         let Some(audit) = self.audit.as_ref().filter(|_| !report.is_written) else { return Ok(()) };
         let (event, envelope) = (self.lane.event_type.name(), &message.delivery.envelope);
         let Some(entry) = report.entry(event, envelope, message.since.elapsed()) else {
@@ -134,13 +130,12 @@ impl Worker {
     /// comes again.
     async fn announce(
         &self,
-        message: &Message,
-        report: &mut Report,
+        Message { delivery, report, .. }: &mut Message,
     ) -> Result<Option<OutcomeEvent>, BrokerError> {
         if !self.announcer.is_needed() {
             return Ok(None);
         }
-        let (delivery, now) = (&message.delivery, (self.fresh)().at);
+        let now = (self.fresh)().at;
         let outcome = report.outcome_event(self.lane.event_type, &delivery.envelope, now);
         if let Some(outcome) = outcome.as_ref().filter(|_| !report.is_announced) {
             let publisher = &self.settler.publisher;

@@ -113,67 +113,61 @@ impl Worker {
     ) -> Result<Processed, BrokerError> {
         let deadline = message.deadline.min(Instant::now() + self.timings().work);
         let effort = Effort { probe, deadline };
-        let deciding = AssertUnwindSafe(self.decide(&message, effort, &ended)).catch_unwind();
-        let (mut report, decided) = match deciding.await {
+        let attempts = message.report.history.attempts;
+        let deciding = AssertUnwindSafe(self.decide(&mut message, effort, &ended)).catch_unwind();
+        let decided = match deciding.await {
             Ok(decided) => decided,
-            Err(_) => self.after_panic(&message, &ended).await,
+            Err(_) => Ok(self.after_panic(&message, &ended).await),
         };
         match decided {
             Ok(disposition) => {
-                let asked = report.history.attempts > message.delivery.history.attempts;
-                let changed = report.history.has_changed();
-                report.disposition = disposition;
+                let asked = message.report.history.attempts > attempts;
+                let changed = message.report.history.has_changed();
+                message.report.disposition = disposition;
                 if probe {
-                    let report = Box::new(report);
-                    return Ok(Processed::Decided { message, report, asked, changed });
+                    return Ok(Processed::Decided { message, asked, changed });
                 }
-                let settled = self.settle_and_record(&message, &mut report).await;
-                Ok(message.left_by(settled, report)?.map_or(Processed::Settled, Processed::Held))
+                Ok(self.settle_or_hold(message).await?.map_or(Processed::Settled, Processed::Held))
             }
-            Err(pausing) => {
-                // It goes on from here, be it held or parked.
-                message.delivery.history = report.history;
-                (message.event, message.event_id) = (report.event, report.event_id);
-                Ok(Processed::Held(Held::Pausing(message, pausing)))
-            }
+            // It goes on from here, be it held or parked.
+            Err(pausing) => Ok(Processed::Held(Held::Pausing(message, pausing))),
         }
     }
 
     /// What becomes of a message, once what it asks for is done as far as that is possible now. It touches no broker.
     async fn decide(
         &self,
-        message: &Message,
+        message: &mut Message,
         effort: Effort,
         ended: &CancellationToken,
-    ) -> (Report, Result<Disposition, Pausing>) {
-        let mut report = message.report(Disposition::Return);
+    ) -> Result<Disposition, Pausing> {
+        message.report.begin();
         let refused_before = self.streak().refused();
-        let decided = match self.handle(message, &mut report, effort, ended).await {
+        let decided = match self.handle(message, effort, ended).await {
             Ok(disposition) => Ok(disposition),
             Err(stuck) => {
                 // Rare, so on the heap: each message would carry the room for it along.
-                Box::pin(self.judge(message, stuck, &mut report, ended)).await
+                Box::pin(self.judge(message, stuck, ended)).await
             }
         };
-        if report.history.has_changed() {
+        if message.report.history.has_changed() {
             self.streak().end(&refused_before);
             *self.unchanged_since() = None;
         }
-        (report, decided)
+        decided
     }
 
     /// Does what a message asks for, as far as that is possible now; again for another tenant that comes into force
     /// meanwhile, for which nothing of it is decided or done.
     pub(super) async fn handle(
         &self,
-        message: &Message,
-        report: &mut Report,
+        Message { delivery, report, .. }: &mut Message,
         effort: Effort,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
         loop {
             let (vendor, settings) = (self.vendor.now(), self.settings());
-            let intents = match self.understand(&message.delivery.envelope, &settings, report) {
+            let intents = match self.understand(&delivery.envelope, &settings, report) {
                 Ok(intents) => intents,
                 Err(disposition) => return Ok(disposition),
             };
@@ -260,17 +254,11 @@ impl Worker {
     }
 
     /// Holds a message that we failed over, so that it cannot go round in a hot loop.
-    async fn after_panic(
-        &self,
-        message: &Message,
-        ended: &CancellationToken,
-    ) -> (Report, Result<Disposition, Pausing>) {
+    async fn after_panic(&self, message: &Message, ended: &CancellationToken) -> Disposition {
         let Breaker { initial_probe_delay, max_probe_delay } = self.settings().breaker;
         let hold = retry::hold(initial_probe_delay, max_probe_delay, message.delivery.deliveries);
         let _either = ended.run_until_cancelled(tokio::time::sleep(hold)).await;
-        let fault = Fault::new("panic", "the daemon failed over this message");
-        let requeue = Disposition::Requeue(fault);
-        (message.report(requeue.clone()), Ok(requeue))
+        Disposition::Requeue(Fault::new("panic", "the daemon failed over this message"))
     }
 
     /// What is in force now.

@@ -48,6 +48,17 @@ impl Report {
         }
     }
 
+    /// Begins with the message, be it for the first time or once more. What was done before goes on with it, but for
+    /// what the audit trail has already: that is in no second line.
+    pub fn begin(&mut self) {
+        self.disposition = Disposition::Return;
+        if std::mem::take(&mut self.is_written) {
+            self.history.executions.clear();
+            self.history.repeated = true;
+        }
+        (self.is_copied, self.is_announced) = (false, false);
+    }
+
     /// Tells that the message holds `event`; people go by their pseudonyms.
     pub fn tell(&mut self, event: &Arc<Event>, pseudonyms: &Pseudonyms) {
         self.event = Some(Arc::clone(event));
