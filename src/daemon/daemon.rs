@@ -2,9 +2,10 @@
 
 use super::control::{Socket, SocketFile};
 use super::depths::Watch;
+use super::drain::Drain;
 use super::hand::Hands;
 use super::policies;
-use super::reload::{Current, Reload};
+use super::reload::Reload;
 use super::session::Sessions;
 use super::supervisor;
 use crate::settings::{Control, Settings};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Why the daemon could not start.
@@ -102,7 +104,7 @@ pub async fn run(
         None => Some(in_force),
     };
     let settings = Arc::clone(&current.borrow());
-    let mut lanes = JoinSet::new();
+    let (mut lanes, drain) = (JoinSet::new(), Drain::default());
     for lane in &settings.lanes {
         let sessions = Sessions {
             settings: current.clone(),
@@ -118,6 +120,7 @@ pub async fn run(
             readiness: Arc::clone(&readiness),
             board: Arc::clone(&board),
             audit: audit.clone(),
+            drain: drain.clone(),
             fresh,
         };
         lanes.spawn(Arc::new(sessions).run(stop.clone()));
@@ -125,8 +128,8 @@ pub async fn run(
     tokio::spawn(policies::log_once(settings.clone()));
     supervisor::ready();
     tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness), settings.timings.service_status));
-    drain(lanes, &current, &stop).await;
-    close(audit.as_deref(), settings.timings.shutdown).await;
+    let end = drain.run(lanes, &current, &stop).await;
+    close(audit.as_deref(), end.saturating_duration_since(Instant::now())).await;
     Ok(())
 }
 
@@ -164,24 +167,6 @@ async fn admin(settings: &Settings, revision: &str) -> Result<Admin, DaemonError
     Ok(admin)
 }
 
-/// Waits for the stop, and then for the lanes, but not for ever.
-async fn drain(lanes: JoinSet<()>, current: &Current, stop: &CancellationToken) {
-    let too_late = async {
-        stop.cancelled().await;
-        tracing::info!("stopping, finishing what is in work");
-        let (drain_timeout, shutdown) = {
-            let settings = current.borrow();
-            (settings.drain_timeout, settings.timings.shutdown)
-        };
-        supervisor::stopping(drain_timeout + shutdown);
-        tokio::time::sleep(drain_timeout).await;
-    };
-    tokio::select! {
-        _ = lanes.join_all() => tracing::info!("stopped"),
-        () = too_late => tracing::warn!("stopped before all was finished; the rest stays queued"),
-    }
-}
-
 /// The socket for people. A default path that cannot be had is no reason not to work.
 fn control(control: &Control) -> Result<Option<(Socket, SocketFile)>, DaemonError> {
     let path = control.path.clone();
@@ -202,7 +187,6 @@ mod tests {
     use crate::secrecy::Seal;
     use crate::settings::{self, Fsync, Timings};
     use std::sync::mpsc;
-    use tokio::time::Instant;
     use uuid::Uuid;
 
     #[tokio::test(start_paused = true)]

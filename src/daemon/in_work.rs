@@ -56,25 +56,29 @@ impl InWork {
     pub(super) fn begin(&mut self, message: Box<Message>, ended: &CancellationToken) {
         // On the heap: the set would move it several times, and it is large.
         let processing = Arc::clone(&self.worker).process(message, false, ended.clone());
+        let processing = self.until_cut(processing);
         self.messages.spawn(Box::pin(processing));
     }
 
     /// Begins with `message` as a probe, with one attempt at each call.
     pub(super) fn probe(&mut self, message: Box<Message>, ended: &CancellationToken) {
         let processing = Arc::clone(&self.worker).process(message, true, ended.clone());
+        let processing = self.until_cut(processing);
         self.probes.spawn(Box::pin(processing));
     }
 
     /// Begins with a message that an earlier session has begun with: a health call comes first.
     pub(super) fn begin_again(&mut self, message: Box<Message>, ended: &CancellationToken) {
         let processing = Arc::clone(&self.worker).process_if_well(message, ended.clone());
+        let processing = self.until_cut(processing);
         self.messages.spawn(Box::pin(processing));
     }
 
     /// Settles a message as its report says, beside all others: each copy may take as long as a confirm.
     pub(super) fn settle(&mut self, message: Box<Message>) {
         let worker = Arc::clone(&self.worker);
-        self.copies.spawn(Box::pin(async move { worker.settle_or_hold(message).await }));
+        let settling = self.until_cut(async move { worker.settle_or_hold(message).await });
+        self.copies.spawn(Box::pin(settling));
     }
 
     /// The same, once it has waited as long again as it already has, at most as long as a probe waits. What may not
@@ -90,6 +94,7 @@ impl InWork {
             }
             worker.settle_or_hold(message).await
         };
+        let settling = self.until_cut(settling);
         self.copies.spawn(Box::pin(settling));
     }
 
@@ -101,13 +106,15 @@ impl InWork {
     /// Lets go of a message at once: a copy goes to the end of its queue, or else the message itself to its head.
     pub(super) fn release(&mut self, held: Held) {
         let worker = Arc::clone(&self.worker);
-        self.copies.spawn(Box::pin(async move { worker.release(held).await.map(|()| None) }));
+        let releasing = self.until_cut(async move { worker.release(held).await.map(|()| None) });
+        self.copies.spawn(Box::pin(releasing));
     }
 
     /// Gives a message back to the head of its queue.
     pub(super) fn give_back(&mut self, message: Box<Message>) {
         let worker = Arc::clone(&self.worker);
-        self.copies.spawn(Box::pin(async move { worker.give_back(message).await.map(|()| None) }));
+        let giving = self.until_cut(async move { worker.give_back(message).await.map(|()| None) });
+        self.copies.spawn(Box::pin(giving));
     }
 
     /// Makes a health call instead of the one in flight, if there is one.
@@ -166,6 +173,17 @@ impl InWork {
                 Ended::Decided { asked, changed }
             }
         }))
+    }
+}
+
+impl InWork {
+    /// Does `work` until a stop waits no longer for it.
+    fn until_cut<T, W: Future<Output = Result<T, BrokerError>>>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = Result<T, BrokerError>> + use<T, W> {
+        let work = self.worker.drain.until_cut(work);
+        async { work.await.unwrap_or_else(|| Err(BrokerError::Lost("the daemon ends".into()))) }
     }
 }
 

@@ -1,12 +1,19 @@
 //! A message in work, and one that is held because nothing can be done for it now.
+//!
+//! It owns what was done for it, and says it to the audit trail: before it is settled, or else when it is dropped,
+//! whatever drops it: the end of a session, a stop, or a panic.
 
 use super::obstacle::{NotSettled, Obstacle};
 use crate::broker::{BrokerError, Delivery};
-use crate::telemetry::{InFlight, Report};
+use crate::event::EventType;
+use crate::telemetry::{Audit, AuditError, InFlight, Report};
 use crate::verdict::{Disposition, Fault, Pausing};
+use chrono::{DateTime, Utc};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A message in work. It is on the heap: it goes through many hands, and is large.
 #[derive(Debug)]
@@ -19,7 +26,11 @@ pub(super) struct Message {
     pub deadline: Instant,
     /// What handling it came to so far, over all attempts of ours at it.
     pub report: Report,
+    lane: EventType,
+    audit: Option<Arc<Audit>>,
     _in_flight: InFlight,
+    /// Goes last: a stop does not wait for what is to be written down by then.
+    _counted: TaskTrackerToken,
 }
 
 /// The result of processing a message.
@@ -50,12 +61,54 @@ pub(super) enum Held {
 }
 
 impl Message {
-    /// A delivery that just came, and is ours for at most `held`.
-    pub(super) fn new(delivery: Delivery, in_flight: InFlight, held: Duration) -> Box<Message> {
+    /// A delivery that just came to `lane`, and is ours for at most `held`.
+    pub(super) fn new(
+        delivery: Delivery,
+        (lane, audit): (EventType, Option<Arc<Audit>>),
+        (in_flight, counted): (InFlight, TaskTrackerToken),
+        held: Duration,
+    ) -> Box<Message> {
         let since = Instant::now();
         let report = Report::of(&delivery.envelope, &delivery.history, Disposition::Return);
         let deadline = since + held;
-        Box::new(Message { delivery, since, deadline, report, _in_flight: in_flight })
+        Box::new(Message {
+            delivery,
+            since,
+            deadline,
+            report,
+            lane,
+            audit,
+            _in_flight: in_flight,
+            _counted: counted,
+        })
+    }
+
+    /// Lets the audit trail say what becomes of it, if that needs a line and has none.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`]; then it is not to be settled.
+    pub(super) async fn write_down(&self, now: DateTime<Utc>) -> Result<(), AuditError> {
+        let Message { delivery, report, .. } = self;
+        let Some(audit) = self.audit.as_ref().filter(|_| !report.written.is_true()) else {
+            return Ok(());
+        };
+        match report.entry(self.lane.name(), &delivery.envelope, self.since.elapsed()) {
+            Some(entry) => audit.append(now, entry, &report.written).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What the audit trail has to say of it, where it is interrupted now.
+    fn owed(&self) -> Option<(&Audit, String)> {
+        let audit = self.audit.as_ref().filter(|_| !self.report.written.is_true())?;
+        let (envelope, took) = (&self.delivery.envelope, self.since.elapsed());
+        Some((audit, self.report.interrupted(self.lane.name(), envelope, took)?))
+    }
+
+    /// Whether something was done for it that is in no line of the audit trail.
+    pub(super) fn is_unwritten(&self) -> bool {
+        self.owed().is_some()
     }
 
     /// The same message, of which a copy is to go to the end of its queue.
@@ -86,5 +139,16 @@ impl Message {
         let envelope = &self.delivery.envelope;
         (&envelope.message_id, &envelope.body).hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        let Some((audit, entry)) = self.owed() else { return };
+        let Report { event_id, history, .. } = &self.report;
+        let (event, request_id) =
+            (self.lane.name(), history.request_id.map(tracing::field::display));
+        tracing::warn!(event, event_id, request_id, "interrupted after something was done for it");
+        audit.owe(entry, &self.report.written);
     }
 }

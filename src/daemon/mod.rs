@@ -7,6 +7,7 @@
 mod control;
 mod daemon;
 mod depths;
+mod drain;
 mod hand;
 mod in_work;
 mod judging;

@@ -239,10 +239,12 @@ impl<'a> LanePause<'a> {
         self.worker.readiness.next_probe(self.worker.lane.event_type, self.probe_at);
     }
 
-    /// Whether nothing is waited for any more. Messages that were to be parked need no copies then.
+    /// Whether nothing is waited for any more. Messages that were to be parked need no copies then, but a line if
+    /// something was done for them.
     fn is_over(&self) -> bool {
-        let is_to_be_parked =
-            |it: &Box<Message>| matches!(it.report.disposition, Disposition::Park(_));
+        let is_to_be_parked = |it: &Box<Message>| {
+            matches!(it.report.disposition, Disposition::Park(_)) && !it.is_unwritten()
+        };
         self.pause.reason.is_none()
             && self.waiting.iter().all(is_to_be_parked)
             && self.in_work.copies() == 0

@@ -2,6 +2,7 @@
 //! that whatever breaks a connection costs this lane alone.
 
 use super::depths::Watch;
+use super::drain::Drain;
 use super::hand::{Hand, Prompt};
 use super::lane;
 use super::reload::Current;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +41,7 @@ pub(super) struct Sessions {
     pub readiness: Arc<Readiness>,
     pub board: Arc<Board>,
     pub audit: Option<Arc<Audit>>,
+    pub drain: Drain,
     pub fresh: fn() -> Stamp,
     /// How long a delivery is held at most, where the broker was seen to leave us less time than is usual.
     pub held: Mutex<Option<Duration>>,
@@ -56,8 +59,9 @@ impl Sessions {
             let settled = Arc::new(AtomicBool::new(false));
             // In a task of its own, so that a panic in it ends this session and nothing else.
             let session = Arc::clone(&self).session(Arc::clone(&settled), stop.clone());
-            let result = tokio::spawn(session).await;
-            let result = result.unwrap_or_else(|error| Err(BrokerError::Lost(error.to_string())));
+            let result = tokio::spawn(self.drain.until_cut(session)).await;
+            let result =
+                result.map_or_else(|error| Err(lost(error)), |ended| ended.unwrap_or(Ok(())));
             self.metrics.disconnected(event);
             self.watch.end(&self.metrics);
             let Err(error) = result else { break };
@@ -166,9 +170,14 @@ impl Sessions {
             readiness: Arc::clone(&self.readiness),
             board: Arc::clone(&self.board),
             audit: self.audit.clone(),
+            drain: self.drain.clone(),
             fresh: self.fresh,
         }
     }
+}
+
+fn lost(error: JoinError) -> BrokerError {
+    BrokerError::Lost(error.to_string())
 }
 
 /// Who tells others what became of messages. A dry run does not.

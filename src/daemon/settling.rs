@@ -60,7 +60,11 @@ impl Worker {
 
     /// The same, of a message that stays with the caller.
     async fn settle_and_record(&self, message: &mut Message) -> Result<(), NotSettled> {
-        self.write_down(message).await?;
+        let written = message.write_down((self.fresh)().at).await;
+        // What is only given back is given back even without that: its line is written when the message is dropped.
+        if message.report.disposition != Disposition::Return {
+            written.map_err(Obstacle::from)?;
+        }
         let Message { delivery, report, .. } = &*message;
         let span = span::settle(&self.lane.queue, &delivery.envelope, &report.disposition);
         let settled = self.copy_and_settle(message).instrument(span.clone()).await;
@@ -105,25 +109,6 @@ impl Worker {
         let outcome = self.announce(message).await?;
         self.settler.settle(&message.delivery, &message.report.disposition).await?;
         Ok(outcome)
-    }
-
-    /// Lets the audit trail say what becomes of the message, before the broker is told. What is only given
-    /// back is given back even without that: it comes again.
-    async fn write_down(&self, message: &mut Message) -> Result<(), Obstacle> {
-        let report = &mut message.report;
-        let Some(audit) = self.audit.as_ref().filter(|_| !report.is_written) else { return Ok(()) };
-        let (event, envelope) = (self.lane.event_type.name(), &message.delivery.envelope);
-        let Some(entry) = report.entry(event, envelope, message.since.elapsed()) else {
-            return Ok(());
-        };
-        match audit.append((self.fresh)().at, entry).await {
-            Ok(()) => report.is_written = true,
-            Err(error) if report.disposition == Disposition::Return => {
-                tracing::error!(event, %error, "what was done is not in the audit trail");
-            }
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
     }
 
     /// Tells whoever listens what becomes of the message, before it is settled: it is told once more when the message

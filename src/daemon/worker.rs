@@ -1,7 +1,9 @@
 //! The story of a message: delivered, understood, carried out, settled.
 
+use super::drain::Drain;
 use super::hand::{Hand, Prompt};
 use super::message::{Held, Message, Processed};
+use super::obstacle::Obstacle;
 use super::reload::Current;
 use crate::broker::{Announcer, BrokerError, Delivery, Settler};
 use crate::command::{Intent, Operation};
@@ -61,6 +63,8 @@ pub(super) struct Worker {
     pub board: Arc<Board>,
     /// Where it is written down what was done, if it is.
     pub audit: Option<Arc<Audit>>,
+    /// What a stop waits for.
+    pub drain: Drain,
     /// What time it is.
     pub fresh: fn() -> Stamp,
 }
@@ -113,6 +117,12 @@ impl Worker {
     ) -> Result<Processed, BrokerError> {
         let deadline = message.deadline.min(Instant::now() + self.timings().work);
         let effort = Effort { probe, deadline };
+        // What is done now could not be written down either.
+        if let Some(Err(error)) = self.audit.as_ref().map(|audit| audit.is_complete()) {
+            let fault = Fault::new("audit", "the audit trail lacks what was done already");
+            let held = Held::NotSettled(message.to_be_parked(fault), Obstacle::Audit(error));
+            return Ok(Processed::Held(held));
+        }
         let attempts = message.report.history.attempts;
         let deciding = AssertUnwindSafe(self.decide(&mut message, effort, &ended)).catch_unwind();
         let decided = match deciding.await {
@@ -283,6 +293,8 @@ impl Worker {
 
     /// Takes a delivery into work.
     pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
-        Message::new(delivery, self.metrics.received(self.lane.event_type), self.held)
+        let (lane, guards) = (self.lane.event_type, &self.drain);
+        let guards = (self.metrics.received(lane), guards.count());
+        Message::new(delivery, (lane, self.audit.clone()), guards, self.held)
     }
 }

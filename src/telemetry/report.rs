@@ -1,6 +1,6 @@
 //! What handling a message came to, and the one log line about it.
 
-use super::audit::entry;
+use super::audit::{Written, entry};
 use super::status::Settled;
 use crate::event::{Data, Envelope, Event, Member, TraceId};
 use crate::secrecy::Pseudonyms;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What handling a message came to.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Report {
     /// What becomes of it.
     pub disposition: Disposition,
@@ -23,7 +23,7 @@ pub struct Report {
     /// What it holds, once that is understood.
     pub event: Option<Arc<Event>>,
     /// Whether the audit trail has it already.
-    pub is_written: bool,
+    pub written: Written,
     /// Whether its copy is safe already, if it has one.
     pub is_copied: bool,
     /// Whether it was told already to those who listen.
@@ -42,7 +42,7 @@ impl Report {
             subject: None,
             trace,
             event: None,
-            is_written: false,
+            written: Written::default(),
             is_copied: false,
             is_announced: false,
         }
@@ -52,7 +52,7 @@ impl Report {
     /// what the audit trail has already: that is in no second line.
     pub fn begin(&mut self) {
         self.disposition = Disposition::Return;
-        if std::mem::take(&mut self.is_written) {
+        if std::mem::take(&mut self.written).is_true() {
             self.history.executions.clear();
             self.history.repeated = true;
         }
@@ -104,11 +104,25 @@ impl Report {
     /// What the audit trail says of the message in `envelope`, which came through the lane of `event`; nothing
     /// when it needs no line.
     pub fn entry(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<String> {
-        let Report { disposition, history, .. } = self;
+        let is_needed = entry::is_needed(&self.disposition, &self.history);
+        is_needed.then(|| self.line(Some(&self.disposition), event, envelope, took))
+    }
+
+    /// The same where the daemon was interrupted: what Mimecast was asked to change, or nothing.
+    pub fn interrupted(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<String> {
+        self.history.may_have_changed().then(|| self.line(None, event, envelope, took))
+    }
+
+    fn line(
+        &self,
+        disposition: Option<&Disposition>,
+        event: &str,
+        envelope: &Envelope,
+        took: Duration,
+    ) -> String {
         let trace_id = self.trace.as_ref().map(ToString::to_string);
         let of = (event, envelope, self.event.as_deref());
-        let settled = || entry::Settled::of(of, (disposition, history), trace_id, took);
-        entry::is_needed(disposition, history).then(|| settled().json())
+        entry::Settled::of(of, (disposition, &self.history), trace_id, took).json()
     }
 
     /// Logs the message as settled, after `took` in work.

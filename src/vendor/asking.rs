@@ -33,6 +33,7 @@ impl Vendor {
         let caller = &self.tenant.caller;
         let mut vendor_id = None;
         let span = caller.span(path, history.resends());
+        history.keep(Request::sent(stamp.at, stamp.request_id));
         let posting = caller.post(call.operation, call.body.clone(), &stamp, deadline);
         let asked = match posting.instrument(span.clone()).await {
             Ok(answer) => {

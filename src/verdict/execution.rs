@@ -8,6 +8,9 @@ use uuid::Uuid;
 /// Requests that are kept of one command: the first, and then the last ones.
 const MOST_REQUESTS: usize = 100;
 
+/// The outcome of a request that has no reply yet.
+const UNANSWERED: &str = "unanswered";
+
 /// How a command was carried out for one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
@@ -36,6 +39,19 @@ pub struct Request {
     pub code: Option<String>,
 }
 
+impl Request {
+    /// One that is about to be sent.
+    pub fn sent(at: DateTime<Utc>, id: Uuid) -> Request {
+        Request { at, id, vendor_id: None, outcome: UNANSWERED, code: None }
+    }
+
+    /// Whether Mimecast may have carried it out, and nobody knows: a connection that was never there carries nothing.
+    fn is_uncertain(&self) -> bool {
+        let is_unknown = [UNANSWERED, "unavailable"].contains(&self.outcome);
+        is_unknown && self.code.as_deref() != Some("connect")
+    }
+}
+
 impl Execution {
     /// Nothing is sent yet.
     pub(super) fn of(command: Command) -> Execution {
@@ -47,7 +63,17 @@ impl Execution {
         self.result.is_some_and(CommandResult::holds)
     }
 
+    /// Whether Mimecast may have made a change for it: it said so, or whatever became of a request is not known.
+    pub fn may_have_changed(&self) -> bool {
+        self.holds() || self.requests.iter().any(Request::is_uncertain)
+    }
+
+    /// Keeps a request; one that was kept as sent has its reply now.
     pub(super) fn keep(&mut self, request: Request) {
+        let is_the_same = |it: &Request| it.outcome == UNANSWERED && it.id == request.id;
+        if self.requests.last().is_some_and(is_the_same) {
+            self.requests.pop();
+        }
         if self.requests.len() >= MOST_REQUESTS {
             self.requests.remove(1);
         }

@@ -34,6 +34,14 @@ pub struct History {
 }
 
 impl History {
+    /// Keeps a request with the command that is carried out just now, if one is: before it is sent, since nobody may be
+    /// there any more when its reply comes, and again with its reply.
+    pub fn keep(&mut self, request: Request) {
+        if let Some(execution) = self.executions.last_mut().filter(|it| it.result.is_none()) {
+            execution.keep(request);
+        }
+    }
+
     /// Adds one attempt. It is one at the command that is carried out just now, if one is.
     pub fn attempted(&mut self, request: Request, failed: bool) {
         self.attempts = self.attempts.saturating_add(1);
@@ -41,9 +49,7 @@ impl History {
         if failed {
             self.first_failed_at.get_or_insert(request.at);
         }
-        if let Some(execution) = self.executions.last_mut().filter(|it| it.result.is_none()) {
-            execution.keep(request);
-        }
+        self.keep(request);
     }
 
     /// From now on attempts are at this command, be it for the first time or once more.
@@ -85,6 +91,11 @@ impl History {
     pub fn has_changed(&self) -> bool {
         let is_change = |it: &Execution| it.result == Some(CommandResult::Applied);
         self.executions.iter().any(is_change)
+    }
+
+    /// True if Mimecast may have made a change for it since it came, whether that was told or not.
+    pub fn may_have_changed(&self) -> bool {
+        self.executions.iter().any(Execution::may_have_changed)
     }
 
     /// Keeps the best result of the commands of the message, as long as one holds.

@@ -6,6 +6,7 @@ use super::trail::{AuditError, Opening, Trail};
 use crate::settings::{self, Fsync};
 use crate::telemetry::Metrics;
 use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use uuid::Uuid;
 
 /// Lines that are written at one stroke.
 const MOST_AT_ONCE: usize = 256;
+
+/// The interval at which lines are tried again that nobody waits for.
+const OWED_AGAIN: Duration = Duration::from_secs(1);
 
 /// What time it is, and an id that nobody has.
 pub type Fresh = Box<dyn Fn() -> (DateTime<Utc>, Uuid) + Send + Sync>;
@@ -34,13 +38,40 @@ pub struct Shown {
     pub head: Head,
     /// Why nothing can be written, while nothing can.
     pub failure: Option<String>,
+    /// Lines that nobody waits for, and that could not be written yet.
+    pub owed: usize,
+}
+
+/// Whether something is in the trail. It may be handed over several times, by whoever gave up waiting for it, and is
+/// written once.
+#[derive(Clone, Debug, Default)]
+pub struct Written(Arc<AtomicBool>);
+
+impl Written {
+    /// True once it is there.
+    pub fn is_true(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// A line before it has its place in the chain.
+#[derive(Debug)]
+struct New {
+    at: DateTime<Utc>,
+    entry: String,
+    written: Written,
 }
 
 type Done = oneshot::Sender<Result<(), AuditError>>;
 
 #[derive(Debug)]
 enum Order {
-    Append(DateTime<Utc>, String, Done),
+    Append(New, Done),
+    Owe(String, Written),
     Follow,
     Sync(Done),
 }
@@ -57,7 +88,7 @@ impl Audit {
         metrics: Arc<Metrics>,
     ) -> Result<Audit, AuditError> {
         let trail = Trail::open(&settings.path, settings.seal.clone(), fresh(), Opening::ToStay)?;
-        let shown = Shown { head: trail.head().clone(), failure: None };
+        let shown = Shown { head: trail.head().clone(), failure: None, owed: 0 };
         let shown = Arc::new(Mutex::new(shown));
         let (orders, received) = channel();
         let scribe = Scribe {
@@ -65,6 +96,7 @@ impl Audit {
             fsync: settings.fsync,
             said_every: settings.timings.audit_head,
             unsafe_since: None,
+            owed: Vec::new(),
             said: None,
             fresh,
             metrics,
@@ -75,13 +107,37 @@ impl Audit {
         Ok(Audit { orders, shown, patience: settings.timings.audit_line })
     }
 
-    /// Adds a line that says `entry`, an object in JSON, and waits until it is written.
+    /// Adds a line that says `entry`, an object in JSON, and waits until it is `written`.
     ///
     /// # Errors
     ///
-    /// [`AuditError`]; then it is not there, or comes later where the disk was [silent](AuditError::Silent).
-    pub async fn append(&self, at: DateTime<Utc>, entry: String) -> Result<(), AuditError> {
-        self.ask(|done| Order::Append(at, entry, done)).await
+    /// [`AuditError`]; then it is not there, or is written by now where the disk was [silent](AuditError::Silent).
+    pub async fn append(
+        &self,
+        at: DateTime<Utc>,
+        entry: String,
+        written: &Written,
+    ) -> Result<(), AuditError> {
+        let written = written.clone();
+        self.ask(|done| Order::Append(New { at, entry, written }, done)).await
+    }
+
+    /// Adds a line as well, without waiting for it: it is tried until it is `written`.
+    pub fn owe(&self, entry: String, written: &Written) {
+        // Without the thread every line fails, which is said where that happens.
+        let _sent = self.orders.send(Order::Owe(entry, written.clone()));
+    }
+
+    /// Whether everything is written that was done.
+    ///
+    /// # Errors
+    ///
+    /// Why some of it is not. Then nothing more is to be done: it would be held in memory only.
+    pub fn is_complete(&self) -> Result<(), AuditError> {
+        match self.shown() {
+            Shown { owed: 1.., failure: Some(cause), .. } => Err(AuditError::Behind { cause }),
+            Shown { .. } => Ok(()),
+        }
     }
 
     /// Goes on in another file, if there is another one at its path.
@@ -123,6 +179,8 @@ struct Scribe {
     said_every: Duration,
     /// Since when there are lines that the disk may not have.
     unsafe_since: Option<Instant>,
+    /// Lines that nobody waits for, and that could not be written yet.
+    owed: Vec<New>,
     /// When it was said where the chain is, and how many lines it had.
     said: Option<(Instant, u64)>,
     fresh: Fresh,
@@ -139,19 +197,20 @@ impl Scribe {
                     let more = orders.try_iter().take(MOST_AT_ONCE - 1);
                     self.obey(std::iter::once(order).chain(more).collect());
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.pay(Vec::new()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.keep_time();
         }
         // If it fails, that was said.
-        let _said = self.make_safe();
+        let _said = self.finish();
         self.say();
     }
 
     /// Until there is something to do without an order.
     fn wait(&self) -> Duration {
         let said = self.said.map_or(Duration::ZERO, |(at, _)| left(at, self.said_every));
+        let said = if self.owed.is_empty() { said } else { said.min(OWED_AGAIN) };
         match (self.fsync, self.unsafe_since) {
             (Fsync::Every(interval), Some(since)) => said.min(left(since, interval)),
             (Fsync::Always | Fsync::Every(_), _) => said,
@@ -172,37 +231,86 @@ impl Scribe {
     }
 
     fn obey(&mut self, orders: Vec<Order>) {
-        let (mut lines, mut others) = (Vec::new(), Vec::new());
+        let (mut lines, mut dones, mut owed, mut others) = (vec![], vec![], vec![], vec![]);
         for order in orders {
             match order {
-                Order::Append(at, entry, done) => lines.push((at, entry, done)),
+                // Whoever does not wait any more comes again with it, or owes it.
+                Order::Append(line, done) if !done.is_closed() => {
+                    lines.push(line);
+                    dones.push(done);
+                }
+                Order::Append(..) => {}
+                Order::Owe(entry, written) => {
+                    owed.push(New { at: (self.fresh)().0, entry, written });
+                }
                 Order::Follow | Order::Sync(_) => others.push(order),
             }
         }
-        let written = self.append(lines.iter().map(|(at, entry, _)| (*at, entry.as_str())));
-        for (_, _, done) in lines {
-            // Whoever does not wait any more has lost the message, and comes again with it.
+        let written = self.append(&lines);
+        for done in dones {
             let _waits = done.send(written.clone());
         }
+        // Only now it is known what of it was written, although nobody waited for it in the end.
+        self.pay(owed);
         for order in others {
             match order {
-                Order::Append(..) => {}
+                Order::Append(..) | Order::Owe(..) => {}
                 Order::Follow => self.follow(),
                 Order::Sync(done) => {
                     self.say();
-                    let _waits = done.send(self.make_safe());
+                    let _waits = done.send(self.finish());
                 }
             }
         }
     }
 
-    fn append<'a>(
-        &mut self,
-        entries: impl ExactSizeIterator<Item = (DateTime<Utc>, &'a str)>,
-    ) -> Result<(), AuditError> {
-        if entries.len() == 0 {
+    /// Writes what is owed, the new lines too, as far as that can be done now.
+    fn pay(&mut self, new: Vec<New>) {
+        self.owed.extend(new.into_iter().filter(|line| !line.written.is_true()));
+        if !self.owed.is_empty() {
+            // That it fails is shown, and it is tried again.
+            let _shown = self.append(&[]);
+        }
+    }
+
+    /// Everything is written and safe, or it was said what is not.
+    fn finish(&mut self) -> Result<(), AuditError> {
+        self.pay(Vec::new());
+        if !self.owed.is_empty() {
+            let lines = self.owed.len();
+            tracing::error!(
+                lines,
+                "what was done is not in the audit trail; the log names its events"
+            );
+        }
+        self.make_safe()?;
+        match self.owed.is_empty() {
+            true => Ok(()),
+            false => Err(AuditError::Behind { cause: "no line could be written".into() }),
+        }
+    }
+
+    /// Adds these lines, and before them those that are owed.
+    fn append(&mut self, lines: &[New]) -> Result<(), AuditError> {
+        let owed = std::mem::take(&mut self.owed);
+        let open: Vec<&New> =
+            owed.iter().chain(lines).filter(|line| !line.written.is_true()).collect();
+        if open.is_empty() {
             return Ok(());
         }
+        let appended = self.append_open(open.iter().map(|line| (line.at, line.entry.as_str())));
+        match appended {
+            Ok(()) => open.iter().for_each(|line| line.written.set()),
+            Err(_) => self.owed = owed,
+        }
+        self.show(appended.as_ref().err());
+        appended
+    }
+
+    fn append_open<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (DateTime<Utc>, &'a str)>,
+    ) -> Result<(), AuditError> {
         // What was not safe when it should have been is made so first, or nothing goes on.
         let before = if self.is_failing() { self.make_safe() } else { Ok(()) };
         let safe = self.fsync == Fsync::Always;
@@ -210,7 +318,6 @@ impl Scribe {
         if written.is_ok() && !safe {
             self.unsafe_since.get_or_insert_with(Instant::now);
         }
-        self.show(written.as_ref().err());
         written
     }
 
@@ -256,7 +363,8 @@ impl Scribe {
             (None, true) => tracing::info!("the audit trail is written again"),
             (Some(_), true) | (None, false) => {}
         }
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Shown { head, failure };
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) =
+            Shown { head, failure, owed: self.owed.len() };
     }
 
     /// Says where the chain is, if it is not where it was.
@@ -295,18 +403,24 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
     const ENTRY: &str = r#"{"kind":"k"}"#;
 
+    fn line(written: &Written) -> New {
+        New { at: fresh().0, entry: ENTRY.to_owned(), written: written.clone() }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_disk_that_is_silent_and_a_thread_that_is_gone_are_told_apart_and_not_waited_for() {
         let (orders, received) = channel();
-        let shown = Shown { head: Head::new(Uuid::nil()), failure: None };
+        let shown = Shown { head: Head::new(Uuid::nil()), failure: None, owed: 0 };
         let shown = Arc::new(Mutex::new(shown));
         let audit = Audit { orders, shown, patience: Duration::from_secs(30) };
         let (at, entry) = (DateTime::UNIX_EPOCH, ENTRY.to_owned());
-        assert!(matches!(audit.append(at, entry.clone()).await, Err(AuditError::Silent)));
+        let written = Written::default();
+        let append = |entry| audit.append(at, entry, &written);
+        assert!(matches!(append(entry.clone()).await, Err(AuditError::Silent)));
         assert!(matches!(audit.sync().await, Err(AuditError::Silent)));
         assert_eq!(received.try_iter().count(), 2);
         drop(received);
-        assert!(matches!(audit.append(at, entry).await, Err(AuditError::Ended)));
+        assert!(matches!(append(entry).await, Err(AuditError::Ended)));
     }
 
     #[test]
@@ -323,19 +437,20 @@ mod tests {
             let folder = TempDir::new().unwrap();
             let settings::Audit { path, seal, timings, .. } = settings(&folder, fsync);
             let trail = Trail::open(&path, seal, fresh(), Opening::ToStay).unwrap();
-            let shown = Shown { head: trail.head().clone(), failure: None };
+            let shown = Shown { head: trail.head().clone(), failure: None, owed: 0 };
             let mut scribe = Scribe {
                 trail,
                 fsync,
                 said_every: timings.audit_head,
                 unsafe_since: None,
+                owed: Vec::new(),
                 said: None,
                 fresh: Box::new(fresh),
                 metrics: Arc::new(Metrics::new("test")),
                 shown: Arc::new(Mutex::new(shown)),
             };
             let (done, mut answer) = oneshot::channel();
-            scribe.obey(vec![Order::Append(fresh().0, ENTRY.to_owned(), done)]);
+            scribe.obey(vec![Order::Append(line(&Written::default()), done)]);
             answer.try_recv().unwrap().unwrap();
             assert_eq!(scribe.unsafe_since.is_none(), is_safe, "{fsync:?}");
         }

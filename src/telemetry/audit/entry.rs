@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// What is said of a settled message.
 #[derive(Serialize)]
-#[serde(tag = "kind", rename = "settled")]
 pub(in crate::telemetry) struct Settled<'a> {
+    kind: &'static str,
     event: &'a str,
     event_id: Option<&'a str>,
     source: Option<&'a str>,
@@ -30,7 +30,10 @@ pub(in crate::telemetry) struct Settled<'a> {
     attempts: u32,
     first_failed_at: Option<DateTime<Utc>>,
     replays: u32,
-    disposition: &'static str,
+    /// Whether it was delivered before: then an earlier delivery may have done what is gone already.
+    repeated: bool,
+    /// Nothing where the daemon was interrupted before that was decided, or before it could do it.
+    disposition: Option<&'static str>,
     reason: Option<&'static str>,
     code: Option<&'a str>,
     detail: Option<&'a str>,
@@ -82,21 +85,22 @@ pub(in crate::telemetry) fn is_needed(disposition: &Disposition, history: &Histo
         Disposition::Wait(..)
         | Disposition::Park(_)
         | Disposition::Requeue(_)
-        | Disposition::Return => history.executions.iter().any(Execution::holds),
+        | Disposition::Return => history.may_have_changed(),
     }
 }
 
 impl<'a> Settled<'a> {
-    /// Of the message in `envelope`, which holds `event` if it could be read.
+    /// Of the message in `envelope`, which holds `event` if it could be read. Without a disposition it was interrupted.
     pub(in crate::telemetry) fn of(
         (lane, envelope, event): (&'a str, &'a Envelope, Option<&'a Event>),
-        (disposition, history): (&'a Disposition, &'a History),
+        (disposition, history): (Option<&'a Disposition>, &'a History),
         trace_id: Option<String>,
         took: Duration,
     ) -> Settled<'a> {
         let (groups, entries) = event.map(|event| asked(&event.data)).unwrap_or_default();
-        let fault = disposition.fault();
+        let fault = disposition.and_then(Disposition::fault);
         Settled {
+            kind: if disposition.is_some() { "settled" } else { "interrupted" },
             event: lane,
             event_id: event.and_then(|it| it.id.as_deref()),
             source: event.and_then(|it| it.source.as_deref()),
@@ -113,8 +117,9 @@ impl<'a> Settled<'a> {
             attempts: history.attempts,
             first_failed_at: history.first_failed_at,
             replays: history.replays,
-            disposition: disposition.label(),
-            reason: disposition.reason().map(Reason::label),
+            repeated: history.repeated,
+            disposition: disposition.map(Disposition::label),
+            reason: disposition.and_then(Disposition::reason).map(Reason::label),
             code: fault.map(|fault| fault.code.as_str()),
             detail: fault.map(|fault| fault.detail.as_str()),
             result: history.result,
@@ -221,7 +226,7 @@ mod tests {
             let envelope = Envelope { body, routing_key, ..Envelope::default() };
             let event = Event::parse(&envelope, lane, &Reading::default()).unwrap();
             let of = (lane.name(), &envelope, Some(&event));
-            let came_to = (&Disposition::Ack, &History::default());
+            let came_to = (Some(&Disposition::Ack), &History::default());
             let line = Settled::of(of, came_to, None, Duration::ZERO).json();
             serde_json::from_str(&line).unwrap()
         };

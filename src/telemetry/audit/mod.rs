@@ -13,7 +13,7 @@ mod line;
 mod tail;
 mod trail;
 
-pub use audit::{Audit, Fresh, Shown as AuditShown};
+pub use audit::{Audit, Fresh, Shown as AuditShown, Written};
 pub use by_hand::{Action, ByHand, Letter};
 pub use entry::subject;
 pub use files::{Broken, Chain, Files, FilesError};

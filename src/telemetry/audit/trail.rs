@@ -46,6 +46,12 @@ pub enum AuditError {
         /// The file.
         path: String,
     },
+    /// Something was done that is in no line yet.
+    #[error("the audit trail lacks what was done already: {cause}")]
+    Behind {
+        /// Why it cannot be written.
+        cause: String,
+    },
     /// The disk does not answer.
     #[error("the audit trail is not written in time: the disk does not answer")]
     Silent,

@@ -209,7 +209,7 @@ impl Status {
             outcomes: counts(all("eventd_api_requests_total"), &["operation", "outcome"]),
             policy_decisions: counts(all("eventd_policy_decisions_total"), &["rule"]),
             settings_current: only("eventd_settings_last_reload_successful") > 0.0,
-            audit: audit.map(|AuditShown { head, failure }| {
+            audit: audit.map(|AuditShown { head, failure, .. }| {
                 let Head { chain, lines, seal } = head;
                 Trail { chain, lines, head: seal, failure }
             }),

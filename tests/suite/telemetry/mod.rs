@@ -1,6 +1,7 @@
 //! What the daemon shows and keeps: numbers, lines of the log, and the audit trail.
 
 mod audit;
+mod interrupted;
 mod log;
 mod metrics;
 mod pseudonyms;

@@ -170,7 +170,7 @@ async fn the_command_reads_the_longest_status_and_shows_that_nothing_can_be_writ
     }
     let head = Head { chain: "1".into(), lines: 7, seal: "0".into() };
     let failure = Some("audit.path: No space left on device".into());
-    let audit = Some(AuditShown { head, failure });
+    let audit = Some(AuditShown { head, failure, owed: 0 });
     let readiness = Readiness::new(EventType::ALL, Arc::clone(&metrics));
     let status = Status::of(&metrics, &readiness, &board, audit, chrono::Utc::now());
     let answer = format!("HTTP/1.1 200 OK\r\n\r\n{}\n", status.json());
