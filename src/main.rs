@@ -74,7 +74,7 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
             let queues = Queues::of_process(given.clone())?;
             // Who only looks needs no right to the trail or to its key.
             let trail = match asked.act.changes() {
-                true => Audit::read(Sources::of_process(given))?,
+                true => Audit::of_by_hand(Sources::of_process(given))?,
                 false => None,
             };
             dlq(&asked, &queues, trail.map(by_hand).as_ref())
@@ -90,7 +90,7 @@ fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
         }
         Request::Control { given, order, json } => {
             let socket = Control::read(Sources::of_process(given.clone()))?;
-            let by_hand = Audit::read(Sources::of_process(given))?.map(by_hand);
+            let by_hand = Audit::of_by_hand(Sources::of_process(given))?.map(by_hand);
             let done = control::run(&socket, &order, by_hand.as_ref(), json);
             ended(done, |()| ExitCode::SUCCESS)
         }

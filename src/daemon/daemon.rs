@@ -194,8 +194,15 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let (path, by_hand) = (folder.path().join("audit"), folder.path().join("audit-by-hand"));
         let (seal, timings) = (Seal::default(), Timings::default());
-        let settings =
-            settings::Audit { path, by_hand, key_file: None, seal, fsync: Fsync::Always, timings };
+        let settings = settings::Audit {
+            path,
+            by_hand,
+            key_file: None,
+            by_hand_seal: seal.clone(),
+            seal,
+            fsync: Fsync::Always,
+            timings,
+        };
         let patience = timings.shutdown;
         // Whoever writes asks for the time before it goes on in another file, and does not get it.
         let (answer, asked) = mpsc::channel::<()>();

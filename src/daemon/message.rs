@@ -94,13 +94,13 @@ impl Message {
             return Ok(());
         };
         match report.entry(self.lane.name(), &delivery.envelope, self.since.elapsed()) {
-            Some(entry) => audit.append(now, entry, &report.written).await,
+            Some(entries) => audit.append(now, entries, &report.written).await,
             None => Ok(()),
         }
     }
 
     /// What the audit trail has to say of it, where it is interrupted now.
-    fn owed(&self) -> Option<(&Audit, String)> {
+    fn owed(&self) -> Option<(&Audit, Vec<String>)> {
         let audit = self.audit.as_ref().filter(|_| !self.report.written.is_true())?;
         let (envelope, took) = (&self.delivery.envelope, self.since.elapsed());
         Some((audit, self.report.interrupted(self.lane.name(), envelope, took)?))
@@ -144,11 +144,11 @@ impl Message {
 
 impl Drop for Message {
     fn drop(&mut self) {
-        let Some((audit, entry)) = self.owed() else { return };
+        let Some((audit, entries)) = self.owed() else { return };
         let Report { event_id, history, .. } = &self.report;
         let (event, request_id) =
             (self.lane.name(), history.request_id.map(tracing::field::display));
         tracing::warn!(event, event_id, request_id, "interrupted after something was done for it");
-        audit.owe(entry, &self.report.written);
+        audit.owe(entries, &self.report.written);
     }
 }

@@ -119,7 +119,7 @@ impl Worker {
         let effort = Effort { probe, deadline };
         // What is done now could not be written down either.
         if let Some(Err(error)) = self.audit.as_ref().map(|audit| audit.is_complete()) {
-            let fault = Fault::new("audit", "the audit trail lacks what was done already");
+            let fault = Fault::new("not_begun", "the audit trail lacks what was done already");
             let held = Held::NotSettled(message.to_be_parked(fault), Obstacle::Audit(error));
             return Ok(Processed::Held(held));
         }

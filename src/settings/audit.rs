@@ -1,5 +1,6 @@
 //! The settings under `audit`: where it is written down what was done.
 
+use super::exposed::exposed_key;
 use super::mistake::Mistake;
 use super::reader::{Reader, duration};
 use super::source::Sources;
@@ -28,6 +29,8 @@ pub struct Audit {
     pub key_file: Option<PathBuf>,
     /// What its lines are sealed with.
     pub seal: Seal,
+    /// What the lines of what people do by hand are sealed with.
+    pub by_hand_seal: Seal,
     /// When lines are safe.
     pub fsync: Fsync,
     /// The waits and limits that are no settings.
@@ -44,14 +47,19 @@ pub enum Fsync {
 }
 
 impl Audit {
-    /// Reads them from `sources`, whatever else is missing there.
+    /// Reads them from `sources` for the trail of what people do by hand, whatever else is missing there. Where that
+    /// has a key of its own, the other key is not read: who acts by hand may have no right to it.
     ///
     /// # Errors
     ///
     /// What is wrong with them, and keys that there are not.
-    pub fn read(sources: Sources) -> Result<Option<Audit>, Vec<Mistake>> {
+    pub fn of_by_hand(sources: Sources) -> Result<Option<Audit>, Vec<Mistake>> {
         let mut reader = Reader::new(sources);
-        let audit = Audit::of(&mut reader);
+        let own = reader.optional("audit.by_hand_key_file", |text| Ok(text.to_owned()));
+        let audit = match own {
+            Some(_) => Audit::with(&mut reader, |_| Ok(Seal::default())),
+            None => Audit::of(&mut reader),
+        };
         reader.finish(audit)
     }
 
@@ -67,6 +75,13 @@ impl Audit {
     }
 
     pub(super) fn of(reader: &mut Reader) -> Option<Audit> {
+        Audit::with(reader, key)
+    }
+
+    fn with(
+        reader: &mut Reader,
+        key_of_daemon: fn(&str) -> Result<Seal, &'static str>,
+    ) -> Option<Audit> {
         let path = reader.optional("audit.path", |text| match text.contains(HOST) {
             true => match whoami::hostname() {
                 Ok(host) => file(&text.replace(HOST, &host)),
@@ -74,16 +89,21 @@ impl Audit {
             },
             false => file(text),
         });
-        let seal = reader.optional("audit.key_file", key);
+        let seal = reader.optional("audit.key_file", key_of_daemon);
+        let own = reader.optional("audit.by_hand_key_file", key);
         let fsync = reader.required("audit.fsync", fsync).unwrap_or(Fsync::Always);
         if path.is_none() && seal.is_some() {
             reader.mistake("audit.key_file", "has no effect without audit.path");
+        }
+        if path.is_none() && own.is_some() {
+            reader.mistake("audit.by_hand_key_file", "has no effect without audit.path");
         }
         let key_file = reader.optional("audit.key_file", |text| Ok(PathBuf::from(text)));
         let path = path?;
         let by_hand = by_hand(&path);
         let (seal, timings) = (seal.unwrap_or_default(), reader.timings());
-        Some(Audit { path, by_hand, key_file, seal, fsync, timings })
+        let by_hand_seal = own.unwrap_or_else(|| seal.clone());
+        Some(Audit { path, by_hand, key_file, seal, by_hand_seal, fsync, timings })
     }
 }
 
@@ -94,6 +114,7 @@ impl Audit {
 /// What is wrong with it.
 fn key(path: &str) -> Result<Seal, &'static str> {
     let key = std::fs::read(path).map_err(|_| "names a file that cannot be read")?;
+    exposed_key(Path::new(path))?;
     let end = key.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
     let key = &key[..end.map_or(0, |last| last + 1)];
     match key.len() {
@@ -137,6 +158,7 @@ fn by_hand(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn what_is_done_by_hand_has_a_file_beside_the_other() {
@@ -172,6 +194,7 @@ mod tests {
         let path = folder.path().join("key");
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             key(path.to_str().unwrap()).map(drop)
         };
         let sixteen = "sixteen bytes it";

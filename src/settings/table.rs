@@ -232,6 +232,10 @@ pub const SETTINGS: &[Setting] = &[
         "audit.key_file",
         "File with a key of at least 16 bytes, so that nobody without it can make a line",
     ),
+    optional(
+        "audit.by_hand_key_file",
+        "File with a key of its own for the trail of what people do by hand; by default the same key",
+    ),
     plain(
         "audit.fsync",
         "always",

@@ -103,26 +103,31 @@ impl Report {
 
     /// What the audit trail says of the message in `envelope`, which came through the lane of `event`; nothing
     /// when it needs no line.
-    pub fn entry(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<String> {
+    pub fn entry(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<Vec<String>> {
         let is_needed = entry::is_needed(&self.disposition, &self.history);
-        is_needed.then(|| self.line(Some(&self.disposition), event, envelope, took))
+        is_needed.then(|| self.lines(Some(&self.disposition), event, envelope, took))
     }
 
     /// The same where the daemon was interrupted: what Mimecast was asked to change, or nothing.
-    pub fn interrupted(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<String> {
-        self.history.may_have_changed().then(|| self.line(None, event, envelope, took))
+    pub fn interrupted(
+        &self,
+        event: &str,
+        envelope: &Envelope,
+        took: Duration,
+    ) -> Option<Vec<String>> {
+        self.history.may_have_changed().then(|| self.lines(None, event, envelope, took))
     }
 
-    fn line(
+    fn lines(
         &self,
         disposition: Option<&Disposition>,
         event: &str,
         envelope: &Envelope,
         took: Duration,
-    ) -> String {
+    ) -> Vec<String> {
         let trace_id = self.trace.as_ref().map(ToString::to_string);
         let of = (event, envelope, self.event.as_deref());
-        entry::Settled::of(of, (disposition, &self.history), trace_id, took).json()
+        entry::Settled::of(of, (disposition, &self.history), trace_id, took).lines()
     }
 
     /// Logs the message as settled, after `took` in work.

@@ -18,6 +18,8 @@ pub struct Execution {
     pub command: Command,
     /// The requests for it, in their order; of very many only the first and the last ones.
     pub requests: Vec<Request>,
+    /// How many there were in all.
+    pub sent: usize,
     /// Its result; nothing while it goes on, or where a stop ended it.
     pub result: Option<CommandResult>,
     /// When the vendor was read back, and what was to go was not there any more.
@@ -55,7 +57,7 @@ impl Request {
 impl Execution {
     /// Nothing is sent yet.
     pub(super) fn of(command: Command) -> Execution {
-        Execution { command, requests: Vec::new(), result: None, seen_gone_at: None }
+        Execution { command, requests: Vec::new(), sent: 0, result: None, seen_gone_at: None }
     }
 
     /// Whether what the command asks for holds since then.
@@ -73,6 +75,8 @@ impl Execution {
         let is_the_same = |it: &Request| it.outcome == UNANSWERED && it.id == request.id;
         if self.requests.last().is_some_and(is_the_same) {
             self.requests.pop();
+        } else {
+            self.sent += 1;
         }
         if self.requests.len() >= MOST_REQUESTS {
             self.requests.remove(1);

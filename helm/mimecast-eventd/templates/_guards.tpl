@@ -141,6 +141,9 @@ reads from them. Values of a wrong type have been refused by the schema.
 {{- else if gt (include "mimecast-eventd.port" . | int) 65535 }}
 {{- $problems = append $problems (printf "config.admin.listen is %q: a port is at most 65535" $listen) }}
 {{- end }}
+{{- if and $config.audit.by_hand_key_file (not $config.audit.path) }}
+{{- $problems = append $problems "config.audit.by_hand_key_file has no effect without config.audit.path" }}
+{{- end }}
 {{- if and $config.audit.key_file (not $config.audit.path) }}
 {{- $problems = append $problems "config.audit.key_file has no effect without config.audit.path" }}
 {{- end }}

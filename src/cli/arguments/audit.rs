@@ -1,7 +1,7 @@
 //! `audit` on the command line.
 
 use super::settings::{given, with_settings};
-use super::{Request, files, json, missing, option, text};
+use super::{Request, files, json, missing, option, switch, text};
 use crate::cli::audit::{Audit, Moment, Period, Question, Wanted};
 use clap::{Arg, ArgGroup, ArgMatches, Command};
 use std::path::PathBuf;
@@ -30,6 +30,8 @@ pub(super) fn command() -> Command {
         ));
     let verify = with_settings(verify).args([
         option("head", "SEAL", "A line has to have this seal"),
+        switch("from-first", "Each chain has to begin with its line 1"),
+        switch("strict", "No start may have found a trail other than the daemon had left it"),
         json("chain, and one for each broken line"),
         paths(),
     ]);
@@ -72,9 +74,12 @@ pub(super) fn read(matches: &ArgMatches) -> Result<Request, clap::Error> {
         return Err(missing("a command of audit is missing"));
     };
     let question = match name {
-        "verify" => {
-            Question::Verify { head: text(matches, "head"), json: matches.get_flag("json") }
-        }
+        "verify" => Question::Verify {
+            head: text(matches, "head"),
+            from_first: matches.get_flag("from-first"),
+            strict: matches.get_flag("strict"),
+            json: matches.get_flag("json"),
+        },
         "show" => {
             let address = text(matches, "address").map(Wanted::Address);
             let id = || text(matches, "id").map(Wanted::Id);

@@ -29,6 +29,10 @@ pub enum Question {
     Verify {
         /// A line has to have this seal: what was said to be the last one, once.
         head: Option<String>,
+        /// Each chain has to begin with its first line.
+        from_first: bool,
+        /// No start may have found a trail other than the daemon had left it.
+        strict: bool,
         /// One JSON object a chain, and one for each place where one is broken.
         json: bool,
     },
@@ -81,8 +85,9 @@ pub enum AuditQuestionError {
 /// [`AuditQuestionError`].
 pub fn run(asked: &Audit, seal: &Seal, now: DateTime<Utc>) -> Result<Proof, AuditQuestionError> {
     match &asked.question {
-        Question::Verify { head, json } => {
-            verify::verify(&asked.files, seal, head.as_deref(), *json)
+        Question::Verify { head, from_first, strict, json } => {
+            let demands = (head.as_deref(), *from_first, *strict);
+            verify::verify(&asked.files, seal, demands, *json)
         }
         Question::Show { wanted, period, json } => {
             show::show(&asked.files, seal, wanted, &period.at(now), *json)

@@ -59,7 +59,7 @@ pub(super) fn report(
 ) -> Result<Proof, AuditQuestionError> {
     let mut tally = Tally::default();
     let files = Files::read(paths, seal, |line, _| {
-        if span.has(line.at) && line.kind() == "settled" {
+        if span.has(line.at) && ["settled", "interrupted"].contains(&line.kind()) {
             tally.add(line);
         }
     })?;
@@ -70,6 +70,15 @@ pub(super) fn report(
 
 impl Tally {
     fn add(&mut self, line: &Line) {
+        self.add_commands(line);
+        let is_another_part = line.entry.get("part").is_some_and(|part| part[0] != 1);
+        // What was interrupted comes again.
+        if line.kind() == "settled" && !is_another_part {
+            self.add_message(line);
+        }
+    }
+
+    fn add_message(&mut self, line: &Line) {
         let text = |name: &str| line.text(name).unwrap_or_default().to_owned();
         let disposition = text("disposition");
         let result = line.text("result").unwrap_or("ack").to_owned();
@@ -85,6 +94,9 @@ impl Tally {
             let failed = self.failed.entry((text("reason"), text("code"))).or_default();
             *failed = (failed.0 + 1, id.to_owned());
         }
+    }
+
+    fn add_commands(&mut self, line: &Line) {
         let commands = line.entry.get("commands").and_then(Value::as_array).into_iter().flatten();
         for command in commands {
             let of =

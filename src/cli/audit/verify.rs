@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub(super) fn verify(
     paths: &[PathBuf],
     seal: &Seal,
-    head: Option<&str>,
+    (head, from_first, strict): (Option<&str>, bool, bool),
     json: bool,
 ) -> Result<Proof, AuditQuestionError> {
     let mut has_head = head.is_none();
@@ -32,7 +32,16 @@ pub(super) fn verify(
             "no line has the seal {head}: lines are missing at the end, or it is another chain's"
         ));
     }
-    let is_whole = files.broken.is_empty() && !files.chains.is_empty() && has_head;
+    let lacks_first = from_first && files.chains.iter().any(|chain| chain.first > 1);
+    if lacks_first {
+        tell("a chain does not begin with its line 1: lines are missing at the beginning");
+    }
+    let is_strictly_whole = !strict || files.chains.iter().all(|chain| chain.mismatches == 0);
+    let is_whole = files.broken.is_empty()
+        && !files.chains.is_empty()
+        && has_head
+        && !lacks_first
+        && is_strictly_whole;
     let (proof, said) = match is_whole {
         true => (Proof::Whole, coloured(GOOD, "whole")),
         false => (Proof::Wanting, coloured(BAD, "NOT WHOLE")),
@@ -44,7 +53,7 @@ pub(super) fn verify(
 }
 
 fn words(chain: &Chain) -> String {
-    let Chain { first, head, written: (from, until), torn } = chain;
+    let Chain { first, head, written: (from, until), torn, mismatches, .. } = chain;
     let moment = |at: &chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let (from, until) = (moment(from), moment(until));
     let mut words = format!(
@@ -57,14 +66,19 @@ fn words(chain: &Chain) -> String {
     if *torn > 0 {
         words.push_str(&format!("\n  torn lines that a start repaired: {torn}"));
     }
+    if *mismatches > 0 {
+        words.push_str(&format!(
+            "\n  times that a start found it other than the daemon had left it: {mismatches}"
+        ));
+    }
     words
 }
 
 fn object(chain: &Chain) -> String {
-    let Chain { first, head, written: (from, until), torn } = chain;
+    let Chain { first, head, written: (from, until), torn, mismatches, .. } = chain;
     json!({
         "chain": head.chain, "first": first, "lines": head.lines, "head": head.seal,
-        "from": from, "until": until, "repaired": torn,
+        "from": from, "until": until, "repaired": torn, "mismatches": mismatches,
     })
     .to_string()
 }

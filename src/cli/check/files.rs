@@ -1,7 +1,7 @@
 //! The files that settings come from.
 
 use super::verdict::{Gravity, Group, Verdict};
-use crate::settings::{Audit, Settings, SourceFile};
+use crate::settings::{Audit, Settings, SourceFile, exposed};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -56,12 +56,10 @@ fn trail(audit: &Audit) -> Verdict {
         }
         let opened = File::options().append(true).open(&audit.path);
         return match opened {
-            Ok(_) if may_others(&audit.path, OTHERS) => {
-                let text = "anybody on this machine can read it, and it has addresses in clear; take the permissions \
-                            of others away (chmod o=)";
-                Verdict::new(Gravity::Warning, subject, text)
-            }
-            Ok(_) => Verdict::new(Gravity::Ok, subject, "can be written"),
+            Ok(_) => match exposed(&audit.path).and_then(|()| exposed(&audit.by_hand)) {
+                Ok(()) => Verdict::new(Gravity::Ok, subject, "can be written"),
+                Err(text) => Verdict::new(Gravity::Failure, subject, text),
+            },
             Err(error) => {
                 Verdict::new(Gravity::Failure, subject, format!("cannot be written: {error}"))
             }

@@ -1,10 +1,14 @@
 //! What people do by hand on this machine, in a chain of its own beside that of the daemon.
 
-use super::trail::{AuditError, Opening, Trail, json};
+use super::error::AuditError;
+use super::trail::{Opening, Trail, json};
 use crate::settings::{Audit, Fsync};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
+
+/// Bytes of a command that are kept, at most; a shell takes megabytes.
+const LONGEST_COMMAND: usize = 16 * 1024;
 
 /// The login of nobody, as the system has it.
 const NO_LOGIN: &str = "4294967295";
@@ -87,6 +91,7 @@ impl ByHand {
     pub fn new(audit: Audit, command: String, fresh: fn() -> (DateTime<Utc>, Uuid)) -> ByHand {
         let login = std::fs::read_to_string("/proc/self/loginuid").ok();
         let login = login.map(|it| it.trim().to_owned()).filter(|it| it != NO_LOGIN);
+        let command = command[..command.floor_char_boundary(LONGEST_COMMAND)].to_owned();
         let user = whoami::username().unwrap_or_else(|_| "unknown".into());
         ByHand { audit, command, fresh, user, login }
     }
@@ -106,7 +111,7 @@ impl ByHand {
     ///
     /// [`AuditError`]; then what is to be told must not be done.
     pub fn tell(&self, action: &Action<'_>) -> Result<(), AuditError> {
-        let Audit { by_hand, seal, fsync, timings, .. } = &self.audit;
+        let Audit { by_hand, by_hand_seal: seal, fsync, timings, .. } = &self.audit;
         let (now, opening) = ((self.fresh)(), Opening::ForALine(timings.audit_lock));
         let mut trail = Trail::open(by_hand, seal.clone(), now, opening)?;
         let told = json(&Told {

@@ -1,5 +1,6 @@
 //! What the audit trail says of a settled message: who it was about, in clear, and all that was done for it.
 
+use super::trail::json;
 use crate::command::Command;
 use crate::event::{Data, Entries, Envelope, Event, Group};
 use crate::secrecy::Seal;
@@ -7,6 +8,18 @@ use crate::verdict::{CommandResult, Disposition, Execution, History, Reason};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::time::Duration;
+
+/// Requests in one line, at most: of those for each command the first one and the last ones.
+const MOST_REQUESTS: usize = 1000;
+
+/// Bytes of commands in one line, at most. An event that comes to more has several lines.
+const MOST_OF_COMMANDS: usize = 384 * 1024;
+
+/// Bytes of a word of the event, at most; its body has 256 KiB, and its headers may have more.
+const LONGEST_OF_EVENT: usize = 1024;
+
+/// Bytes of a word of Mimecast, at most: nobody knows how long it is.
+const LONGEST_OF_MIMECAST: usize = 128;
 
 /// What is said of a settled message.
 #[derive(Serialize)]
@@ -21,6 +34,9 @@ pub(in crate::telemetry) struct Settled<'a> {
     subject: Option<String>,
     groups: Vec<&'a str>,
     entries: Vec<&'a str>,
+    /// Which of several lines this is, where one would be too long; and how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<[usize; 2]>,
     time: Option<DateTime<Utc>>,
     effective_at: Option<DateTime<Utc>>,
     trace_id: Option<String>,
@@ -59,6 +75,9 @@ struct Carried<'a> {
     result: Option<CommandResult>,
     seen_gone_at: Option<DateTime<Utc>>,
     requests: Vec<Asked<'a>>,
+    /// How many there were, where they are not all there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_in_all: Option<usize>,
 }
 
 /// A request of a command.
@@ -99,21 +118,25 @@ impl<'a> Settled<'a> {
     ) -> Settled<'a> {
         let (groups, entries) = event.map(|event| asked(&event.data)).unwrap_or_default();
         let fault = disposition.and_then(Disposition::fault);
+        // Two for each command are worth more than a hundred for one.
+        let most = MOST_REQUESTS / history.executions.len().max(1);
+        let cut = |text: &'a str| cut(text, LONGEST_OF_EVENT);
         Settled {
             kind: if disposition.is_some() { "settled" } else { "interrupted" },
             event: lane,
-            event_id: event.and_then(|it| it.id.as_deref()),
-            source: event.and_then(|it| it.source.as_deref()),
-            user: envelope.user_id.as_deref(),
+            event_id: event.and_then(|it| it.id.as_deref()).map(cut),
+            source: event.and_then(|it| it.source.as_deref()).map(cut),
+            user: envelope.user_id.as_deref().map(cut),
             subject: event.and_then(|it| subject(&it.data)),
             groups,
             entries,
+            part: None,
             time: event.and_then(|it| it.time),
             effective_at: event.and_then(|it| it.due.as_ref()).map(|due| due.at),
             trace_id,
-            message_id: envelope.message_id.as_deref(),
+            message_id: envelope.message_id.as_deref().map(cut),
             body_sha256: Seal::default().of(&envelope.body),
-            commands: history.executions.iter().map(Carried::of).collect(),
+            commands: history.executions.iter().map(|it| Carried::of(it, most)).collect(),
             attempts: history.attempts,
             first_failed_at: history.first_failed_at,
             replays: history.replays,
@@ -129,25 +152,46 @@ impl<'a> Settled<'a> {
     }
 }
 
-impl Settled<'_> {
-    /// As the trail takes it.
-    pub(in crate::telemetry) fn json(&self) -> String {
-        super::trail::json(self)
+impl<'a> Settled<'a> {
+    /// As the trail takes it: one line, or several where the commands of one would be too long.
+    pub(in crate::telemetry) fn lines(mut self) -> Vec<String> {
+        let (mut parts, mut size) = (vec![Vec::new()], 0);
+        for command in std::mem::take(&mut self.commands) {
+            size += json(&command).len();
+            if size > MOST_OF_COMMANDS {
+                size = 0;
+                parts.push(Vec::new());
+            }
+            parts.last_mut().expect("there is one from the start").push(command);
+        }
+        let count = parts.len();
+        let line = |(number, commands): (usize, Vec<Carried<'a>>)| {
+            self.part = (count > 1).then_some([number, count]);
+            self.commands = commands;
+            json(&self)
+        };
+        (1..).zip(parts).map(line).collect()
     }
 }
 
 impl Carried<'_> {
-    fn of(execution: &Execution) -> Carried<'_> {
+    fn of(execution: &Execution, most: usize) -> Carried<'_> {
         let (group_id, member, listed_as, entry_id) = match &execution.command {
-            Command::RemoveGroupMember { group_id, member, listed_as } => {
-                (Some(group_id.as_str()), Some(member.as_str()), listed_as.as_deref(), None)
-            }
+            Command::RemoveGroupMember { group_id, member, listed_as } => (
+                Some(group_id.as_str()),
+                Some(member.as_str()),
+                listed_as.as_deref().map(|it| cut(it, LONGEST_OF_MIMECAST)),
+                None,
+            ),
             Command::DeleteManagedUrl { id } => (None, None, None, Some(id.as_str())),
         };
-        let requests = execution.requests.iter().map(|request| Asked {
+        let requests = &execution.requests;
+        let last = requests.len().saturating_sub(most.max(2) - 1).max(1);
+        let kept = requests.iter().take(1).chain(requests.iter().skip(last));
+        let kept = kept.map(|request| Asked {
             at: request.at,
             id: request.id.to_string(),
-            vendor_id: request.vendor_id.as_deref(),
+            vendor_id: request.vendor_id.as_deref().map(|it| cut(it, LONGEST_OF_MIMECAST)),
             outcome: request.outcome,
             code: request.code.as_deref(),
         });
@@ -159,9 +203,16 @@ impl Carried<'_> {
             entry_id,
             result: execution.result,
             seen_gone_at: execution.seen_gone_at,
-            requests: requests.collect(),
+            requests: kept.collect(),
+            requests_in_all: (execution.sent > most.max(2).min(requests.len()))
+                .then_some(execution.sent),
         }
     }
+}
+
+/// The beginning of `text`, of at most so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 /// Whom or what an event is about, in clear.
@@ -193,8 +244,10 @@ fn asked(data: &Data) -> (Vec<&str>, Vec<&str>) {
 mod tests {
     use super::*;
     use crate::event::{EventType, Reading};
+    use crate::verdict::Request;
     use crate::verdict::{Conclusion, Fault, Hop, Rung};
     use serde_json::{Value, json};
+    use uuid::Uuid;
 
     #[test]
     fn a_line_is_needed_where_a_message_ends_or_goes_another_way_or_something_was_done() {
@@ -227,8 +280,8 @@ mod tests {
             let event = Event::parse(&envelope, lane, &Reading::default()).unwrap();
             let of = (lane.name(), &envelope, Some(&event));
             let came_to = (Some(&Disposition::Ack), &History::default());
-            let line = Settled::of(of, came_to, None, Duration::ZERO).json();
-            serde_json::from_str(&line).unwrap()
+            let lines = Settled::of(of, came_to, None, Duration::ZERO).lines();
+            serde_json::from_str(&lines[0]).unwrap()
         };
         let (user, url, none) = (EventType::UserOffboarded, EventType::UrlUnblock, Value::Null);
         for (lane, data, subject, entries, effective_at) in [
@@ -251,6 +304,50 @@ mod tests {
             let line = said(lane, &data);
             let told = [&line["subject"], &line["entries"], &line["effective_at"]];
             assert_eq!(told, [&subject, &entries, &effective_at], "{line}");
+        }
+    }
+
+    #[test]
+    fn no_line_is_longer_than_a_mebibyte_and_none_of_its_commands_is_missing() {
+        let (member, long) = (format!("{}@example.com", "a".repeat(300)), "\"".repeat(100_000));
+        let groups: Vec<String> = (0..1000).map(|it| format!("{it:0>240}")).collect();
+        let body = json!({"emailAddress": member, "groupIds": groups}).to_string();
+        let lane = EventType::UserOffboarded;
+        let mut envelope =
+            Envelope { body: body.into(), routing_key: lane.name().into(), ..Envelope::default() };
+        envelope.message_id = Some(long.clone());
+        let event = Event::parse(&envelope, lane, &Reading::default()).unwrap();
+        let Data::UserOffboarded { member, .. } = &event.data else { panic!("{event:?}") };
+        let mut history = History::default();
+        for (number, group) in groups.iter().enumerate() {
+            history.begin(&Command::remove(group, member));
+            for attempt in 0..150 {
+                let id = Uuid::from_u128((number * 1000 + attempt) as u128);
+                let sent = Request::sent(DateTime::UNIX_EPOCH, id);
+                history.keep(sent.clone());
+                history.keep(Request { vendor_id: Some(long.clone()), outcome: "applied", ..sent });
+            }
+            history.conclude(Conclusion::Applied);
+        }
+        let of = (lane.name(), &envelope, Some(&event));
+        let lines =
+            Settled::of(of, (Some(&Disposition::Ack), &history), None, Duration::ZERO).lines();
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.len() < (1 << 20) - 1024));
+        let lines: Vec<Value> = lines.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
+        assert_eq!(lines[1]["part"], json!([2, lines.len()]));
+        let commands = lines.iter().flat_map(|line| line["commands"].as_array().unwrap());
+        let commands: Vec<&Value> = commands.collect();
+        assert_eq!(commands.len(), 1000);
+        for (number, command) in commands.iter().enumerate() {
+            assert_eq!(
+                (&command["group_id"], &command["requests_in_all"]),
+                (&json!(groups[number]), &json!(150))
+            );
+            let ids: Vec<&Value> =
+                command["requests"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
+            let expected =
+                [0, 149].map(|it| json!(Uuid::from_u128((number * 1000 + it) as u128).to_string()));
+            assert_eq!(ids, [&expected[0], &expected[1]]);
         }
     }
 }

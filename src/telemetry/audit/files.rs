@@ -14,6 +14,12 @@ const MOST_BROKEN: usize = 20;
 /// kept.
 const MOST_TORN: usize = 16 * 1024 * 1024;
 
+/// What files of gzip, zstd, xz and bzip2 begin with.
+const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh"];
+
+/// The kind of a line that tells of a trail which was not as the daemon had left it.
+pub(super) const MISMATCH: &str = "mismatch";
+
 /// What was found in files.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
@@ -34,6 +40,10 @@ pub struct Chain {
     pub written: (DateTime<Utc>, DateTime<Utc>),
     /// Lines that a crash tore and a later line vouches for.
     pub torn: u64,
+    /// Times that a start found the trail other than the daemon had left it.
+    pub mismatches: u64,
+    /// Whether a line of it fits the seal that it is read with.
+    is_sealed: bool,
 }
 
 /// Where a chain is broken.
@@ -113,6 +123,11 @@ impl Opened {
             Some("-") => Box::new(BufReader::new(io::stdin())),
             Some(_) | None => Box::new(BufReader::new(File::open(path).map_err(failed)?)),
         };
+        let begin = rest.fill_buf().map_err(failed)?;
+        if COMPRESSED.iter().any(|magic| begin.starts_with(magic)) {
+            let text = "it is compressed; decompress it to standard input, as `zcat FILE | mimecast-eventd audit verify -`";
+            return Err(failed(io::Error::other(text)));
+        }
         let (mut read, mut first, mut size) = (Vec::new(), None, 0);
         while first.is_none() && size < MOST_TORN {
             let Some(text) = next(&mut *rest).map_err(failed)? else { break };
@@ -169,28 +184,42 @@ impl Reading<'_> {
             self.mended(&line, is_sealed, from, &torn);
         }
         self.follow(&line, number);
-        if !is_sealed {
-            let why = match self.seal.is_keyed() {
-                true => "the seal does not fit: it was changed, or sealed with another key",
-                false => {
-                    "the seal does not fit: it was changed, or sealed with a key (audit.key_file)"
-                }
-            };
-            self.files.broken(&self.path, number, why);
-        }
+        self.judge(&line, is_sealed, number);
         visit(&line, is_sealed);
+    }
+
+    /// Says whether the seal is right. Without the key of a keyed trail no line is, which is said once.
+    fn judge(&mut self, line: &Line, is_sealed: bool, number: usize) {
+        let chain = self.files.chains.last_mut().expect("the line has one");
+        if is_sealed {
+            chain.is_sealed = true;
+            chain.mismatches += u64::from(line.kind() == MISMATCH);
+            return;
+        }
+        let is_another_key = !self.seal.is_keyed() && !chain.is_sealed;
+        if is_another_key && chain.first != line.head.lines {
+            return;
+        }
+        let why = if is_another_key {
+            "this trail was made with a key, which is not given (audit.key_file); or it was changed"
+        } else {
+            "the seal does not fit: it was changed, or sealed with another key"
+        };
+        self.files.broken(&self.path, number, why);
     }
 
     /// Whether `line` vouches for what was torn before it.
     fn mended(&mut self, line: &Line, is_sealed: bool, from: usize, torn: &[u8]) {
         let torn = torn.strip_suffix(b"\n").unwrap_or(torn);
+        // A crash tears one line; it writes no line break behind what nobody can read.
+        let is_torn = line.kind() == "repaired" && !torn.contains(&b'\n');
         let vouches = is_sealed
-            && line.kind() == "repaired"
+            && (is_torn || line.kind() == MISMATCH)
             && line.entry.get("torn_bytes").and_then(serde_json::Value::as_u64)
                 == Some(torn.len() as u64)
             && line.text("torn_sha256") == Some(&Seal::default().of(torn));
         match self.files.chains.last_mut() {
-            Some(chain) if vouches => chain.torn += 1,
+            Some(chain) if vouches => chain.torn += u64::from(is_torn),
             // A file can begin with it.
             None if vouches => {}
             Some(_) | None => {
@@ -228,6 +257,8 @@ impl Reading<'_> {
                     head: head.clone(),
                     written: (*at, *at),
                     torn: 0,
+                    mismatches: 0,
+                    is_sealed: false,
                 });
             }
         }
@@ -337,7 +368,7 @@ mod tests {
     #[test]
     fn what_a_crash_has_torn_is_whole_with_a_line_that_vouches_for_it_and_not_otherwise() {
         let seal = key();
-        for torn in ["x", "{\"chain\":\"00", "two\nlines", "ends in a break\n", "\n"] {
+        for torn in ["x", "{\"chain\":\"00", "\0\0"] {
             let mut head = Head::new(Uuid::from_u128(7));
             let first = head.next(at(), r#"{"kind":"k"}"#, &seal);
             let repaired = |bytes: usize, of: &str| {

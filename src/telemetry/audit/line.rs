@@ -13,6 +13,9 @@ use uuid::Uuid;
 const SEAL: (&str, &str) = (",\"seal\":\"", "\"}");
 const DIGITS: usize = 64;
 
+/// Bytes of what a line says, at most, so that it has less than 1 MiB.
+const LONGEST_ENTRY: usize = (1 << 20) - 1024;
+
 /// What every line begins with.
 pub(super) const BEGIN: &str = "{\"chain\":\"";
 
@@ -38,6 +41,12 @@ impl Head {
         self.lines += 1;
         let (chain, number, prev) = (&self.chain, self.lines, &self.seal);
         let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+        // No entry of ours is so long; what is could be read by nobody.
+        let too_long = (entry.len() > LONGEST_ENTRY).then(|| {
+            let (bytes, sum) = (entry.len(), Seal::default().of(entry.as_bytes()));
+            format!(r#"{{"kind":"too_long","bytes":{bytes},"sha256":"{sum}"}}"#)
+        });
+        let entry = too_long.as_deref().unwrap_or(entry);
         let entry = entry.trim_start_matches('{');
         let entry = entry.strip_suffix('}').unwrap_or(entry);
         let sealed =
@@ -139,6 +148,16 @@ mod tests {
         assert!(Line::is_sealed(&line, &Seal::by(b"a key of enough bytes")));
         assert!(!Line::is_sealed(&line, &Seal::by(b"another key of bytes")));
         assert!(!Line::is_sealed(&line, &Seal::default()));
+    }
+
+    #[test]
+    fn an_entry_that_is_too_long_for_a_line_leaves_its_size_and_its_hash() {
+        let mut head = Head::new(Uuid::from_u128(1));
+        let entry = format!(r#"{{"kind":"{}"}}"#, "x".repeat(1 << 20));
+        let line = head.next(DateTime::UNIX_EPOCH, &entry, &Seal::default());
+        let line = Line::read(line.trim_end()).unwrap();
+        let sum = Seal::default().of(entry.as_bytes());
+        assert_eq!((line.kind(), line.text("sha256")), ("too_long", Some(sum.as_str())));
     }
 
     #[test]

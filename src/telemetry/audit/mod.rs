@@ -8,14 +8,21 @@
 mod audit;
 mod by_hand;
 pub(super) mod entry;
+mod error;
 mod files;
+mod left;
 mod line;
+mod place;
+mod scribe;
 mod tail;
 mod trail;
+mod written;
 
-pub use audit::{Audit, Fresh, Shown as AuditShown, Written};
+pub use audit::Audit;
 pub use by_hand::{Action, ByHand, Letter};
 pub use entry::subject;
+pub use error::AuditError;
 pub use files::{Broken, Chain, Files, FilesError};
 pub use line::{Head, Line};
-pub use trail::AuditError;
+pub use scribe::{Fresh, Shown as AuditShown};
+pub use written::Written;

@@ -95,6 +95,15 @@ impl Tail {
         }
     }
 
+    /// The end of the chain in the file at `path`, unless somebody writes to it just now.
+    pub(super) fn of_path(path: &Path, seal: &Seal) -> Option<Head> {
+        // Of a pipe or a device nobody knows whether opening it ever ends.
+        let file = path.metadata().ok().filter(Metadata::is_file);
+        let file = file.and_then(|_| File::open(path).ok())?;
+        file.try_lock_shared().ok()?;
+        Tail::read(&file, seal).ok()?.head
+    }
+
     /// The end of the chain in the files beside `path` that were once called so, as after a rotation. One
     /// that somebody writes to is none of them.
     pub(super) fn of_older(path: &Path, seal: &Seal) -> Option<(Head, String)> {
@@ -104,12 +113,7 @@ impl Tail {
             .ok()?
             .filter_map(|it| it.ok()?.file_name().into_string().ok());
         let heads = names.filter(|older| is_older(name, older)).filter_map(|older| {
-            let path = folder.join(&older);
-            // Of a pipe or a device nobody knows whether opening it ever ends.
-            let file = path.metadata().ok().filter(Metadata::is_file);
-            let file = file.and_then(|_| File::open(path).ok())?;
-            file.try_lock_shared().ok()?;
-            let head = Tail::read(&file, seal).ok()?.head?;
+            let head = Tail::of_path(&folder.join(&older), seal)?;
             Some((head, older))
         });
         heads.max_by_key(|(head, _)| head.lines)

@@ -1,64 +1,19 @@
 //! The file of an audit trail: lines are added at its end, all of a batch or none.
 
+use super::error::{AuditError, unwritable};
+use super::left::Left;
 use super::line::Head;
+use super::place::{Place, locked};
 use super::tail::{self, End, Tail, Unfit};
 use crate::secrecy::Seal;
+use crate::settings::exposed;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
-
-/// Why something could not be written to the audit trail.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The system does not allow it.
-    #[error("audit.path: {path} cannot be written: {cause}")]
-    Unwritable {
-        /// The file.
-        path: String,
-        /// What the system says.
-        cause: String,
-    },
-    /// There is another one.
-    #[error(
-        "audit.path: {path} is written by another process; {{host}} in it tells replicas apart"
-    )]
-    Held {
-        /// The file.
-        path: String,
-    },
-    /// It would go on after something that is not ours.
-    #[error(
-        "audit.path: the last line of {path} goes by another key than audit.key_file, or was changed; \
-         when it is moved away a new chain begins"
-    )]
-    Foreign {
-        /// The file.
-        path: String,
-    },
-    /// It would be mixed with something else.
-    #[error("audit.path: {path} holds something else than an audit trail; name another file")]
-    NoTrail {
-        /// The file.
-        path: String,
-    },
-    /// Something was done that is in no line yet.
-    #[error("the audit trail lacks what was done already: {cause}")]
-    Behind {
-        /// Why it cannot be written.
-        cause: String,
-    },
-    /// The disk does not answer.
-    #[error("the audit trail is not written in time: the disk does not answer")]
-    Silent,
-    /// Who writes it is no more.
-    #[error("the audit trail is not written any more")]
-    Ended,
-}
 
 /// What is said when something happens to the file itself.
 #[derive(Serialize)]
@@ -68,6 +23,14 @@ enum Mark<'a> {
     Opened { version: &'a str, host: &'a str, process: u32, continues: Option<&'a str> },
     /// The bytes between the line before and this one are what a crash has left of a line.
     Repaired { torn_bytes: u64, torn_sha256: &'a str },
+    /// The trail is not as it was left: lines are missing, or are none any more.
+    Mismatch {
+        expected_line: Option<u64>,
+        expected_seal: Option<&'a str>,
+        found_line: u64,
+        torn_bytes: u64,
+        torn_sha256: &'a str,
+    },
 }
 
 /// What a file is opened for.
@@ -88,6 +51,10 @@ pub(super) struct Trail {
     head: Head,
     /// How the file ends, as far as we had a part in it.
     end: End,
+    /// How long it is, as long as nobody else changes it.
+    length: u64,
+    /// Where it was left, if it is not so any more; the inner one is nothing where that is not known.
+    mismatch: Option<Option<Left>>,
 }
 
 impl Trail {
@@ -113,8 +80,13 @@ impl Trail {
             Unfit::Foreign => AuditError::Foreign { path: path.display().to_string() },
             Unfit::NoTrail => AuditError::NoTrail { path: path.display().to_string() },
         })?;
+        exposed(path)
+            .map_err(|why| AuditError::Exposed { path: path.display().to_string(), why })?;
+        let length = file.metadata().map_err(|cause| unwritable(path, &cause))?.len();
         let is_first = tail.head.is_none();
         let older = if is_first { Tail::of_older(path, &seal) } else { None };
+        let found = tail.head.as_ref().or(older.as_ref().map(|(head, _)| head));
+        let mismatch = Left::differs(path, &seal, (found, &file));
         let (older, continues) = older.unzip();
         let mut trail = Trail {
             path: path.to_owned(),
@@ -122,6 +94,8 @@ impl Trail {
             seal,
             head: tail.head.or(older).unwrap_or_else(|| Head::new(chain)),
             end: tail.end,
+            length,
+            mismatch,
         };
         match opening {
             Opening::ForALine(_) if !is_first => {}
@@ -151,6 +125,10 @@ impl Trail {
     ) -> Result<(), AuditError> {
         let mut entries = entries.peekable();
         let Some((at, _)) = entries.peek() else { return Ok(()) };
+        // Bytes of somebody else are in no chain, and lines that are gone would be missed only later.
+        if self.file.metadata().is_ok_and(|now| now.len() != self.length) {
+            return Err(AuditError::Lost { path: self.path.display().to_string() });
+        }
         let mended = self.mended(*at)?;
         let (mut head, mut text) = mended.unwrap_or_else(|| (self.head.clone(), String::new()));
         for (at, entry) in entries {
@@ -168,17 +146,26 @@ impl Trail {
         self.file.sync_data().map_err(|cause| unwritable(&self.path, &cause))
     }
 
+    /// Whether the file was moved away, so that the chain is to [go on](Trail::follow) in another one.
+    ///
+    /// # Errors
+    ///
+    /// When it was deleted, with all lines in it.
+    pub(super) fn is_moved(&self) -> Result<bool, AuditError> {
+        match Place::of(&self.file, &self.path).map_err(|cause| unwritable(&self.path, &cause))? {
+            Place::Same => Ok(false),
+            Place::Moved => Ok(true),
+            Place::Deleted => Err(AuditError::Lost { path: self.path.display().to_string() }),
+        }
+    }
+
     /// Goes on in the file that its path leads to now, if that is another one. The chain goes on too.
     ///
     /// # Errors
     ///
     /// [`AuditError`]; then it goes on where it was, unless it is only not known whether the new file is safe.
     pub(super) fn follow(&mut self, at: DateTime<Utc>) -> Result<bool, AuditError> {
-        let is_same = self.path.metadata().is_ok_and(|there| {
-            let ours = self.file.metadata();
-            ours.is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
-        });
-        if is_same {
+        if Place::of(&self.file, &self.path).is_ok_and(|place| place == Place::Same) {
             return Ok(false);
         }
         let file = locked(&self.path, Duration::ZERO)?;
@@ -187,11 +174,14 @@ impl Trail {
         if length > 0 {
             return Err(AuditError::Foreign { path: self.path.display().to_string() });
         }
+        let path = || self.path.display().to_string();
+        exposed(&self.path).map_err(|why| AuditError::Exposed { path: path(), why })?;
         let before = std::mem::replace(&mut self.file, file);
         let end = std::mem::take(&mut self.end);
+        let length = std::mem::take(&mut self.length);
         let begun = self.begin(at, Some("the file that was here before"));
         if begun.is_err() {
-            (self.file, self.end) = (before, end);
+            (self.file, self.end, self.length) = (before, end, length);
         }
         begun.and_then(|()| self.sync_folder()).map(|()| true)
     }
@@ -217,20 +207,34 @@ impl Trail {
 
     /// The line break and the line that vouch for what a crash has left, and where the chain is then.
     fn mended(&self, at: DateTime<Utc>) -> Result<Option<(Head, String)>, AuditError> {
-        let torn_at = match self.end {
-            End::Whole => return Ok(None),
-            End::Unbroken => return Ok(Some((self.head.clone(), "\n".into()))),
-            End::Torn(at) => at,
+        let (line_break, torn_at) = match self.end {
+            End::Whole if self.mismatch.is_none() => return Ok(None),
+            End::Unbroken if self.mismatch.is_none() => {
+                return Ok(Some((self.head.clone(), "\n".into())));
+            }
+            End::Whole => ("", self.length),
+            End::Unbroken => ("\n", self.length),
+            End::Torn(at) => ("\n", at),
         };
-        let end = self.file.metadata().map(|it| it.len());
-        let torn = end.and_then(|end| tail::bytes(&self.file, torn_at, end));
+        let torn = tail::bytes(&self.file, torn_at, self.length);
         let torn = torn.map_err(|cause| unwritable(&self.path, &cause))?;
-        let torn_sha256 = Seal::default().of(&torn);
-        let repaired =
-            json(&Mark::Repaired { torn_bytes: torn.len() as u64, torn_sha256: &torn_sha256 });
         let mut head = self.head.clone();
-        let line = head.next(at, &repaired, &self.seal);
-        Ok(Some((head, format!("\n{line}"))))
+        let line = head.next(at, &self.vouching(&torn), &self.seal);
+        Ok(Some((head, format!("{line_break}{line}"))))
+    }
+
+    /// What vouches for `torn`: a crash tears one line, and takes none away. All else was somebody.
+    fn vouching(&self, torn: &[u8]) -> String {
+        let (torn_bytes, torn_sha256) = (torn.len() as u64, &*Seal::default().of(torn));
+        if self.mismatch.is_none() && !torn.contains(&b'\n') {
+            return json(&Mark::Repaired { torn_bytes, torn_sha256 });
+        }
+        let left = self.mismatch.as_ref().and_then(Option::as_ref);
+        let (expected_line, found_line) = (left.map(|left| left.line), self.head.lines);
+        let expected_seal = left.map(|left| left.seal.as_str());
+        let path = self.path.display();
+        tracing::warn!(%path, expected_line, expected_seal, found_line, torn_bytes, "the audit trail is not as it was left");
+        json(&Mark::Mismatch { expected_line, expected_seal, found_line, torn_bytes, torn_sha256 })
     }
 
     fn write(&mut self, text: &str, head: Head, safe: bool) -> io::Result<()> {
@@ -238,7 +242,16 @@ impl Trail {
         let written = self.file.write_all(text.as_bytes());
         let written = written.and_then(|()| if safe { self.file.sync_data() } else { Ok(()) });
         match written {
-            Ok(()) => (self.head, self.end) = (head, End::Whole),
+            Ok(()) => {
+                (self.head, self.end) = (head, End::Whole);
+                self.length = before + text.len() as u64;
+                self.mismatch = None;
+                // Where it cannot be written, an older one stays true.
+                if let Err(error) = Left::of(&self.head, self.length, &self.seal).write(&self.path)
+                {
+                    tracing::debug!(%error, "the last line of the audit trail is not written beside it");
+                }
+            }
             // Nobody was promised what was written of it.
             Err(_) if self.file.metadata().is_ok_and(|now| now.len() <= before) => {}
             Err(_) if self.file.set_len(before).is_ok() => {}
@@ -250,38 +263,11 @@ impl Trail {
     /// A file that lets nothing be taken away keeps what was written: lines of it count, though what they
     /// tell of is told once more, and the next line vouches for the rest.
     fn learn(&mut self) {
+        self.length = self.file.metadata().map_or(self.length, |now| now.len());
         if let Ok(Tail { head: Some(head), end }) = Tail::read(&self.file, &self.seal) {
             (self.head, self.end) = (head, end);
         }
     }
-}
-
-/// The file at `path`, ours alone.
-fn locked(path: &Path, patience: Duration) -> Result<File, AuditError> {
-    let mut options = File::options();
-    let file = options.read(true).append(true).create(true).mode(0o600).open(path);
-    let file = file.map_err(|cause| unwritable(path, &cause))?;
-    // What is written to a pipe or a device is nowhere afterwards.
-    if !file.metadata().is_ok_and(|it| it.is_file()) {
-        return Err(unwritable(path, &io::Error::other("it is not a regular file")));
-    }
-    let since = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if since.elapsed() < patience => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(AuditError::Held { path: path.display().to_string() });
-            }
-            Err(TryLockError::Error(cause)) => return Err(unwritable(path, &cause)),
-        }
-    }
-}
-
-fn unwritable(path: &Path, cause: &io::Error) -> AuditError {
-    AuditError::Unwritable { path: path.display().to_string(), cause: cause.to_string() }
 }
 
 /// `entry` as JSON.
@@ -294,6 +280,7 @@ mod tests {
     use super::*;
     use crate::telemetry::audit::Files;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
     fn now() -> (DateTime<Utc>, Uuid) {
@@ -327,13 +314,22 @@ mod tests {
         append(&mut open(&path, b"key").unwrap(), 200);
         assert_eq!(whole(&[&path]), (205, 0));
         let text = fs::read_to_string(&path).unwrap();
-        for (cut, expected) in
-            [(0, (207, 0)), (1, (207, 0)), (2, (207, 1)), (40, (207, 1)), (text.len() - 2, (3, 0))]
-        {
-            fs::write(&path, &text[..text.len() - cut]).unwrap();
+        let left = folder.path().join(".audit.jsonl.head");
+        let kept = fs::read(&left).unwrap();
+        let again = |text: &str| {
+            fs::write(&path, text).unwrap();
+            fs::write(&left, &kept).unwrap();
             append(&mut open(&path, b"key").unwrap(), 1);
-            assert_eq!(whole(&[&path]), expected, "{cut} bytes are missing");
+            whole(&[&path])
+        };
+        // What was written was safe, and no crash takes it away: that is told in place of a torn line.
+        for (cut, lines) in [(0, 207), (1, 207), (2, 207), (40, 207), (text.len() - 2, 3)] {
+            assert_eq!(again(&text[..text.len() - cut]), (lines, 0), "{cut} bytes are missing");
+            let is_told = fs::read_to_string(&path).unwrap().contains(r#""kind":"mismatch""#);
+            assert_eq!(is_told, cut > 1, "{cut} bytes are missing");
         }
+        assert_eq!(again(&format!("{text}{}", &text[..40])), (208, 1));
+        assert_eq!(again(&format!("{text}{}\n", &text[..40])), (208, 0));
     }
 
     #[test]
@@ -416,9 +412,40 @@ mod tests {
         // The beginning of a first line is ours.
         for text in ["{", "{\"chain\":\"0a"] {
             fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             open(&path, b"key").unwrap();
             assert_eq!(whole(&[&path]), (2, 0));
             fs::remove_file(&path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_file_that_is_deleted_or_changed_by_others_is_noticed_and_one_that_others_can_read_is_refused()
+     {
+        let folder = TempDir::new().unwrap();
+        let [path, moved] = ["audit.jsonl", "audit.jsonl.1"].map(|it| folder.path().join(it));
+        let mut trail = open(&path, b"key").unwrap();
+        assert!(!trail.is_moved().unwrap());
+        fs::rename(&path, &moved).unwrap();
+        assert!(trail.is_moved().unwrap());
+        fs::write(&path, "").unwrap();
+        let exposed = trail.follow(now().0).unwrap_err().to_string();
+        assert!(exposed.contains("can be read or changed by anybody"), "{exposed}");
+        fs::remove_file(&path).unwrap();
+        assert!(trail.follow(now().0).unwrap());
+        append(&mut trail, 1);
+        for change in [&b"x"[..], b""] {
+            fs::write(&path, change).unwrap();
+            let entry = std::iter::once((now().0, r#"{"kind":"k"}"#));
+            let lost = trail.append(entry, true).unwrap_err();
+            assert!(matches!(lost, AuditError::Lost { .. }), "{lost:?}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(matches!(trail.is_moved(), Err(AuditError::Lost { .. })));
+        drop(trail);
+        append(&mut open(&path, b"key").unwrap(), 1);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let exposed = open(&path, b"key").unwrap_err().to_string();
+        assert!(exposed.ends_with("take the permissions of others away (chmod o=)"), "{exposed}");
     }
 }

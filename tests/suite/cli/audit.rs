@@ -144,6 +144,7 @@ async fn what_was_sealed_with_a_key_takes_the_key_and_may_come_by_standard_input
     let folder = TempDir::new().unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, "a key of the auditor's\n").unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let seal = Seal::by(b"a key of the auditor's");
     let path = file(&folder, "audit.jsonl", [settled(1, "ada@example.com", "ack")], &seal);
     let text = std::fs::read(&path).unwrap();
@@ -153,7 +154,10 @@ async fn what_was_sealed_with_a_key_takes_the_key_and_may_come_by_standard_input
     assert!(proved.out.contains("lines 1 to 1") && proved.out.ends_with("whole\n"), "{proved:?}");
     let without = audit(&["verify", path.to_str().unwrap()]).await;
     assert_eq!(without.code, Some(2), "{without:?}");
-    assert!(without.out.contains("sealed with a key (audit.key_file)"), "{without:?}");
+    assert!(
+        without.out.contains("this trail was made with a key, which is not given (audit.key_file)"),
+        "{without:?}"
+    );
     let empty = run_with(&Variables::new(), &["audit", "verify", "-"], b"").await;
     assert_eq!(empty.code, Some(2), "{empty:?}");
     assert!(empty.err.contains("there is no line of an audit trail"), "{empty:?}");
@@ -191,4 +195,21 @@ async fn a_report_is_one_page_that_says_how_many_how_fast_and_what_failed() {
     let page = audit(&report).await;
     assert!(page.code == Some(2) && page.err.contains("NOT WHOLE"), "{:?} {}", page.code, page.err);
     assert!(page.out.contains("Not whole: ") && !page.out.contains("is whole"), "{}", page.out);
+}
+
+#[tokio::test]
+async fn a_trail_with_a_key_that_is_not_given_is_named_once_and_so_is_a_compressed_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = (0..50).map(|it| settled(it, "ada@example.com", "ack"));
+    let path = file(&folder, "audit.jsonl", lines, &Seal::by(b"a key of the auditor's"));
+    let text = std::fs::read(path).unwrap();
+    let ran = run_with(&Variables::new(), &["audit", "verify", "-"], &text).await;
+    assert_eq!((ran.code, ran.out.matches("BROKEN").count()), (Some(2), 1), "{ran:?}");
+    assert!(ran.out.contains("this trail was made with a key"), "{ran:?}");
+    for magic in [&b"\x1f\x8b\x08"[..], b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9"] {
+        let path = folder.path().join("audit.jsonl.2");
+        std::fs::write(&path, magic).unwrap();
+        let ran = run(&Variables::new(), &["audit", "verify", path.to_str().unwrap()]).await;
+        assert!(ran.code == Some(1) && ran.err.contains("it is compressed"), "{ran:?}");
+    }
 }

@@ -13,6 +13,7 @@ use lapin::BasicProperties;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -35,6 +36,7 @@ impl Place {
         let folder = TempDir::new().unwrap();
         let (path, key) = (folder.path().join("audit.jsonl"), folder.path().join("key"));
         fs::write(&key, "a key of the auditor's\n").unwrap();
+        fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let own = vec![("AUDIT__PATH", text(&path)), ("AUDIT__KEY_FILE", text(&key))];
         Place { folder, path, own }
@@ -303,6 +305,148 @@ async fn once_a_minute_it_is_said_where_the_chain_is_and_seen_that_the_file_was_
 }
 
 #[tokio::test]
+async fn a_file_that_is_deleted_under_the_daemon_pauses_the_lane_and_one_that_was_moved_does_not() {
+    let place = Place::new();
+    // Nothing but the next line makes it look at the file.
+    let world = place.world(&[("TIMINGS", "audit_head=1h")]).await;
+    let unblock = async |number: usize| {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    };
+    fs::rename(&place.path, place.folder.path().join("audit.jsonl.1")).unwrap();
+    unblock(1).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    assert_eq!(place.lines("settled").len(), 1, "it is where it belongs");
+    fs::remove_file(&place.path).unwrap();
+    unblock(2).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let (_, why) = world.daemon.get("/readyz").await;
+    assert!(why.contains("was deleted or changed while it was written"), "{why}");
+    assert_eq!(world.daemon.metric(ACKED).await, 1.0);
+    world.daemon.signal("HUP");
+    world.daemon.wait_for_metric(ACKED, 2.0).await;
+    let [line] = &place.lines("settled")[..] else { panic!("the chain goes on") };
+    assert_eq!((&line["event_id"], &line["line"]), (&json!("e-2"), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_file_or_a_key_that_others_can_read_is_refused_with_words() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    let key = place.folder.path().join("key");
+    for (file, mode, code, words) in [
+        (&place.path, 0o604, 1, "can be read or changed by anybody on this machine"),
+        (&key, 0o604, 64, "can be read or changed by anybody on this machine"),
+        (&key, 0o620, 64, "can be changed by its group"),
+    ] {
+        fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+        let ran = run(&world.variables, &["run"]).await;
+        assert!(ran.code == Some(code) && (ran.out + &ran.err).contains(words), "{words}");
+        let ran = run(&world.variables, &["check", "--offline"]).await;
+        assert!(ran.code == Some(code) && (ran.out + &ran.err).contains(words), "{words}");
+        fs::set_permissions(file, PermissionsExt::from_mode(0o440)).unwrap();
+    }
+    fs::set_permissions(&place.path, PermissionsExt::from_mode(0o660)).unwrap();
+    world.restart_daemon().await;
+    world.daemon.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn a_trail_that_was_cut_or_spoilt_while_no_daemon_ran_is_not_signed_over_in_silence() {
+    for (is_spoilt, is_gone) in [(false, false), (true, false), (false, true)] {
+        let place = Place::new();
+        let mut world = place.world(&[]).await;
+        for number in 0..3 {
+            world.fake.add_url(&format!("entry-{number}"));
+            world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+        }
+        world.daemon.wait_for_metric(ACKED, 3.0).await;
+        world.daemon.signal("TERM");
+        assert_eq!(world.daemon.ended().await, Some(0));
+        let text = fs::read_to_string(&place.path).unwrap();
+        let end = text.trim_end().rfind('\n').unwrap() + 1;
+        match (is_spoilt, is_gone) {
+            (_, true) => fs::remove_file(&place.path).unwrap(),
+            (true, _) => {
+                fs::write(&place.path, format!("{}x{}", &text[..end], &text[end..])).unwrap()
+            }
+            (false, _) => fs::write(&place.path, &text[..end]).unwrap(),
+        }
+        world.restart_daemon().await;
+        let told = world.daemon.logged("the audit trail is not as it was left");
+        assert_eq!((told.len(), &told[0]["expected_line"]), (1, &json!(4)));
+        let line = &place.lines("mismatch")[0];
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&line["expected_line"], &line["expected_seal"]), (&json!(4), &last["seal"]));
+        assert_eq!(place.lines("repaired"), [] as [Value; 0]);
+        let (code, found) = place.verified(&world, "audit.jsonl", &[]).await;
+        assert_eq!((code, &found[0]["mismatches"]), (Some(0), &json!(1)), "{found:?}");
+        assert_eq!(place.verified(&world, "audit.jsonl", &["--strict"]).await.0, Some(2));
+        // It is told once.
+        world.daemon.signal("TERM");
+        assert_eq!(world.daemon.ended().await, Some(0));
+        world.restart_daemon().await;
+        assert_eq!(place.lines("mismatch").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_trail_without_its_first_line_fails_where_that_is_demanded() {
+    let place = Place::new();
+    let world = place.world(&[]).await;
+    world.fake.add_url("entry-1");
+    world.unblock("e-1", "entry-1").await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    assert_eq!(
+        place.verified(&world, "audit.jsonl", &["--from-first", "--strict"]).await.0,
+        Some(0)
+    );
+    let text = fs::read_to_string(&place.path).unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    let cut = place.folder.path().join("cut.jsonl");
+    fs::write(&cut, rest).unwrap();
+    assert_eq!(place.verified(&world, "cut", &[]).await.0, Some(0));
+    assert_eq!(place.verified(&world, "cut", &["--from-first"]).await.0, Some(2));
+}
+
+#[tokio::test]
+async fn who_acts_by_hand_needs_the_key_of_that_trail_only_and_the_log_says_where_it_is() {
+    let place = Place::new();
+    let key = place.folder.path().join("by-hand-key");
+    fs::write(&key, "another key than the daemon's\n").unwrap();
+    fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    let socket = place.folder.path().join("control.sock");
+    let own = [
+        ("CONTROL__SOCKET", socket.to_str().unwrap()),
+        ("AUDIT__BY_HAND_KEY_FILE", key.to_str().unwrap()),
+        ("TIMINGS", "audit_head=1s"),
+    ];
+    let world = place.world(&own).await;
+    let mut variables = world.variables.clone();
+    variables.extend([named("AUDIT__KEY_FILE", "/nowhere/key")]);
+    for arguments in [&["pause", "url.unblock"][..], &["resume", "url.unblock"]] {
+        let ran = run(&variables, arguments).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    assert_eq!(
+        place.verified(&world, "audit-by-hand", &[]).await.0,
+        Some(2),
+        "it is not the daemon's key"
+    );
+    let by_its_key = ["--audit-key-file", key.to_str().unwrap()];
+    let (code, chains) = place.verified(&world, "audit-by-hand", &by_its_key).await;
+    assert_eq!((code, &chains[0]["lines"]), (Some(0), &json!(5)));
+    let said = eventually("it is logged", async || {
+        let told = world.daemon.logged("audit trail of what people do by hand");
+        told.into_iter().find(|line| line["lines"] == 5)
+    })
+    .await;
+    assert_eq!(said["head"], chains[0]["head"]);
+}
+
+#[tokio::test]
 async fn a_second_writer_does_not_start_and_says_why() {
     let place = Place::new();
     let world = place.world(&[]).await;
@@ -526,7 +670,7 @@ async fn a_rotation_by_reload_goes_on_with_the_chain_in_the_next_file() {
     // Not as long as something else is there.
     fs::write(&place.path, "of somebody else").unwrap();
     world.daemon.signal("HUP");
-    let astray = "the audit trail does not follow its path";
+    let astray = "the audit trail cannot be written";
     world.daemon.wait_for_logged(astray, 1).await;
     let why = world.daemon.logged(astray)[0]["error"].to_string();
     assert!(why.contains(place.path.to_str().unwrap()), "{why}");
