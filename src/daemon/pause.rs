@@ -25,6 +25,7 @@ pub(super) struct LanePause<'a> {
     ended: &'a CancellationToken,
     pause: Pause,
     /// Messages whose copies RabbitMQ has not taken.
+    #[expect(clippy::vec_box, reason = "each goes on in its box")]
     waiting: Vec<Box<Message>>,
     /// Why a copy was not taken, or the audit trail not written.
     obstacle: Option<String>,
@@ -242,11 +243,11 @@ impl<'a> LanePause<'a> {
     /// Whether nothing is waited for any more. Messages that were to be parked need no copies then, but a line if
     /// something was done for them.
     fn is_over(&self) -> bool {
-        let is_to_be_parked = |it: &Box<Message>| {
+        let is_to_be_parked = |it: &Message| {
             matches!(it.report.disposition, Disposition::Park(_)) && !it.is_unwritten()
         };
         self.pause.reason.is_none()
-            && self.waiting.iter().all(is_to_be_parked)
+            && self.waiting.iter().all(|it| is_to_be_parked(it))
             && self.in_work.copies() == 0
     }
 
