@@ -194,6 +194,7 @@ async fn a_trail_that_cannot_be_written_keeps_the_daemon_from_starting() {
         assert!(refused.err.contains(&said), "{name}: {refused:?}");
     }
     // A link to a file is written where it leads.
+    fs::set_permissions(path("file"), PermissionsExt::from_mode(0o600)).unwrap();
     symlink(path("file"), path("link")).unwrap();
     let mut variables = variables.clone();
     variables.extend([named("AUDIT__PATH", text(&path("link")))]);
