@@ -88,13 +88,16 @@ impl Message {
     /// # Errors
     ///
     /// [`AuditError`]; then it is not to be settled.
-    pub(super) async fn write_down(&self, now: DateTime<Utc>) -> Result<(), AuditError> {
+    pub(super) async fn write_down(
+        &self,
+        now: impl FnOnce() -> DateTime<Utc>,
+    ) -> Result<(), AuditError> {
         let Message { delivery, report, .. } = self;
         let Some(audit) = self.audit.as_ref().filter(|_| !report.written.is_true()) else {
             return Ok(());
         };
         match report.entry(self.lane.name(), &delivery.envelope, self.since.elapsed()) {
-            Some(entries) => audit.append(now, entries, &report.written).await,
+            Some(entries) => audit.append(now(), entries, &report.written).await,
             None => Ok(()),
         }
     }

@@ -60,7 +60,7 @@ impl Worker {
 
     /// The same, of a message that stays with the caller.
     async fn settle_and_record(&self, message: &mut Message) -> Result<(), NotSettled> {
-        let written = message.write_down((self.fresh)().at).await;
+        let written = message.write_down(|| (self.fresh)().at).await;
         // What is only given back is given back even without that: its line is written when the message is dropped.
         if message.report.disposition != Disposition::Return {
             written.map_err(Obstacle::from)?;

@@ -183,8 +183,9 @@ impl Vhost {
 
     /// They are taken again, if their exchange is there.
     pub async fn accept_dead_letters(&self) {
-        let _no_exchange = self.bind(DEAD_LETTERS).await;
+        // In this order: a dead letter that went to both would be refused by one, and be sent again.
         self.channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+        let _no_exchange = self.bind(DEAD_LETTERS).await;
     }
 
     /// Dead letters lead nowhere from now on, until the daemon declares that they do.
