@@ -27,7 +27,7 @@ CHART = Path("helm/mimecast-eventd")
 # What a secret of the user's would hold; under the names of the files in the pod.
 THEIRS = {
     "amqp-url": "amqp://127.0.0.1:1/%2f", "amqp-password": "canary", "mimecast-secret-key": "Y2FuYXJ5",
-    "amqp-copy-key": "canary-amqp-copy-key", "log-pseudonym-key": "canary-pseudonym-key", "ca.crt": "-----BEGIN CERTIFICATE-----",
+    "amqp-copy-key": "canary-amqp-copy-key", "log-pseudonym-key": "canary-pseudonym-key",
 }
 
 
@@ -41,6 +41,8 @@ def with_certificate(folder):
     )
     for file in (certificate, key):
         THEIRS[file.name] = file.read_text(encoding="utf-8")
+    # It has signed itself.
+    THEIRS["ca.crt"] = THEIRS["tls.crt"]
 
 
 problems = Problems()
