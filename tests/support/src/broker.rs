@@ -184,13 +184,18 @@ impl Vhost {
     /// They are taken again, if their exchange is there.
     pub async fn accept_dead_letters(&self) {
         // In this order: a dead letter that went to both would be refused by one, and be sent again.
-        self.channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
+        self.unbind(FULL).await;
         let _no_exchange = self.bind(DEAD_LETTERS).await;
+        self.channel.queue_delete(FULL.into(), QueueDeleteOptions::default()).await.unwrap();
     }
 
     /// Dead letters lead nowhere from now on, until the daemon declares that they do.
     pub async fn unbind_dead_letters(&self) {
-        let (queue, exchange) = (DEAD_LETTERS.into(), DEAD_LETTERS.into());
+        self.unbind(DEAD_LETTERS).await;
+    }
+
+    async fn unbind(&self, queue: &str) {
+        let (queue, exchange) = (queue.into(), DEAD_LETTERS.into());
         let arguments = FieldTable::default();
         self.channel.queue_unbind(queue, exchange, "#".into(), arguments).await.unwrap();
     }
