@@ -31,7 +31,7 @@ pub(super) fn command() -> Command {
     let verify = with_settings(verify).args([
         option("head", "SEAL", "A line has to have this seal"),
         switch("from-first", "Each chain has to begin with its line 1"),
-        switch("strict", "No start may have found a trail other than the daemon had left it"),
+        switch("strict", "The trail has to be as the daemon has left it, at each start and now"),
         json("chain, and one for each broken line"),
         paths(),
     ]);

@@ -3,9 +3,10 @@
 use super::{AuditQuestionError, Proof, place};
 use crate::cli::terminal::{BAD, GOOD, OutputError, coloured, say, tell};
 use crate::secrecy::Seal;
-use crate::telemetry::audit::{Broken, Chain, Files};
+use crate::telemetry::audit::{self, Broken, Chain, Files};
 use chrono::SecondsFormat;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub(super) fn verify(
@@ -14,9 +15,21 @@ pub(super) fn verify(
     (head, from_first, strict): (Option<&str>, bool, bool),
     json: bool,
 ) -> Result<Proof, AuditQuestionError> {
-    let mut has_head = head.is_none();
+    let mut missing: BTreeSet<String> = head.map(str::to_lowercase).into_iter().collect();
+    let mut is_strictly_whole = true;
+    for path in paths.iter().filter(|_| strict) {
+        match audit::left_at(path, seal) {
+            Ok(left) => missing.extend(left),
+            Err(why) => {
+                is_strictly_whole = false;
+                tell(&why);
+            }
+        }
+    }
     let files = Files::read(paths, seal, |line, is_sealed| {
-        has_head |= is_sealed && head.is_some_and(|head| line.head.seal.eq_ignore_ascii_case(head));
+        if is_sealed {
+            missing.remove(&line.head.seal.to_lowercase());
+        }
     })?;
     for chain in &files.chains {
         say(&if json { object(chain) } else { words(chain) })?;
@@ -27,19 +40,19 @@ pub(super) fn verify(
     if files.chains.is_empty() {
         tell("there is no line of an audit trail in these files");
     }
-    if let Some(head) = head.filter(|_| !has_head) {
+    for seal in &missing {
         tell(&format!(
-            "no line has the seal {head}: lines are missing at the end, or it is another chain's"
+            "no line has the seal {seal}: lines are missing at the end, or it is another chain's"
         ));
     }
     let lacks_first = from_first && files.chains.iter().any(|chain| chain.first > 1);
     if lacks_first {
         tell("a chain does not begin with its line 1: lines are missing at the beginning");
     }
-    let is_strictly_whole = !strict || files.chains.iter().all(|chain| chain.mismatches == 0);
+    is_strictly_whole &= !strict || files.chains.iter().all(|chain| chain.mismatches == 0);
     let is_whole = files.broken.is_empty()
         && !files.chains.is_empty()
-        && has_head
+        && missing.is_empty()
         && !lacks_first
         && is_strictly_whole;
     let (proof, said) = match is_whole {

@@ -266,8 +266,13 @@ impl Reading<'_> {
 
     /// The file is at its end.
     fn end(mut self) {
-        if let Some((from, _)) = self.torn.take() {
-            let why = "it ends in what is no line: one that a crash has torn is repaired at the next start";
+        if let Some((from, torn)) = self.torn.take() {
+            let why = match torn.contains(&b'\n') {
+                true => "it ends in a line that cannot be read, which no crash leaves",
+                false => {
+                    "it ends in what is no line: one that a crash has torn is repaired at the next start"
+                }
+            };
             self.files.broken(&self.path, from, why);
         }
     }
@@ -363,6 +368,15 @@ mod tests {
         };
         let read = self::read(&[lines(3, &key()).concat() + &another], &key());
         assert_eq!(first_broken(&read), ("0", 4), "{:?}", read.broken);
+    }
+
+    #[test]
+    fn a_whole_line_that_cannot_be_read_is_none_that_a_crash_has_torn() {
+        let (mut head, seal) = (Head::new(Uuid::nil()), Seal::default());
+        let first = head.next(at(), r#"{"kind":"opened"}"#, &seal);
+        let why = |end: &str| read(&[format!("{first}{end}")], &seal).broken[0].why.clone();
+        assert!(why("garbage\n").contains("cannot be read"));
+        assert!(why("garbage").contains("a crash has torn"));
     }
 
     #[test]

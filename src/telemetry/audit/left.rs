@@ -82,6 +82,22 @@ impl Left {
     }
 }
 
+/// The seal of the line that the daemon has left the trail at `path` with, if it says so beside it.
+///
+/// # Errors
+///
+/// That what stands there is not the daemon's, or is made with another key.
+pub fn left_at(path: &Path, seal: &Seal) -> Result<Option<String>, String> {
+    let file = beside(path);
+    match Left::read(path, seal) {
+        Some(left) => Ok(Some(left.seal)),
+        None if !file.exists() => Ok(None),
+        None => {
+            Err(format!("{}: the daemon has not written this, or with another key", file.display()))
+        }
+    }
+}
+
 /// Its name does not begin with that of the trail, so that `audit.jsonl*` are files of the trail.
 fn beside(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");

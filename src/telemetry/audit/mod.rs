@@ -23,6 +23,7 @@ pub use by_hand::{Action, ByHand, Letter};
 pub use entry::subject;
 pub use error::AuditError;
 pub use files::{Broken, Chain, Files, FilesError};
+pub use left::left_at;
 pub use line::{Head, Line};
 pub use scribe::{Fresh, Shown as AuditShown};
 pub use written::Written;

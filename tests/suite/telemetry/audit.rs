@@ -374,6 +374,13 @@ async fn a_trail_that_was_cut_or_spoilt_while_no_daemon_ran_is_not_signed_over_i
             }
             (false, _) => fs::write(&place.path, &text[..end]).unwrap(),
         }
+        if !is_gone {
+            // Before any start says so, too.
+            let (code, found) = place.verified(&world, "audit.jsonl", &["--strict"]).await;
+            assert_eq!(code, Some(2), "{found:?}");
+            let cut = place.verified(&world, "audit.jsonl", &[]).await.0;
+            assert_eq!(cut, Some(if is_spoilt { 2 } else { 0 }));
+        }
         world.restart_daemon().await;
         let told = world.daemon.logged("the audit trail is not as it was left");
         assert_eq!((told.len(), &told[0]["expected_line"]), (1, &json!(4)));
