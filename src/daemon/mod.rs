@@ -6,6 +6,7 @@
 
 mod control;
 mod daemon;
+mod deciding;
 mod depths;
 mod drain;
 mod hand;
