@@ -45,7 +45,7 @@ async fn calls(
     patience: Duration,
 ) -> Result<Vec<Resolved>, Conclusion> {
     let (mut history, never) = (History::default(), CancellationToken::new());
-    let effort = Effort { probe: false, deadline: Instant::now() + patience };
+    let effort = Effort::new(false, Instant::now() + patience);
     let all: Vec<&Intent> = intents.iter().collect();
     vendor.admit(&all, &mut history, effort, &never).await?;
     let mut calls = Vec::new();

@@ -5,7 +5,7 @@ use super::worker::Worker;
 use crate::command::Intent;
 use crate::event::{Envelope, Event, EventError};
 use crate::settings::Settings;
-use crate::telemetry::Report;
+use crate::telemetry::{Report, WriteAhead};
 use crate::vendor::{Effort, Vendor};
 use crate::verdict::{Conclusion, Disposition, Done, History, Pausing, Stuck};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ impl Worker {
     pub(super) async fn decide(
         &self,
         message: &mut Message,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Disposition, Pausing> {
         message.report.begin();
@@ -40,8 +40,8 @@ impl Worker {
     /// meanwhile, for which nothing of it is decided or done.
     pub(super) async fn handle(
         &self,
-        Message { delivery, report, .. }: &mut Message,
-        effort: Effort,
+        Message { delivery, report, audit, unwritten, .. }: &mut Message,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
         loop {
@@ -50,7 +50,11 @@ impl Worker {
                 Ok(intents) => intents,
                 Err(disposition) => return Ok(disposition),
             };
+            let (lane, envelope) = (self.lane.event_type.name(), &delivery.envelope);
+            let ahead = audit.as_deref().map(|audit| report.write_ahead(audit, lane, envelope));
+            let effort = Effort { write_ahead: ahead.as_ref(), ..effort };
             let done = self.fulfil(&vendor, &intents, &mut report.history, effort, ended).await;
+            *unwritten = ahead.and_then(WriteAhead::into_failure);
             let is_acked = matches!(done, Ok(Disposition::Ack));
             if is_acked || !vendor.is_replaced() || ended.is_cancelled() {
                 return done;
@@ -91,7 +95,7 @@ impl Worker {
         vendor: &Vendor,
         intents: &[Intent],
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Disposition, Stuck> {
         history.done = std::mem::take(&mut history.done).of(|| vendor.digest(intents));
@@ -110,9 +114,13 @@ impl Worker {
                 continue;
             }
             // The rest needs no question then: none of it may be done now.
-            if let Some(Conclusion::Limited(wait)) = conclusions.last() {
-                conclusions.push(Conclusion::Limited(*wait));
-                continue;
+            match conclusions.last() {
+                Some(Conclusion::Limited(wait)) => {
+                    conclusions.push(Conclusion::Limited(*wait));
+                    continue;
+                }
+                Some(Conclusion::Stopped) => break,
+                Some(_) | None => {}
             }
             let conclusion = vendor.fulfil(intent, history, effort, ended).await;
             // Of one alone nothing is left once it is done.

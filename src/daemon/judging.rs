@@ -22,7 +22,7 @@ impl Worker {
         ended: &CancellationToken,
     ) -> Result<Disposition, Pausing> {
         // However long its attempts have taken, it is judged.
-        let effort = Effort { probe: true, deadline: message.deadline };
+        let effort = Effort::new(true, message.deadline);
         let (mut answered, mut may_be_final) = (Vec::<Operation>::new(), true);
         loop {
             let Stuck { operation, group, .. } = &stuck;
@@ -88,7 +88,7 @@ impl Worker {
         &self,
         stuck: Stuck,
         report: &Report,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Disposition, Pausing> {
         let change = Operation::of(self.lane.event_type);

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use uuid::Uuid;
 
 /// A message in work. It is on the heap: it goes through many hands, and is large.
 #[derive(Debug)]
@@ -26,8 +27,10 @@ pub(super) struct Message {
     pub deadline: Instant,
     /// What handling it came to so far, over all attempts of ours at it.
     pub report: Report,
-    lane: EventType,
-    audit: Option<Arc<Audit>>,
+    /// Why what is to be done for it could not be written down first, if that was so.
+    pub unwritten: Option<AuditError>,
+    pub lane: EventType,
+    pub audit: Option<Arc<Audit>>,
     _in_flight: InFlight,
     /// Goes last: a stop does not wait for what is to be written down by then.
     _counted: TaskTrackerToken,
@@ -61,21 +64,22 @@ pub(super) enum Held {
 }
 
 impl Message {
-    /// A delivery that just came to `lane`, and is ours for at most `held`.
+    /// A delivery that just came to `lane`, and is ours for at most `held`. No other has this id.
     pub(super) fn new(
-        delivery: Delivery,
+        (delivery, id): (Delivery, Uuid),
         (lane, audit): (EventType, Option<Arc<Audit>>),
         (in_flight, counted): (InFlight, TaskTrackerToken),
         held: Duration,
     ) -> Box<Message> {
         let since = Instant::now();
-        let report = Report::of(&delivery.envelope, &delivery.history, Disposition::Return);
+        let report = Report::of(&delivery.envelope, &delivery.history, Disposition::Return, id);
         let deadline = since + held;
         Box::new(Message {
             delivery,
             since,
             deadline,
             report,
+            unwritten: None,
             lane,
             audit,
             _in_flight: in_flight,

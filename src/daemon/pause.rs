@@ -8,7 +8,6 @@ use super::control::RESUMED;
 use super::hand::{Hand, moved};
 use super::in_work::{Ended, InWork};
 use super::message::{Held, Message};
-use super::obstacle::Obstacle;
 use super::worker::Worker;
 use crate::broker::{BrokerError, Consumer};
 use crate::telemetry::Paused;
@@ -37,11 +36,6 @@ pub(super) struct LanePause<'a> {
     probe_at: Instant,
     /// Whether a probe was settled, so that the next one costs no interval.
     goes_on: bool,
-    /// Whether what was done cannot be written to the audit trail: then nothing more is done, until all that waits was
-    /// tried again and nothing of it failed for that.
-    is_unprovable: bool,
-    /// Whether something failed for that since it was tried again.
-    is_unwritten: bool,
 }
 
 impl<'a> LanePause<'a> {
@@ -66,8 +60,6 @@ impl<'a> LanePause<'a> {
             began: now,
             probe_at: now,
             goes_on: false,
-            is_unprovable: false,
-            is_unwritten: false,
         };
         pause.hold(held);
         pause
@@ -144,7 +136,6 @@ impl<'a> LanePause<'a> {
             Ended::Held(held) => self.hold(held),
             Ended::Settled | Ended::Released => {}
         }
-        self.is_unprovable &= self.is_unwritten || self.in_work.copies() > 0;
     }
 
     /// A health call has ended.
@@ -169,8 +160,6 @@ impl<'a> LanePause<'a> {
             }
             Held::NotSettled(message, obstacle) => {
                 self.obstacle = Some(obstacle.to_string());
-                self.is_unwritten |= matches!(obstacle, Obstacle::Audit(_));
-                self.is_unprovable |= self.is_unwritten;
                 let event_id = message.report.event_id.clone();
                 self.waiting.push(message);
                 self.show(event_id);
@@ -202,7 +191,7 @@ impl<'a> LanePause<'a> {
     /// Tries the oldest message, unless one is being tried, or nothing may be done.
     async fn probe_with_a_message(&mut self) -> Result<(), BrokerError> {
         let is_busy = self.in_work.is_probing();
-        if is_busy || self.is_unprovable || self.pause.waits_for_health() {
+        if is_busy || !self.worker.is_provable() || self.pause.waits_for_health() {
             return Ok(());
         }
         match self.consumer.take_one().await? {
@@ -216,7 +205,6 @@ impl<'a> LanePause<'a> {
 
     /// Settles what waits for its copies. What may not wait any longer goes back.
     fn settle_waiting(&mut self) {
-        self.is_unwritten = false;
         let next = Instant::now() + self.worker.settings().breaker.max_probe_delay;
         for message in std::mem::take(&mut self.waiting) {
             match next >= message.deadline {
@@ -247,6 +235,7 @@ impl<'a> LanePause<'a> {
             matches!(it.report.disposition, Disposition::Park(_)) && !it.is_unwritten()
         };
         self.pause.reason.is_none()
+            && self.worker.is_provable()
             && self.waiting.iter().all(|it| is_to_be_parked(it))
             && self.in_work.copies() == 0
     }

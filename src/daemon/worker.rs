@@ -112,19 +112,19 @@ impl Worker {
         ended: CancellationToken,
     ) -> Result<Processed, BrokerError> {
         let deadline = message.deadline.min(Instant::now() + self.timings().work);
-        let effort = Effort { probe, deadline };
-        // What is done now could not be written down either.
-        if let Some(Err(error)) = self.audit.as_ref().map(|audit| audit.is_complete()) {
-            let fault = Fault::new("not_begun", "the audit trail lacks what was done already");
-            let held = Held::NotSettled(message.to_be_parked(fault), Obstacle::Audit(error));
-            return Ok(Processed::Held(held));
-        }
+        let effort = Effort::new(probe, deadline);
         let attempts = message.report.history.attempts;
         let deciding = AssertUnwindSafe(self.decide(&mut message, effort, &ended)).catch_unwind();
         let decided = match deciding.await {
             Ok(decided) => decided,
             Err(_) => Ok(self.after_panic(&message, &ended).await),
         };
+        if let Some(error) = message.unwritten.take() {
+            let fault =
+                Fault::new("not_begun", "what is to be done could not be written down first");
+            let held = Held::NotSettled(message.to_be_parked(fault), Obstacle::Audit(error));
+            return Ok(Processed::Held(held));
+        }
         match decided {
             Ok(disposition) => {
                 let asked = message.report.history.attempts > attempts;
@@ -163,6 +163,11 @@ impl Worker {
         self.unchanged_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether what is done can be written down, as far as was seen.
+    pub(super) fn is_provable(&self) -> bool {
+        self.audit.as_ref().is_none_or(|audit| audit.is_writable())
+    }
+
     /// The messages that were at fault one after the other.
     pub(super) fn streak(&self) -> MutexGuard<'_, Streak> {
         self.streak.lock().unwrap_or_else(PoisonError::into_inner)
@@ -172,6 +177,7 @@ impl Worker {
     pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
         let (lane, guards) = (self.lane.event_type, &self.drain);
         let guards = (self.metrics.received(lane), guards.count());
-        Message::new(delivery, (lane, self.audit.clone()), guards, self.held)
+        let id = (self.fresh)().request_id;
+        Message::new((delivery, id), (lane, self.audit.clone()), guards, self.held)
     }
 }

@@ -21,7 +21,7 @@ mod status;
 mod traces;
 
 pub use admin::{Admin, Shown};
-pub use audit::{Audit, AuditError};
+pub use audit::{Audit, AuditError, WriteAhead};
 pub use log::LogLevel;
 pub use metrics::{CONTENT_TYPE, InFlight, Metrics, Sample};
 pub use outcome_event::OutcomeEvent;

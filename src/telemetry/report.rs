@@ -1,6 +1,7 @@
 //! What handling a message came to, and the one log line about it.
 
-use super::audit::{Written, entry};
+use super::audit::entry::{self, About, Kind};
+use super::audit::{Audit, WriteAhead, Written};
 use super::status::Settled;
 use crate::event::{Data, Envelope, Event, Member, TraceId};
 use crate::secrecy::Pseudonyms;
@@ -8,6 +9,7 @@ use crate::verdict::{CommandResult, Disposition, History, Reason};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// What handling a message came to.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Report {
     pub disposition: Disposition,
     /// How it came to that.
     pub history: History,
+    /// Tells this delivery from all others in the audit trail.
+    delivery: Uuid,
     /// The id of the event, without addresses in clear.
     pub event_id: Option<String>,
     subject: Option<String>,
@@ -31,13 +35,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of the message in `envelope`, as long as nothing else is known of it.
-    pub fn of(envelope: &Envelope, history: &History, disposition: Disposition) -> Report {
+    /// Of the message in `envelope`, as long as nothing else is known of it. No other delivery has the id `delivery`.
+    pub fn of(
+        envelope: &Envelope,
+        history: &History,
+        disposition: Disposition,
+        delivery: Uuid,
+    ) -> Report {
         let (history, trace) = (history.clone(), envelope.traceparent.as_deref());
         let trace = trace.and_then(TraceId::of);
         Report {
             disposition,
             history,
+            delivery,
             event_id: None,
             subject: None,
             trace,
@@ -105,7 +115,7 @@ impl Report {
     /// when it needs no line.
     pub fn entry(&self, event: &str, envelope: &Envelope, took: Duration) -> Option<Vec<String>> {
         let is_needed = entry::is_needed(&self.disposition, &self.history);
-        is_needed.then(|| self.lines(Some(&self.disposition), event, envelope, took))
+        is_needed.then(|| self.lines(Kind::Settled, event, envelope, took))
     }
 
     /// The same where the daemon was interrupted: what Mimecast was asked to change, or nothing.
@@ -115,19 +125,31 @@ impl Report {
         envelope: &Envelope,
         took: Duration,
     ) -> Option<Vec<String>> {
-        self.history.may_have_changed().then(|| self.lines(None, event, envelope, took))
+        self.history.has_asked().then(|| self.lines(Kind::Interrupted, event, envelope, took))
     }
 
-    fn lines(
+    /// Writes to `audit` what Mimecast is to be asked to change for the message, before it is asked.
+    pub fn write_ahead<'a>(
         &self,
-        disposition: Option<&Disposition>,
-        event: &str,
-        envelope: &Envelope,
-        took: Duration,
-    ) -> Vec<String> {
-        let trace_id = self.trace.as_ref().map(ToString::to_string);
-        let of = (event, envelope, self.event.as_deref());
-        entry::Settled::of(of, (disposition, &self.history), trace_id, took).lines()
+        audit: &'a Audit,
+        lane: &'a str,
+        envelope: &'a Envelope,
+    ) -> WriteAhead<'a> {
+        WriteAhead::new(
+            audit,
+            (lane, envelope),
+            (self.event.clone(), self.trace.clone()),
+            self.delivery,
+        )
+    }
+
+    fn lines(&self, kind: Kind, lane: &str, envelope: &Envelope, took: Duration) -> Vec<String> {
+        let Report { disposition, history, delivery, trace, event, .. } = self;
+        let (event, trace, delivery) = (event.as_deref(), trace.as_ref(), *delivery);
+        let about = About { lane, envelope, event, trace, delivery };
+        // Whoever is interrupted has not decided, whatever was meant before.
+        let disposition = (kind == Kind::Settled).then_some(disposition);
+        entry::Settled::of(kind, about, (disposition, history), took).lines()
     }
 
     /// Logs the message as settled, after `took` in work.

@@ -2,11 +2,11 @@
 
 use super::caller::Answer;
 use super::sign::Stamp;
-use super::vendor::{Asked, Vendor};
+use super::vendor::{Asked, Effort, Vendor};
 use crate::command::{Call, Operation};
 use crate::telemetry::span;
 use crate::verdict::code::explained;
-use crate::verdict::{History, Outcome, Request};
+use crate::verdict::{Conclusion, History, Outcome, Request};
 use serde_json::json;
 use std::sync::PoisonError;
 use tokio::time::Instant;
@@ -15,26 +15,46 @@ use tracing::Instrument;
 impl Vendor {
     /// Asks for the call. Anybody can have said nothing: it counts only if the vendor is heard right after
     /// it and the call then meets nothing again, since whoever answered first may have been gone by then.
-    pub(super) async fn ask(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
-        let asked = self.request(call, history, deadline).await;
+    ///
+    /// # Errors
+    ///
+    /// The conclusion, where it was not begun.
+    pub(super) async fn ask(
+        &self,
+        call: &Call,
+        history: &mut History,
+        effort: Effort<'_>,
+    ) -> Result<Asked, Conclusion> {
+        let asked = self.request(call, history, effort).await?;
         if !asked.is_mute {
-            return asked;
+            return Ok(asked);
         }
         // What is rare is on the heap, or every message would carry the room for it along.
-        if !Box::pin(self.is_heard(deadline)).await {
-            return Asked { outcome: asked.outcome.into_weather(), body: Vec::new(), ..asked };
+        if !Box::pin(self.is_heard(effort.deadline)).await {
+            return Ok(Asked { outcome: asked.outcome.into_weather(), body: Vec::new(), ..asked });
         }
-        Box::pin(self.request(call, history, deadline)).await
+        Box::pin(self.request(call, history, effort)).await
     }
 
-    /// One request with a fresh stamp.
-    async fn request(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
+    /// One request with a fresh stamp. A change is written down first.
+    async fn request(
+        &self,
+        call: &Call,
+        history: &mut History,
+        effort: Effort<'_>,
+    ) -> Result<Asked, Conclusion> {
         let (path, stamp) = (call.operation.path(), (self.fresh)());
         let caller = &self.tenant.caller;
         let mut vendor_id = None;
         let span = caller.span(path, history.resends());
-        history.keep(Request::sent(stamp.at, stamp.request_id));
-        let posting = caller.post(call.operation, call.body.clone(), &stamp, deadline);
+        let sent = Request::sent(stamp.at, stamp.request_id);
+        if let (Some(write_ahead), Some(command)) = (effort.write_ahead, history.current())
+            && !write_ahead.write(command, &sent).await
+        {
+            return Err(Conclusion::Stopped);
+        }
+        history.keep(sent);
+        let posting = caller.post(call.operation, call.body.clone(), &stamp, effort.deadline);
         let asked = match posting.instrument(span.clone()).await {
             Ok(answer) => {
                 span.record("http.response.status_code", answer.received.status);
@@ -56,7 +76,7 @@ impl Vendor {
             code: outcome.fault().map(|it| it.code.clone()).filter(|it| explained(it).is_some()),
         };
         history.attempted(request, outcome.is_failure());
-        asked
+        Ok(asked)
     }
 
     /// What an answer says of the call.

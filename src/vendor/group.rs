@@ -47,7 +47,7 @@ impl Vendor {
         &self,
         (name, place): (&str, usize),
         moment: Instant,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Found, Conclusion> {
         loop {
             // First: while the rules cannot be evaluated, no name may be refused either.
@@ -73,7 +73,7 @@ impl Vendor {
         &self,
         name: &str,
         place: usize,
-        asking: (&mut History, Effort, &CancellationToken),
+        asking: (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Found, Conclusion> {
         if let Some(id) = self.tenant.directory.recall(name, self.group_cache()) {
             return Ok(Found { id, remembered: true });
@@ -110,7 +110,7 @@ impl Vendor {
     async fn groups_named(
         &self,
         name: &str,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Named, Conclusion> {
         let unread = |error: PageError| error.conclude(Operation::FindGroups, None);
         if name.is_ascii() {
@@ -129,7 +129,7 @@ impl Vendor {
         &self,
         query: Option<&str>,
         name: &str,
-        asking: (&mut History, Effort, &CancellationToken),
+        asking: (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Named, PageError> {
         self.read_list(
             Operation::FindGroups,

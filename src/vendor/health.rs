@@ -72,7 +72,7 @@ impl Vendor {
         let (vendor, group, began) = (Arc::clone(self), group.map(str::to_owned), Instant::now());
         let calling = tokio::spawn(async move {
             let deadline = Instant::now() + vendor.timings().work;
-            let effort = Effort { probe: true, deadline };
+            let effort = Effort::new(true, deadline);
             let never = CancellationToken::new();
             let health = vendor.health_call(operation, group, effort, &never).await;
             let mut in_flight = vendor.tenant.known.in_flight();
@@ -91,7 +91,7 @@ impl Vendor {
         &self,
         operation: Operation,
         group: Option<String>,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Health {
         let known = self.tenant.known.last_answered(operation);
@@ -148,7 +148,7 @@ impl Vendor {
         operation: Operation,
         group: Option<String>,
         nothing: &str,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Tried {
         let size = self.tenant.page_sizes.of(operation);
@@ -159,7 +159,7 @@ impl Vendor {
     }
 
     /// Some groups of the tenant; none where they cannot be listed.
-    async fn some_groups(&self, effort: Effort, ended: &CancellationToken) -> Vec<String> {
+    async fn some_groups(&self, effort: Effort<'_>, ended: &CancellationToken) -> Vec<String> {
         let call = Call::find_groups(None, Page { size: Page::SMALLEST, token: None });
         let (_, body) = self.conclude(&call, &mut History::default(), effort, ended).await;
         let page = ListPage::read(call.operation, &body).map(|page| page.entries);

@@ -21,7 +21,7 @@ impl Vendor {
         &self,
         intent: &Intent,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Conclusion {
         match intent {
@@ -48,7 +48,7 @@ impl Vendor {
         &self,
         intent: &Intent,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Vec<Command>, Conclusion> {
         match intent {
@@ -75,7 +75,7 @@ impl Vendor {
         &self,
         command: &Command,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<bool, Conclusion> {
         match command {
@@ -101,7 +101,7 @@ impl Vendor {
         name: &str,
         place: usize,
         member: &Member,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Conclusion {
         let (moment, mut tried) = (Instant::now(), None::<(String, Conclusion)>);
         loop {
@@ -142,7 +142,7 @@ impl Vendor {
         &self,
         url: &ManagedUrl,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Conclusion {
         let mut reached = None;

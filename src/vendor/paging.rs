@@ -53,7 +53,7 @@ impl Vendor {
         call: impl Fn(Page<'_>) -> Call,
         begin: impl Fn() -> T,
         read: impl Fn(&mut T, &Value),
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<T, PageError> {
         let mut size = self.tenant.page_sizes.of(operation);
         let (mut readings, mut patience) = (0, effort);
@@ -85,10 +85,10 @@ impl Vendor {
     /// Reads pages of this size; the first of them with as many attempts as `patience` allows.
     async fn read_pages(
         &self,
-        (size, patience): (u64, Effort),
+        (size, patience): (u64, Effort<'_>),
         call: impl Fn(Page<'_>) -> Call,
         mut read: impl FnMut(&Value),
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<(), PageError> {
         let (mut reading, mut token) = (Reading::default(), None::<String>);
         loop {

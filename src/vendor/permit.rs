@@ -18,7 +18,7 @@ impl Vendor {
     pub(super) async fn permit(
         &self,
         operation: Operation,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Permit<'_>, Conclusion> {
         let (most, [shortest, ..]) = (self.guards.max_commands, Hop::ALL);

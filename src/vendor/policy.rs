@@ -22,7 +22,7 @@ impl Vendor {
         &self,
         intents: &[&Intent],
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
         let moment = Instant::now();
@@ -57,7 +57,7 @@ impl Vendor {
         &self,
         group_id: &str,
         moment: Instant,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Admission, Conclusion> {
         if !self.guards.are_about_groups() {
             return Ok(Admission::Allowed);
@@ -79,7 +79,7 @@ impl Vendor {
     pub(super) async fn group_policy(
         &self,
         moment: Instant,
-        asking: (&mut History, Effort, &CancellationToken),
+        asking: (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Arc<GroupPolicy>, Conclusion> {
         match self.group_policies.recall().or_else(|| self.group_policies.recall_since(moment)) {
             Some(policy) => Ok(policy),
@@ -96,7 +96,7 @@ impl Vendor {
         &self,
         (ids, texts): (&[String], &[String]),
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Vec<String>, Conclusion> {
         let operation = Operation::FindGroups;
@@ -123,7 +123,7 @@ impl Vendor {
         &self,
         intents: &[&Intent],
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<(), Conclusion> {
         let ids: BTreeSet<String> = intents.iter().filter_map(|intent| entry(intent)).collect();
@@ -147,7 +147,7 @@ impl Vendor {
     async fn group_policy_since(
         &self,
         moment: Instant,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<Arc<GroupPolicy>, Conclusion> {
         let turn = tokio::time::timeout_at(effort.deadline, self.group_policies.turns.lock());
         let Some(turn) = ended.run_until_cancelled(turn).await else {

@@ -23,7 +23,7 @@ impl Vendor {
         &self,
         group_id: &str,
         member: &Member,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Conclusion {
         let mut tried = BTreeSet::from([member.as_str().to_owned()]);
         let command = Command::remove(group_id, member);
@@ -50,7 +50,7 @@ impl Vendor {
         group_id: &str,
         member: &Member,
         (mut said, mut tried): (Conclusion, BTreeSet<String>),
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Conclusion {
         let operation = Operation::GetGroupMembers;
         if !said.holds() {
@@ -93,7 +93,7 @@ impl Vendor {
         group_id: &str,
         member: &Member,
         spelling: &str,
-        (history, effort, ended): (&mut History, Effort, &CancellationToken),
+        (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Conclusion {
         let (group_id, member) = (group_id.to_owned(), member.clone());
         let listed_as = Some(spelling.to_owned());
@@ -106,7 +106,7 @@ impl Vendor {
         &self,
         group_id: &str,
         member: &Member,
-        asking: (&mut History, Effort, &CancellationToken),
+        asking: (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<BTreeSet<String>, PageError> {
         let reading = self.read_list(
             Operation::GetGroupMembers,

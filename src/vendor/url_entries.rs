@@ -18,7 +18,7 @@ impl Vendor {
         &self,
         sought: &Sought,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Findings, Conclusion> {
         let found = async {
@@ -70,7 +70,12 @@ impl Vendor {
     }
 
     /// Reads the entries once, for all that wait by now.
-    async fn read_for_all(&self, history: &mut History, effort: Effort, ended: &CancellationToken) {
+    async fn read_for_all(
+        &self,
+        history: &mut History,
+        effort: Effort<'_>,
+        ended: &CancellationToken,
+    ) {
         let waiting = self.tenant.url_scan.take_waiting();
         if waiting.is_empty() {
             return;

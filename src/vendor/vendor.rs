@@ -7,7 +7,7 @@ use super::tenant::Tenant;
 use super::transport::TransportError;
 use crate::command::{Call, Command, Guards, Intent, Operation, Rule};
 use crate::settings::{Mimecast, Timings};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, WriteAhead};
 use crate::verdict::{Attempts, Conclusion, History, Outcome, Policy};
 use chrono::{DateTime, TimeDelta};
 use std::sync::{Arc, PoisonError};
@@ -32,13 +32,22 @@ pub struct Vendor {
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// How much to do for a command, and how long.
+/// How much to do for a command, how long, and where it is written down first.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub struct Effort<'a> {
     /// One attempt at each call, instead of all that the policy has.
     pub probe: bool,
     /// No wait goes beyond this.
     pub deadline: Instant,
+    /// Where each change is written down before it is asked for, if it is.
+    pub write_ahead: Option<&'a WriteAhead<'a>>,
+}
+
+impl Effort<'_> {
+    /// Without an audit trail.
+    pub fn new(probe: bool, deadline: Instant) -> Self {
+        Effort { probe, deadline, write_ahead: None }
+    }
 }
 
 /// What one attempt came to.
@@ -152,7 +161,7 @@ impl Vendor {
         &self,
         command: &Command,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Conclusion {
         if self.guards.dry_run {
@@ -188,7 +197,7 @@ impl Vendor {
         &self,
         call: &Call,
         history: &mut History,
-        effort: Effort,
+        effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> (Conclusion, Vec<u8>) {
         let operation = call.operation;
@@ -197,8 +206,11 @@ impl Vendor {
             if let Err(not_sent) = self.wait_for_quota(operation, effort.deadline, ended).await {
                 return (not_sent, Vec::new());
             }
-            let Asked { outcome, body, wait, .. } =
-                self.attempt(call, history, effort.deadline).await;
+            let asked = match self.attempt(call, history, effort).await {
+                Ok(asked) => asked,
+                Err(not_sent) => return (not_sent, Vec::new()),
+            };
+            let Asked { outcome, body, wait, .. } = asked;
             let left = effort.deadline.saturating_duration_since(Instant::now());
             let Some(wait) = attempts.next(&outcome, wait, left) else {
                 return (Attempts::conclude(call, outcome), body);
@@ -216,14 +228,23 @@ impl Vendor {
     }
 
     /// How often a list is read that does not come out right.
-    pub(super) fn readings(&self, effort: Effort) -> u32 {
+    pub(super) fn readings(&self, effort: Effort<'_>) -> u32 {
         if effort.probe { 1 } else { self.policy.attempts }
     }
 
     /// One attempt.
-    async fn attempt(&self, call: &Call, history: &mut History, deadline: Instant) -> Asked {
+    ///
+    /// # Errors
+    ///
+    /// The conclusion, where it was not begun.
+    async fn attempt(
+        &self,
+        call: &Call,
+        history: &mut History,
+        effort: Effort<'_>,
+    ) -> Result<Asked, Conclusion> {
         let started = Instant::now();
-        let asked = self.ask(call, history, deadline).await;
+        let asked = self.ask(call, history, effort).await?;
         self.tenant.known.learn(call, &asked.outcome);
         if let Outcome::Throttled(wait) = &asked.outcome {
             // A server that asks for no wait at all is not to be flooded.
@@ -232,6 +253,6 @@ impl Vendor {
             self.tenant.with_quota(call.operation, |quota| quota.close(wait, now));
         }
         self.metrics.attempted(call.operation, &asked.outcome, started.elapsed());
-        asked
+        Ok(asked)
     }
 }

@@ -46,12 +46,6 @@ impl Request {
     pub fn sent(at: DateTime<Utc>, id: Uuid) -> Request {
         Request { at, id, vendor_id: None, outcome: UNANSWERED, code: None }
     }
-
-    /// Whether Mimecast may have carried it out, and nobody knows: a connection that was never there carries nothing.
-    fn is_uncertain(&self) -> bool {
-        let is_unknown = [UNANSWERED, "unavailable"].contains(&self.outcome);
-        is_unknown && self.code.as_deref() != Some("connect")
-    }
 }
 
 impl Execution {
@@ -63,11 +57,6 @@ impl Execution {
     /// Whether what the command asks for holds since then.
     pub fn holds(&self) -> bool {
         self.result.is_some_and(CommandResult::holds)
-    }
-
-    /// Whether Mimecast may have made a change for it: it said so, or whatever became of a request is not known.
-    pub fn may_have_changed(&self) -> bool {
-        self.holds() || self.requests.iter().any(Request::is_uncertain)
     }
 
     /// Keeps a request; one that was kept as sent has its reply now.

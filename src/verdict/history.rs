@@ -93,9 +93,14 @@ impl History {
         self.executions.iter().any(is_change)
     }
 
-    /// True if Mimecast may have made a change for it since it came, whether that was told or not.
-    pub fn may_have_changed(&self) -> bool {
-        self.executions.iter().any(Execution::may_have_changed)
+    /// True if Mimecast was asked for a change since it came.
+    pub fn has_asked(&self) -> bool {
+        self.executions.iter().any(|it| !it.requests.is_empty())
+    }
+
+    /// The command that is carried out just now, if one is.
+    pub fn current(&self) -> Option<&Command> {
+        self.executions.last().filter(|it| it.result.is_none()).map(|it| &it.command)
     }
 
     /// Keeps the best result of the commands of the message, as long as one holds.

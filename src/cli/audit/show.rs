@@ -1,12 +1,13 @@
 //! What was done for somebody, or because of one message.
 
 use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
-use crate::cli::terminal::{plain, say, table, tell};
+use crate::cli::terminal::{OutputError, plain, say, table, tell};
 use crate::event::canonical;
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Files, Line};
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Whose lines are wanted.
@@ -25,19 +26,26 @@ pub(super) fn show(
     span: &Span,
     json: bool,
 ) -> Result<Proof, AuditQuestionError> {
-    let (mut found, mut rows, mut written) = (0, Vec::new(), Ok(()));
+    let mut shown = Shown { json, found: 0, rows: Vec::new(), said: Ok(()) };
+    // What was asked for is shown where no line says what became of it: the daemon was killed, or is at it just now.
+    let mut open = BTreeMap::<String, Vec<(Line, bool)>>::new();
     let files = Files::read(paths, seal, |line, is_sealed| {
-        if !span.has(line.at) || !wanted.is_met(line) {
-            return;
+        let delivery = line.text("delivery").unwrap_or_default();
+        let is_asked = line.kind() == "asked";
+        if !is_asked {
+            open.remove(delivery);
         }
-        found += 1;
-        if !json {
-            rows.extend(told(line, is_sealed));
-        } else if written.is_ok() {
-            written = say(&object(line, is_sealed));
+        match span.has(line.at) && wanted.is_met(line) {
+            true if is_asked => {
+                open.entry(delivery.to_owned()).or_default().push((line.clone(), is_sealed));
+            }
+            true => shown.add(line, is_sealed),
+            false => {}
         }
     })?;
-    written?;
+    open.values().flatten().for_each(|(line, is_sealed)| shown.add(line, *is_sealed));
+    let Shown { found, rows, said, .. } = shown;
+    said?;
     if !rows.is_empty() {
         say(&table(&HEADER, rows))?;
     }
@@ -48,6 +56,25 @@ pub(super) fn show(
         lines => tell(&format!("{lines} lines")),
     }
     Ok(if found > 0 { proof } else { Proof::Wanting })
+}
+
+/// What was found, as far as it is not said already.
+struct Shown {
+    json: bool,
+    found: usize,
+    rows: Vec<Vec<String>>,
+    said: Result<(), OutputError>,
+}
+
+impl Shown {
+    fn add(&mut self, line: &Line, is_sealed: bool) {
+        self.found += 1;
+        if !self.json {
+            self.rows.extend(told(line, is_sealed));
+        } else if self.said.is_ok() {
+            self.said = say(&object(line, is_sealed));
+        }
+    }
 }
 
 impl Wanted {
@@ -94,6 +121,8 @@ fn told(line: &Line, is_sealed: bool) -> Vec<Vec<String>> {
             let why = [disposition, text("reason"), text("code")];
             why.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")
         }
+        ("asked", _) => "asked, no answer".to_owned(),
+        ("interrupted", _) => "interrupted".to_owned(),
         (kind, _) => format!("{kind} by {}", text("user")),
     };
     let id = line.text("event_id").or(line.text("message_id")).or(letter("id"));

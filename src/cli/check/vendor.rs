@@ -28,7 +28,7 @@ pub(super) async fn check(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verd
     };
     let mut verdicts = Vec::new();
     let never = CancellationToken::new();
-    let effort = || Effort { probe: false, deadline: Instant::now() + settings.timings.check };
+    let effort = || Effort::new(false, Instant::now() + settings.timings.check);
     for lane in &settings.lanes {
         let operations = Operation::ALL.into_iter().filter(|it| it.event_type() == lane.event_type);
         for operation in operations {
@@ -75,7 +75,7 @@ async fn groups(settings: &Settings, vendor: &Vendor) -> Option<Verdict> {
         return None;
     }
     let (mut history, never) = (History::default(), CancellationToken::new());
-    let effort = Effort { probe: false, deadline: Instant::now() + settings.timings.check };
+    let effort = Effort::new(false, Instant::now() + settings.timings.check);
     let unknown = vendor.unknown_groups((&ids, &texts), &mut history, effort, &never).await;
     let subject = (Group::Vendor, "groups");
     Some(match unknown {

@@ -2,7 +2,8 @@
 //! written at one stroke.
 
 use super::error::AuditError;
-use super::scribe::{Done, Fresh, New, Order, Scribe, Shown};
+use super::order::{Done, Fresh, New, Order, Shown};
+use super::scribe::Scribe;
 use super::trail::{Opening, Trail};
 use super::written::Written;
 use crate::settings;
@@ -37,12 +38,13 @@ impl Audit {
         let shown = Shown { head: trail.head().clone(), failure: None, owed: 0 };
         let shown = Arc::new(Mutex::new(shown));
         let (orders, received) = channel();
-        let scribe = Scribe {
+        let mut scribe = Scribe {
             trail,
             fsync: settings.fsync,
             said_every: settings.timings.audit_head,
             unsafe_since: None,
             owed: Vec::new(),
+            unwritable_since: None,
             said: None,
             by_hand: (settings.by_hand.clone(), settings.by_hand_seal.clone()),
             by_hand_said: 0,
@@ -76,16 +78,9 @@ impl Audit {
         let _sent = self.orders.send(Order::Owe(entries, written.clone()));
     }
 
-    /// Whether everything is written that was done.
-    ///
-    /// # Errors
-    ///
-    /// Why some of it is not. Then nothing more is to be done: it would be held in memory only.
-    pub fn is_complete(&self) -> Result<(), AuditError> {
-        match self.shown() {
-            Shown { owed: 1.., failure: Some(cause), .. } => Err(AuditError::Behind { cause }),
-            Shown { .. } => Ok(()),
-        }
+    /// Whether lines can be written, as far as was seen. While they cannot, that is tried again each second.
+    pub fn is_writable(&self) -> bool {
+        self.with_shown(|shown| shown.failure.is_none())
     }
 
     /// Goes on in another file, if there is another one at its path.
@@ -105,16 +100,26 @@ impl Audit {
 
     /// What is shown of it.
     pub fn shown(&self) -> Shown {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.with_shown(|shown| shown.clone())
     }
 
     async fn ask(&self, order: impl FnOnce(Done) -> Order) -> Result<(), AuditError> {
         let (done, answer) = oneshot::channel();
-        self.orders.send(order(done)).map_err(|_| AuditError::Ended)?;
+        self.orders.send(order(done)).map_err(|_| self.failed(AuditError::Ended))?;
         match tokio::time::timeout(self.patience, answer).await {
-            Ok(answer) => answer.unwrap_or(Err(AuditError::Ended)),
-            Err(_) => Err(AuditError::Silent),
+            Ok(answer) => answer.unwrap_or_else(|_| Err(self.failed(AuditError::Ended))),
+            Err(_) => Err(self.failed(AuditError::Silent)),
         }
+    }
+
+    /// The thread that writes cannot say this itself.
+    fn failed(&self, error: AuditError) -> AuditError {
+        self.with_shown(|shown| shown.failure.get_or_insert_with(|| error.to_string()).len());
+        error
+    }
+
+    fn with_shown<T>(&self, with: impl FnOnce(&mut Shown) -> T) -> T {
+        with(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -183,6 +188,7 @@ mod tests {
                 said_every: timings.audit_head,
                 unsafe_since: None,
                 owed: Vec::new(),
+                unwritable_since: None,
                 said: None,
                 by_hand: (path, Seal::default()),
                 by_hand_said: 0,

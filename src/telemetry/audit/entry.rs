@@ -2,12 +2,13 @@
 
 use super::trail::json;
 use crate::command::Command;
-use crate::event::{Data, Entries, Envelope, Event, Group};
+use crate::event::{Data, Entries, Envelope, Event, Group, TraceId};
 use crate::secrecy::Seal;
 use crate::verdict::{CommandResult, Disposition, Execution, History, Reason};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Requests in one line, at most: of those for each command the first one and the last ones.
 const MOST_REQUESTS: usize = 1000;
@@ -21,10 +22,36 @@ const LONGEST_OF_EVENT: usize = 1024;
 /// Bytes of a word of Mimecast, at most: nobody knows how long it is.
 const LONGEST_OF_MIMECAST: usize = 128;
 
-/// What is said of a settled message.
+/// What a line about a message says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::telemetry) enum Kind {
+    /// Mimecast is about to be asked for a change.
+    Asked,
+    /// The message is about to be settled.
+    Settled,
+    /// The daemon lost the message after a change was asked for.
+    Interrupted,
+}
+
+/// The message that a line is about.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::telemetry) struct About<'a> {
+    /// The name of its lane's events.
+    pub lane: &'a str,
+    pub envelope: &'a Envelope,
+    /// What it holds, if that could be read.
+    pub event: Option<&'a Event>,
+    pub trace: Option<&'a TraceId>,
+    /// The same in all lines of one delivery.
+    pub delivery: Uuid,
+}
+
+/// What is said of a message.
 #[derive(Serialize)]
 pub(in crate::telemetry) struct Settled<'a> {
-    kind: &'static str,
+    kind: Kind,
+    delivery: String,
     event: &'a str,
     event_id: Option<&'a str>,
     source: Option<&'a str>,
@@ -92,8 +119,8 @@ struct Asked<'a> {
     code: Option<&'a str>,
 }
 
-/// Whether a line is needed: for what ends a message or sends it another way, and else for what was
-/// achieved on the way. To be parked or given back is no news.
+/// Whether a line is needed: for what ends a message or sends it another way, and else where Mimecast was asked for a
+/// change on the way. To be parked or given back is no news.
 pub(in crate::telemetry) fn is_needed(disposition: &Disposition, history: &History) -> bool {
     match disposition {
         Disposition::Ack
@@ -104,16 +131,16 @@ pub(in crate::telemetry) fn is_needed(disposition: &Disposition, history: &Histo
         Disposition::Wait(..)
         | Disposition::Park(_)
         | Disposition::Requeue(_)
-        | Disposition::Return => history.may_have_changed(),
+        | Disposition::Return => history.has_asked(),
     }
 }
 
 impl<'a> Settled<'a> {
-    /// Of the message in `envelope`, which holds `event` if it could be read. Without a disposition it was interrupted.
+    /// A line of this kind.
     pub(in crate::telemetry) fn of(
-        (lane, envelope, event): (&'a str, &'a Envelope, Option<&'a Event>),
+        kind: Kind,
+        About { lane, envelope, event, trace, delivery }: About<'a>,
         (disposition, history): (Option<&'a Disposition>, &'a History),
-        trace_id: Option<String>,
         took: Duration,
     ) -> Settled<'a> {
         let (groups, entries) = event.map(|event| asked(&event.data)).unwrap_or_default();
@@ -122,7 +149,8 @@ impl<'a> Settled<'a> {
         let most = MOST_REQUESTS / history.executions.len().max(1);
         let cut = |text: &'a str| cut(text, LONGEST_OF_EVENT);
         Settled {
-            kind: if disposition.is_some() { "settled" } else { "interrupted" },
+            kind,
+            delivery: delivery.to_string(),
             event: lane,
             event_id: event.and_then(|it| it.id.as_deref()).map(cut),
             source: event.and_then(|it| it.source.as_deref()).map(cut),
@@ -133,7 +161,7 @@ impl<'a> Settled<'a> {
             part: None,
             time: event.and_then(|it| it.time),
             effective_at: event.and_then(|it| it.due.as_ref()).map(|due| due.at),
-            trace_id,
+            trace_id: trace.map(ToString::to_string),
             message_id: envelope.message_id.as_deref().map(cut),
             body_sha256: Seal::default().of(&envelope.body),
             commands: history.executions.iter().map(|it| Carried::of(it, most)).collect(),
@@ -247,14 +275,19 @@ mod tests {
     use crate::verdict::Request;
     use crate::verdict::{Conclusion, Fault, Hop, Rung};
     use serde_json::{Value, json};
-    use uuid::Uuid;
+
+    fn about<'a>(lane: EventType, envelope: &'a Envelope, event: &'a Event) -> About<'a> {
+        let delivery = Uuid::from_u128(1);
+        About { lane: lane.name(), envelope, event: Some(event), trace: None, delivery }
+    }
 
     #[test]
-    fn a_line_is_needed_where_a_message_ends_or_goes_another_way_or_something_was_done() {
+    fn a_line_is_needed_where_a_message_ends_or_goes_another_way_or_a_change_was_asked_for() {
         let fault = || Fault::new("code", "detail");
         let (hop, rung) = (Hop::ALL[0], Rung { number: 1, delay: Duration::from_secs(10) });
         let mut done = History::default();
         done.begin(&Command::DeleteManagedUrl { id: "one".into() });
+        done.keep(Request::sent(DateTime::UNIX_EPOCH, Uuid::from_u128(1)));
         done.conclude(Conclusion::Applied);
         for (disposition, expected) in [
             (Disposition::Ack, true),
@@ -278,9 +311,9 @@ mod tests {
             let (body, routing_key) = (data.to_string().into(), lane.name().into());
             let envelope = Envelope { body, routing_key, ..Envelope::default() };
             let event = Event::parse(&envelope, lane, &Reading::default()).unwrap();
-            let of = (lane.name(), &envelope, Some(&event));
+            let about = about(lane, &envelope, &event);
             let came_to = (Some(&Disposition::Ack), &History::default());
-            let lines = Settled::of(of, came_to, None, Duration::ZERO).lines();
+            let lines = Settled::of(Kind::Settled, about, came_to, Duration::ZERO).lines();
             serde_json::from_str(&lines[0]).unwrap()
         };
         let (user, url, none) = (EventType::UserOffboarded, EventType::UrlUnblock, Value::Null);
@@ -329,9 +362,9 @@ mod tests {
             }
             history.conclude(Conclusion::Applied);
         }
-        let of = (lane.name(), &envelope, Some(&event));
-        let lines =
-            Settled::of(of, (Some(&Disposition::Ack), &history), None, Duration::ZERO).lines();
+        let came_to = (Some(&Disposition::Ack), &history);
+        let about = about(lane, &envelope, &event);
+        let lines = Settled::of(Kind::Settled, about, came_to, Duration::ZERO).lines();
         assert!(lines.len() > 1 && lines.iter().all(|line| line.len() < (1 << 20) - 1024));
         let lines: Vec<Value> = lines.iter().map(|it| serde_json::from_str(it).unwrap()).collect();
         assert_eq!(lines[1]["part"], json!([2, lines.len()]));

@@ -2,8 +2,9 @@
 
 use super::error::AuditError;
 use super::line::Head;
+use super::order::{Fresh, New, Order, Shown};
 use super::tail::Tail;
-use super::trail::Trail;
+use super::trail::{Mark, Trail, json};
 use super::written::Written;
 use crate::secrecy::Seal;
 use crate::settings::Fsync;
@@ -13,46 +14,12 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
-use uuid::Uuid;
 
 /// Lines that are written at one stroke.
 const MOST_AT_ONCE: usize = 256;
 
-/// The interval at which lines are tried again that nobody waits for.
-const OWED_AGAIN: Duration = Duration::from_secs(1);
-
-/// What time it is, and an id that nobody has.
-pub type Fresh = Box<dyn Fn() -> (DateTime<Utc>, Uuid) + Send + Sync>;
-
-/// What is shown of it.
-#[derive(Clone, Debug)]
-pub struct Shown {
-    /// Where the chain is.
-    pub head: Head,
-    /// Why nothing can be written, while nothing can.
-    pub failure: Option<String>,
-    /// Lines that nobody waits for, and that could not be written yet.
-    pub owed: usize,
-}
-
-/// What is said of one message, before it has its place in the chain: a line, or several that belong together.
-#[derive(Debug)]
-pub(super) struct New {
-    pub at: DateTime<Utc>,
-    pub entries: Vec<String>,
-    pub written: Written,
-}
-
-pub(super) type Done = oneshot::Sender<Result<(), AuditError>>;
-
-#[derive(Debug)]
-pub(super) enum Order {
-    Append(New, Done),
-    Owe(Vec<String>, Written),
-    Follow,
-    Sync(Done),
-}
+/// The interval at which it is tried again to write what could not be written.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Who writes.
 pub(super) struct Scribe {
@@ -65,6 +32,8 @@ pub(super) struct Scribe {
     pub unsafe_since: Option<Instant>,
     /// Lines that nobody waits for, and that could not be written yet.
     pub owed: Vec<New>,
+    /// Since when no line can be written.
+    pub unwritable_since: Option<DateTime<Utc>>,
     /// When it was said where the chain is, and how many lines it had.
     pub said: Option<(Instant, u64)>,
     /// The trail of what people do by hand, of which nobody else says where it is.
@@ -98,7 +67,8 @@ impl Scribe {
     /// Until there is something to do without an order.
     fn wait(&self) -> Duration {
         let said = self.said.map_or(Duration::ZERO, |(at, _)| left(at, self.said_every));
-        let said = if self.owed.is_empty() { said } else { said.min(OWED_AGAIN) };
+        let is_behind = !self.owed.is_empty() || self.is_failing();
+        let said = if is_behind { said.min(AGAIN) } else { said };
         match (self.fsync, self.unsafe_since) {
             (Fsync::Every(interval), Some(since)) => said.min(left(since, interval)),
             (Fsync::Always | Fsync::Every(_), _) => said,
@@ -157,7 +127,7 @@ impl Scribe {
     /// Writes what is owed, the new lines too, as far as that can be done now.
     fn pay(&mut self, new: Vec<New>) {
         self.owed.extend(new.into_iter().filter(|line| !line.written.is_true()));
-        if !self.owed.is_empty() {
+        if !self.owed.is_empty() || self.is_failing() {
             // That it fails is shown, and it is tried again.
             let _shown = self.append(&[]);
         }
@@ -180,11 +150,17 @@ impl Scribe {
         }
     }
 
-    /// Adds these lines, and before them those that are owed.
+    /// Adds these lines, and before them those that are owed. Where none could be written before, a line says that: it
+    /// shows whether one can be written now.
     fn append(&mut self, lines: &[New]) -> Result<(), AuditError> {
-        let owed = std::mem::take(&mut self.owed);
-        let open: Vec<&New> =
-            owed.iter().chain(lines).filter(|line| !line.written.is_true()).collect();
+        let mut owed = std::mem::take(&mut self.owed);
+        let was_unwritable = self.is_failing().then(|| self.unwritable());
+        let open: Vec<&New> = was_unwritable
+            .iter()
+            .chain(&owed)
+            .chain(lines)
+            .filter(|line| !line.written.is_true())
+            .collect();
         if open.is_empty() {
             return Ok(());
         }
@@ -193,10 +169,17 @@ impl Scribe {
         );
         match appended {
             Ok(()) => open.iter().for_each(|line| line.written.set()),
-            Err(_) => self.owed = owed,
+            Err(_) => self.owed.append(&mut owed),
         }
         self.show(appended.as_ref().err());
         appended
+    }
+
+    /// The line that says since when none could be written.
+    fn unwritable(&mut self) -> New {
+        let at = (self.fresh)().0;
+        let since = *self.unwritable_since.get_or_insert(at);
+        New { at, entries: vec![json(&Mark::Unwritable { since })], written: Written::default() }
     }
 
     fn append_open<'a>(
@@ -253,7 +236,11 @@ impl Scribe {
     }
 
     /// Shows where the chain is, and why nothing can be written if that is so.
-    pub(super) fn show(&self, error: Option<&AuditError>) {
+    pub(super) fn show(&mut self, error: Option<&AuditError>) {
+        self.unwritable_since = match error {
+            Some(_) => Some(self.unwritable_since.unwrap_or_else(|| (self.fresh)().0)),
+            None => None,
+        };
         let head = self.trail.head().clone();
         self.metrics.audited(head.lines, error.is_some());
         let failure = error.map(ToString::to_string);

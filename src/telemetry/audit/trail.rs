@@ -5,6 +5,7 @@ use super::left::Left;
 use super::line::Head;
 use super::place::{Place, locked};
 use super::tail::{self, End, Tail, Unfit};
+use super::unfinished::unfinished;
 use crate::secrecy::Seal;
 use crate::settings::exposed;
 use chrono::{DateTime, Utc};
@@ -18,11 +19,13 @@ use uuid::Uuid;
 /// What is said when something happens to the file itself.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Mark<'a> {
+pub(super) enum Mark<'a> {
     /// A process has opened the file.
     Opened { version: &'a str, host: &'a str, process: u32, continues: Option<&'a str> },
     /// The bytes between the line before and this one are what a crash has left of a line.
     Repaired { torn_bytes: u64, torn_sha256: &'a str },
+    /// No line could be written for a while, so nothing was done.
+    Unwritable { since: DateTime<Utc> },
     /// The trail is not as it was left: lines are missing, or are none any more.
     Mismatch {
         expected_line: Option<u64>,
@@ -103,6 +106,9 @@ impl Trail {
                 trail.begin(at, continues.as_deref())?;
                 trail.sync_folder()?;
             }
+        }
+        if opening == Opening::ToStay {
+            trail.close_unfinished(at)?;
         }
         Ok(trail)
     }
@@ -196,6 +202,17 @@ impl Trail {
             continues,
         });
         self.append(std::iter::once((at, opened.as_str())), true)
+    }
+
+    /// Says of each change that an earlier process had asked for, and could not finish, that it was interrupted.
+    fn close_unfinished(&mut self, at: DateTime<Utc>) -> Result<(), AuditError> {
+        let lines = unfinished(&self.path, &self.seal);
+        let lines = lines.map_err(|cause| unwritable(&self.path, &cause))?;
+        if !lines.is_empty() {
+            let changes = lines.len();
+            tracing::warn!(changes, "the process before this one ended in the middle of changes");
+        }
+        self.append(lines.iter().map(|line| (at, line.as_str())), true)
     }
 
     /// That there is such a file has to be safe as well.

@@ -5,6 +5,7 @@ use super::audit::Place;
 use crate::support::broker::OFFBOARDED;
 use crate::support::daemon::Daemon;
 use crate::support::node::Node;
+use crate::support::program::run;
 use crate::support::relay::Relay;
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
@@ -121,6 +122,74 @@ async fn sessions_that_end_again_and_again_lose_no_change_and_tell_none_twice() 
     world.vhost.wait_for_depth(OFFBOARDED, 0).await;
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.ended().await, Some(0));
+    expect_each_change_in_one_line(&place, &world).await;
+}
+
+#[tokio::test]
+async fn what_a_killed_process_had_asked_for_is_marked_by_the_next_start() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    second_command_hangs(&world).await;
+    // Somebody else's message is settled meanwhile.
+    world.fake.add_member("group-1", "bob@example.com");
+    world.offboard("e-2", "bob@example.com", &["group-1"]).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.daemon.signal("KILL");
+    world.daemon.ended().await;
+    world.fake.release();
+    let file = place.path.to_str().unwrap();
+    let show = ["audit", "show", "--address", "ada@example.com", file];
+    let shown = run(&world.variables, &show).await.out;
+    assert_eq!(shown.matches("asked, no answer").count(), 2, "{shown}");
+    world.restart_daemon().await;
+    wait_until_done(&world).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    let told = place.lines("interrupted");
+    let told: Vec<_> = told
+        .iter()
+        .map(|line| {
+            let command = &line["commands"][0];
+            (&line["event_id"], &command["group_id"], &command["requests"][0]["outcome"])
+        })
+        .collect();
+    let (event, outcome) = (json!("e-1"), json!("unanswered"));
+    let groups = [json!("group-1"), json!("group-2")];
+    assert_eq!(told, [(&event, &groups[0], &outcome), (&event, &groups[1], &outcome)]);
+    expect_each_change_in_one_line(&place, &world).await;
+    // The next start has nothing more to say.
+    world.daemon.signal("KILL");
+    world.daemon.ended().await;
+    world.restart_daemon().await;
+    assert_eq!(place.lines("interrupted").len(), 2);
+}
+
+#[tokio::test]
+async fn processes_that_are_killed_again_and_again_leave_no_change_without_a_line() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    let address = |number: usize| format!("user-{number}@example.com");
+    for number in 0..200 {
+        ["group-1", "group-2"].iter().for_each(|it| world.fake.add_member(it, &address(number)));
+    }
+    world.fake.inject(Fault::always(FaultKind::Delay { milliseconds: 20 }));
+    for number in 0..200 {
+        world.offboard(&address(number), &address(number), &["group-1", "group-2"]).await;
+    }
+    for _ in 1..6 {
+        let calls = world.fake.calls().len();
+        world.fake.wait_for_calls(calls + 10, DEADLINE).await;
+        world.daemon.signal("KILL");
+        world.daemon.ended().await;
+        world.restart_daemon().await;
+    }
+    let is_done = |number: usize| {
+        !["group-1", "group-2"].iter().any(|it| world.fake.is_member(it, &address(number)))
+    };
+    eventually("all is done", async || (0..200).all(is_done).then_some(())).await;
+    world.vhost.wait_for_depth(OFFBOARDED, 0).await;
+    world.daemon.signal("TERM");
+    assert_eq!(world.daemon.ended().await, Some(0));
+    assert!(!place.lines("interrupted").is_empty());
     expect_each_change_in_one_line(&place, &world).await;
 }
 

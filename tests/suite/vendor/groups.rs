@@ -229,7 +229,7 @@ async fn a_stop_ends_the_wait_for_groups_that_another_message_asks_for() {
     pair.fake.inject(asked(FaultKind::Hold));
     let intent = Intent::Command(remove("group-1", "ada@example.com"));
     let admitted = async |stop: &CancellationToken, time: Duration| {
-        let effort = Effort { probe: false, deadline: Instant::now() + time };
+        let effort = Effort::new(false, Instant::now() + time);
         pair.vendor().admit(&[&intent], &mut History::default(), effort, stop).await
     };
     let (never, stop) = (CancellationToken::new(), CancellationToken::new());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 impl Pair {
     async fn health(&self, operation: Operation, group: Option<&str>) -> Health {
-        let effort = Effort { probe: true, deadline: Instant::now() + Duration::from_secs(10) };
+        let effort = Effort::new(true, Instant::now() + Duration::from_secs(10));
         self.vendor().health_call(operation, group.map(str::to_owned), effort, &self.stop).await
     }
 

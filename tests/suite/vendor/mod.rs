@@ -96,7 +96,7 @@ impl Pair {
 
     async fn conclude(&self, command: &Command, deadline: Instant) -> (Conclusion, History) {
         let mut history = History::default();
-        let effort = Effort { probe: false, deadline };
+        let effort = Effort::new(false, deadline);
         let conclusion = self.vendor().execute(command, &mut history, effort, &self.stop).await;
         (conclusion, history)
     }
@@ -108,7 +108,7 @@ impl Pair {
 
     async fn fulfil_until(&self, intent: &Intent, deadline: Instant) -> (String, History) {
         let mut history = History::default();
-        let effort = Effort { probe: false, deadline };
+        let effort = Effort::new(false, deadline);
         let conclusion = self.vendor().fulfil(intent, &mut history, effort, &self.stop).await;
         (shown(&conclusion), history)
     }
@@ -138,8 +138,8 @@ impl Pair {
 }
 
 /// All that the policy has, and time enough for it.
-fn effort() -> Effort {
-    Effort { probe: false, deadline: Instant::now() + DEADLINE }
+fn effort() -> Effort<'static> {
+    Effort::new(false, Instant::now() + DEADLINE)
 }
 
 /// A conclusion as the label of its last outcome, with its code where it has one.
