@@ -475,6 +475,28 @@ async fn a_second_writer_does_not_start_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_lane_stays_paused_while_nothing_can_be_written_and_the_trail_says_since_when() {
+    let place = Place::new();
+    let world = place.world_that_can_fill(&[]).await;
+    (1..=3).for_each(|it| world.fake.add_url(&format!("entry-{it}")));
+    place.leave_room(&world, Some(0));
+    for number in 1..=3 {
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    let failures = world.daemon.metric(FAILURES).await;
+    world.daemon.wait_for_at_least(FAILURES, failures + 4.0).await;
+    assert_eq!(world.daemon.logged("lane resumed"), [] as [Value; 0]);
+    assert_eq!(world.daemon.logged("lane paused").len(), 1);
+    assert_eq!(world.fake.changes_called(), 0);
+    place.leave_room(&world, None);
+    world.daemon.wait_for_metric(ACKED, 3.0).await;
+    assert_eq!(world.daemon.logged("lane resumed").len(), 1);
+    let [line] = &place.lines("unwritable")[..] else { panic!("one line says so") };
+    assert!(line["since"].as_str() < line["at"].as_str(), "{line}");
+}
+
+#[tokio::test]
 async fn a_lane_that_can_prove_again_what_it_does_asks_a_vendor_that_was_away_meanwhile() {
     let place = Place::new();
     let world = place.world_that_can_fill(&[]).await;
