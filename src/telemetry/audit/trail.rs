@@ -58,6 +58,8 @@ pub(super) struct Trail {
     length: u64,
     /// Where it was left, if it is not so any more; the inner one is nothing where that is not known.
     mismatch: Option<Option<Left>>,
+    /// Whether its last line is kept beside it.
+    is_left: bool,
 }
 
 impl Trail {
@@ -99,6 +101,7 @@ impl Trail {
             end: tail.end,
             length,
             mismatch,
+            is_left: true,
         };
         match opening {
             Opening::ForALine(_) if !is_first => {}
@@ -263,11 +266,13 @@ impl Trail {
                 (self.head, self.end) = (head, End::Whole);
                 self.length = before + text.len() as u64;
                 self.mismatch = None;
-                // Where it cannot be written, an older one stays true.
-                if let Err(error) = Left::of(&self.head, self.length, &self.seal).write(&self.path)
-                {
-                    tracing::debug!(%error, "the last line of the audit trail is not written beside it");
+                let left = Left::of(&self.head, self.length, &self.seal).write(&self.path);
+                // Where it cannot be written, an older one stays true. That is said once.
+                if let (Err(error), true) = (&left, self.is_left) {
+                    let path = self.path.display();
+                    tracing::warn!(%path, %error, "the folder of the audit trail cannot be written, so that a later start cannot tell whether lines were cut off");
                 }
+                self.is_left = left.is_ok();
             }
             // Nobody was promised what was written of it.
             Err(_) if self.file.metadata().is_ok_and(|now| now.len() <= before) => {}

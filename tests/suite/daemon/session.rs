@@ -6,12 +6,11 @@ use crate::support::node::Node;
 use crate::support::relay::Relay;
 use crate::support::settings::{self, named};
 use crate::support::wire::{Hold, Method, Wire};
-use crate::support::within::Within;
+use crate::support::within::{Within, fresh};
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeleteOptions};
-use mimecast_eventd::vendor::Stamp;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -321,8 +320,4 @@ async fn a_broker_that_is_away_leaves_every_lane_disconnected_and_nothing_else()
     assert!(why.contains("url.unblock disconnected: "), "{why}");
     assert!(why.contains("user.offboarded disconnected: "), "{why}");
     assert_eq!(world.daemon.get("/livez").await, (200, "ok\n".into()));
-}
-
-fn fresh() -> Stamp {
-    Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
 }

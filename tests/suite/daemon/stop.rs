@@ -10,7 +10,7 @@ use crate::support::program::run;
 use crate::support::relay::Relay;
 use crate::support::settings::{self, named};
 use crate::support::wire::{Hold, Method, Wire};
-use crate::support::within::Within;
+use crate::support::within::{Within, fresh};
 use crate::support::world::World;
 use fake_mimecast::{FakeMimecast, Fault, FaultKind};
 use mimecast_eventd::vendor::Stamp;
@@ -175,8 +175,4 @@ async fn the_second_signal_ends_the_process_whichever_the_two_are() {
         assert_eq!(world.daemon.ended().await, Some(1), "{first}, {second}");
         assert_eq!(world.daemon.logged("second signal, ending at once").len(), 1);
     }
-}
-
-fn fresh() -> Stamp {
-    Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
 }

@@ -332,6 +332,23 @@ async fn a_file_that_is_deleted_under_the_daemon_pauses_the_lane_and_one_that_wa
 }
 
 #[tokio::test]
+async fn where_the_last_line_cannot_be_kept_beside_the_trail_the_log_says_so_once() {
+    let place = Place::new();
+    // Where a new one is written before it takes its place.
+    fs::create_dir(place.folder.path().join(".audit.jsonl.new")).unwrap();
+    let world = place.world(&[]).await;
+    for number in 1..=2 {
+        world.fake.add_url(&format!("entry-{number}"));
+        world.unblock(&format!("e-{number}"), &format!("entry-{number}")).await;
+    }
+    world.daemon.wait_for_metric(ACKED, 2.0).await;
+    let told = world.daemon.lines();
+    let told =
+        told.iter().filter(|it| it.contains("the folder of the audit trail cannot be written"));
+    assert_eq!(told.count(), 1);
+}
+
+#[tokio::test]
 async fn a_file_or_a_key_that_others_can_read_is_refused_with_words() {
     let place = Place::new();
     let mut world = place.world(&[]).await;

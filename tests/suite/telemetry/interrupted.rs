@@ -7,12 +7,16 @@ use crate::support::daemon::Daemon;
 use crate::support::node::Node;
 use crate::support::program::run;
 use crate::support::relay::Relay;
+use crate::support::within::{Within, fresh};
 use crate::support::world::World;
 use crate::support::{DEADLINE, eventually};
 use fake_mimecast::{Fault, FaultKind};
+use lapin::BasicProperties;
+use mimecast_eventd::vendor::Stamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const ACKED: &str = r#"eventd_messages_settled_total{disposition="ack",event="user.offboarded"}"#;
 const PAUSED: &str = r#"eventd_lane_state{event="user.offboarded",state="paused"}"#;
@@ -191,6 +195,37 @@ async fn processes_that_are_killed_again_and_again_leave_no_change_without_a_lin
     assert_eq!(world.daemon.ended().await, Some(0));
     assert!(!place.lines("interrupted").is_empty());
     expect_each_change_in_one_line(&place, &world).await;
+}
+
+/// Makes its caller panic once, when it is to.
+fn panics_once() -> Stamp {
+    assert!(!WILL_PANIC.swap(false, Ordering::Relaxed), "as if a handler had a bug");
+    fresh()
+}
+
+static WILL_PANIC: AtomicBool = AtomicBool::new(false);
+
+#[tokio::test]
+async fn what_was_done_before_the_daemon_failed_over_a_message_is_in_the_trail() {
+    let place = Place::new();
+    let within = Within::stamped(Node::shared().authority(), &place.own(), panics_once).await;
+    for group in ["group-1", "group-2"] {
+        within.fake.add_member(group, "ada@example.com");
+    }
+    within.fake.inject(Fault::next(FaultKind::Hold).for_item_containing("group-1"));
+    let event =
+        json!({"id": "e-1", "emailAddress": "ada@example.com", "groupIds": ["group-1", "group-2"]});
+    let event = event.to_string().into_bytes();
+    within.vhost.publish("user.offboarded", &event, BasicProperties::default()).await;
+    within.fake.wait_for_calls(1, DEADLINE).await;
+    WILL_PANIC.store(true, Ordering::Relaxed);
+    within.fake.release();
+    within.wait_for_metric(ACKED, 1.0).await;
+    let lines = place.lines("settled");
+    let told: Vec<_> = lines.iter().map(|it| (&it["disposition"], results(it))).collect();
+    let [(first, before), (second, after)] = &told[..] else { panic!("{lines:?}") };
+    assert_eq!((*first, before[0]), (&json!("requeue"), &json!("applied")), "{lines:?}");
+    assert_eq!((*second, after[0]), (&json!("ack"), &json!("already_gone")), "{lines:?}");
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ mod tokens;
 mod waits;
 
 use crate::support::settings::{self, Variables, named};
+use crate::support::within::fresh;
 use crate::support::{DEADLINE, install_crypto_provider};
-use chrono::Utc;
 use fake_mimecast::{Credentials, FakeMimecast};
 use mimecast_eventd::command::{Command, Intent};
 use mimecast_eventd::event::{EmailAddress, Member};
@@ -28,7 +28,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 /// The settings of either generation.
 const BOTH: [fn(&FakeMimecast) -> Variables; 2] = [settings::hmac, settings::oauth2];
@@ -161,10 +160,6 @@ fn shown(conclusion: &Conclusion) -> String {
         Conclusion::OutOfTime => "throttled".to_owned(),
         Conclusion::Stopped => "stopped".to_owned(),
     }
-}
-
-fn fresh() -> Stamp {
-    Stamp { at: Utc::now(), request_id: Uuid::new_v4() }
 }
 
 /// Takes Ada out of the group.

@@ -100,6 +100,7 @@ fn nobodys_address() -> String {
     format!("127.{}.{two}.{three}:9464", one | 1)
 }
 
-fn fresh() -> Stamp {
+/// The time and an id that nobody has.
+pub fn fresh() -> Stamp {
     Stamp { at: chrono::Utc::now(), request_id: uuid::Uuid::new_v4() }
 }
