@@ -26,7 +26,7 @@ from manifest import Problems, load, of_kind
 CHART = Path("helm/mimecast-eventd")
 # What a secret of the user's would hold; under the names of the files in the pod.
 THEIRS = {
-    "amqp-url": "amqp://127.0.0.1:1/%2f", "amqp-password": "canary", "mimecast-secret-key": "Y2FuYXJ5",
+    "amqp-url": "amqp://127.0.0.1:1/%2f", "amqp-password": "canary", "mimecast-secret-key": "Y2FuYXJ5LWtleQ==",
     "amqp-copy-key": "canary-amqp-copy-key", "log-pseudonym-key": "canary-pseudonym-key",
 }
 
@@ -76,7 +76,7 @@ class Root:
                 made = {
                     secret["metadata"]["name"]: secret["data"] for secret in of_kind(objects, "Secret")
                 }.get(volume["secret"]["secretName"])
-                text = THEIRS.get(item["path"], "canary")
+                text = THEIRS.get(item["path"], "canary-secret")
                 if made:
                     text = base64.b64decode(made[item["key"]]).decode()
                 elif item["path"] == "amqp-url" and encrypted:

@@ -126,6 +126,10 @@ BAD = [
     ("a secret for the other API", {"config": OAUTH2, "secrets": {"values": {"accessKey": "x"}}}, "secrets.values.accessKey has no effect"),
     ("a name for the store's secret", {"config": OAUTH2, "secrets": {"externalSecret": {
         "enabled": True, "remoteKey": "x", "secretStoreRef": {"name": "x"}, "target": {"name": "y"}}}}, "target.name would have no effect"),
+    ("a secret that is too short", {"config": OAUTH2, "secrets": {"values": {"clientSecret": "1234567"}}},
+     "secrets.values.clientSecret is not at least 8 visible"),
+    ("a password with a line break", {"config": OAUTH2, "secrets": {"values": {"amqpPassword": "pass\nword"}, "keys": {
+        "amqpPassword": "amqp-password"}}}, "secrets.values.amqpPassword is not a password without control characters"),
     ("a URL that is none", {"config": OAUTH2, "secrets": {"values": {"amqpUrl": "canary"}}}, "secrets.values.amqpUrl is not a URL"),
     ("certificates for a plain connection", {"config": OAUTH2, "secrets": {"values": {"amqpUrl": "amqp://x"}},
                                              "tls": {"existingSecret": "x"}}, "certificates are for amqps:// only"),

@@ -77,7 +77,7 @@ def verdict(daemon, broker, objects, vhost):
         result = subprocess.run(
             [daemon, "check", "--json", "--config", file.name], capture_output=True, text=True, check=False, timeout=60, env={
                 "EVENTD_AMQP__URL": url, "EVENTD_MIMECAST__BASE_URL": "https://127.0.0.1:1",
-                "EVENTD_MIMECAST__CLIENT_ID": "canary", "EVENTD_MIMECAST__CLIENT_SECRET": "canary",
+                "EVENTD_MIMECAST__CLIENT_ID": "canary-client", "EVENTD_MIMECAST__CLIENT_SECRET": "canary-secret",
             },
         )
     verdicts = [json.loads(line) for line in result.stdout.splitlines()]

@@ -5,7 +5,7 @@ use super::depths::Watch;
 use super::drain::Drain;
 use super::hand::Hands;
 use super::policies;
-use super::reload::Reload;
+use super::reload::{Reload, warn};
 use super::session::Sessions;
 use super::supervisor;
 use crate::settings::{Control, Settings};
@@ -65,6 +65,7 @@ pub async fn run(
     revision: &str,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
+    warn(&settings);
     let metrics = Arc::new(Metrics::new(revision));
     let lanes = || settings.lanes.iter().map(|lane| lane.event_type);
     let readiness = Arc::new(Readiness::new(lanes(), Arc::clone(&metrics)));

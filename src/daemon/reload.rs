@@ -83,6 +83,7 @@ impl Reload {
                 let settings = reloaded.settings.clone();
                 take_over(&reloaded, &self.level, &vendor)?;
                 self.running.take_over(sources, settings.clone());
+                warn(&settings);
                 current.send_replace(Arc::new(settings));
                 Ok(reloaded)
             });
@@ -101,6 +102,13 @@ fn take_over(reloaded: &Reloaded, level: &LogLevel, vendor: &CurrentVendor) -> R
     renewed.map_err(|error| Refused::Unusable(error.to_string()))?;
     level.set(log.level);
     Ok(())
+}
+
+/// Logs which settings work, and are doubtful.
+pub(super) fn warn(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!(setting = warning.key, %warning, "doubtful setting");
+    }
 }
 
 fn tell(taken: Result<Reloaded, Refused>, metrics: &Metrics) {

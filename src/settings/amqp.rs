@@ -3,10 +3,11 @@
 use super::certificate::{self, ClientCertificate};
 use super::management::Management;
 use super::mimecast::Mimecast;
-use super::reader::{Reader, decode, not_blank};
+use super::reader::{Reader, decode, not_blank, typed};
 use super::timings::Timings;
 use crate::secrecy::{CopyKey, Secret};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 use url::Url;
 
@@ -74,6 +75,16 @@ pub struct Node {
     pub port: u16,
 }
 
+impl Node {
+    /// Whether it is on this very machine, as far as its name says.
+    fn is_this_machine(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+}
+
 impl fmt::Display for Node {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}:{}", self.host, self.port)
@@ -90,11 +101,23 @@ impl Amqp {
     /// Reads the settings under `amqp`.
     pub fn read(reader: &mut Reader) -> Amqp {
         let mut address = reader.required("amqp.url", Address::parse).unwrap_or_default();
-        if let Some(username) = reader.optional("amqp.username", not_blank) {
+        let given = |text: &str| not_blank(text).and(typed(text));
+        if let Some(username) = reader.optional("amqp.username", given) {
             address.username = username;
         }
-        if let Some(password) = reader.optional("amqp.password", not_blank) {
+        let own = reader.optional("amqp.password", given);
+        if let Some(password) = own {
+            if password.trim() != password {
+                let problem = "begins or ends with white space, which is a part of it; remove it if it is not meant";
+                reader.warning("amqp.password", problem);
+            }
             address.password = Secret::new(password);
+        }
+        if let Some(node) = address.nodes.iter().find(|it| !address.tls && !it.is_this_machine()) {
+            let problem = format!(
+                "sends the password to {node} unencrypted; use amqps:// if the network can be read by others"
+            );
+            reader.warning("amqp.url", &problem);
         }
         let ca = reader.optional("amqp.tls.ca_file", certificate::authorities);
         let client_certificate = ClientCertificate::read(reader);
@@ -172,7 +195,7 @@ impl Address {
     /// What would be right, without a word of the URL itself: it may hold a password.
     pub fn parse(text: &str) -> Result<Address, &'static str> {
         let (mut nodes, mut without_nodes) = (Vec::new(), None);
-        for part in parts(text) {
+        for part in Address::parts(text) {
             let mut address = Address::of_node(part)?;
             nodes.append(&mut address.nodes);
             if *without_nodes.get_or_insert_with(|| address.clone()) != address {
@@ -182,6 +205,20 @@ impl Address {
         let address =
             without_nodes.ok_or("is not a URL such as amqps://user:password@host/vhost")?;
         Ok(Address { nodes, ..address })
+    }
+
+    /// The addresses in `text`: each comma before the next scheme ends one.
+    pub fn parts(text: &str) -> Vec<&str> {
+        let (mut parts, mut begin) = (Vec::new(), 0);
+        for (comma, _) in text.match_indices(',') {
+            let next = text[comma + 1..].trim_start();
+            if next.starts_with("amqp://") || next.starts_with("amqps://") {
+                parts.push(&text[begin..comma]);
+                begin = comma + 1;
+            }
+        }
+        parts.push(&text[begin..]);
+        parts
     }
 
     /// Parses `amqp://user:password@host:port/vhost`; parts that are left out are guest, guest, the
@@ -215,24 +252,10 @@ impl Address {
                 port: url.port().unwrap_or(if tls { 5671 } else { 5672 }),
             }],
             vhost: decode(vhost)?,
-            username: decode(username)?,
-            password: Secret::new(decode(password)?),
+            username: typed(&decode(username)?)?,
+            password: Secret::new(typed(&decode(password)?)?),
         })
     }
-}
-
-/// The addresses in `text`: each comma before the next scheme ends one.
-fn parts(text: &str) -> Vec<&str> {
-    let (mut parts, mut begin) = (Vec::new(), 0);
-    for (comma, _) in text.match_indices(',') {
-        let next = text[comma + 1..].trim_start();
-        if next.starts_with("amqp://") || next.starts_with("amqps://") {
-            parts.push(&text[begin..comma]);
-            begin = comma + 1;
-        }
-    }
-    parts.push(&text[begin..]);
-    parts
 }
 
 #[cfg(test)]

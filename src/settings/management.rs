@@ -1,7 +1,7 @@
 //! The setting `amqp.management_url`: where RabbitMQ's management API is, and who asks it.
 
 use super::mimecast::is_loopback;
-use super::reader::{Reader, decode};
+use super::reader::{Reader, decode, typed};
 use crate::secrecy::Secret;
 use url::Url;
 
@@ -46,8 +46,8 @@ impl Management {
         if url.query().is_some() || url.fragment().is_some() {
             return Err("takes no ? or # part");
         }
-        let username = decode(url.username())?;
-        let password = Secret::new(decode(url.password().unwrap_or_default())?);
+        let username = typed(&decode(url.username())?)?;
+        let password = Secret::new(typed(&decode(url.password().unwrap_or_default())?)?);
         if username.is_empty() && !password.reveal().is_empty() {
             return Err("has a password without a user name");
         }

@@ -1,6 +1,6 @@
 //! The settings under `mimecast`: how to reach the vendor and how to authenticate.
 
-use super::reader::Reader;
+use super::reader::{Reader, long_enough};
 use super::timings::Timings;
 use crate::secrecy::Secret;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -183,9 +183,12 @@ fn private_url(text: &str) -> Result<Url, &'static str> {
 
 impl SigningKey {
     fn parse(text: &str) -> Result<SigningKey, &'static str> {
-        let key =
-            STANDARD.decode(text.trim()).map_err(|_| "must be base64, as the vendor issues it")?;
-        if key.is_empty() { Err("must not be empty") } else { Ok(SigningKey(key)) }
+        let text = text.trim();
+        let key = STANDARD.decode(text).map_err(|_| "must be base64, as Mimecast issues it")?;
+        match key.is_empty() {
+            true => Err("must not be empty"),
+            false => long_enough(text).map(|_| SigningKey(key)),
+        }
     }
 
     /// The key itself, for the one place that signs.

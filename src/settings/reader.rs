@@ -15,18 +15,23 @@ use std::time::Duration;
 pub struct Reader {
     sources: Sources,
     mistakes: Vec<Mistake>,
+    warnings: Vec<Mistake>,
 }
+
+/// Bytes of a secret of Mimecast, at least. Whatever is equal to one is hidden in each output: a short one would be
+/// found in many words, and so tell itself.
+const SHORTEST_SECRET: usize = 8;
 
 impl Reader {
     /// Begins with the mistakes that the sources came with.
     pub fn new(mut sources: Sources) -> Reader {
         let mistakes = sources.take_mistakes();
-        Reader { sources, mistakes }
+        Reader { sources, mistakes, warnings: Vec::new() }
     }
 
     /// One of the same sources, whose mistakes do not count.
     pub fn aside(&self) -> Reader {
-        Reader { sources: self.sources.clone(), mistakes: Vec::new() }
+        Reader::new(self.sources.clone())
     }
 
     /// Lets `settings` out, if there was no mistake.
@@ -84,10 +89,6 @@ impl Reader {
 
     /// A secret that must be there and fit into an HTTP header.
     pub fn secret(&mut self, key: &str) -> Secret {
-        let secret = |text: &str| match text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            true => not_blank(text),
-            false => Err("must be visible ASCII characters without spaces"),
-        };
         Secret::new(self.required(key, secret).unwrap_or_default())
     }
 
@@ -153,6 +154,17 @@ impl Reader {
         meaning
     }
 
+    /// Notes that what a setting says works, and is doubtful.
+    pub fn warning(&mut self, key: &str, problem: &str) {
+        let (_, origin) = self.sources.value(key);
+        self.warnings.push(Mistake { key: key.to_owned(), origin, problem: problem.to_owned() });
+    }
+
+    /// What works, and is doubtful.
+    pub fn take_warnings(&mut self) -> Vec<Mistake> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// Notes a mistake.
     pub fn mistake(&mut self, key: &str, problem: &str) {
         let (_, origin) = self.sources.value(key);
@@ -177,6 +189,42 @@ pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
 /// What would be right.
 pub(super) fn not_blank(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) }
+}
+
+/// A secret of Mimecast, as it is sent.
+fn secret(text: &str) -> Result<String, &'static str> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("must be visible ASCII characters without spaces");
+    }
+    not_blank(text)?;
+    long_enough(text).map(str::to_owned)
+}
+
+/// Refuses a secret that would be found in innocent words.
+///
+/// # Errors
+///
+/// What would be right.
+pub(super) fn long_enough(secret: &str) -> Result<&str, &'static str> {
+    match secret.len() >= SHORTEST_SECRET {
+        true => Ok(secret),
+        false => Err("must be at least 8 bytes long, as all are that Mimecast issues"),
+    }
+}
+
+/// A user name or password of RabbitMQ: any characters but those that nobody types.
+///
+/// # Errors
+///
+/// What would be right.
+pub(super) fn typed(text: &str) -> Result<String, &'static str> {
+    const BYTE_ORDER_MARK: char = '\u{feff}';
+    match text.contains(|it: char| it.is_control() || it == BYTE_ORDER_MARK) {
+        true => {
+            Err("must have no control characters, such as a line break, and no byte order mark")
+        }
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Decodes a part of a URL.

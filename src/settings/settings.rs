@@ -56,6 +56,8 @@ pub struct Settings {
     pub pseudonyms: Pseudonyms,
     /// The waits and limits that are no settings.
     pub timings: Timings,
+    /// What works, and is doubtful.
+    pub warnings: Vec<Mistake>,
 }
 
 /// One event type's queue and how it is worked on.
@@ -148,6 +150,7 @@ impl Settings {
         let log = log(&mut reader);
         let traces = traces(&mut reader);
         let (key, timings) = (pseudonym::key(&mut reader), reader.timings());
+        let warnings = reader.take_warnings();
         let mimecast = reader.finish(mimecast)?.expect("without a mistake every setting is there");
         let pseudonyms =
             key.unwrap_or_else(|| Pseudonyms::derived(&mimecast.credentials.secrets()));
@@ -168,6 +171,7 @@ impl Settings {
             traces,
             pseudonyms,
             timings,
+            warnings,
         })
     }
 }

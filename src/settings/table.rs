@@ -196,7 +196,7 @@ pub const SETTINGS: &[Setting] = &[
         "How long the id of a group is remembered by its name; up to 24h",
     ),
     secret("mimecast.access_key", "Required with hmac"),
-    secret("mimecast.secret_key", "Required with hmac; base64, as the vendor issues it"),
+    secret("mimecast.secret_key", "Required with hmac; base64, as Mimecast issues it"),
     secret("mimecast.app_id", "Required with hmac"),
     secret("mimecast.app_key", "Required with hmac"),
     secret("mimecast.client_id", "Required with oauth2"),

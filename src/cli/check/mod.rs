@@ -14,6 +14,11 @@ pub use verdict::{Gravity, Group, Verdict};
 /// files that they came from.
 pub fn here(running: &Running) -> Vec<Verdict> {
     let mut verdicts = vec![settings(running.settings())];
+    let warnings = running.settings().warnings.iter();
+    verdicts.extend(
+        warnings
+            .map(|it| Verdict::new(Gravity::Warning, (Group::Settings, &it.key), it.to_string())),
+    );
     verdicts.extend(max_commands(running.settings()));
     verdicts.extend(files::check(running.files(), running.settings()));
     verdicts

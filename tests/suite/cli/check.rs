@@ -135,6 +135,22 @@ async fn offline_stops_after_the_settings() {
 }
 
 #[tokio::test]
+async fn a_setting_that_is_doubtful_is_a_warning_of_the_check_and_of_the_start() {
+    let fake = FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables
+        .extend([named("AMQP__URL", "amqp://127.0.0.1:1"), named("AMQP__PASSWORD", "canary ")]);
+    let (code, lines) = check(&variables, &["--offline"]).await;
+    assert_eq!(code, Some(0), "{lines:?}");
+    let told = lines.iter().find(|it| it.contains("amqp.password")).unwrap();
+    assert!(told.contains("begins or ends with white space") && !told.contains("canary"), "{told}");
+    variables.extend([named("ADMIN__LISTEN", "127.0.0.1:0")]);
+    let daemon = Daemon::start(&variables).await;
+    daemon.wait_for_logged("doubtful setting", 1).await;
+    assert_eq!(daemon.logged("doubtful setting")[0]["setting"], "amqp.password");
+}
+
+#[tokio::test]
 async fn what_the_daemon_will_declare_is_a_warning_and_is_not_declared_by_the_check() {
     let vhost = Vhost::new().await;
     let fake = FakeMimecast::start(Credentials::default()).await;

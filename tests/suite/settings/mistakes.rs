@@ -58,8 +58,8 @@ fn all_mistakes_of_all_sources_are_told_at_once_each_with_its_key_and_source() {
              za, au, je, sandbox, uspcom",
             "mimecast.access_key (variable EVENTD_MIMECAST__ACCESS_KEY): must be visible ASCII \
              characters without spaces",
-            "mimecast.secret_key (variable EVENTD_MIMECAST__SECRET_KEY): must be base64, as the \
-             vendor issues it",
+            "mimecast.secret_key (variable EVENTD_MIMECAST__SECRET_KEY): must be base64, as \
+             Mimecast issues it",
             "mimecast.app_id (not set): is required",
             "retry.max_delay (variable EVENTD_RETRY__MAX_DELAY): must be a duration such as 200ms, \
              30s or 5m",

@@ -91,12 +91,12 @@ fn variables_of_others_are_nobodys_business() {
 #[test]
 fn a_secret_comes_from_the_file_that_its_variable_names_without_the_last_newline() {
     let folder = TempDir::new().unwrap();
-    for text in ["the-key", "the-key\n", "the-key\r\n"] {
+    for text in ["the-key-1", "the-key-1\n", "the-key-1\r\n"] {
         let path = file(&folder, "secret", text);
         let mut variables = with(&[("MIMECAST__ACCESS_KEY_FILE", path.to_str().unwrap())]);
         variables.remove("EVENTD_MIMECAST__ACCESS_KEY");
         let Credentials::Hmac(keys) = accepted(&variables).mimecast.credentials else { panic!() };
-        assert_eq!(keys.access_key.reveal(), "the-key", "{text:?}");
+        assert_eq!(keys.access_key.reveal(), "the-key-1", "{text:?}");
     }
 }
 

@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 use toml::Table;
 
 /// Settings that take any text.
-const FREE: [&str; 8] = [
-    "amqp.username",
-    "amqp.password",
+const FREE: [&str; 6] = [
     "amqp.exchange",
     "amqp.dead_letter_exchange",
     "amqp.dead_letter_queue",

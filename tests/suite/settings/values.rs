@@ -187,6 +187,74 @@ fn credentials_go_out_over_tls_or_to_this_very_machine() {
 }
 
 #[test]
+fn a_secret_of_mimecast_has_at_least_eight_bytes() {
+    let (seven, eight) = ("1234567", "12345678");
+    let keys =
+        ["ACCESS_KEY", "APP_ID", "APP_KEY"].map(|key| (hmac_without_url(), key, seven, eight));
+    let secret = (hmac_without_url(), "SECRET_KEY", "QQ==", "QUFBQQ==");
+    let clients =
+        ["CLIENT_ID", "CLIENT_SECRET"].map(|key| (oauth2_without_url(), key, seven, eight));
+    for (mut variables, key, short, long) in keys.into_iter().chain([secret]).chain(clients) {
+        let name = format!("MIMECAST__{key}");
+        let region = if key.starts_with("CLIENT") { "uk" } else { "eu" };
+        variables.extend([named("MIMECAST__REGION", region), named(&name, long)]);
+        accepted(&variables);
+        variables.extend([named(&name, short)]);
+        let mistakes = refused(&variables);
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].contains("must be at least 8 bytes long"), "{mistakes:?}");
+        assert!(!mistakes[0].contains(short), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn a_password_of_rabbitmq_has_nothing_that_nobody_types_and_white_space_around_it_is_told() {
+    for (text, is_refused) in [
+        ("pass\u{0}word", true),
+        ("pass\nword", true),
+        ("\u{feff}password", true),
+        ("pass\u{85}word", true),
+        ("pässwörd ", false),
+        (" password", false),
+        ("pass word", false),
+    ] {
+        let settings = read(&with(&[("AMQP__PASSWORD", text)]));
+        assert_eq!(settings.is_err(), is_refused, "{text:?}");
+        let Ok(settings) = settings else { continue };
+        assert_eq!(settings.amqp.address.password.reveal(), text);
+        let told: Vec<&str> = settings.warnings.iter().map(|it| it.key.as_str()).collect();
+        let expected = if text.trim() == text { &[][..] } else { &["amqp.password"] };
+        assert_eq!(told, expected, "{text:?}");
+    }
+    for url in [
+        "amqp://a:pass%00word@127.0.0.1",
+        "amqp://a:%EF%BB%BFpassword@127.0.0.1",
+        "amqp://a%0a:b@127.0.0.1",
+    ] {
+        let mistakes = refused(&with(&[("AMQP__URL", url)]));
+        assert!(mistakes[0].contains("must have no control characters"), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn a_password_that_crosses_a_network_unencrypted_is_told() {
+    for (url, is_told) in [
+        ("amqp://a:b@127.0.0.1/%2f", false),
+        ("amqp://a:b@127.8.9.1/%2f", false),
+        ("amqp://a:b@[::1]/%2f", false),
+        ("amqp://a:b@LocalHost/%2f", false),
+        ("amqps://a:b@broker/%2f", false),
+        ("amqp://a:b@broker/%2f", true),
+        ("amqp://broker/%2f", true),
+        ("amqp://a:b@127.0.0.1/v,amqp://a:b@10.0.0.1/v", true),
+    ] {
+        let warnings = accepted(&with(&[("AMQP__URL", url)])).warnings;
+        assert_eq!(warnings.len(), usize::from(is_told), "{url}: {warnings:?}");
+        assert!(warnings.iter().all(|it| it.key == "amqp.url" && !it.to_string().contains("a:b")));
+    }
+}
+
+#[test]
 fn a_signing_key_is_decoded_and_may_not_be_empty() {
     let own = [("MIMECAST__REGION", "eu"), ("MIMECAST__SECRET_KEY", " U2VjcmV0S2V5 ")];
     let Credentials::Hmac(keys) = mimecast(hmac_without_url(), &own).credentials else { panic!() };
@@ -194,8 +262,8 @@ fn a_signing_key_is_decoded_and_may_not_be_empty() {
     for (text, problem) in [
         ("", "must not be empty"),
         (" ", "must not be empty"),
-        ("not base64!", "must be base64, as the vendor issues it"),
-        ("U2VjcmV0S2V5=", "must be base64, as the vendor issues it"),
+        ("not base64!", "must be base64, as Mimecast issues it"),
+        ("U2VjcmV0S2V5=", "must be base64, as Mimecast issues it"),
     ] {
         let mistakes = refused(&with(&[("MIMECAST__SECRET_KEY", text)]));
         assert!(mistakes.len() == 1 && mistakes[0].ends_with(problem), "{mistakes:?}");
