@@ -1,8 +1,9 @@
 //! `config`: the settings as this process finds them, and the schema of their file.
 
 use super::terminal::{OutputError, plain, say, table};
-use crate::settings::{Mistake, Origin, SETTINGS, Setting, Settings, Sources};
+use crate::settings::{Address, Mistake, Origin, SETTINGS, Setting, Settings, Sources};
 use serde_json::{Map, Value, json};
+use url::{Position, Url};
 
 /// Values of a setting that is one of several words.
 const WORDS: [(&str, &[&str]); 4] = [
@@ -31,7 +32,7 @@ const DURATIONS: [&str; 7] = [
     "drain_timeout",
 ];
 
-/// Prints every setting with its value and where it comes from; secrets are not shown. What is wrong with
+/// Prints every setting with its value and where it comes from; secrets are not shown, nor passwords in URLs. What is wrong with
 /// them is given back.
 ///
 /// # Errors
@@ -40,10 +41,7 @@ const DURATIONS: [&str; 7] = [
 pub fn show(sources: &Sources, as_json: bool) -> Result<Result<(), Vec<Mistake>>, OutputError> {
     let rows = SETTINGS.iter().map(|setting| {
         let (value, origin) = sources.value(setting.key);
-        let value = value.map(|value| match setting.secret {
-            true => "[secret]".to_owned(),
-            false => value.reveal().to_owned(),
-        });
+        let value = value.map(|value| shown(setting, value.reveal()));
         (setting.key, value, origin)
     });
     if as_json {
@@ -58,6 +56,42 @@ pub fn show(sources: &Sources, as_json: bool) -> Result<Result<(), Vec<Mistake>>
         say(&table(&["KEY", "VALUE", "FROM"], rows))?;
     }
     Ok(Settings::read(sources.clone()).map(|_| ()))
+}
+
+/// The value of a setting without what is secret in it. Of a URL that is the password, and all of it where a password
+/// may stand anywhere, because it cannot be read.
+fn shown(setting: &Setting, value: &str) -> String {
+    let hidden = || "[secret]".to_owned();
+    match (setting.key, setting.secret) {
+        ("amqp.url", _) => match Address::parse(value) {
+            Ok(_) => {
+                let parts = Address::parts(value).into_iter();
+                let shown = parts.map(|part| without_password(part).unwrap_or_else(hidden));
+                shown.collect::<Vec<_>>().join(",")
+            }
+            Err(_) => hidden(),
+        },
+        ("amqp.management_url", _) => without_password(value).unwrap_or_else(hidden),
+        (_, true) => hidden(),
+        (_, false) if value.contains('@') && value.contains("//") => {
+            without_password(value).unwrap_or_else(hidden)
+        }
+        (_, false) => value.to_owned(),
+    }
+}
+
+/// The URL with three stars for its password; nothing where an @ stands where none belongs, so that the password may
+/// have been taken for another part.
+fn without_password(text: &str) -> Option<String> {
+    let mut url = Url::parse(text.trim()).ok().filter(Url::has_host)?;
+    let rest = &url[Position::BeforeHost..];
+    if rest.contains('@') {
+        return None;
+    }
+    if url.password().is_some() {
+        url.set_password(Some("***")).ok()?;
+    }
+    Some(url.into())
 }
 
 /// Prints the JSON Schema of the settings file, for editors and pipelines.
@@ -131,4 +165,50 @@ fn path(key: &str) -> Vec<String> {
         }
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(key: &str) -> &'static Setting {
+        SETTINGS.iter().find(|it| it.key == key).unwrap()
+    }
+
+    #[test]
+    fn of_a_url_all_is_shown_but_its_password_and_nothing_where_that_cannot_be_told_apart() {
+        for (key, value, expected) in [
+            (
+                "amqp.url",
+                "amqps://eventd:canary@broker:5671/prod",
+                "amqps://eventd:***@broker:5671/prod",
+            ),
+            ("amqp.url", "amqp://broker/%2f", "amqp://broker/%2f"),
+            (
+                "amqp.url",
+                "amqp://a:canary@one/v, amqp://a:canary@two/v",
+                "amqp://a:***@one/v,amqp://a:***@two/v",
+            ),
+            ("amqp.url", "amqp://a:can,ary@one/v", "amqp://a:***@one/v"),
+            ("amqp.url", "amqp://a:1/canary@one", "[secret]"),
+            ("amqp.url", "canary", "[secret]"),
+            ("amqp.url", "http://a:canary@one", "[secret]"),
+            ("amqp.management_url", "https://a:canary@broker:15671", "https://a:***@broker:15671/"),
+            ("amqp.management_url", "https://broker:15671/rabbit", "https://broker:15671/rabbit"),
+            ("amqp.management_url", "https://a:1/canary@broker", "[secret]"),
+            (
+                "mimecast.base_url",
+                "https://a:canary@eu-api.mimecast.com",
+                "https://a:***@eu-api.mimecast.com/",
+            ),
+            ("mimecast.base_url", "https://eu-api.mimecast.com", "https://eu-api.mimecast.com"),
+            ("mimecast.token_url", "//a:canary@host", "[secret]"),
+            ("traces.endpoint", "http://a:b?canary@host", "[secret]"),
+            ("log.level", "https://a:canary@host", "https://a:***@host/"),
+            ("amqp.password", "canary", "[secret]"),
+            ("amqp.exchange", "events", "events"),
+        ] {
+            assert_eq!(shown(setting(key), value), expected, "{key} {value}");
+        }
+    }
 }
