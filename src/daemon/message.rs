@@ -64,7 +64,8 @@ pub(super) enum Held {
 }
 
 impl Message {
-    /// A delivery that just came to `lane`, and is ours for at most `held`. No other has this id.
+    /// A delivery that just came to `lane`, and is ours for at most `held`. In the audit trail no other has
+    /// this id.
     pub(super) fn new(
         (delivery, id): (Delivery, Uuid),
         (lane, audit): (EventType, Option<Arc<Audit>>),

@@ -177,7 +177,7 @@ impl Worker {
     pub(super) fn receive(&self, delivery: Delivery) -> Box<Message> {
         let (lane, guards) = (self.lane.event_type, &self.drain);
         let guards = (self.metrics.received(lane), guards.count());
-        let id = (self.fresh)().request_id;
+        let id = self.audit.as_ref().map(|_| (self.fresh)().request_id).unwrap_or_default();
         Message::new((delivery, id), (lane, self.audit.clone()), guards, self.held)
     }
 }
