@@ -10,7 +10,7 @@ use crate::support::disturbed::Disturbed;
 
 /// Faults that last until they are healed, except for the ends of the daemon. A fault of the broker
 /// itself comes last, so that the other fault is there meanwhile.
-const FAULTS: [Op; 20] = [
+const FAULTS: [Op; 21] = [
     Op::ApiDown,
     Op::ApiSlow,
     Op::ApiHangs,
@@ -27,6 +27,7 @@ const FAULTS: [Op; 20] = [
     Op::RefuseBroker,
     Op::RefuseDeadLetters,
     Op::DeleteDeadLetterExchange,
+    Op::FillDisk,
     Op::KillDaemon,
     Op::StopDaemon,
     Op::RestartBroker,
@@ -34,9 +35,11 @@ const FAULTS: [Op; 20] = [
 ];
 
 /// The pairs that every run tries.
-const TRIED: [[Op; 2]; 11] = [
+const TRIED: [[Op; 2]; 13] = [
     [Op::ApiDown, Op::DeleteDeadLetterExchange],
     [Op::ApiSlow, Op::KillDaemon],
+    [Op::ApiSlow, Op::FillDisk],
+    [Op::FillDisk, Op::KillDaemon],
     [Op::ApiHangs, Op::FreezeBroker],
     [Op::ApiResets, Op::StopDaemon],
     [Op::ApiTalksGarbage, Op::RefuseBroker],

@@ -28,6 +28,8 @@ pub struct Ledger {
     /// Health calls that were answered.
     health_calls: usize,
     violations: Vec<String>,
+    /// What is wrong with the audit trail.
+    pub trail: Vec<String>,
     /// Whether the broker itself may dead-letter, because deliveries reach their limit.
     pub broker_may_give_up: bool,
     /// How often work was interrupted: by the end of a session or of a daemon.
@@ -190,7 +192,8 @@ impl Ledger {
             (!explained).then(|| format!("the API applied {item}"))
         });
         let violations = self.violations.iter().map(|it| format!("the API found: {it}"));
-        unknown.chain(dead_letters).chain(effects).chain(violations).collect()
+        let trail = self.trail.iter().cloned();
+        unknown.chain(dead_letters).chain(effects).chain(violations).chain(trail).collect()
     }
 }
 

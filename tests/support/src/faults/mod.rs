@@ -9,4 +9,5 @@ pub mod scene;
 mod api;
 #[cfg(test)]
 mod ledger_tests;
+mod trail;
 mod waits;

@@ -74,6 +74,10 @@ pub enum Op {
     KillBroker,
     /// The broker has a memory alarm.
     BlockBroker,
+    /// Nothing more can be written to the audit trail, until the daemon begins again.
+    FillDisk,
+    /// The audit trail can be written again.
+    EmptyDisk,
     /// The daemon is killed.
     KillDaemon,
     /// The daemon gets SIGTERM.
@@ -186,6 +190,8 @@ impl Op {
                 scene.vhost.reconnect().await;
             }
             Op::BlockBroker => node.expect("who starves a node has one").starve(),
+            Op::FillDisk => scene.fill_disk(true),
+            Op::EmptyDisk => scene.fill_disk(false),
             Op::KillDaemon => scene.kill_daemon().await,
             Op::StopDaemon => scene.stop_daemon().await,
             Op::StartDaemon if scene.daemon.is_none() => scene.start_daemon().await,

@@ -3,6 +3,7 @@
 use super::api::nature;
 use super::ledger::{Account, Ledger};
 use super::message::{Kind, Message};
+use super::trail::Trail;
 use crate::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK, Vhost};
 use crate::daemon::Daemon;
 use crate::node::Node;
@@ -36,6 +37,8 @@ pub struct Scene {
     pub ledger: Ledger,
     /// Calls that had reached the vendor before the last messages were published.
     pub called_before: usize,
+    /// What the daemon has written down, unless others work beside it.
+    pub trail: Option<Trail>,
     /// Kept for their logs, which a test that fails shows.
     ended: Vec<Daemon>,
     healed: Instant,
@@ -69,8 +72,9 @@ impl Scene {
         let fake = FakeMimecast::start(fake_mimecast::Credentials::default()).await;
         let broker_link = Relay::to(node.authority()).await;
         let api_link = Relay::to(&fake.address().to_string()).await;
-        let mut variables = settings::hmac(&fake);
+        let (mut variables, trail) = (settings::hmac(&fake), Trail::new());
         variables.extend([
+            named("AUDIT__PATH", trail.path()),
             named("AMQP__URL", &vhost.url_by(&broker_link.authority())),
             named("AMQP__HEARTBEAT", "1s"),
             named("MIMECAST__BASE_URL", &format!("http://{}", api_link.authority())),
@@ -89,6 +93,7 @@ impl Scene {
             variables,
             ledger: Ledger::default(),
             called_before: 0,
+            trail: Some(trail),
             ended: Vec::new(),
             healed: Instant::now(),
         };
@@ -106,7 +111,9 @@ impl Scene {
 
     /// Starts the daemon.
     pub async fn start_daemon(&mut self) {
-        self.daemon = Some(Daemon::start(&self.variables).await);
+        // A file that grows too large is as a full disk, if the signal for it is ignored.
+        let ignoring = ["sh", "-c", r#"trap "" XFSZ; exec "$@""#, "sh"];
+        self.daemon = Some(Daemon::start_by(&ignoring, &self.variables).await);
     }
 
     /// Stops the daemon as an orchestrator does, and insists on a clean end.
@@ -145,6 +152,13 @@ impl Scene {
         self.ledger.interruptions += self.ended_sessions();
     }
 
+    /// Leaves no room for what the daemon writes down, or any room again.
+    pub fn fill_disk(&self, is_full: bool) {
+        if let (Some(trail), Some(daemon)) = (&self.trail, &self.daemon) {
+            trail.fill(daemon.process(), is_full);
+        }
+    }
+
     /// Publishes `count` messages, of which every tenth is malformed and every tenth refused.
     pub async fn publish(&mut self, count: usize) {
         self.called_before = self.fake.calls().len();
@@ -173,6 +187,7 @@ impl Scene {
     pub async fn heal(&mut self) {
         self.broker_link.open();
         self.api_link.open();
+        self.fill_disk(false);
         self.fake.refuse_credentials(false);
         self.fake.inject_instead([nature()[0].clone()]);
         if self.daemon.is_none() {
@@ -264,6 +279,8 @@ impl Scene {
             }
         }
         self.collect().await;
+        let trail = self.trail.as_ref().map(|trail| trail.compare(&self.fake.calls()));
+        self.ledger.trail = trail.unwrap_or_default();
         self.ledger.account()
     }
 }
