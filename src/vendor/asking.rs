@@ -2,6 +2,7 @@
 
 use super::caller::Answer;
 use super::sign::Stamp;
+use super::transport::ReplyBody;
 use super::vendor::{Asked, Effort, Vendor};
 use crate::command::{Call, Operation};
 use crate::telemetry::span;
@@ -31,7 +32,11 @@ impl Vendor {
         }
         // What is rare is on the heap, or every message would carry the room for it along.
         if !Box::pin(self.is_heard(effort.deadline)).await {
-            return Ok(Asked { outcome: asked.outcome.into_weather(), body: Vec::new(), ..asked });
+            return Ok(Asked {
+                outcome: asked.outcome.into_weather(),
+                body: ReplyBody::default(),
+                ..asked
+            });
         }
         Box::pin(self.request(call, history, effort)).await
     }
@@ -61,7 +66,9 @@ impl Vendor {
                 vendor_id = answer.request_id(&stamp);
                 self.read(call.operation, answer, &stamp, vendor_id.as_deref())
             }
-            Err(outcome) => Asked { outcome, body: Vec::new(), wait: None, is_mute: false },
+            Err(outcome) => {
+                Asked { outcome, body: ReplyBody::default(), wait: None, is_mute: false }
+            }
         };
         let outcome = &asked.outcome;
         if let Some(fault) = outcome.fault() {

@@ -101,7 +101,8 @@ impl Caller {
                 (vec![("authorization", bearer), ("x-request-id", request_id)], Some(token))
             }
         };
-        let posted = self.transport.post_json(url, headers, body, stamp.at).await;
+        let page_by = (!operation.is_change()).then_some(deadline);
+        let posted = self.transport.post_json(url, headers, body, (stamp.at, page_by)).await;
         let hide = Arc::clone(token.as_ref().map_or(&self.hide, |token| &token.hide));
         let received = posted.map_err(Outcome::Unavailable)?;
         Ok(Answer { wait: received.quota.wait(&self.timings), received, hide, token })
@@ -151,7 +152,7 @@ fn signed_headers(
 impl Answer {
     /// What it says.
     pub(super) fn reply<'a>(&'a self, request_id: Option<&'a str>) -> Reply<'a> {
-        let (status, body) = (self.received.status, self.received.body.as_slice());
+        let (status, body) = (self.received.status, &*self.received.body);
         Reply { status, body, wait: self.wait, hide: &self.hide, request_id }
     }
 

@@ -2,7 +2,7 @@
 
 use super::paging::PageError;
 use super::url_entries::not_shown;
-use super::url_scan::Sought;
+use super::url_scan::{MOST_OF_ONE_PAGE, Sought};
 use super::vendor::{Effort, Vendor};
 use crate::command::{Command, Intent, Operation};
 use crate::event::{ManagedUrl, Member};
@@ -60,6 +60,9 @@ impl Vendor {
             Intent::Unblock(url) => {
                 let sought = Sought::Url(url.clone());
                 let found = self.entries(&sought, history, effort, ended).await?;
+                if found.too_many {
+                    return Err(too_many());
+                }
                 self.expect_unblocked(found.clone())?;
                 Ok(found.entries.into_keys().map(|id| Command::DeleteManagedUrl { id }).collect())
             }
@@ -145,7 +148,7 @@ impl Vendor {
         effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Conclusion {
-        let mut reached = None;
+        let (mut reached, mut deleted) = (None, 0);
         // In a dry run nothing goes, however often the entries are read.
         let readings = if self.guards.dry_run { 0 } else { READINGS };
         for _ in 0..=readings {
@@ -165,6 +168,10 @@ impl Vendor {
                     self.metrics.concluded(operation, &nothing, now);
                     nothing
                 });
+            }
+            deleted += found.entries.len();
+            if found.too_many || deleted > MOST_OF_ONE_PAGE {
+                return too_many();
             }
             for id in found.entries.into_keys() {
                 // There may be any number of them, and what is gone is not listed the next time.
@@ -187,4 +194,10 @@ impl Vendor {
         let detail = "the URL is still blocked after its entries were deleted";
         not_shown(Fault::new("still_listed", detail))
     }
+}
+
+/// The conclusion where so many entries block one page that somebody has to see why.
+fn too_many() -> Conclusion {
+    let detail = format!("more than {MOST_OF_ONE_PAGE} entries block the URL");
+    Conclusion::Refused(Reason::Rejected, Fault::new("too_many_entries", &detail))
 }

@@ -1,7 +1,11 @@
 //! One page of a list, read from the body of a reply.
 
 use crate::command::Operation;
+use crate::verdict::json_fits;
 use serde_json::{Map, Value};
+
+/// Bytes of an id, and of the token of a page: those of Mimecast have some hundred.
+const LONGEST_ID: usize = 1024;
 
 /// One page as Mimecast gives it.
 pub(super) struct ListPage {
@@ -20,6 +24,9 @@ impl ListPage {
     ///
     /// Why it proves nothing.
     pub(super) fn read(operation: Operation, body: &[u8]) -> Result<ListPage, &'static str> {
+        if !json_fits(body) {
+            return Err("a page is not JSON, or has too many values");
+        }
         let mut body: Value = serde_json::from_slice(body).map_err(|_| "a page is not JSON")?;
         let meta = part(&body, "meta")?.unwrap_or(&Value::Null);
         let pagination = part(meta, "pagination")?.unwrap_or(&Value::Null);
@@ -27,6 +34,9 @@ impl ListPage {
         // Without it the list would seem to end here.
         let next = match part("next")? {
             None => None,
+            Some(Value::String(token)) if token.len() > LONGEST_ID => {
+                return Err("a page names the next one by more than 1 KiB");
+            }
             Some(Value::String(token)) => Some(token.clone()).filter(|token| !token.is_empty()),
             Some(_) => return Err("a page names the next one in an unknown way"),
         };
@@ -35,7 +45,14 @@ impl ListPage {
             Some(body) => list(taken(body, "data")?)?,
             None => Vec::new(),
         };
-        Ok(ListPage { entries: entries(operation, data)?, next, total })
+        let entries = entries(operation, data)?;
+        let has_long_id = |entry: &Value| {
+            entry.get("id").and_then(Value::as_str).is_some_and(|id| id.len() > LONGEST_ID)
+        };
+        match entries.iter().any(has_long_id) {
+            true => Err("an entry has an id of more than 1 KiB"),
+            false => Ok(ListPage { entries, next, total }),
+        }
     }
 }
 
@@ -123,6 +140,24 @@ mod tests {
             let body = json!({"Meta": {"Pagination": pagination}, "data": []});
             let answer = ListPage::read(Operation::FindGroups, body.to_string().as_bytes());
             assert_eq!(answer.map(|answer| answer.total), Ok(Some(27)), "{total}");
+        }
+    }
+
+    #[test]
+    fn an_id_or_a_token_of_more_than_a_kibibyte_is_no_answer() {
+        for (length, is_read) in [(LONGEST_ID, true), (LONGEST_ID + 1, false)] {
+            let text = "x".repeat(length);
+            let by_token = json!({"meta": {"pagination": {"next": text}}, "data": []});
+            let by_id = json!({"data": [{"id": text}]});
+            let of_group = json!({"data": [{"folders": [{"id": text}]}]});
+            for (operation, body) in [
+                (Operation::GetAllManagedUrls, by_token),
+                (Operation::GetAllManagedUrls, by_id),
+                (Operation::FindGroups, of_group),
+            ] {
+                let read = ListPage::read(operation, body.to_string().as_bytes());
+                assert_eq!(read.is_ok(), is_read, "{length} {operation:?}");
+            }
         }
     }
 

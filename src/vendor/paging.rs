@@ -10,11 +10,17 @@ use super::vendor::{Effort, Vendor};
 use crate::command::{Call, Operation, Page};
 use crate::verdict::{Cause, Conclusion, Fault, History, Stuck};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-/// Entries of one list at most: ten times more than were ever heard of.
-const MOST_ENTRIES: u64 = 1_000_000;
+/// Entries of one list at most: four times more than were ever heard of. Eight bytes are kept of each.
+const MOST_ENTRIES: u64 = 400_000;
+
+/// Entries of a list that is read beside any number of others: of longer ones there is one at a time.
+const MANY_ENTRIES: u64 = 4_000;
+
+/// Bytes of all pages of a list at most.
+const MOST_BYTES: u64 = 512 << 20;
 
 /// Pages of one list at most; they may be empty.
 const MOST_PAGES: u64 = 100_000;
@@ -34,6 +40,7 @@ pub(super) enum PageError {
 struct Reading {
     entries: u64,
     pages: u64,
+    bytes: u64,
     total: Option<u64>,
     identities: Fingerprints,
     tokens: Fingerprints,
@@ -91,10 +98,11 @@ impl Vendor {
         (history, effort, ended): (&mut History, Effort<'_>, &CancellationToken),
     ) -> Result<(), PageError> {
         let (mut reading, mut token) = (Reading::default(), None::<String>);
+        let (mut turn, late) = (None, || PageError::Unanswered(Conclusion::OutOfTime));
         loop {
             // Unlike a change, which is tried once whatever the time, so that a message gets on.
             if Instant::now() >= effort.deadline {
-                return Err(PageError::Unanswered(Conclusion::OutOfTime));
+                return Err(late());
             }
             let asked = call(Page { size, token: token.as_deref() });
             let effort = if token.is_none() { patience } else { effort };
@@ -126,11 +134,17 @@ impl Vendor {
                     _,
                 ) => return Err(PageError::Unanswered(conclusion)),
             };
+            reading.add_bytes(body.len()).map_err(inconsistent)?;
             let answer = ListPage::read(asked.operation, &body).map_err(inconsistent)?;
             token = reading.add(asked.operation, &answer).map_err(inconsistent)?;
             answer.entries.iter().for_each(&mut read);
             if token.is_none() {
                 return Ok(());
+            }
+            drop((answer, body));
+            if reading.entries > MANY_ENTRIES && turn.is_none() {
+                let wait = self.tenant.long_lists.lock();
+                turn = Some(timeout_at(effort.deadline, wait).await.map_err(|_| late())?);
             }
         }
     }
@@ -197,6 +211,12 @@ fn identity(operation: Operation, entry: &Value) -> Option<String> {
 }
 
 impl Reading {
+    /// Adds the size of a page.
+    fn add_bytes(&mut self, bytes: usize) -> Result<(), &'static str> {
+        self.bytes += bytes as u64;
+        if self.bytes > MOST_BYTES { Err("the list has no end") } else { Ok(()) }
+    }
+
     /// Adds a page, and returns the token of the next one.
     fn add(
         &mut self,

@@ -12,6 +12,7 @@ use crate::settings::Mimecast;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Mutex as Turns;
 use tokio_util::sync::CancellationToken;
 
 /// Who calls, and all that was learned by it. Other settings of Mimecast make another one, which begins with nothing;
@@ -28,6 +29,8 @@ pub(super) struct Tenant {
     pub url_scan: UrlScan,
     /// The pages that Mimecast takes.
     pub page_sizes: PageSizes,
+    /// Held while a long list is read.
+    pub long_lists: Turns<()>,
     /// The time by the last reply, in its words, and by our clock.
     pub told_time: Mutex<Option<(String, DateTime<Utc>)>>,
     /// Cancelled once another one is in force: no call is begun with this one any more.
@@ -49,6 +52,7 @@ impl Tenant {
             directory: Directory::default(),
             url_scan: UrlScan::default(),
             page_sizes: PageSizes::new(timings.page_size),
+            long_lists: Turns::default(),
             told_time: Mutex::default(),
             replaced: CancellationToken::new(),
             quotas: Mutex::new(Operation::ALL.map(|it| (it, Quota::new(timings))).into()),

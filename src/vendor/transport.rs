@@ -9,11 +9,27 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response};
 use std::error::Error;
+use std::ops::Deref;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-/// No reply of the vendor's is larger than this, in bytes; what is larger is not the vendor's. A page of
-/// a list has up to 500 entries, and a URL can be long.
-const MAX_REPLY: usize = 4 * 1024 * 1024;
+/// Bytes of a page of a list, at most. It has up to 500 entries, and a URL can be long; one that is larger is asked for in
+/// half the size.
+const LARGEST_PAGE: usize = 1 << 20;
+
+/// Bytes of any other reply, at most: those of Mimecast have some hundred, and a page of a proxy some thousand.
+const LARGEST_REPLY: usize = 32 << 10;
+
+/// Pages that are asked for and read at the same time: the HTTP client has up to 800 KB of each in its buffers.
+const PAGES_AT_ONCE: usize = 8;
+
+/// Bytes of the id of a request, at most.
+const LONGEST_REQUEST_ID: usize = 1024;
+
+/// Bytes of a date in a header, at most: it has 29.
+const LONGEST_DATE: usize = 64;
 
 /// Headers of every request: its type, what is accepted, and what the client adds, which are its own name, the
 /// host and the length.
@@ -23,6 +39,23 @@ const FIXED_HEADERS: usize = 5;
 #[derive(Debug)]
 pub(super) struct Transport {
     client: Client,
+    /// The turns of pages.
+    pages: Arc<Semaphore>,
+}
+
+/// The body of a reply. That of a page keeps its turn.
+#[derive(Debug, Default)]
+pub(super) struct ReplyBody {
+    bytes: Vec<u8>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Deref for ReplyBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// What came back.
@@ -31,7 +64,7 @@ pub(super) struct Received {
     /// The HTTP status.
     pub status: u16,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: ReplyBody,
     /// What the headers say about the quota.
     pub quota: quota::Headers,
     /// The id that the vendor gave the request: `x-request-id`, or else `x-mc-req-id`.
@@ -64,11 +97,12 @@ impl Transport {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| TransportError(root_cause(&error)))?;
-        Ok(Transport { client })
+        Ok(Transport { client, pages: Arc::new(Semaphore::new(PAGES_AT_ONCE)) })
     }
 
     /// Posts strict JSON, with headers that are not to be shown. `now` is what dates in the reply's
-    /// headers are measured against where it has no `Date`.
+    /// headers are measured against where it has no `Date`. Where the reply is the page of a list, its turn is waited for
+    /// until `deadline`.
     ///
     /// # Errors
     ///
@@ -78,8 +112,12 @@ impl Transport {
         url: Url,
         headers: Vec<(&'static str, Secret)>,
         body: String,
-        now: DateTime<Utc>,
+        (now, page_by): (DateTime<Utc>, Option<Instant>),
     ) -> Result<Received, Fault> {
+        let turn = match page_by {
+            Some(deadline) => Some(self.turn(deadline).await?),
+            None => None,
+        };
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         let mut map = HeaderMap::with_capacity(headers.len() + FIXED_HEADERS);
         map.insert(CONTENT_TYPE, JSON);
@@ -93,7 +131,7 @@ impl Transport {
         let mut request = Request::new(Method::POST, url);
         *request.headers_mut() = map;
         *request.body_mut() = Some(body.into());
-        exchange(self.client.execute(request), now).await
+        exchange(self.client.execute(request), turn, now).await
     }
 
     /// Posts a form.
@@ -107,12 +145,20 @@ impl Transport {
         form: &[(&str, &str)],
         now: DateTime<Utc>,
     ) -> Result<Received, Fault> {
-        exchange(self.client.post(url).form(form).send(), now).await
+        exchange(self.client.post(url).form(form).send(), None, now).await
+    }
+
+    /// The turn of a page, once it comes.
+    async fn turn(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
+        let turn = timeout_at(deadline, Arc::clone(&self.pages).acquire_owned()).await;
+        let no_turn = |_| Fault::new("timeout", "other pages of lists were read all the time");
+        Ok(turn.map_err(no_turn)?.expect("nobody closes the semaphore"))
     }
 }
 
 async fn exchange(
     sending: impl Future<Output = Result<Response, reqwest::Error>>,
+    turn: Option<OwnedSemaphorePermit>,
     now: DateTime<Utc>,
 ) -> Result<Received, Fault> {
     let response = sending.await.map_err(fault)?;
@@ -122,19 +168,33 @@ async fn exchange(
     let text = |name: &str| response.headers().get(name).and_then(|text| text.to_str().ok());
     let quota = quota::Headers::read(readable, text("date"), now);
     let request_id = text("x-request-id").or_else(|| text("x-mc-req-id")).map(str::to_owned);
-    let date = text("date").map(str::to_owned);
-    Ok(Received { status, body: body(response).await?, quota, request_id, date })
+    if request_id.as_ref().is_some_and(|id| id.len() > LONGEST_REQUEST_ID) {
+        let detail = "the request id of the reply is longer than 1 KiB";
+        return Err(Fault::new("reply_too_large", detail));
+    }
+    let date = text("date").filter(|date| date.len() <= LONGEST_DATE).map(str::to_owned);
+    Ok(Received { status, body: body(response, turn).await?, quota, request_id, date })
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Fault> {
-    let mut body = Vec::new();
+async fn body(
+    mut response: Response,
+    turn: Option<OwnedSemaphorePermit>,
+) -> Result<ReplyBody, Fault> {
+    let (most, what) = match turn {
+        Some(_) => (LARGEST_PAGE, "the page is larger than 1 MiB"),
+        None => (LARGEST_REPLY, "the reply is larger than 32 KiB"),
+    };
+    let too_large = || Fault::new("reply_too_large", what);
+    let length = usize::try_from(response.content_length().unwrap_or_default());
+    let length = length.ok().filter(|length| *length <= most).ok_or_else(too_large)?;
+    let mut bytes = Vec::with_capacity(length);
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
-        if body.len() + chunk.len() > MAX_REPLY {
-            return Err(Fault::new("reply_too_large", "the reply is larger than 4 MiB"));
+        if bytes.len() + chunk.len() > most {
+            return Err(too_large());
         }
-        body.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk);
     }
-    Ok(body)
+    Ok(ReplyBody { bytes, _turn: turn })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the whole of a map_err")]

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Mutex as Turns, oneshot};
 
+/// Entries that may be deleted for one event: one or two are usual.
+pub(super) const MOST_OF_ONE_PAGE: usize = 1_000;
+
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub(super) enum Sought {
@@ -21,6 +24,8 @@ pub(super) enum Sought {
 pub(super) struct Findings {
     /// The ids that are sought, or whose entries block exactly the page that is; and whether each entry blocks.
     pub entries: BTreeMap<String, bool>,
+    /// Whether more entries block exactly the page than may be deleted for one event.
+    pub too_many: bool,
     /// An entry that blocks the page together with others.
     pub wider: Option<String>,
     /// An entry that may block the page and cannot be read.
@@ -72,6 +77,9 @@ impl Findings {
             }
             Sought::Url(url) => match entry.relation(url) {
                 Relation::None => {}
+                Relation::ThisPage(_) if self.entries.len() >= MOST_OF_ONE_PAGE => {
+                    self.too_many = true;
+                }
                 Relation::ThisPage(id) => drop(self.entries.insert(id.to_owned(), true)),
                 Relation::Wider => drop(self.wider.get_or_insert_with(|| entry.name())),
                 Relation::Unreadable => drop(self.unreadable.get_or_insert_with(|| entry.name())),

@@ -4,7 +4,7 @@ use super::command_limit::CommandLimits;
 use super::group_policy::GroupPolicies;
 use super::sign::Stamp;
 use super::tenant::Tenant;
-use super::transport::TransportError;
+use super::transport::{ReplyBody, TransportError};
 use crate::command::{Call, Command, Guards, Intent, Operation, Rule};
 use crate::settings::{Mimecast, Timings};
 use crate::telemetry::{Metrics, WriteAhead};
@@ -56,7 +56,7 @@ pub(super) struct Asked {
     /// What the reply says, or that there was none.
     pub outcome: Outcome,
     /// The body of the reply.
-    pub body: Vec<u8>,
+    pub body: ReplyBody,
     /// How long to wait at least before the next attempt, where the reply says so.
     pub wait: Option<Duration>,
     /// True for a 400 with an empty body.
@@ -193,22 +193,22 @@ impl Vendor {
     }
 
     /// What a call comes to, with as many attempts as `effort` allows, and the body of the last reply.
-    pub async fn conclude(
+    pub(super) async fn conclude(
         &self,
         call: &Call,
         history: &mut History,
         effort: Effort<'_>,
         ended: &CancellationToken,
-    ) -> (Conclusion, Vec<u8>) {
+    ) -> (Conclusion, ReplyBody) {
         let operation = call.operation;
         let mut attempts = if effort.probe { Attempts::one() } else { Attempts::of(self.policy) };
         loop {
             if let Err(not_sent) = self.wait_for_quota(operation, effort.deadline, ended).await {
-                return (not_sent, Vec::new());
+                return (not_sent, ReplyBody::default());
             }
             let asked = match self.attempt(call, history, effort).await {
                 Ok(asked) => asked,
-                Err(not_sent) => return (not_sent, Vec::new()),
+                Err(not_sent) => return (not_sent, ReplyBody::default()),
             };
             let Asked { outcome, body, wait, .. } = asked;
             let left = effort.deadline.saturating_duration_since(Instant::now());

@@ -1,6 +1,6 @@
 //! The failures that a reply tells of, in any of the shapes that the vendor uses.
 
-use super::body::Body;
+use super::body::{Body, cut};
 use super::code::{self, Class};
 use super::fault::Fault;
 use super::outcome::Outcome;
@@ -55,14 +55,14 @@ impl Failure {
         in_fail: bool,
         hide: &Hidden,
     ) -> Failure {
-        let words = |name: &str| part(name).and_then(Value::as_str).unwrap_or_default();
+        let words = |name: &str| cut(part(name).and_then(Value::as_str).unwrap_or_default());
         let code = match part("code").or_else(|| part("error")) {
-            Some(Value::String(code)) => Some(code.clone()),
+            Some(Value::String(code)) => Some(cut(code).to_owned()),
             Some(Value::Number(code)) => Some(code.to_string()),
             // Anything else as text would have its quotes escaped, and a secret in it unrecognised.
             Some(_) | None => None,
         };
-        let code = code.or_else(|| alone.map(str::to_owned));
+        let code = code.or_else(|| alone.map(|alone| cut(alone).to_owned()));
         let message = [words("message"), words("error_description")].concat();
         let text = match words("field") {
             "" => message,

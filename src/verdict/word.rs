@@ -27,7 +27,7 @@ const TABLE: &[[&str; 3]] = &[
     ["no_code", "the vendor refused without a code", "see the detail"],
     [
         "reply_too_large",
-        "the reply is larger than 4 MiB",
+        "the reply is larger than 32 KiB, a page of a list than 1 MiB, or its request id than 1 KiB",
         "see who answers: mimecast.base_url, the proxy",
     ],
     [
@@ -51,6 +51,11 @@ const TABLE: &[[&str; 3]] = &[
         "ambiguous",
         "several groups have exactly this name",
         "rename all but one and replay it, or send the event anew with the id",
+    ],
+    [
+        "too_many_entries",
+        "more than 1,000 managed URL entries block exactly this URL",
+        "see who has made them, delete them in Mimecast, and replay it",
     ],
     [
         "not_listed",

@@ -1,6 +1,7 @@
 //! The story from outside: messages, outages, pauses, sessions and the life of the process.
 
 mod acks;
+mod bounds;
 mod dry_run;
 mod due;
 mod effects;

@@ -197,10 +197,9 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_reply_is_read_up_to_a_mebibyte_and_no_further() {
+async fn a_reply_is_read_up_to_32_kibibytes_and_no_further() {
     let success = r#"{"meta":{"status":200},"data":[],"fail":[]}"#;
-    for (size, expected) in
-        [(4 * 1024 * 1024, "applied"), (4 * 1024 * 1024 + 1, "unavailable reply_too_large")]
+    for (size, expected) in [(32 * 1024, "applied"), (32 * 1024 + 1, "unavailable reply_too_large")]
     {
         let pair = Pair::new(BOTH[0]).await;
         let reply = FaultKind::Status {

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod disturbed;
 pub mod faults;
+pub mod malicious_api;
 pub mod node;
 pub mod path;
 pub mod program;
