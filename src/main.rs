@@ -1,6 +1,6 @@
 //! The program: arguments and settings first, then what was asked for, then the exit code.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use mimecast_eventd::cli::audit::{self, Proof};
 use mimecast_eventd::cli::check::{self, Gravity};
 use mimecast_eventd::cli::dlq::{self, Dlq, DlqError};
@@ -11,6 +11,7 @@ use mimecast_eventd::cli::{
     Request, arguments, codes, config, control, healthcheck, look_up, manual, run, status,
     unless_closed,
 };
+use mimecast_eventd::daemon::Signals;
 use mimecast_eventd::event::canonical;
 use mimecast_eventd::secrecy::Seal;
 use mimecast_eventd::settings::{
@@ -35,6 +36,11 @@ const REFUSED: u8 = 2;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // Before anything else: a SIGHUP would end the process until somebody listens. Commands for people keep the
+    // system's own way.
+    let is_daemon = std::env::args_os().nth(1).is_some_and(|command| command == "run");
+    let signals = is_daemon.then(Signals::listen);
+    let started = Utc::now();
     // Before anything can make a TLS connection: rustls panics where it cannot tell which to use.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -47,12 +53,22 @@ fn main() -> ExitCode {
             return if is_help { ended(shown, |()| ExitCode::SUCCESS) } else { USAGE.into() };
         }
     };
-    carry_out(request).unwrap_or_else(|mistakes| refuse(&mistakes))
+    carry_out(request, started, signals).unwrap_or_else(|mistakes| refuse(&mistakes))
 }
 
-fn carry_out(request: Request) -> Result<ExitCode, Vec<Mistake>> {
+fn carry_out(
+    request: Request,
+    started: DateTime<Utc>,
+    signals: Option<io::Result<Signals>>,
+) -> Result<ExitCode, Vec<Mistake>> {
     Ok(match request {
-        Request::Run(given) => ended(run::run(Running::start(given)?, fresh_stamp), |code| code),
+        Request::Run(given) => match signals.unwrap_or_else(Signals::listen) {
+            Ok(signals) => {
+                let daemon = run::run(Running::start(given)?, fresh_stamp, started, &signals);
+                ended(daemon, |code| code)
+            }
+            Err(error) => fail(&format!("the signals cannot be listened to: {error}")),
+        },
         Request::Check { given, offline, json } => check(&Running::start(given)?, offline, json),
         Request::Healthcheck(given) => {
             let patience = given.timings.healthcheck;

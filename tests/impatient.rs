@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use mimecast_eventd::cli::{Request, arguments, run};
+use mimecast_eventd::daemon::Signals;
 use mimecast_eventd::settings::{Given, Running, Timings};
 use mimecast_eventd::vendor::Stamp;
 use std::process::ExitCode;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 fn main() -> ExitCode {
+    let signals = Signals::listen().expect("the system lets the process listen");
+    let started = Utc::now();
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("nothing else installs a provider");
@@ -16,7 +19,8 @@ fn main() -> ExitCode {
         panic!("only `run` can be impatient");
     };
     let running = Running::start(Given { timings: timings(), ..given }).expect("valid settings");
-    run::run(running, || Stamp { at: Utc::now(), request_id: Uuid::new_v4() }).expect("no spans")
+    let fresh = || Stamp { at: Utc::now(), request_id: Uuid::new_v4() };
+    run::run(running, fresh, started, &signals).expect("no spans")
 }
 
 fn timings() -> Timings {

@@ -12,6 +12,7 @@ use crate::settings::{Control, Settings};
 use crate::telemetry::audit::Fresh;
 use crate::telemetry::{Admin, Audit, AuditError, Board, Metrics, Readiness, Shown};
 use crate::vendor::{CurrentVendor, Stamp, TransportError, Vendor};
+use chrono::{DateTime, Utc};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -40,9 +41,6 @@ pub enum DaemonError {
         /// What the system says.
         cause: std::io::Error,
     },
-    /// The signal for a reload cannot be listened to.
-    #[error("SIGHUP cannot be listened to: {0}")]
-    Signal(std::io::Error),
     /// What is done cannot be written down.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -51,9 +49,18 @@ pub enum DaemonError {
     Transport(#[from] TransportError),
 }
 
+/// The process that the daemon runs in.
+#[derive(Clone, Copy, Debug)]
+pub struct Process<'a> {
+    /// The source revision that it was built from.
+    pub revision: &'a str,
+    /// The time at which it started.
+    pub started: DateTime<Utc>,
+}
+
 /// Runs until `stop`, then finishes what is in work within the drain timeout. `reload` reads the settings
-/// once more where there is a reason to; `fresh` makes the stamp of each attempt; `revision` is the source
-/// revision to show.
+/// once more where there is a reason to; `fresh` makes the stamp of each attempt; `process` is what is shown of the
+/// process.
 ///
 /// # Errors
 ///
@@ -62,15 +69,16 @@ pub async fn run(
     settings: Settings,
     reload: Option<Reload>,
     fresh: fn() -> Stamp,
-    revision: &str,
+    process: Process<'_>,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
     warn(&settings);
-    let metrics = Arc::new(Metrics::new(revision));
+    let metrics = Arc::new(Metrics::new(process.revision));
+    metrics.process_started(process.started);
     let lanes = || settings.lanes.iter().map(|lane| lane.event_type);
     let readiness = Arc::new(Readiness::new(lanes(), Arc::clone(&metrics)));
     let hands = Arc::new(Hands::new(lanes(), Arc::clone(&metrics)));
-    let admin = admin(&settings, revision).await?;
+    let admin = admin(&settings, process.revision)?;
     let vendor = Arc::new(CurrentVendor::new(Vendor::new(
         &settings.mimecast,
         settings.retry,
@@ -89,7 +97,8 @@ pub async fn run(
         audit: audit.clone(),
         fresh: Arc::new(now(fresh)),
     };
-    tokio::spawn(admin.serve(shown));
+    let address = settings.admin_listen;
+    let serving = admin.serve(shown).map_err(|cause| DaemonError::Admin { address, cause })?;
     let _goes_with_us = control(&settings.control)?.map(|(socket, file)| {
         tokio::spawn(socket.serve(Arc::clone(&hands), Arc::clone(&readiness), fresh));
         file
@@ -97,9 +106,8 @@ pub async fn run(
     let (in_force, current) = watch::channel(Arc::new(settings));
     let _until_the_end = match reload {
         Some(reload) => {
-            let hangup = Reload::listen().map_err(DaemonError::Signal)?;
             let told = (Arc::clone(&vendor), audit.clone(), Arc::clone(&metrics));
-            tokio::spawn(reload.run(hangup, in_force, told));
+            tokio::spawn(reload.run(in_force, told));
             None
         }
         None => Some(in_force),
@@ -131,6 +139,7 @@ pub async fn run(
     tokio::spawn(supervisor::keep_telling(Arc::clone(&readiness), settings.timings.service_status));
     let end = drain.run(lanes, &current, &stop).await;
     close(audit.as_deref(), end.saturating_duration_since(Instant::now())).await;
+    drop(serving);
     Ok(())
 }
 
@@ -152,10 +161,9 @@ fn now(fresh: fn() -> Stamp) -> Fresh {
 }
 
 /// The admin endpoints, and the word that there is a daemon.
-async fn admin(settings: &Settings, revision: &str) -> Result<Admin, DaemonError> {
+fn admin(settings: &Settings, revision: &str) -> Result<Admin, DaemonError> {
     let address = settings.admin_listen;
-    let admin =
-        Admin::bind(address).await.map_err(|cause| DaemonError::Admin { address, cause })?;
+    let admin = Admin::bind(address).map_err(|cause| DaemonError::Admin { address, cause })?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         revision,

@@ -20,11 +20,11 @@ mod policies;
 mod reload;
 mod session;
 mod settling;
-mod stop;
+mod signals;
 mod supervisor;
 mod worker;
 
 pub use control::{Answer, LaneAnswer, Order};
-pub use daemon::{DaemonError, run};
+pub use daemon::{DaemonError, Process, run};
 pub use reload::Reload;
-pub use stop::on_signals;
+pub use signals::Signals;

@@ -4,10 +4,8 @@ use super::supervisor;
 use crate::settings::{Mistake, Reloaded, Running, Settings};
 use crate::telemetry::{Audit, LogLevel, Metrics};
 use crate::vendor::CurrentVendor;
-use std::io;
 use std::sync::Arc;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// What is needed to read the settings once more.
@@ -17,6 +15,8 @@ pub struct Reload {
     pub running: Running,
     /// What is logged.
     pub level: LogLevel,
+    /// Notified when somebody asks for it, as SIGHUP does.
+    pub hangup: Arc<Notify>,
 }
 
 /// The settings in force, and how to know when that changes.
@@ -31,20 +31,10 @@ enum Refused {
 }
 
 impl Reload {
-    /// Listens for SIGHUP, so that it does not end the process.
-    ///
-    /// # Errors
-    ///
-    /// When the system does not let the process listen.
-    pub(super) fn listen() -> io::Result<Signal> {
-        signal(SignalKind::hangup())
-    }
-
     /// Reads them whenever there is a reason to, for as long as the process lives. `current` is told of
     /// what is in force.
     pub(super) async fn run(
         mut self,
-        mut hangup: Signal,
         current: watch::Sender<Arc<Settings>>,
         (vendor, audit, metrics): (Arc<CurrentVendor>, Option<Arc<Audit>>, Arc<Metrics>),
     ) {
@@ -52,8 +42,7 @@ impl Reload {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let asked = tokio::select! {
-                // Without the signal there are still the files.
-                Some(()) = hangup.recv() => true,
+                () = self.hangup.notified() => true,
                 _ = looks.tick() => false,
             };
             if let Some(audit) = audit.as_ref().filter(|_| asked) {

@@ -7,8 +7,10 @@
 
 mod admin;
 pub mod audit;
+pub mod descriptors;
 pub mod log;
 mod log_line;
+mod log_queue;
 mod metrics;
 mod outcome_event;
 mod queue;

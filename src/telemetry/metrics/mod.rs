@@ -2,11 +2,14 @@
 
 mod family;
 mod in_flight;
+mod measured;
 mod not_found;
 mod operation;
+mod process;
 mod sample;
 mod series;
 
+use super::log;
 use super::state::LaneState;
 use crate::command::{Operation, Rule};
 use crate::event::EventType;
@@ -14,8 +17,8 @@ use crate::verdict::{Conclusion, Disposition, Outcome};
 use chrono::{DateTime, Utc};
 use family::Families;
 pub use in_flight::InFlight;
+use measured::Measured;
 use not_found::NotFound;
-use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Counter, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
 };
@@ -60,6 +63,7 @@ pub struct Metrics {
     last_success: GaugeVec,
     not_found: NotFound,
     operation: operation::Operation,
+    started: process::Started,
 }
 
 impl Metrics {
@@ -167,6 +171,7 @@ impl Metrics {
             ),
             not_found: NotFound::new(&families),
             operation: operation::Operation::new(&families),
+            started: process::Started::default(),
             registry,
         };
         for operation in Operation::ALL {
@@ -178,8 +183,13 @@ impl Metrics {
             &["version", "revision"],
         );
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), revision]).set(1);
-        let process = Box::new(ProcessCollector::for_self());
-        metrics.registry.register(process).expect("each name is registered once");
+        process::register(&metrics.registry, &metrics.started);
+        Measured::counter(
+            &metrics.registry,
+            "eventd_log_lines_dropped_total",
+            "Log lines that were dropped because nobody read standard error.",
+            || Some(log::dropped_lines() as f64),
+        );
         metrics.touch_all();
         metrics
     }
@@ -189,6 +199,11 @@ impl Metrics {
         TextEncoder::new()
             .encode_to_string(&self.registry.gather())
             .expect("registered metrics are valid and can be written to a string")
+    }
+
+    /// The process started at this time. Only the first call counts.
+    pub fn process_started(&self, at: DateTime<Utc>) {
+        self.started.get_or_init(|| at);
     }
 
     /// The broker delivered a message; it is in flight until the guard is dropped.

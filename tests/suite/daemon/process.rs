@@ -2,11 +2,12 @@
 
 use crate::support::broker::{DEAD_LETTERS, OFFBOARDED, UNBLOCK};
 use crate::support::settings::{self, Variables, named};
+use crate::support::within::nobodys_address;
 use crate::support::world::World;
-use crate::support::{DEADLINE, eventually};
+use crate::support::{DEADLINE, eventually, install_crypto_provider};
 use fake_mimecast::{Credentials, Fault, FaultKind};
 use serde_json::json;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 #[tokio::test]
 async fn a_stop_in_mid_request_finishes_settles_and_ends_with_0() {
@@ -208,6 +209,72 @@ async fn an_address_that_is_taken_ends_the_start_with_1_and_a_reason() {
         line["error"].as_str().unwrap().starts_with("admin.listen: cannot listen on"),
         "{line}"
     );
+}
+
+/// Waits until the process has a handler for SIGHUP, which is the first signal and has the lowest bit.
+async fn wait_for_signals(process: u32) {
+    eventually("the process listens to signals", async || {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        (u64::from_str_radix(caught.trim(), 16).unwrap() & 1 == 1).then_some(())
+    })
+    .await;
+}
+
+fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn signals_are_heard_before_the_settings_are_read() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let settings = folder.path().join("settings.toml");
+    // Reading the settings takes until somebody writes them.
+    assert!(Command::new("mkfifo").arg(&settings).status().unwrap().success());
+    let start = || {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+        command.args(["run", "--config"]).arg(&settings).env_clear().kill_on_drop(true);
+        command.spawn().unwrap()
+    };
+    let mut child = start();
+    let process = child.id().unwrap();
+    wait_for_signals(process).await;
+    for _ in 0..10 {
+        signal(process, "HUP");
+    }
+    // It is still there, and a stop is in good order: there is nothing to finish.
+    signal(process, "TERM");
+    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.expect("it ends in time");
+    assert_eq!(ended.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_hangup_right_after_the_start_is_a_reload() {
+    install_crypto_provider();
+    let fake = fake_mimecast::FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    variables.extend([
+        named("AMQP__URL", "amqp://127.0.0.1:1"),
+        named("ADMIN__LISTEN", &nobodys_address()),
+    ]);
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
+    command.arg("run").env_clear().envs(&variables).kill_on_drop(true);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let process = child.id().unwrap();
+    wait_for_signals(process).await;
+    signal(process, "HUP");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{}/metrics", variables["EVENTD_ADMIN__LISTEN"]);
+    eventually("the settings are read again", async || {
+        let metrics = http.get(&url).send().await.ok()?.text().await.ok()?;
+        let reloads = r#"eventd_settings_reloads_total{result="applied"} 1"#;
+        metrics.lines().any(|line| line == reloads).then_some(())
+    })
+    .await;
+    signal(process, "TERM");
+    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.expect("it ends in time");
+    assert_eq!(ended.unwrap().code(), Some(0));
 }
 
 fn run(arguments: &[&str], variables: &Variables) -> Output {

@@ -116,7 +116,8 @@ fn is_there(test: &str, sources: &[(PathBuf, String)]) -> bool {
             let above = lines[..place].iter().rev();
             let attributes: Vec<&&str> =
                 above.take_while(|line| line.starts_with(['#', '/'])).collect();
-            attributes.iter().any(|line| line.starts_with("#[") && line.contains("test]"))
+            let is_test = |line: &&&&str| line.contains("test]") || line.contains("test(");
+            attributes.iter().filter(is_test).any(|line| line.starts_with("#["))
         })
     })
 }

@@ -86,6 +86,7 @@ fn series() -> BTreeSet<String> {
             "eventd_api_throttled_seconds_total",
             "eventd_audit_failures_total",
             "eventd_audit_lines",
+            "eventd_log_lines_dropped_total",
             "eventd_settings_last_reload_successful",
         ]
         .map(str::to_owned)

@@ -1,5 +1,6 @@
 //! What the daemon shows and keeps: numbers, lines of the log, and the audit trail.
 
+mod admin;
 mod audit;
 mod interrupted;
 mod log;
@@ -8,3 +9,4 @@ mod pseudonyms;
 mod queues;
 mod spans;
 mod status;
+mod unread;

@@ -5,6 +5,7 @@ use super::broker::Vhost;
 use super::settings::{self, Variables, named};
 use super::{DEADLINE, eventually};
 use fake_mimecast::FakeMimecast;
+use mimecast_eventd::daemon::Process;
 use mimecast_eventd::vendor::Stamp;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -51,7 +52,8 @@ impl Within {
         variables.extend(own.iter().map(|(name, value)| named(name, value)));
         let settings = settings::read(&variables).unwrap();
         let stop = CancellationToken::new();
-        let daemon = mimecast_eventd::daemon::run(settings, None, fresh, "", stop.clone());
+        let process = Process { revision: "", started: chrono::Utc::now() };
+        let daemon = mimecast_eventd::daemon::run(settings, None, fresh, process, stop.clone());
         let running = tokio::spawn(async move { daemon.await.expect("the daemon starts") });
         Within { vhost, fake, admin, stop, running }
     }
@@ -61,6 +63,11 @@ impl Within {
         tokio::time::pause();
         tokio::time::advance(time).await;
         tokio::time::resume();
+    }
+
+    /// Address and port of the admin endpoints.
+    pub fn authority(&self) -> &str {
+        &self.admin
     }
 
     /// Status and body of one of the admin endpoints; `None` before it listens.
@@ -95,7 +102,7 @@ impl Within {
 
 /// An address that nobody else listens on: loopback has sixteen million of them, and a port of the
 /// usual kind could be given to somebody between its choice and its use.
-fn nobodys_address() -> String {
+pub fn nobodys_address() -> String {
     let [_, _, _, _, _, _, _, _, .., one, two, three] = *uuid::Uuid::new_v4().as_bytes();
     format!("127.{}.{two}.{three}:9464", one | 1)
 }
