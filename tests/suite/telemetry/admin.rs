@@ -2,7 +2,7 @@
 
 use crate::support::broker::UNBLOCK;
 use crate::support::daemon::Daemon;
-use crate::support::eventually;
+use crate::support::{DEADLINE, eventually};
 use crate::support::node::Node;
 use crate::support::settings::{self, named};
 use crate::support::within::Within;
@@ -56,6 +56,7 @@ async fn livez_is_answered_while_the_work_has_its_thread_for_itself() {
     let within = Within::by(Node::shared().authority(), &[]).await;
     // The daemon runs in the thread of this test, which waits for the answer without giving it a turn.
     let mut stream = std::net::TcpStream::connect(within.authority()).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(b"GET /livez HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
