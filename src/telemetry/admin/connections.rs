@@ -46,9 +46,9 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Maximum time for a long reply, once its turn has come: it is as long as Prometheus waits by default.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that are accepted in one go. With [`BREATH`] it bounds what a flood of connections costs, to some ten
-/// thousand in a second, and a queue of a thousand before the port is through in a tenth of a second.
-const MOST_AT_ONCE: usize = 16;
+/// Connections that are accepted in one go. With [`BREATH`] it bounds what a flood of connections costs, and a thousand that
+/// wait before the port are through in a twentieth of a second.
+const MOST_AT_ONCE: usize = 64;
 
 /// The shortest time between two goes, in which what was accepted is served.
 const BREATH: Duration = Duration::from_millis(1);

@@ -24,8 +24,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Bytes that the system takes of a reply before its client has read them. The system doubles it.
 const SENT_BYTES: u32 = 32 * 1024;
 
-/// Connections that wait in the system until they are accepted, as many as it does by default.
-const WAITING: u32 = 1024;
+/// Connections that wait in the system until they are accepted: Linux has no more by default (`net.core.somaxconn`). One
+/// that finds no place tries again after a second, which is too late for `/livez`.
+const WAITING: u32 = 4096;
 
 /// The listener for the admin endpoints, bound but not serving yet.
 #[derive(Debug)]
