@@ -179,8 +179,8 @@ mod tests {
         for _ in 0..pushed - 10 {
             assert_eq!(next(&mut reader).len(), line.len());
         }
-        assert_eq!(next(&mut reader), "10 dropped\n");
         queue.push(b"the next\n");
+        assert_eq!(next(&mut reader), "10 dropped\n");
         assert_eq!(next(&mut reader), "the next\n");
         assert_eq!(queue.dropped(), 10);
     }

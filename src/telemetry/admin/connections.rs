@@ -311,9 +311,13 @@ mod tests {
 
     /// Waits until so many connections are open.
     async fn wait_for_open(open: &Open, count: usize) {
-        while open.connections().len() != count {
+        for _ in 0..1000 {
+            if open.connections().len() == count {
+                return;
+            }
             sleep(BREATH).await;
         }
+        panic!("{} connections are open, not {count}", open.connections().len());
     }
 
     async fn get(port: SocketAddr, path: &str) -> String {

@@ -82,14 +82,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn any_number_of_clients_have_it_made_twice_a_second() {
         let (shared, made, begun) = (Shared::new(), Made::default(), Instant::now());
+        let replies = Made::default();
         let client = async || {
             while begun.elapsed() < PERIOD * 10 {
                 shared.get(|| made.next()).await;
+                replies.next();
             }
         };
         futures_util::future::join_all((0..600).map(|_| client())).await;
         let made = made.0.load(Ordering::Relaxed);
         assert!((TIMES * 9..=TIMES * 11).contains(&made), "it was made {made} times");
+        let replies = replies.0.load(Ordering::Relaxed);
+        assert!(replies >= 600 * TIMES * 9, "600 clients had {replies} replies");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,11 +2,11 @@
 
 use crate::support::broker::UNBLOCK;
 use crate::support::daemon::Daemon;
-use crate::support::{DEADLINE, eventually};
 use crate::support::node::Node;
 use crate::support::settings::{self, named};
 use crate::support::within::Within;
 use crate::support::world::World;
+use crate::support::{DEADLINE, eventually};
 use fake_mimecast::FakeMimecast;
 use std::io::{Read, Write};
 use std::time::Duration;
