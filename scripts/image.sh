@@ -24,8 +24,8 @@ container='' failed=''
 # Nothing is left that could be taken away. The user is that of the image.
 confined=(--read-only --cap-drop ALL --security-opt no-new-privileges --network none)
 # Complete settings that lead nowhere.
-settings=(MIMECAST__AUTH=oauth2 MIMECAST__BASE_URL=https://127.0.0.1:1 MIMECAST__CLIENT_ID=id
-    MIMECAST__CLIENT_SECRET=secret AMQP__URL=amqp://127.0.0.1:1)
+settings=(MIMECAST__AUTH=oauth2 MIMECAST__BASE_URL=https://127.0.0.1:1 MIMECAST__CLIENT_ID=client-id
+    MIMECAST__CLIENT_SECRET=client-secret AMQP__URL=amqp://127.0.0.1:1)
 settings=("${settings[@]/#/--env=EVENTD_}")
 
 say() { printf 'image.sh: %s\n' "$*" >&2; }

@@ -308,8 +308,8 @@ mod tests {
         let variables = [
             ("EVENTD_MIMECAST__BASE_URL", "http://127.0.0.1:1"),
             ("EVENTD_MIMECAST__AUTH", "oauth2"),
-            ("EVENTD_MIMECAST__CLIENT_ID", "id"),
-            ("EVENTD_MIMECAST__CLIENT_SECRET", "secret"),
+            ("EVENTD_MIMECAST__CLIENT_ID", "client-id"),
+            ("EVENTD_MIMECAST__CLIENT_SECRET", "client-secret"),
         ];
         let variables = variables.map(|(name, value)| (name.into(), value.into()));
         Settings::read(Sources::gather([], variables, None)).unwrap().amqp
