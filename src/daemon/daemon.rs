@@ -97,12 +97,13 @@ pub async fn run(
         audit: audit.clone(),
         fresh: Arc::new(now(fresh)),
     };
-    let address = settings.admin_listen;
-    let serving = admin.serve(shown).map_err(|cause| DaemonError::Admin { address, cause })?;
     let _goes_with_us = control(&settings.control)?.map(|(socket, file)| {
         tokio::spawn(socket.serve(Arc::clone(&hands), Arc::clone(&readiness), fresh));
         file
     });
+    // Last: who gets an answer from the admin endpoints finds the trail and the socket in their places.
+    let address = settings.admin_listen;
+    let serving = admin.serve(shown).map_err(|cause| DaemonError::Admin { address, cause })?;
     let (in_force, current) = watch::channel(Arc::new(settings));
     let _until_the_end = match reload {
         Some(reload) => {
