@@ -1,6 +1,6 @@
 //! `codes`: the table of the vendor's error codes.
 
-use super::terminal::{OutputError, say, table};
+use super::terminal::{OutputError, say, say_json, table};
 use crate::verdict::code;
 use serde_json::json;
 
@@ -14,11 +14,11 @@ pub fn show(json: bool) -> Result<(), OutputError> {
         for [code, outcome, meaning, advice] in code::rows() {
             let row =
                 json!({"code": code, "outcome": outcome, "meaning": meaning, "advice": advice});
-            say(&row.to_string())?;
+            say_json(&row)?;
         }
         for [code, meaning, advice] in code::words() {
             let row = json!({"code": code, "outcome": null, "meaning": meaning, "advice": advice});
-            say(&row.to_string())?;
+            say_json(&row)?;
         }
         return Ok(());
     }

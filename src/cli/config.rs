@@ -1,6 +1,6 @@
 //! `config`: the settings as this process finds them, and the schema of their file.
 
-use super::terminal::{OutputError, plain, say, table};
+use super::terminal::{OutputError, plain, say, say_json, table};
 use crate::settings::{Address, Mistake, Origin, SETTINGS, Setting, Settings, Sources};
 use serde_json::{Map, Value, json};
 use url::{Position, Url};
@@ -46,7 +46,7 @@ pub fn show(sources: &Sources, as_json: bool) -> Result<Result<(), Vec<Mistake>>
     });
     if as_json {
         for (key, value, origin) in rows {
-            say(&json!({"key": key, "value": value, "origin": origin.to_string()}).to_string())?;
+            say_json(&json!({"key": key, "value": value, "origin": origin.to_string()}))?;
         }
     } else {
         let rows = rows.map(|(key, value, origin)| {

@@ -1,6 +1,6 @@
 //! `pause` and `resume`: says to the daemon on this machine what a person wants, over its socket.
 
-use super::terminal::{OutputError, say, table, tell};
+use super::terminal::{OutputError, say, say_json, table, tell};
 use crate::daemon::{Answer, LaneAnswer, Order};
 use crate::settings::Control;
 use crate::telemetry::AuditError;
@@ -71,7 +71,7 @@ pub fn run(
 fn show(lanes: &[LaneAnswer], json: bool) -> Result<(), OutputError> {
     if json {
         for lane in lanes {
-            say(&serde_json::to_string(lane).expect("an answer is JSON"))?;
+            say_json(lane)?;
         }
         return Ok(());
     }

@@ -4,6 +4,7 @@
 use super::terminal;
 use crate::command::{Breach, Call, Command, Guards, Intent, Page};
 use crate::event::{Envelope, Event, EventError, EventType, without_mark};
+use crate::secrecy::steering::escaped;
 use crate::settings::Contract;
 use crate::verdict::Disposition;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -121,7 +122,7 @@ impl Plan {
             }
             shown
         };
-        json!({
+        let json = json!({
             "id": self.id,
             "type": self.event_type.map(EventType::name),
             "disposition": disposition.label(),
@@ -129,8 +130,8 @@ impl Plan {
             "detail": refused.map(ToString::to_string).or(not_before).or(self.remark()),
             "pointer": refused.and_then(Refusal::pointer),
             "calls": self.calls().iter().map(call).collect::<Vec<_>>(),
-        })
-        .to_string()
+        });
+        escaped(&json.to_string()).into_owned()
     }
 
     fn calls(&self) -> Vec<Resolved> {

@@ -2,6 +2,7 @@
 
 use super::healthcheck;
 use super::terminal::{BAD, GOOD, OutputError, age, coloured, plain, say, table};
+use crate::secrecy::steering::escaped;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::io;
@@ -39,7 +40,7 @@ pub fn show(
     let status: Value = serde_json::from_str(&text).map_err(|error| unreachable(error.into()))?;
     let ready = status["ready"] == true;
     if as_json {
-        say(text.trim_end())?;
+        say(&escaped(text.trim_end()))?;
         return Ok(ready);
     }
     let said = if ready { coloured(GOOD, "ready") } else { coloured(BAD, "not ready") };

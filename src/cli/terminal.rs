@@ -1,8 +1,10 @@
 //! What people see: data on standard output, talk on standard error, a progress bar on a terminal.
 
+use crate::secrecy::steering::{escaped, steers};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use std::io::{self, BufRead, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,6 +24,16 @@ pub struct OutputError(#[from] io::Error);
 /// [`OutputError`].
 pub(super) fn say(line: &str) -> Result<(), OutputError> {
     unless_closed(writeln!(anstream::stdout().lock(), "{line}"))
+}
+
+/// Writes one line of JSON, in which nothing steers the terminal.
+///
+/// # Errors
+///
+/// [`OutputError`].
+pub(super) fn say_json(value: &impl Serialize) -> Result<(), OutputError> {
+    let line = serde_json::to_string(value).expect("what is said has texts for names");
+    say(&escaped(&line))
 }
 
 /// True once the reader has closed the output: a command that only prints can end then.
@@ -83,8 +95,7 @@ pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 /// `text` of a stranger's on one line of at most `most` characters: nothing in it moves the cursor or
 /// turns the direction of writing.
 pub(super) fn plain(text: &str, most: usize) -> String {
-    let turns = |it: char| matches!(it, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown = text.chars().map(|it| if it.is_control() || turns(it) { '?' } else { it });
+    let shown = text.chars().map(|it| if steers(it) { '?' } else { it });
     let mut shown: String = shown.take(most + 1).collect();
     if let Some((end, _)) = shown.char_indices().nth(most) {
         shown.truncate(end);

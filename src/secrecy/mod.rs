@@ -11,6 +11,7 @@ mod pseudonym;
 pub mod redact;
 mod seal;
 mod secret;
+pub mod steering;
 
 pub use copy_key::CopyKey;
 pub use hidden::Hidden;

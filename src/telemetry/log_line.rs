@@ -3,6 +3,7 @@
 //! `tracing-subscriber` has such a form too, which takes each text through a formatter piece by piece. Every
 //! message has a line, and writing it that way was the largest single cost of the daemon's own.
 
+use crate::secrecy::steering;
 use serde::Serialize;
 use std::fmt;
 use tracing::field::{Field, Visit};
@@ -34,7 +35,7 @@ where
         fields.entry("level", event.metadata().level().as_str());
         event.record(&mut fields);
         fields.0.extend_from_slice(b"}\n");
-        writer.write_str(str::from_utf8(&fields.0).map_err(|_| fmt::Error)?)
+        writer.write_str(&steering::escaped(str::from_utf8(&fields.0).map_err(|_| fmt::Error)?))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
 use crate::cli::terminal::say;
 use crate::event::lag;
 use crate::secrecy::Seal;
+use crate::secrecy::steering::replaced;
 use crate::telemetry::audit::{Files, Line};
 use crate::verdict::CommandResult;
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
@@ -64,7 +65,7 @@ pub(super) fn report(
         }
     })?;
     tally.lags.sort_unstable();
-    say(&page(&tally, &files, span, now).into_string())?;
+    say(&replaced(page(&tally, &files, span, now).into_string()))?;
     Ok(tell_whether_whole(&files))
 }
 

@@ -1,12 +1,12 @@
 //! What was done for somebody, or because of one message.
 
 use super::{AuditQuestionError, Proof, Span, tell_whether_whole};
-use crate::cli::terminal::{OutputError, plain, say, table, tell};
+use crate::cli::terminal::{OutputError, plain, say, say_json, table, tell};
 use crate::event::canonical;
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{Files, Line};
 use chrono::SecondsFormat;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -72,7 +72,7 @@ impl Shown {
         if !self.json {
             self.rows.extend(told(line, is_sealed));
         } else if self.said.is_ok() {
-            self.said = say(&object(line, is_sealed));
+            self.said = say_json(&object(line, is_sealed));
         }
     }
 }
@@ -153,7 +153,7 @@ fn commands(line: &Line) -> impl Iterator<Item = &Value> {
 }
 
 /// The line as it was written, and whether its seal is right.
-fn object(line: &Line, is_sealed: bool) -> String {
+fn object(line: &Line, is_sealed: bool) -> Map<String, Value> {
     let mut object = line.entry.clone();
     for (name, value) in [
         ("chain", json!(line.head.chain)),
@@ -163,5 +163,5 @@ fn object(line: &Line, is_sealed: bool) -> String {
     ] {
         object.insert(name.to_owned(), value);
     }
-    Value::Object(object).to_string()
+    object
 }

@@ -1,11 +1,11 @@
 //! Whether files are whole, and where the first one is broken.
 
 use super::{AuditQuestionError, Proof, place};
-use crate::cli::terminal::{BAD, GOOD, OutputError, coloured, say, tell};
+use crate::cli::terminal::{BAD, GOOD, OutputError, coloured, say, say_json, tell};
 use crate::secrecy::Seal;
 use crate::telemetry::audit::{self, Broken, Chain, Files};
 use chrono::SecondsFormat;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub(super) fn verify(
         }
     })?;
     for chain in &files.chains {
-        say(&if json { object(chain) } else { words(chain) })?;
+        if json { say_json(&object(chain)) } else { say(&words(chain)) }?;
     }
     for broken in &files.broken {
         say_broken(broken, json)?;
@@ -87,19 +87,18 @@ fn words(chain: &Chain) -> String {
     words
 }
 
-fn object(chain: &Chain) -> String {
+fn object(chain: &Chain) -> Value {
     let Chain { first, head, written: (from, until), torn, mismatches, .. } = chain;
     json!({
         "chain": head.chain, "first": first, "lines": head.lines, "head": head.seal,
         "from": from, "until": until, "repaired": torn, "mismatches": mismatches,
     })
-    .to_string()
 }
 
 fn say_broken(broken: &Broken, json: bool) -> Result<(), OutputError> {
     let Broken { file, line, why } = broken;
     match json {
-        true => say(&json!({"broken": {"file": file, "line": line, "why": why}}).to_string()),
+        true => say_json(&json!({"broken": {"file": file, "line": line, "why": why}})),
         false => say(&format!("{} {}", coloured(BAD, "BROKEN"), place(broken))),
     }
 }

@@ -5,7 +5,7 @@ mod files;
 mod vendor;
 mod verdict;
 
-use super::terminal::{OutputError, say};
+use super::terminal::{OutputError, say, say_json};
 use crate::settings::{Running, Settings};
 use crate::vendor::Stamp;
 pub use verdict::{Gravity, Group, Verdict};
@@ -38,7 +38,7 @@ pub async fn connections(settings: &Settings, fresh: fn() -> Stamp) -> Vec<Verdi
 /// [`OutputError`].
 pub fn show(verdicts: &[Verdict], json: bool) -> Result<(), OutputError> {
     verdicts.iter().try_for_each(|verdict| match json {
-        true => say(&verdict.json().to_string()),
+        true => say_json(&verdict.json()),
         false => say(&verdict.line()),
     })
 }

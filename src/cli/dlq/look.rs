@@ -2,10 +2,10 @@
 
 use super::letter::Letter;
 use super::{Desk, DlqError, Ended};
-use crate::cli::terminal::{self, is_closed, say, tell};
+use crate::cli::terminal::{self, is_closed, say, say_json, tell};
 use crate::event::EventType;
 use crate::verdict::Grounds;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Ids that are kept to say which was meant.
@@ -21,7 +21,7 @@ pub(super) async fn list(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqEr
             say(&Letter::header())?;
         }
         found += 1;
-        say(&if json { Value::Object(letter.json()).to_string() } else { letter.row() })?;
+        if json { say_json(&letter.json()) } else { say(&letter.row()) }?;
     }
     if !json {
         tell(&counted(found));
@@ -51,7 +51,7 @@ pub(super) async fn stats(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqE
                 "reason": grounds.label(), "code": code, "type": event_type.map(EventType::name),
                 "count": count, "youngest_seconds": youngest, "oldest_seconds": oldest,
             });
-            say(&kind.to_string())?;
+            say_json(&kind)?;
         }
         return Ok(Ended::Done);
     }
@@ -80,11 +80,7 @@ pub(super) async fn show(desk: &mut Desk<'_>, id: &str, json: bool) -> Result<En
                 say("")?;
             }
             found += 1;
-            say(&if json {
-                Value::Object(letter.exported()).to_string()
-            } else {
-                letter.explained()
-            })?;
+            if json { say_json(&letter.exported()) } else { say(&letter.explained()) }?;
         } else if ids.len() < MOST_IDS {
             ids.insert(terminal::plain(&letter.id, 256));
         }
@@ -103,7 +99,7 @@ pub(super) async fn export(desk: &mut Desk<'_>) -> Result<Ended, DlqError> {
     while !is_closed()
         && let Some(letter) = desk.next().await?
     {
-        say(&Value::Object(letter.exported()).to_string())?;
+        say_json(&letter.exported())?;
     }
     Ok(Ended::Done)
 }

@@ -4,10 +4,10 @@ use super::letter::Letter;
 use super::look::counted;
 use super::{Desk, Discard, DlqError, Ended, Replay};
 use crate::broker::COPIES;
-use crate::cli::terminal::{self, OutputError, ask, is_closed, say, tell};
+use crate::cli::terminal::{self, OutputError, ask, is_closed, say, say_json, tell};
 use crate::settings::Queues;
 use crate::telemetry::audit::Action;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Interval, interval};
 
@@ -170,7 +170,7 @@ fn said(letter: &Letter, json: bool, more: &[(&str, &str)]) -> Result<(), Output
     if json {
         let mut told = letter.json();
         told.extend(more.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
-        say(&Value::Object(told).to_string())
+        say_json(&told)
     } else {
         let more = more.iter().map(|(name, value)| format!("  {name} {value}"));
         say(&format!("{}{}", terminal::plain(&letter.id, 64), more.collect::<String>()))

@@ -8,6 +8,7 @@ use super::audit::{AuditShown, Head};
 use super::metrics::{Metrics, Sample};
 use super::readiness::{LaneReport, Paused, Readiness};
 use crate::command::Operation;
+use crate::secrecy::steering;
 pub use board::{Board, Settled};
 use chrono::{DateTime, Utc};
 use hour::MINUTES;
@@ -219,7 +220,8 @@ impl Status {
 
     /// One line of JSON.
     pub fn json(&self) -> String {
-        serde_json::to_string(self).expect("a status has nothing that JSON has not")
+        let json = serde_json::to_string(self).expect("a status has nothing that JSON has not");
+        steering::escaped(&json).into_owned()
     }
 }
 

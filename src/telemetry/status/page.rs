@@ -1,6 +1,7 @@
 //! The status as a page for people: one document, which needs no script to be read.
 
 use super::{Count, Lane, MINUTES, Recent, Status};
+use crate::secrecy::steering;
 use crate::verdict::CommandResult;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -70,7 +71,7 @@ pub(in crate::telemetry) fn page(status: &Status, nonce: &str) -> String {
             }
         }
     };
-    document.into_string()
+    steering::replaced(document.into_string())
 }
 
 fn headline(status: &Status) -> &'static str {

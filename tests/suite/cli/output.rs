@@ -4,6 +4,7 @@ use crate::support::broker::{DEAD_LETTERS, UNBLOCK};
 use crate::support::program::{run, run_into};
 use crate::support::settings::{Variables, named};
 use crate::support::world::World;
+use fake_mimecast::{Fault, FaultKind};
 use lapin::BasicProperties;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
@@ -223,4 +224,60 @@ async fn events_are_all_sent_whether_that_can_be_printed_or_not() {
     world.vhost.wait_for_depth(UNBLOCK, 0).await;
     assert!((0..5).all(|number| !world.fake.has_url(&format!("closed-{number}"))));
     assert!((0..5).all(|number| !world.fake.has_url(&format!("full-{number}"))));
+}
+
+#[tokio::test]
+async fn nothing_that_is_shown_steers_a_terminal_or_a_reader_and_no_address_is_shown_in_another_spelling()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = folder.path().join("audit.jsonl");
+    let trail = trail.to_str().unwrap();
+    let world = World::with(&[("AUDIT__PATH", trail)]).await;
+    let steering = "e-\u{1b}[2J\u{9b}2J\u{7f}\u{85}\u{2028}\u{202e}\u{2066}\u{61c}1";
+    let refusal = format!("err_{steering}");
+    world.fake.inject(Fault::always(FaultKind::fail(&refusal)).for_item_containing("closed"));
+    let address = "ada.lovelace\u{ff20}example.com of charles.babbage%40example.com and grace.hopper&#64;example.com";
+    world.offboard(&format!("{address} {steering}"), "ada@example.com", &["closed"]).await;
+    world.offboard("good", "ada@example.com", &["staff"]).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    let named = BasicProperties::default().with_message_id(steering.into());
+    let garbage = format!("{steering}\"ada%40example.com");
+    world.vhost.publish("user.offboarded", garbage.as_bytes(), named).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    world.daemon.settled(3).await;
+
+    let mut shown: Vec<(String, String)> = Vec::new();
+    for arguments in [
+        &["dlq", "list"][..],
+        &["dlq", "stats"],
+        &["dlq", "show", steering],
+        &["dlq", "export"],
+        &["audit", "show", trail],
+        &["audit", "verify", trail],
+        &["audit", "report", trail],
+        &["status"],
+        &["check"],
+        &["dlq", "replay", "--dry-run"],
+    ] {
+        for json in [&[][..], &["--json"]] {
+            let ran = run(&world.variables, &[arguments, json].concat()).await;
+            shown.push((format!("{arguments:?} {json:?}"), [ran.out, ran.err].concat()));
+        }
+    }
+    for path in ["/", "/status.json", "/readyz", "/metrics"] {
+        shown.push((path.into(), world.daemon.get(path).await.1));
+    }
+    shown.push(("the log".into(), world.daemon.lines().join("\n")));
+    for (what, shown) in &shown {
+        let steers = shown.chars().find(|it| {
+            (it.is_control() && *it != '\n') || "\u{61c}\u{2028}\u{202e}\u{2066}".contains(*it)
+        });
+        assert_eq!(steers, None, "{what}: {shown:?}");
+    }
+    for (what, shown) in shown.iter().filter(|(what, _)| what == "the log" || what.starts_with('/'))
+    {
+        for hidden in ["lovelace", "babbage", "hopper"] {
+            assert!(!shown.contains(hidden), "{what}: {shown}");
+        }
+    }
 }
