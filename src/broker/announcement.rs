@@ -2,7 +2,8 @@
 
 use super::connection::{Broker, BrokerError, lost};
 use super::delivery::Delivery;
-use super::publisher::{Publication, Publisher};
+use super::publication::Publication;
+use super::publisher::Publisher;
 use crate::settings::Amqp;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};

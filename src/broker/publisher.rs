@@ -2,10 +2,11 @@
 
 use super::connection::{Broker, BrokerError, cause, lost};
 use super::copy;
+use super::outgoing::{MOST_LATE, Outgoing};
+use super::publication::{Publication, Sent};
 use super::sieve::FRAME_MAX;
 use crate::event::Envelope;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::types::ShortString;
+use lapin::options::ConfirmSelectOptions;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -13,9 +14,6 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 /// Copies that are published at the same time at most.
 const MOST_COPIES: usize = 64;
-
-/// Channels that are kept for the next copies.
-const MOST_CHANNELS: usize = 4;
 
 /// The session's way to publish, on channels of its own: a refused copy must not take a consumer down.
 /// A channel has one copy at a time, so that a returned one can only be the one waited for.
@@ -29,38 +27,6 @@ pub struct Publisher {
     unrouted: Notify,
     /// Maximum time until a copy is confirmed.
     confirm: Duration,
-}
-
-/// What is published: a copy of one message for one place, or a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Publication<'a> {
-    /// The delivery tag of the original; copies of nothing have none.
-    pub of: Option<u64>,
-    /// Whether a queue has to take it; else that nobody listens is as good.
-    pub mandatory: bool,
-    /// The exchange that it is for.
-    pub exchange: &'a str,
-    /// Its routing key.
-    pub routing_key: &'a str,
-    /// Its body.
-    pub body: &'a [u8],
-}
-
-#[derive(Debug, Default)]
-struct Outgoing {
-    /// Channels without a copy.
-    channels: Vec<Channel>,
-    /// Copies whose confirms did not come in time. Each keeps its channel, so that its confirm is never
-    /// taken for another one's, and is waited for once more before the copy is sent again.
-    late: Vec<(Sent, Channel, PublisherConfirm)>,
-}
-
-/// What tells a copy from others.
-#[derive(Debug, PartialEq, Eq)]
-struct Sent {
-    of: Option<u64>,
-    exchange: ShortString,
-    routing_key: ShortString,
 }
 
 impl Publisher {
@@ -114,6 +80,11 @@ impl Publisher {
         let late = self.outgoing().take_late(&sent);
         let (channel, mut confirm) = match late {
             Some(late) => late,
+            None if self.outgoing().has_many_late(&sent) => {
+                return Err(not_taken(format!(
+                    "{MOST_LATE} copies before it are not confirmed yet"
+                )));
+            }
             None => {
                 let opening = tokio::time::timeout(self.confirm, self.free_channel());
                 let channel =
@@ -125,7 +96,7 @@ impl Publisher {
         let confirmation = match self.answer(&mut confirm).await {
             Ok(confirmation) => confirmation.map_err(|error| self.refused(&error, not_taken))?,
             Err(cause) => {
-                self.outgoing().late.push((sent, channel, confirm));
+                self.outgoing().keep_late(sent, channel, confirm);
                 return Err(not_taken(cause));
             }
         };
@@ -169,6 +140,11 @@ impl Publisher {
         let publication =
             Publication { of: None, mandatory: true, exchange, routing_key, body: &envelope.body };
         self.publish(publication, properties).await
+    }
+
+    /// Gives up what is kept for the copies of a delivery, as soon as that is settled.
+    pub fn forget(&self, delivery: u64) {
+        self.outgoing().forget(delivery);
     }
 
     /// Comes when a copy had no queue to go to, also one before. One may wait for it.
@@ -241,45 +217,4 @@ impl Publisher {
 
 fn takes_none(reason: &str) -> String {
     format!("the broker takes no messages: {reason}")
-}
-
-impl Outgoing {
-    /// Keeps a channel for the next copy. One too many is closed by lapin, as its last handle goes.
-    fn keep(&mut self, channel: Channel) {
-        if self.channels.len() < MOST_CHANNELS {
-            self.channels.push(channel);
-        }
-    }
-
-    /// A channel that the broker has not closed meanwhile.
-    fn take_channel(&mut self) -> Option<Channel> {
-        self.channels.retain(|channel| channel.status().connected());
-        self.channels.pop()
-    }
-
-    /// The copy that was sent before and is not confirmed yet, if this is one.
-    fn take_late(&mut self, sent: &Sent) -> Option<(Channel, PublisherConfirm)> {
-        let place = self.late.iter().position(|(late, ..)| late == sent)?;
-        let (_, channel, confirm) = self.late.swap_remove(place);
-        Some((channel, confirm))
-    }
-}
-
-impl Sent {
-    fn of(copy: &Publication<'_>) -> Option<Sent> {
-        let exchange = ShortString::try_new(copy.exchange).ok()?;
-        let routing_key = ShortString::try_new(copy.routing_key).ok()?;
-        Some(Sent { of: copy.of, exchange, routing_key })
-    }
-
-    async fn send(
-        &self,
-        channel: &Channel,
-        Publication { mandatory, body, .. }: &Publication<'_>,
-        properties: BasicProperties,
-    ) -> Result<PublisherConfirm, lapin::Error> {
-        let options = BasicPublishOptions { mandatory: *mandatory, immediate: false };
-        let (exchange, routing_key) = (self.exchange.clone(), self.routing_key.clone());
-        channel.basic_publish(exchange, routing_key, options, body, properties).await
-    }
 }

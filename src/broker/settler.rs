@@ -4,7 +4,8 @@ use super::authorship::Authorship;
 use super::connection::{BrokerError, lost};
 use super::copy;
 use super::delivery::Delivery;
-use super::publisher::{Publication, Publisher};
+use super::publication::Publication;
+use super::publisher::Publisher;
 use super::signed;
 use crate::verdict::{Answer, Disposition, Fault, History, Place, Step};
 use chrono::{DateTime, Utc};
@@ -66,6 +67,7 @@ impl Settler {
                 told.unwrap_or(Err(BrokerError::SettleLost))?;
             }
         }
+        self.publisher.forget(delivery.tag);
         Ok(())
     }
 

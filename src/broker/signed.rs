@@ -2,7 +2,8 @@
 
 use super::authorship::Authorship;
 use super::connection::BrokerError;
-use super::publisher::{Publication, Publisher};
+use super::publication::Publication;
+use super::publisher::Publisher;
 use super::reduction::bare;
 use lapin::BasicProperties;
 

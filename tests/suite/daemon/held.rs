@@ -141,3 +141,72 @@ async fn copies_are_waited_for_side_by_side_and_hold_up_no_good_message() {
     within.vhost.wait_for_depth(UNBLOCK, 0).await;
     within.stop().await;
 }
+
+/// How many channels the daemon has open.
+fn channels(wire: &Wire) -> usize {
+    let said = |number: u16| wire.client_said(|method| *method == Method::Other(20, number)).len();
+    said(10) - said(40) - said(41)
+}
+
+#[tokio::test]
+async fn copies_that_nobody_confirms_keep_few_channels_and_each_is_sent_once() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [
+        ("BREAKER__INITIAL_PROBE_DELAY", "50ms"),
+        ("BREAKER__MAX_PROBE_DELAY", "500ms"),
+        ("EVENTS__URL_UNBLOCK__PREFETCH", "200"),
+    ];
+    let within = Within::by(&wire.authority(), &own).await;
+    let before = channels(&wire);
+    wire.hold(Hold::Confirms);
+    for number in 0..150 {
+        let body = format!("nonsense {number}");
+        within.vhost.publish("url.unblock", body.as_bytes(), BasicProperties::default()).await;
+    }
+    let is_copy = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
+    wire.wait_for("publish", 64, is_copy).await;
+    for _ in 0..20 {
+        within.pass(Duration::from_secs(6)).await;
+        within.metric(PAUSED).await;
+    }
+    let copies = wire.client_said(is_copy).len();
+    assert!(copies <= 2 * 64, "{copies} copies were sent while none was confirmed");
+    let opened = channels(&wire) - before;
+    assert!(opened <= 2 * 64, "{opened} channels");
+    wire.hold(Hold::Nothing);
+    eventually("all become dead letters, each once", async || {
+        within.pass(Duration::from_secs(1)).await;
+        within.vhost.depth(DEAD_LETTERS).await.filter(|(messages, _)| *messages >= 150)
+    })
+    .await;
+    within.vhost.wait_for_depth(DEAD_LETTERS, 150).await;
+    within.vhost.wait_for_depth(UNBLOCK, 0).await;
+    assert_eq!(wire.client_said(is_copy).len(), 150);
+    within.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_that_is_returned_gives_up_the_channels_of_its_copies() {
+    let wire = Wire::to(Node::shared().authority()).await;
+    let own = [("BREAKER__INITIAL_PROBE_DELAY", "50ms"), ("BREAKER__MAX_PROBE_DELAY", "500ms")];
+    let within = Within::by(&wire.authority(), &own).await;
+    let before = channels(&wire);
+    wire.hold(Hold::Confirms);
+    for _ in 0..8 {
+        within.vhost.publish("url.unblock", b"nonsense", BasicProperties::default()).await;
+    }
+    let is_copy = |method: &Method| matches!(method, Method::Publish { mandatory: true, .. });
+    for round in 1..=2 {
+        wire.wait_for("publish", 8 * round, is_copy).await;
+        within.pass(Duration::from_mins(21)).await;
+        eventually("all are returned", async || {
+            within.pass(Duration::from_millis(500)).await;
+            (wire.client_said(is_settlement).len() >= 8 * round).then_some(())
+        })
+        .await;
+    }
+    eventually("what they kept is given up", async || (channels(&wire) <= before).then_some(()))
+        .await;
+    wire.hold(Hold::Nothing);
+    within.stop().await;
+}
