@@ -115,3 +115,15 @@ fn no_reply(error: reqwest::Error) -> ApiError {
     }
     ApiError::NoReply(cause.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reply_of_one_mebibyte_is_read_and_a_larger_one_is_none() {
+        let of = |bytes: usize| body(Response::from(hyper::Response::new(vec![b' '; bytes])));
+        assert_eq!(of(MAX_REPLY).await.unwrap().len(), MAX_REPLY);
+        assert!(matches!(of(MAX_REPLY + 1).await, Err(ApiError::NoReply(_))));
+    }
+}

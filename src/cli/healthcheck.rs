@@ -55,3 +55,28 @@ fn reachable(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) | IpAddr::V6(_) => address,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_answer_of_four_mebibytes_is_read_and_of_a_longer_one_no_more() {
+        const HEAD: &str = "HTTP/1.1 200 OK\r\n\r\n";
+        for bytes in [MOST_BYTES, MOST_BYTES + 1] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = [0; 1024];
+                assert!(stream.read(&mut asked).unwrap() > 0);
+                let body = vec![b'x'; bytes as usize - HEAD.len()];
+                // Who has read enough closes the connection.
+                let _sent = stream.write_all(&[HEAD.as_bytes(), &body].concat());
+            });
+            let body = get(address, "/", Duration::from_secs(60)).unwrap();
+            assert_eq!(body.len() + HEAD.len(), MOST_BYTES as usize);
+        }
+    }
+}

@@ -294,4 +294,25 @@ mod tests {
         let end = tokio::time::timeout(Duration::from_mins(1), silent.read_to_end(&mut heard));
         assert!(matches!(end.await, Ok(Ok(0))), "it still listens, or has answered: {heard:?}");
     }
+
+    #[tokio::test]
+    async fn an_order_has_16_kib_at_most() {
+        let (folder, (hands, readiness)) = (tempfile::tempdir().unwrap(), lane());
+        let path = folder.path().join("control.sock");
+        let control = Control { path: path.clone(), is_set: true, timings: Timings::default() };
+        let (socket, _file) = Socket::bind(&control).unwrap();
+        tokio::spawn(socket.serve(hands, readiness, fresh));
+        let answer = async |bytes: u64| {
+            let order = r#"{"pause":true,"lane":null,"seconds":null,"why":null"#;
+            let spaces = " ".repeat(bytes as usize - order.len() - 2);
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            stream.write_all(format!("{order}{spaces}}}\n").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.ok()?;
+            serde_json::from_str::<Answer>(&answer).ok()?.lanes.pop()
+        };
+        assert!(answer(MOST_BYTES).await.is_some_and(|lane| lane.changed));
+        // One more byte is the line break, and one more than that the end of the order.
+        assert_eq!(answer(MOST_BYTES + 2).await, None);
+    }
 }

@@ -85,3 +85,23 @@ impl Known {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Page;
+    use crate::verdict::Fault;
+
+    #[test]
+    fn of_any_number_of_groups_no_more_are_known_to_have_failed_than_may_be() {
+        let (known, failed) = (Known::default(), Outcome::Unavailable(Fault::new("503", "")));
+        let page = || Page { size: Page::SMALLEST, token: None };
+        for number in 0..MOST_GROUPS {
+            known.learn(&Call::get_group_members(&number.to_string(), page()), &failed);
+        }
+        assert_eq!(known.failed_for().count(), MOST_GROUPS);
+        known.learn(&Call::get_group_members("one more", page()), &failed);
+        assert_eq!(known.failed_for().count(), 1);
+        assert!(known.has_failed_for("one more"));
+    }
+}

@@ -25,6 +25,9 @@ const MOST_BYTES: u64 = 512 << 20;
 /// Pages of one list at most; they may be empty.
 const MOST_PAGES: u64 = 100_000;
 
+/// What is said of a list that is longer.
+const NO_END: &str = "the list has no end";
+
 /// Why a list was not read.
 pub(super) enum PageError {
     /// Mimecast refuses the question, whatever the size of a page.
@@ -214,7 +217,7 @@ impl Reading {
     /// Adds the size of a page.
     fn add_bytes(&mut self, bytes: usize) -> Result<(), &'static str> {
         self.bytes += bytes as u64;
-        if self.bytes > MOST_BYTES { Err("the list has no end") } else { Ok(()) }
+        if self.bytes > MOST_BYTES { Err(NO_END) } else { Ok(()) }
     }
 
     /// Adds a page, and returns the token of the next one.
@@ -231,7 +234,7 @@ impl Reading {
         self.entries += answer.entries.len() as u64;
         self.pages += 1;
         if self.entries > MOST_ENTRIES || self.pages > MOST_PAGES {
-            return Err("the list has no end");
+            return Err(NO_END);
         }
         // Some page says how many entries it has itself; that is no total.
         let total = answer.total.filter(|total| *total >= self.entries);
@@ -308,5 +311,32 @@ mod tests {
     fn a_total_that_is_smaller_than_what_was_read_is_no_total() {
         let pages = [(&["a", "b"][..], Some(1), Some("next")), (&["c"][..], Some(1), None)];
         assert_eq!(read(&pages), Ok(3));
+    }
+
+    #[test]
+    fn a_list_has_so_many_bytes_pages_and_entries_and_no_more() {
+        let mut reading = Reading::default();
+        assert_eq!(reading.add_bytes(MOST_BYTES as usize), Ok(()));
+        assert_eq!(reading.add_bytes(1), Err(NO_END));
+
+        let page = |number: u64, entries: u64| ListPage {
+            entries: (0..entries).map(|it| json!({"id": number * 500 + it})).collect(),
+            total: None,
+            next: Some(number.to_string()),
+        };
+        let add = |reading: &mut Reading, number, entries| {
+            reading.add(Operation::GetAllManagedUrls, &page(number, entries)).map(|_| ())
+        };
+        let mut reading = Reading::default();
+        for number in 0..MOST_PAGES {
+            assert_eq!(add(&mut reading, number, 0), Ok(()));
+        }
+        assert_eq!(add(&mut reading, MOST_PAGES, 0), Err(NO_END));
+
+        let mut reading = Reading::default();
+        for number in 0..MOST_ENTRIES / 500 {
+            assert_eq!(add(&mut reading, number, 500), Ok(()));
+        }
+        assert_eq!(add(&mut reading, MOST_ENTRIES / 500, 1), Err(NO_END));
     }
 }

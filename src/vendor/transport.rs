@@ -217,3 +217,67 @@ fn root_cause(error: &dyn Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::Response as Reply;
+    use std::future::ready;
+
+    /// A reply of so many bytes, with this header, as it is received.
+    async fn received(
+        bytes: usize,
+        (name, text): (&str, &str),
+        turn: Option<OwnedSemaphorePermit>,
+    ) -> Result<Received, Fault> {
+        let reply = Reply::builder().header(name, text).body(vec![b' '; bytes]).unwrap();
+        exchange(ready(Ok(Response::from(reply))), turn, DateTime::UNIX_EPOCH).await
+    }
+
+    async fn turn() -> Option<OwnedSemaphorePermit> {
+        Arc::new(Semaphore::new(1)).acquire_owned().await.ok()
+    }
+
+    #[tokio::test]
+    async fn a_reply_has_32_kib_at_most_and_a_page_of_a_list_one_mebibyte() {
+        let none = ("x", "");
+        assert_eq!(received(LARGEST_REPLY, none, None).await.unwrap().body.len(), LARGEST_REPLY);
+        assert_eq!(
+            received(LARGEST_PAGE, none, turn().await).await.unwrap().body.len(),
+            LARGEST_PAGE
+        );
+        for larger in [
+            received(LARGEST_REPLY + 1, none, None).await,
+            received(LARGEST_PAGE + 1, none, turn().await).await,
+        ] {
+            assert_eq!(larger.unwrap_err().code, "reply_too_large");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_id_of_more_than_a_kibibyte_is_no_answer_and_a_long_date_is_none() {
+        let id = "i".repeat(LONGEST_REQUEST_ID);
+        let reply = received(0, ("x-request-id", &id), None).await.unwrap();
+        assert_eq!(reply.request_id, Some(id.clone()));
+        let longer = received(0, ("x-mc-req-id", &(id + "i")), None).await;
+        assert_eq!(longer.unwrap_err().code, "reply_too_large");
+        let date = "d".repeat(LONGEST_DATE);
+        assert_eq!(received(0, ("date", &date), None).await.unwrap().date, Some(date.clone()));
+        assert_eq!(received(0, ("date", &(date + "d")), None).await.unwrap().date, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn eight_pages_are_read_at_the_same_time_and_the_ninth_waits_for_one_of_them() {
+        let _already_there = rustls::crypto::ring::default_provider().install_default();
+        let pages = Arc::new(Semaphore::new(PAGES_AT_ONCE));
+        let transport = Transport { client: Client::new(), pages };
+        let soon = || Instant::now() + std::time::Duration::from_secs(1);
+        let mut turns = Vec::new();
+        for _ in 0..PAGES_AT_ONCE {
+            turns.push(transport.turn(soon()).await.unwrap());
+        }
+        assert_eq!(transport.turn(soon()).await.unwrap_err().code, "timeout");
+        turns.pop();
+        assert!(transport.turn(soon()).await.is_ok());
+    }
+}

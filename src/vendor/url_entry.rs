@@ -432,4 +432,13 @@ mod tests {
         assert_eq!(relation(&parts, "https://bad.example/a"), "wider");
         assert_eq!(UrlEntry::read(&entry(&parts)).name(), "without an id");
     }
+
+    #[test]
+    fn an_id_is_shown_up_to_its_bound() {
+        let shown = |bytes: usize| {
+            let listed = json!({"id": "i".repeat(bytes)});
+            UrlEntry::read(&listed).name().len()
+        };
+        assert_eq!((shown(LONGEST_ID), shown(LONGEST_ID + 1)), (LONGEST_ID, LONGEST_ID));
+    }
 }

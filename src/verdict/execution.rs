@@ -73,3 +73,22 @@ impl Execution {
         self.requests.push(request);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_requests_the_first_and_the_last_are_kept_and_all_are_counted() {
+        let mut execution = Execution::of(Command::DeleteManagedUrl { id: "entry".into() });
+        let id = |number: usize| Uuid::from_u128(number as u128);
+        for number in 0..=MOST_REQUESTS {
+            execution.keep(Request::sent(DateTime::UNIX_EPOCH, id(number)));
+            let kept = execution.requests.len();
+            assert_eq!((kept, execution.sent), ((number + 1).min(MOST_REQUESTS), number + 1));
+        }
+        let kept: Vec<Uuid> = execution.requests.iter().map(|it| it.id).collect();
+        assert_eq!((kept[0], kept[1]), (id(0), id(2)));
+        assert_eq!(kept.last(), Some(&id(MOST_REQUESTS)));
+    }
+}

@@ -123,3 +123,28 @@ impl ByHand {
         trail.append(std::iter::once((now.0, told.as_str())), *fsync == Fsync::Always)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrecy::Seal;
+    use crate::settings::Timings;
+
+    #[test]
+    fn of_a_long_command_the_beginning_is_kept() {
+        let audit = Audit {
+            path: "audit.jsonl".into(),
+            by_hand: "by-hand.jsonl".into(),
+            key_file: None,
+            seal: Seal::default(),
+            by_hand_seal: Seal::default(),
+            fsync: Fsync::Always,
+            timings: Timings::default(),
+        };
+        let fresh = || (DateTime::UNIX_EPOCH, Uuid::nil());
+        let kept =
+            |bytes: usize| ByHand::new(audit.clone(), "c".repeat(bytes), fresh).command.len();
+        assert_eq!(kept(LONGEST_COMMAND), LONGEST_COMMAND);
+        assert_eq!(kept(LONGEST_COMMAND + 1), LONGEST_COMMAND);
+    }
+}

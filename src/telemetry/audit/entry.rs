@@ -383,4 +383,34 @@ mod tests {
             assert_eq!(ids, [&expected[0], &expected[1]]);
         }
     }
+
+    #[test]
+    fn a_word_of_the_event_and_one_of_mimecast_are_cut_at_their_bounds() {
+        let lane = EventType::UserOffboarded;
+        let said = |bytes: usize| {
+            let body = json!({"emailAddress": "ada@example.com", "groupIds": ["a"]}).to_string();
+            let envelope = Envelope {
+                body: body.into(),
+                routing_key: lane.name().into(),
+                message_id: Some("m".repeat(bytes)),
+                ..Envelope::default()
+            };
+            let event = Event::parse(&envelope, lane, &Reading::default()).unwrap();
+            let Data::UserOffboarded { member, .. } = &event.data else { panic!("{event:?}") };
+            let mut history = History::default();
+            history.begin(&Command::remove("a", member));
+            let sent = Request::sent(DateTime::UNIX_EPOCH, Uuid::nil());
+            history.keep(Request { vendor_id: Some("v".repeat(bytes)), ..sent });
+            history.conclude(Conclusion::Applied);
+            let came_to = (Some(&Disposition::Ack), &history);
+            let about = about(lane, &envelope, &event);
+            let lines = Settled::of(Kind::Settled, about, came_to, Duration::ZERO).lines();
+            let line: Value = serde_json::from_str(&lines[0]).unwrap();
+            let bytes = |text: &Value| text.as_str().unwrap().len();
+            (bytes(&line["message_id"]), bytes(&line["commands"][0]["requests"][0]["vendor_id"]))
+        };
+        assert_eq!(said(LONGEST_OF_MIMECAST), (LONGEST_OF_MIMECAST, LONGEST_OF_MIMECAST));
+        assert_eq!(said(LONGEST_OF_EVENT), (LONGEST_OF_EVENT, LONGEST_OF_MIMECAST));
+        assert_eq!(said(LONGEST_OF_EVENT + 1), (LONGEST_OF_EVENT, LONGEST_OF_MIMECAST));
+    }
 }

@@ -154,4 +154,26 @@ mod tests {
         }
         assert!(!is_older("audit", "audit-by-hand"));
     }
+
+    #[test]
+    fn what_has_no_line_in_its_last_16_mib_is_no_trail() {
+        let seal = Seal::default();
+        let line = Head::new(uuid::Uuid::nil()).next(
+            chrono::DateTime::UNIX_EPOCH,
+            r#"{"kind":"k"}"#,
+            &seal,
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        for (bytes, is_found) in [(LONGEST - 1, true), (LONGEST, false)] {
+            let torn = vec![b'x'; bytes as usize - line.len()];
+            std::fs::write(
+                &path,
+                [&vec![b'x'; 4 << 20], &b"\n"[..], line.as_bytes(), &torn].concat(),
+            )
+            .unwrap();
+            let tail = Tail::read(&File::open(&path).unwrap(), &seal);
+            assert_eq!(tail.is_ok_and(|tail| tail.head.is_some()), is_found, "{bytes}");
+        }
+    }
 }
