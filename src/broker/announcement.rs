@@ -74,7 +74,7 @@ impl Announcer {
         let properties = properties(delivery, announcement);
         let answer = Answer { to: to.clone(), body: announcement.body.into(), properties };
         // It is the best that can be done: who asked may have gone, too.
-        if answers.waiting.try_send(answer).is_err() {
+        if !answers.put(answer) {
             tracing::debug!("an answer was dropped");
         }
     }
@@ -111,6 +111,11 @@ impl Answers {
         let answering = Answering { amqp, over: broker.over(), connected: None };
         tokio::spawn(answering.run(answers));
         Answers { waiting, own_queues }
+    }
+
+    /// Has `answer` sent, unless too many wait for that.
+    fn put(&self, answer: Answer) -> bool {
+        self.waiting.try_send(answer).is_ok()
     }
 
     fn is_ours(&self, queue: &str) -> bool {
@@ -182,4 +187,21 @@ fn properties(delivery: &Delivery, announcement: Announcement<'_>) -> BasicPrope
         properties = properties.with_headers(headers);
     }
     properties
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_answers_wait_and_what_is_more_is_dropped() {
+        let (waiting, _answers) = mpsc::channel(MOST_ANSWERS);
+        let answers = Answers { waiting, own_queues: Vec::new() };
+        let answer =
+            || Answer { to: "a".into(), body: Vec::new(), properties: BasicProperties::default() };
+        for _ in 0..MOST_ANSWERS {
+            assert!(answers.put(answer()));
+        }
+        assert!(!answers.put(answer()));
+    }
 }

@@ -79,3 +79,37 @@ impl<F: FnOnce() + Unpin> AsyncWrite for Lingering<F> {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    /// How much is read of a client that sends so many bytes after its request, until the connection ends.
+    async fn discarded(bytes: usize) -> usize {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let sending = tokio::spawn(async move {
+            // Nobody may read that much.
+            let _sent = client.write_all(&vec![0; bytes]).await;
+            client
+        });
+        let mut lingering = Lingering::new(stream, || ());
+        let mut client = sending.await.unwrap();
+        if bytes < MOST_DISCARDED {
+            client.shutdown().await.unwrap();
+        }
+        lingering.shutdown().await.unwrap();
+        lingering.discarded
+    }
+
+    #[tokio::test]
+    async fn what_a_client_sends_after_its_request_is_read_up_to_the_bound_and_no_further() {
+        assert_eq!(discarded(MOST_DISCARDED - 1).await, MOST_DISCARDED - 1);
+        // The connection ends although the client has not closed it.
+        assert_eq!(discarded(MOST_DISCARDED).await, MOST_DISCARDED);
+        assert!(discarded(2 * MOST_DISCARDED).await < MOST_DISCARDED + 1024);
+    }
+}

@@ -214,6 +214,7 @@ impl Reading<'_> {
         // A crash tears one line; it writes no line break behind what nobody can read.
         let is_torn = line.kind() == "repaired" && !torn.contains(&b'\n');
         let vouches = is_sealed
+            && torn.len() <= MOST_TORN
             && (is_torn || line.kind() == MISMATCH)
             && line.entry.get("torn_bytes").and_then(serde_json::Value::as_u64)
                 == Some(torn.len() as u64)
@@ -412,6 +413,23 @@ mod tests {
             lines[line] = String::from_utf8(bytes).unwrap();
             let read = read(&[lines.concat()], &key());
             prop_assert_eq!(first_broken(&read), ("0", line + 1));
+        }
+    }
+
+    #[test]
+    fn no_line_can_vouch_for_more_than_a_crash_can_have_torn() {
+        let seal = key();
+        for (bytes, is_whole) in [(MOST_TORN, true), (MOST_TORN + 1, false)] {
+            let (mut head, torn) = (Head::new(Uuid::from_u128(7)), "x".repeat(bytes));
+            let first = head.next(at(), r#"{"kind":"k"}"#, &seal);
+            let sum = Seal::default().of(torn.as_bytes());
+            let entry = format!(
+                r#"{{"kind":"repaired","torn_bytes":{},"torn_sha256":"{sum}"}}"#,
+                torn.len()
+            );
+            let mended = head.next(at(), &entry, &seal);
+            let read = read(&[format!("{first}{torn}\n{mended}")], &seal);
+            assert_eq!(read.broken.is_empty(), is_whole, "{bytes}: {:?}", read.broken);
         }
     }
 }

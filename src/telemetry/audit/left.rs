@@ -105,3 +105,22 @@ fn beside(path: &Path) -> PathBuf {
     name.push(".head");
     path.with_file_name(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_file_of_four_kibibytes_is_read_and_a_larger_one_is_not_ours() {
+        let (folder, seal) = (tempfile::tempdir().unwrap(), Seal::by(b"key"));
+        let path = folder.path().join("audit.jsonl");
+        let left = Left::of(&Head::new(Uuid::from_u128(7)), 100, &seal);
+        for (bytes, expected) in [(LONGEST, Some(&left)), (LONGEST + 1, None)] {
+            let text = serde_json::to_string(&left).unwrap();
+            let spaces = " ".repeat(bytes as usize - text.len());
+            fs::write(beside(&path), text + &spaces).unwrap();
+            assert_eq!(Left::read(&path, &seal).as_ref(), expected, "{bytes}");
+        }
+    }
+}

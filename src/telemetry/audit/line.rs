@@ -14,7 +14,7 @@ const SEAL: (&str, &str) = (",\"seal\":\"", "\"}");
 const DIGITS: usize = 64;
 
 /// Bytes of what a line says, at most, so that it has less than 1 MiB.
-const LONGEST_ENTRY: usize = (1 << 20) - 1024;
+pub(super) const LONGEST_ENTRY: usize = (1 << 20) - 1024;
 
 /// What every line begins with.
 pub(super) const BEGIN: &str = "{\"chain\":\"";

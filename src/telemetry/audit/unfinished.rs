@@ -90,7 +90,7 @@ fn interrupted(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::Head;
+    use super::super::line::{Head, LONGEST_ENTRY};
     use super::*;
     use chrono::DateTime;
     use std::fs;
@@ -124,5 +124,32 @@ mod tests {
             )
         });
         assert_eq!(open, expected);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_found_in_the_last_64_mib_and_no_further_back() {
+        let (folder, seal) = (TempDir::new().unwrap(), Seal::by(b"key"));
+        let path = folder.path().join("audit.jsonl");
+        let asked = line(&mut Head::new(Uuid::from_u128(7)), "asked", 1, &seal);
+        for (bytes, found) in [(FAR_BACK, 1), (FAR_BACK + 1, 0)] {
+            let filling = "\n".repeat(bytes as usize - asked.len());
+            fs::write(&path, format!("{asked}{filling}")).unwrap();
+            assert_eq!(unfinished(&path, &seal).unwrap().len(), found, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_longest_line_is_found_beside_something_longer_that_is_none() {
+        let (folder, seal) = (TempDir::new().unwrap(), Seal::by(b"key"));
+        let path = folder.path().join("audit.jsonl");
+        let entry = |bytes: usize| {
+            format!(r#"{{"kind":"asked","delivery":"1","event":"{}"}}"#, "x".repeat(bytes))
+        };
+        let longest = entry(LONGEST_ENTRY - entry(0).len());
+        let asked = Head::new(Uuid::from_u128(7)).next(DateTime::UNIX_EPOCH, &longest, &seal);
+        assert!((LONGEST - 1024..=LONGEST).contains(&(asked.len() as u64)), "{}", asked.len());
+        let longer = "x".repeat(3 * LONGEST as usize);
+        fs::write(&path, format!("{longer}\n{asked}{longer}\n")).unwrap();
+        assert_eq!(unfinished(&path, &seal).unwrap().len(), 1);
     }
 }

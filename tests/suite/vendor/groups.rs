@@ -80,6 +80,39 @@ async fn a_name_of_no_group_and_one_of_several_are_refused_and_nothing_is_remove
 }
 
 #[tokio::test]
+async fn of_many_groups_of_one_name_twenty_are_told_and_of_a_near_name_128_bytes() {
+    let pair = Pair::new(BOTH[0]).await;
+    for number in 0..20 {
+        pair.fake.name_group(&format!("vip-{number}"), "VIP");
+        let expected = match number {
+            0 => continue,
+            19 => "20 or more groups (".to_owned(),
+            _ => format!("{} groups (", number + 1),
+        };
+        let shown = format!("{:?}", pair.fulfilled(&leave("VIP")).await.0);
+        assert!(shown.contains(&expected), "{shown}");
+    }
+    pair.fake.name_group("one-more", "VIP");
+    let shown = format!("{:?}", pair.fulfilled(&leave("VIP")).await.0);
+    assert!(
+        shown.contains("20 or more groups (") && shown.matches("vip-").count() == 19,
+        "{shown}"
+    );
+    for (spaces, shown_bytes) in [(126, 128), (127, 128)] {
+        let pair = Pair::new(BOTH[0]).await;
+        pair.fake.name_group("near", &format!("M{}N", " ".repeat(spaces)));
+        let shown = format!("{:?}", pair.fulfilled(&leave("MN")).await.0);
+        let told = if spaces + 2 <= shown_bytes {
+            format!("M{}N", " ".repeat(spaces))
+        } else {
+            format!("M{}", " ".repeat(127))
+        };
+        assert!(shown.contains(&told), "{shown}");
+        assert_eq!(shown.contains(&format!("M{}N", " ".repeat(spaces))), spaces == 126, "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn an_id_is_remembered_and_looked_up_once_more_when_it_is_not_taken_any_longer() {
     for generation in BOTH {
         let pair = Pair::new(generation).await;

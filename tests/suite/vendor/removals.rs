@@ -63,3 +63,23 @@ async fn that_mimecast_refuses_the_other_spelling_of_a_domain_is_no_refusal_of_t
     let (outcome, _) = pair.fulfil(&leaves("group-1", "ada@bücher.example")).await;
     assert_eq!((&*outcome, pair.operation_calls()), ("not_found", 2));
 }
+
+#[tokio::test]
+async fn ten_spellings_of_a_member_are_removed_of_each_reading_and_too_many_are_no_success() {
+    // Of three readings the last one has to see that nothing is left.
+    for (spellings, expected) in [(20, "applied"), (21, "contradicted effect_not_seen")] {
+        let pair = verifying().await;
+        let address = "üüüüü@example.com";
+        let spelled: Vec<String> = (1..=spellings)
+            .map(|number: usize| {
+                let letter =
+                    |place: usize| if number >> place & 1 == 1 { "u\u{308}" } else { "ü" };
+                (0..5).map(letter).chain(["@example.com"]).collect()
+            })
+            .collect();
+        spelled.iter().for_each(|name| pair.fake.add_member("staff", name));
+        let (outcome, _) = pair.fulfil(&leaves("staff", address)).await;
+        assert_eq!(outcome, expected, "{spellings} spellings");
+        assert!(!spelled.iter().any(|name| pair.fake.is_member("staff", name)), "{spellings}");
+    }
+}
