@@ -1,6 +1,6 @@
 //! The connection to RabbitMQ: made, watched and closed here, never recovered behind our back.
 
-use super::sieve::Sieve;
+use super::sieve::{LARGEST_LETTER, Sieve};
 use super::stream;
 use crate::event::MAX_BODY;
 use crate::settings::{Amqp, Node, Timings};
@@ -91,13 +91,13 @@ impl Broker {
         Broker::connect_for(settings, MAX_BODY as u64, on_blocked).await
     }
 
-    /// Connects for people, who are shown bodies of any size.
+    /// Connects for people, who also look at what was too large for a lane.
     ///
     /// # Errors
     ///
     /// [`BrokerError::Connect`].
     pub async fn connect_for_people(settings: &Amqp) -> Result<Broker, BrokerError> {
-        Broker::connect_for(settings, u64::MAX, |_| {}).await
+        Broker::connect_for(settings, LARGEST_LETTER, |_| {}).await
     }
 
     async fn connect_for(

@@ -4,6 +4,7 @@ use super::authorship::{Authorship, CLAIMED, USER_ID};
 use super::death::Death;
 use super::delivery;
 use super::header::{number, plain, short, text};
+use super::sieve;
 use crate::event::{Envelope, MAX_BODY};
 use crate::verdict::Grounds;
 use chrono::{DateTime, Utc};
@@ -60,7 +61,7 @@ impl DeadLetter {
         let said = if is_said { headers } else { &empty };
         let published = death.as_ref().filter(|_| !is_copy);
         let grounds = match &death {
-            Some(death) => grounds(death, data.len()),
+            Some(death) => grounds(death, number(headers, sieve::BODY_SIZE).unwrap_or(data.len())),
             None => text(said, "x-eventd-reason")
                 .and_then(|reason| Grounds::named(&reason))
                 .unwrap_or(Grounds::Unknown),

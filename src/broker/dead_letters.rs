@@ -3,7 +3,8 @@
 //! RabbitMQ counts what is returned to a queue. It drops the message beyond the delivery limit, which a policy can
 //! lower unseen, and RabbitMQ 4.3 can hide it for a while. So nothing is returned here: a copy of each letter that
 //! stays goes to the end of the queue, and the original is acked once the copy is confirmed. After the last letter
-//! the queue has the order that it had.
+//! the queue has the order that it had. A letter with a body that is too large to be read cannot be copied, and is
+//! returned at the end.
 
 use super::authorship::Authorship;
 use super::connection::{Broker, BrokerError, lost};
@@ -11,7 +12,7 @@ use super::copy;
 use super::dead_letter::DeadLetter;
 use super::publication::Publication;
 use super::publisher::Publisher;
-use super::round::{FIRST_ROUND, ROUND, count, fetch, round_after};
+use super::round::{ROUND, count, fetch};
 use super::signed;
 use super::tail::Tail;
 use crate::settings::Timings;
@@ -45,13 +46,13 @@ pub struct DeadLetters {
     others: u32,
     returned: usize,
     /// What was fetched and not handed out yet.
-    fetched: VecDeque<DeadLetter>,
+    fetched: VecDeque<Arc<DeadLetter>>,
     /// What was handed out and not discarded.
-    in_hand: Vec<DeadLetter>,
+    in_hand: Vec<Arc<DeadLetter>>,
     /// The tags of what is to be taken out.
     done: Vec<u64>,
-    /// How many the next round may have.
-    ahead: u16,
+    /// The tags of what cannot be copied, because its body is too large to be read.
+    held: Vec<u64>,
     /// How many each round may have.
     most: u16,
     /// The end of the queue has copies already.
@@ -89,7 +90,7 @@ impl DeadLetters {
             fetched: VecDeque::new(),
             in_hand: Vec::new(),
             done: Vec::new(),
-            ahead: FIRST_ROUND,
+            held: Vec::new(),
             most: ROUND,
             is_turned: false,
             is_refused: false,
@@ -136,7 +137,7 @@ impl DeadLetters {
     /// # Errors
     ///
     /// As for [`DeadLetters::next_few`].
-    pub async fn next(&mut self) -> Result<Option<DeadLetter>, BrokerError> {
+    pub async fn next(&mut self) -> Result<Option<Arc<DeadLetter>>, BrokerError> {
         Ok(self.next_few(1).await?.pop())
     }
 
@@ -146,7 +147,7 @@ impl DeadLetters {
     /// # Errors
     ///
     /// [`BrokerError::Lost`], that the queue may not be read, or that the broker takes no copy of what stays.
-    pub async fn next_few(&mut self, most: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+    pub async fn next_few(&mut self, most: usize) -> Result<Vec<Arc<DeadLetter>>, BrokerError> {
         if most > 0 && self.fetched.is_empty() {
             self.put_back().await?;
             self.fetch().await?;
@@ -161,12 +162,12 @@ impl DeadLetters {
 
     /// Fetches the next round, if there is one.
     async fn fetch(&mut self) -> Result<(), BrokerError> {
-        let most = u16::try_from(self.left).unwrap_or(ROUND).min(self.ahead).min(self.most);
+        let most = u16::try_from(self.left).unwrap_or(ROUND).min(self.most);
         if most == 0 {
             return Ok(());
         }
         let deliveries = fetch(&self.channel, &self.queue, most, self.timings.quiet).await?;
-        let read = |delivery| DeadLetter::read(delivery, &self.authorship);
+        let read = |delivery| Arc::new(DeadLetter::read(delivery, &self.authorship));
         let mut letters: Vec<_> = deliveries.into_iter().map(read).collect();
         // Copies of this run come after all that was there at first: somebody else has taken some of that. They are
         // put back again, and not handed out.
@@ -177,8 +178,6 @@ impl DeadLetters {
         if missing > 0 {
             self.unseen = std::mem::take(&mut self.left) + u32::try_from(missing).unwrap_or(0);
         }
-        let largest = letters.iter().map(|letter| letter.envelope.body.len()).max();
-        self.ahead = round_after(self.ahead, largest.unwrap_or_default());
         self.fetched = letters.into();
         Ok(())
     }
@@ -187,6 +186,8 @@ impl DeadLetters {
     async fn put_back(&mut self) -> Result<(), BrokerError> {
         let mut letters = std::mem::take(&mut self.in_hand);
         letters.sort_by_key(|letter| letter.delivery_tag);
+        let too_large = letters.extract_if(.., |letter| letter.envelope.passed_over.is_some());
+        self.held.extend(too_large.map(|letter| letter.delivery_tag));
         let mut put_back = Ok(());
         for (letter, taken) in letters.iter().zip(self.tail.append(&letters).await) {
             match taken {
@@ -208,7 +209,8 @@ impl DeadLetters {
     async fn ack(&mut self) -> Result<(), BrokerError> {
         let mut done = std::mem::take(&mut self.done);
         done.sort_unstable();
-        let held = self.in_hand.iter().chain(&self.fetched).map(|letter| letter.delivery_tag).min();
+        let letters = self.in_hand.iter().chain(&self.fetched).map(|letter| letter.delivery_tag);
+        let held = letters.chain(self.held.iter().copied()).min();
         let before = done.partition_point(|tag| held.is_none_or(|held| *tag < held));
         let (together, each) = done.split_at(before);
         let together = together.last().map(|last| (*last, true));
@@ -284,6 +286,7 @@ impl DeadLetters {
     /// Returns what is held to the head of the queue, which counts as a delivery.
     async fn return_held(&mut self) -> Result<(), BrokerError> {
         let mut tags: Vec<_> = self.in_hand.drain(..).map(|letter| letter.delivery_tag).collect();
+        tags.append(&mut self.held);
         tags.sort_unstable();
         self.returned += tags.len();
         let options = BasicNackOptions { multiple: true, requeue: true };

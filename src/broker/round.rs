@@ -10,15 +10,9 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use std::time::Duration;
 
-/// Letters that are fetched at once, at most. They are put back before the next ones are fetched, so that none is
-/// held for long.
-pub(super) const ROUND: u16 = 192;
-
-/// The first round: nothing is known yet of how large letters are. Each one after it is at most twice as long.
-pub(super) const FIRST_ROUND: u16 = 8;
-
-/// Bytes that a round may have if its letters are as large as the largest of the round before.
-const ROUND_BYTES: usize = 8 * 1024 * 1024;
+/// Letters that are fetched at once, at most: 16 MiB, where each is as large as one may be that is read. They are put back
+/// before the next ones are fetched, so that none is held for long.
+pub(super) const ROUND: u16 = 32;
 
 /// Fetches `most` messages from `queue`, or all that it has. After that the broker sends no more, also for those
 /// that are acked. A queue that hands out none for the time `quiet` is asked whether it has any.
@@ -66,32 +60,4 @@ pub(super) async fn count(channel: &Channel, queue: &str) -> Result<(u32, u32), 
         false => lost(error),
     };
     declared.map(|queue| (queue.message_count(), queue.consumer_count())).map_err(refused)
-}
-
-/// How many letters are fetched at once after a round of so many, the largest of which had `largest` bytes.
-pub(super) fn round_after(letters: u16, largest: usize) -> u16 {
-    let fitting = u16::try_from(ROUND_BYTES / largest.max(1)).unwrap_or(ROUND);
-    fitting.min(letters.saturating_mul(2)).clamp(1, ROUND)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounds_grow_by_doubling_and_have_no_more_than_the_largest_letter_allows() {
-        let mebibyte = 1024 * 1024;
-        for (letters, largest, next) in [
-            (FIRST_ROUND, 0, 16),
-            (16, 1000, 32),
-            (128, 1000, ROUND),
-            (ROUND, 1000, ROUND),
-            (ROUND, mebibyte, 8),
-            (8, 4 * mebibyte, 2),
-            (2, 100 * mebibyte, 1),
-            (1, 1000, 2),
-        ] {
-            assert_eq!(round_after(letters, largest), next, "{letters}, {largest}");
-        }
-    }
 }

@@ -79,7 +79,10 @@ impl Tail {
     }
 
     /// Puts a copy of each letter there. What became of each comes in the same order: after `Ok` it is safe.
-    pub(super) async fn append(&mut self, letters: &[DeadLetter]) -> Vec<Result<(), BrokerError>> {
+    pub(super) async fn append(
+        &mut self,
+        letters: &[Arc<DeadLetter>],
+    ) -> Vec<Result<(), BrokerError>> {
         if letters.is_empty() {
             return Vec::new();
         }

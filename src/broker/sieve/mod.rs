@@ -29,6 +29,10 @@ use properties::Properties;
 use std::collections::BTreeMap;
 use walk::Walk;
 
+/// Bytes of the largest body that people are shown, and that is copied for them: twice as many as an event may have. A
+/// larger one stays at the broker, so that no queue takes much memory.
+pub const LARGEST_LETTER: u64 = 2 * MAX_BODY as u64;
+
 /// Tables and arrays inside each other in a header, the table of headers not counted.
 pub const MAX_DEPTH: usize = 4;
 

@@ -14,10 +14,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// A body larger than this, in bytes, is not searched for an id: no event has such a body.
-const MOST_SEARCHED: usize = 1024 * 1024;
 
 /// Bytes of a body that are shown.
 const MOST_SHOWN: usize = 64 * 1024;
@@ -26,8 +24,8 @@ const MOST_SHOWN: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Letter {
     /// What was found in the queue.
-    pub found: DeadLetter,
-    /// The id of its event, else its message id, else a digest of its body.
+    pub found: Arc<DeadLetter>,
+    /// The id of its event, else its message id, else a digest of its body, or the size of one that was not read.
     pub id: String,
     /// The type of its event, as far as one can tell.
     pub event_type: Option<EventType>,
@@ -43,7 +41,12 @@ const NOT_PROVEN: &str = "no daemon with this key or user has published it: who 
 
 impl Letter {
     /// Reads a letter with the contract that events keep to, at `now`.
-    pub fn read(found: DeadLetter, contract: &Contract, now: DateTime<Utc>) -> Letter {
+    pub fn read(
+        found: impl Into<Arc<DeadLetter>>,
+        contract: &Contract,
+        now: DateTime<Utc>,
+    ) -> Letter {
+        let found = found.into();
         let (event, names) =
             (Event::read(&found.envelope, &contract.reading), &contract.reading.names);
         let subject = event.as_ref().ok().and_then(|event| audit::subject(&event.data));
@@ -57,7 +60,10 @@ impl Letter {
             }
         };
         let id = id.or_else(|| found.envelope.message_id.clone()).filter(|id| !id.is_empty());
-        let id = id.unwrap_or_else(|| redact::digest_of_body(&found.envelope.body));
+        let id = id.unwrap_or_else(|| match found.envelope.passed_over {
+            Some(size) => format!("{size} bytes"),
+            None => redact::digest_of_body(&found.envelope.body),
+        });
         let age = found.since.map(|since| (now - since).to_std().unwrap_or_default());
         Letter { found, id, event_type, subject, age }
     }
@@ -82,14 +88,17 @@ impl Letter {
             id: &self.id,
             reason: self.found.grounds.label(),
             code: self.found.code.as_deref(),
-            body_sha256: Seal::default().of(&self.found.envelope.body),
+            body_sha256: match self.found.envelope.passed_over {
+                Some(_) => None,
+                None => Some(Seal::default().of(&self.found.envelope.body)),
+            },
             subject: self.subject.clone(),
         }
     }
 
     /// One line of a list.
     pub fn row(&self) -> String {
-        let DeadLetter { grounds, code, attempts, replays, .. } = &self.found;
+        let DeadLetter { grounds, code, attempts, replays, .. } = &*self.found;
         let code = terminal::plain(code.as_deref().unwrap_or("-"), 40);
         let (id, age) = (terminal::plain(&self.id, 36), self.age.map_or("?".into(), terminal::age));
         let (event, reason) = (self.event_type.map_or("?", EventType::name), grounds.label());
@@ -141,9 +150,10 @@ impl Letter {
             "timestamp": envelope.timestamp.map(shown),
             "attributes": envelope.attributes.iter().cloned().collect::<BTreeMap<_, _>>(),
         });
-        match std::str::from_utf8(&envelope.body) {
-            Ok(body) => message["body"] = body.into(),
-            Err(_) => message["body_base64"] = STANDARD.encode(&envelope.body).into(),
+        match (envelope.passed_over, std::str::from_utf8(&envelope.body)) {
+            (Some(size), _) => message["body_bytes"] = size.into(),
+            (None, Ok(body)) => message["body"] = body.into(),
+            (None, Err(_)) => message["body_base64"] = STANDARD.encode(&envelope.body).into(),
         }
         let mut exported = self.json();
         exported.insert("format".into(), EXPORTED.into());
@@ -153,7 +163,7 @@ impl Letter {
 
     /// All that there is to say about it, for people.
     pub fn explained(&self) -> String {
-        let DeadLetter { envelope, grounds, attempts, replays, .. } = &self.found;
+        let DeadLetter { envelope, grounds, attempts, replays, .. } = &*self.found;
         let (meaning, advice) = grounds.explained();
         let mut text = String::new();
         let mut line = |name: &str, said: &str| {
@@ -201,8 +211,12 @@ impl Letter {
             line("request id", &plain(request_id));
         }
         let kind = plain(envelope.content_type.as_deref().unwrap_or("no content type"));
-        line("body", &format!("{kind}, {} bytes", envelope.body.len()));
-        text.push_str(&body(&envelope.body));
+        if let Some(size) = envelope.passed_over {
+            line("body", &format!("{kind}, {size} bytes: too large to be read here"));
+        } else {
+            line("body", &format!("{kind}, {} bytes", envelope.body.len()));
+            text.push_str(&body(&envelope.body));
+        }
         text
     }
 }
@@ -229,9 +243,6 @@ fn body(body: &[u8]) -> String {
 
 /// The id and the type that a body names which is no event.
 fn searched(envelope: &Envelope) -> (Option<String>, Option<String>) {
-    if envelope.body.len() > MOST_SEARCHED {
-        return (None, None);
-    }
     let body: Value = serde_json::from_slice(without_mark(&envelope.body)).unwrap_or_default();
     let named = |name: &str| {
         let attribute = envelope.attributes.iter().find(|(attribute, _)| attribute == name);

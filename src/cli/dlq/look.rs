@@ -8,6 +8,9 @@ use crate::verdict::Grounds;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Kinds of letters that are counted apart; the codes of any others are not told.
+const MOST_KINDS: usize = 1_000;
+
 /// Ids that are kept to say which was meant.
 const MOST_IDS: usize = 10_000;
 
@@ -37,7 +40,11 @@ pub(super) async fn stats(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqE
     while let Some(letter) = desk.next().await? {
         found += 1;
         let age = letter.age.map(|age| age.as_secs());
-        let kind = (letter.found.grounds, letter.found.code, letter.event_type);
+        let code = letter.found.code.as_ref().map(|code| terminal::plain(code, 256));
+        let mut kind = (letter.found.grounds, code, letter.event_type);
+        if kinds.len() >= MOST_KINDS && !kinds.contains_key(&kind) {
+            kind.1 = Some("other codes".into());
+        }
         let (count, youngest, oldest) = kinds.entry(kind).or_default();
         *count += 1;
         *youngest = [*youngest, age].into_iter().flatten().min();

@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 pub use filter::Filter;
 pub use letter::Letter;
 use std::io;
+use std::sync::Arc;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,7 +215,7 @@ impl Desk<'_> {
         Ok(found.into_iter().map(|found| self.read(found)).collect())
     }
 
-    fn read(&self, found: DeadLetter) -> Letter {
+    fn read(&self, found: Arc<DeadLetter>) -> Letter {
         Letter::read(found, &self.settings.contract, self.now)
     }
 }

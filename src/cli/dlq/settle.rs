@@ -81,7 +81,7 @@ async fn send_back(
     copies: &[(&Letter, &str)],
     say_sent: impl Fn(&Letter, &str) -> Result<(), OutputError>,
 ) -> Result<(), DlqError> {
-    let found: Vec<_> = copies.iter().map(|(letter, queue)| (&letter.found, *queue)).collect();
+    let found: Vec<_> = copies.iter().map(|(letter, queue)| (&*letter.found, *queue)).collect();
     let mut ended = Ok(());
     for ((letter, to), taken) in copies.iter().zip(desk.letters.send_back(&found).await) {
         match taken {
@@ -142,6 +142,9 @@ fn destination<'a>(
     replay: &'a Replay,
     settings: &'a Queues,
 ) -> Result<&'a str, String> {
+    if let Some(size) = letter.found.envelope.passed_over {
+        return Err(format!("its body of {size} bytes is too large to be read here"));
+    }
     let replays = letter.found.replays;
     if replays >= MOST_REPLAYS && !replay.force {
         return Err(format!("it was sent back {replays} times already; `--force` does it again"));

@@ -71,7 +71,7 @@ pub struct Letter<'a> {
     /// The code that says more.
     pub code: Option<&'a str>,
     /// The SHA-256 of its body, as in the line of its settlement.
-    pub body_sha256: String,
+    pub body_sha256: Option<String>,
     /// Whom it is about, in clear.
     pub subject: Option<String>,
 }

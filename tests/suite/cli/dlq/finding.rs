@@ -51,7 +51,7 @@ fn every_part_of_a_filter_has_to_allow_a_letter_and_an_empty_one_allows_all() {
     let letter = || {
         let mut letter =
             letter(r#"{"specversion":"1.0","id":"e-1","type":"url.unblock","source":"/soc"}"#);
-        letter.found.code = Some("malformed".into());
+        std::sync::Arc::get_mut(&mut letter.found).unwrap().code = Some("malformed".into());
         letter.age = Some(Duration::from_mins(5));
         letter
     };
@@ -86,7 +86,7 @@ fn every_part_of_a_filter_has_to_allow_a_letter_and_an_empty_one_allows_all() {
 }
 
 #[test]
-fn of_a_large_body_the_beginning_is_shown_and_in_a_huge_one_no_id_is_looked_for() {
+fn of_a_large_body_the_beginning_is_shown() {
     let shown = |length: usize| {
         let text = letter(&"y".repeat(length)).explained();
         let body = text.split("bytes\n").nth(1).unwrap();
@@ -94,12 +94,6 @@ fn of_a_large_body_the_beginning_is_shown_and_in_a_huge_one_no_id_is_looked_for(
     };
     assert_eq!(shown(64 * 1024), (64 * 1024, false));
     assert_eq!(shown(64 * 1024 + 1), (64 * 1024, true));
-    let id = |length: usize| {
-        let event = r#"{"specversion":"1.0","id":"e-1"}"#;
-        letter(&format!("{event}{}", " ".repeat(length - event.len()))).id
-    };
-    assert_eq!(id(1024 * 1024), "e-1");
-    assert_ne!(id(1024 * 1024 + 1), "e-1");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use fake_mimecast::{Credentials, FakeMimecast};
 use lapin::BasicProperties;
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use mimecast_eventd::event::MAX_BODY;
 use serde_json::{Value, json};
 
 /// The SHA-1 of the body, as OpenSSL has it: printf 'not JSON' | openssl dgst -sha1
@@ -216,24 +217,6 @@ async fn a_long_list_takes_no_memory_and_leaves_the_order_as_it_was() {
     }
 }
 
-#[tokio::test]
-async fn letters_that_are_huge_are_not_fetched_long_before_they_are_looked_at() {
-    let world = World::hmac().await;
-    let small = (0..20).map(|_| 100);
-    let sizes: Vec<usize> = small.clone().chain((0..40).map(|_| 4 << 20)).chain(small).collect();
-    let mut ids = Vec::new();
-    for (number, size) in sizes.into_iter().enumerate() {
-        ids.push(format!("m-{number}"));
-        let named = BasicProperties::default().with_message_id(ids[number].as_str().into());
-        world.vhost.publish_to("", DEAD_LETTERS, &vec![b'x'; size], named).await;
-    }
-    world.vhost.wait_for_depth(DEAD_LETTERS, 80).await;
-    // So slow that whatever is fetched ahead is there before it is looked at.
-    let slow = ["dlq", "replay", "--dry-run", "--rate", "20", "--to", UNBLOCK, "--json"];
-    let most = expect_told_in_order(&world, &ids, &slow).await;
-    assert!(most > 0 && most < 80 * 1024, "{most} KiB at most, of 160 MiB of bodies");
-}
-
 /// Tells of all dead letters, in their order; returns the most memory that it took, in KiB.
 async fn expect_told_in_order(world: &World, ids: &[String], arguments: &[&str]) -> usize {
     let (out, most) = run_measured(&world.variables, arguments).await;
@@ -259,7 +242,7 @@ async fn what_somebody_else_takes_meanwhile_is_said_and_comes_back() {
     // else gets what is left meanwhile.
     let child = command(&world.variables, &["dlq", "export"]).spawn().unwrap();
     let other = world.vhost.channel().await;
-    let ready = async || world.vhost.depth(DEAD_LETTERS).await.filter(|(ready, _)| *ready == 32);
+    let ready = async || world.vhost.depth(DEAD_LETTERS).await.filter(|(ready, _)| *ready == 8);
     let (left, _) = eventually("the first round is taken", ready).await;
     for _ in 0..left {
         let got = other.basic_get(DEAD_LETTERS.into(), Default::default()).await.unwrap();
@@ -290,4 +273,89 @@ async fn a_look_that_is_killed_gives_everything_back() {
     world.vhost.wait_for_depth(DEAD_LETTERS, 3).await;
     let listed = run(&world.variables, &["dlq", "list", "--json"]).await;
     assert_eq!(listed.field("id"), ["m-1", "m-2", "m-3"], "{listed:?}");
+}
+
+/// What a command may take at most, in KiB, whatever lies in the queue.
+const MOST_MEMORY: usize = 64 << 10;
+
+/// Runs a command, expects that it stays small, and returns what it printed.
+async fn small(world: &World, arguments: &[&str]) -> String {
+    let (out, most) = run_measured(&world.variables, arguments).await;
+    assert!(most > 0 && most < MOST_MEMORY, "{arguments:?}: {most} KiB");
+    out
+}
+
+#[tokio::test]
+async fn no_letter_makes_any_command_grow_and_one_that_is_too_large_stays_with_its_body() {
+    let world = World::hmac().await;
+    let publish = async |id: &str, body: &[u8]| {
+        let named = BasicProperties::default().with_message_id(id.into());
+        world.vhost.publish_to("", DEAD_LETTERS, body, named).await;
+    };
+    let fill = |piece: &str, size| format!("[{}0]", piece.repeat(size / piece.len())).into_bytes();
+    let (huge, largest) = (fill("[],", 8 << 20), fill("{},", 2 * MAX_BODY - 8));
+    publish("huge-1", &huge).await;
+    for number in 0..100 {
+        publish(&format!("m-{number}"), &largest).await;
+    }
+    publish("huge-2", &vec![0xff; 2 * MAX_BODY + 1]).await;
+    publish("good", br#"{"id":"entry-1"}"#).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 103).await;
+
+    for arguments in [
+        &["dlq", "list"][..],
+        &["dlq", "list", "--json", "--text", "nothing"],
+        &["dlq", "stats"],
+        &["dlq", "show", "m-99"],
+        &["dlq", "export"],
+        &["dlq", "replay", "--dry-run", "--to", UNBLOCK],
+        &["dlq", "discard", "--dry-run", "--yes"],
+    ] {
+        small(&world, arguments).await;
+    }
+    let shown = small(&world, &["dlq", "show", "huge-1"]).await;
+    assert!(shown.contains(&format!("{} bytes: too large to be read here", huge.len())), "{shown}");
+    let exported = small(&world, &["dlq", "show", "huge-2", "--json"]).await;
+    let exported: Value = serde_json::from_str(&exported).unwrap();
+    assert_eq!(exported["message"]["body_bytes"], 2 * MAX_BODY + 1);
+
+    // Neither is sent back, and the others are, with their bodies.
+    let channel = world.vhost.channel().await;
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("aside".into(), durable, FieldTable::default()).await.unwrap();
+    small(&world, &["dlq", "replay", "--to", "aside"]).await;
+    world.vhost.wait_for_depth("aside", 101).await;
+    let mut whole = 0;
+    for _ in 0..101 {
+        let body = world.vhost.take("aside").await.body;
+        whole += usize::from(body == largest);
+        assert!(body == largest || body == br#"{"id":"entry-1"}"#, "{} bytes", body.len());
+    }
+    assert_eq!(whole, 100);
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    small(&world, &["dlq", "discard", "--yes", "--id", "huge-2"]).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    assert!(world.vhost.take(DEAD_LETTERS).await.body == huge, "it is there, and whole");
+}
+
+#[tokio::test]
+async fn any_number_of_codes_is_counted_and_a_thousand_kinds_are_told_apart() {
+    let world = World::hmac().await;
+    let channel = world.vhost.channel().await;
+    for number in 0..1_002 {
+        let mut headers = FieldTable::default();
+        headers.insert("x-eventd-reason".into(), AMQPValue::LongString("rejected".into()));
+        let code = format!("{number}{}", "c".repeat(8_000));
+        headers.insert("x-eventd-code".into(), AMQPValue::LongString(code.into()));
+        let properties = BasicProperties::default().with_headers(headers);
+        let options = BasicPublishOptions::default();
+        let (exchange, key) = ("".into(), DEAD_LETTERS.into());
+        channel.basic_publish(exchange, key, options, b"{}", properties).await.unwrap();
+    }
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1_002).await;
+    let out = small(&world, &["dlq", "stats", "--json"]).await;
+    let kinds: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let total: u64 = kinds.iter().map(|kind| kind["count"].as_u64().unwrap()).sum();
+    assert_eq!((kinds.len(), total), (1_001, 1_002));
+    assert_eq!((&kinds[0]["code"], &kinds[0]["count"]), (&json!("other codes"), &json!(2)));
 }
