@@ -10,6 +10,8 @@
 //! - entries of the header table that the client could not read, or that are nested deeper than
 //!   [`MAX_DEPTH`], are left out, and so are those that do not fit into [`MAX_HEADERS`] or into a frame: the broker adds headers of its own,
 //!   without a limit;
+//! - so are those of the properties that a broker tells of itself before the login;
+//! - a method that no broker sends ends the connection: the client would read its tables, however deep;
 //! - a body above [`MAX_BODY`], or another limit, is passed over: its message arrives empty.
 //!
 //! A message that was altered has the header [`ALTERED`], which says how, and one without its body
@@ -19,12 +21,14 @@
 //! fields as RabbitMQ has them ("AMQP 0-9-1 Errata", section 3).
 
 mod alterations;
+mod method;
 mod properties;
 mod table;
 mod walk;
 
 use crate::event::MAX_BODY;
 use alterations::Alterations;
+use method::{Fields, fields_of, frame_max, start};
 use properties::Properties;
 use std::collections::BTreeMap;
 use walk::Walk;
@@ -129,7 +133,7 @@ impl Sieve {
         let channel = u16::from_be_bytes([start[1], start[2]]);
         let sifted = match start[0] {
             METHOD => self.method(channel, payload)?,
-            HEADER if payload.starts_with(&BASIC) => self.header(channel, payload)?,
+            HEADER => self.header(channel, payload)?,
             BODY if self.passes_over(channel, payload.len()) => return Ok(()),
             _ => None,
         };
@@ -157,10 +161,13 @@ impl Sieve {
                 return Err(Unreadable::FramesTooSmall(offered));
             }
         }
-        let Some((texts_before, skipped, texts_after)) = texts_of(payload) else {
-            return Ok(None);
-        };
         let mut walk = Walk::over(payload);
+        let (texts_before, skipped, texts_after) = match fields_of(payload) {
+            None => return Err(Unreadable::NotAmqp),
+            Some(Fields::Harmless) => return Ok(None),
+            Some(Fields::Start) => return start(walk).ok_or(Unreadable::NotAmqp),
+            Some(Fields::Texts(before, skipped, after)) => (before, skipped, after),
+        };
         let walked = walk.take(4).is_some()
             && (0..texts_before).all(|_| walk.short_text().is_some())
             && walk.take(skipped).is_some()
@@ -179,6 +186,9 @@ impl Sieve {
     fn header(&mut self, channel: u16, payload: &[u8]) -> Result<Option<Vec<u8>>, Unreadable> {
         let mut altered = self.altered.remove(&channel).unwrap_or_default();
         let (fixed, properties) = payload.split_at_checked(12).ok_or(Unreadable::NotAmqp)?;
+        if !fixed.starts_with(&BASIC) {
+            return Err(Unreadable::NotAmqp);
+        }
         let size =
             fixed[4..].try_into().map(u64::from_be_bytes).map_err(|_| Unreadable::NotAmqp)?;
         if size > self.max_body {
@@ -205,35 +215,6 @@ impl Sieve {
         }
         true
     }
-}
-
-/// The largest frame that the broker offers by connection.tune, which begins with the largest number of a channel.
-fn frame_max(method: &[u8]) -> Option<u32> {
-    let size = method.strip_prefix(&[0, 10, 0, 30])?.get(2..)?.first_chunk()?;
-    // Zero means that there is no limit.
-    Some(u32::from_be_bytes(*size)).filter(|size| *size > 0)
-}
-
-/// Where the short texts of a method are that the client reads: so many, then so many bytes of other fields, then so
-/// many texts. `None` for a method that the broker does not send, or that has none.
-fn texts_of(method: &[u8]) -> Option<(usize, usize, usize)> {
-    Some(match method {
-        // connection.open-ok: known hosts. connection.blocked: reason.
-        [0, 10, 0, 41 | 60, ..] => (1, 0, 0),
-        // connection.close and channel.close: code; text. RabbitMQ cuts it at 255 bytes, also inside a character.
-        [0, 10, 0, 50, ..] | [0, 20, 0, 40, ..] => (0, 2, 1),
-        // queue.declare-ok: name.
-        [0, 50, 0, 11, ..] => (1, 0, 0),
-        // basic.consume-ok, basic.cancel, basic.cancel-ok: consumer tag. basic.get-empty: cluster id.
-        [0, 60, 0, 21 | 30 | 31 | 72, ..] => (1, 0, 0),
-        // basic.deliver: consumer tag; delivery tag, redelivered; exchange, routing key.
-        [0, 60, 0, 60, ..] => (1, 9, 2),
-        // basic.get-ok: delivery tag, redelivered; exchange, routing key.
-        [0, 60, 0, 71, ..] => (0, 9, 2),
-        // basic.return: code; text, exchange, routing key.
-        [0, 60, 0, 50, ..] => (0, 2, 3),
-        _ => return None,
-    })
 }
 
 /// A frame, and what follows it.

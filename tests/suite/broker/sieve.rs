@@ -359,6 +359,57 @@ fn nobody_but_the_sieve_says_that_a_message_was_altered() {
     assert!(table(&read).inner().contains_key("team"));
 }
 
+/// connection.start of a broker with these properties.
+fn start(properties: &[u8]) -> Vec<u8> {
+    let mechanisms = [long(b"PLAIN"), long(b"en_US")].concat();
+    frame(METHOD, 0, &[&[0, 10, 0, 10, 0, 9][..], &long(properties), &mechanisms].concat())
+}
+
+#[test]
+fn what_a_broker_tells_of_itself_before_the_login_is_sifted_like_headers() {
+    let product = [&short(b"product")[..], &text(b"RabbitMQ")].concat();
+    let sound = start(&product);
+    assert_eq!(sift(&sound).unwrap(), sound);
+    let arrays = (1..18_000)
+        .fold([&b"A"[..], &long(&[])].concat(), |inner, _| [&b"A"[..], &long(&inner)].concat());
+    for deep in [nested(MAX_DEPTH + 1), nested(9_000), arrays] {
+        let deep = [&short(b"deep")[..], &deep].concat();
+        let out = sift(&start(&[&deep[..], &product].concat())).unwrap();
+        assert_eq!(out, sound);
+        let [AMQPFrame::Method(0, AMQPClass::Connection(_))] = &parsed(&out)[..] else {
+            panic!("{out:?}");
+        };
+    }
+    let large = [&short(b"large")[..], &text(&vec![b'x'; MAX_HEADERS])].concat();
+    assert_eq!(sift(&start(&[&large[..], &product, &large].concat())).unwrap(), sound);
+    let cut = frame(METHOD, 0, &[0, 10, 0, 10, 0, 9, 0, 0, 1, 0]);
+    assert_eq!(sift(&cut), Err(Unreadable::NotAmqp));
+}
+
+#[test]
+fn what_no_broker_sends_is_not_read_however_deep_it_is() {
+    let table = long(&[&short(b"k")[..], &nested(10_000)].concat());
+    for (name, id, before) in [
+        ("connection.start-ok", [0, 10, 0, 11], &b""[..]),
+        ("exchange.declare", [0, 40, 0, 10], b"\0\0\0\0\0"),
+        ("exchange.bind", [0, 40, 0, 30], b"\0\0\0\0\0\0"),
+        ("queue.declare", [0, 50, 0, 10], b"\0\0\0\0"),
+        ("queue.bind", [0, 50, 0, 20], b"\0\0\0\0\0\0"),
+        ("queue.unbind", [0, 50, 0, 50], b"\0\0\0\0\0"),
+        ("basic.consume", [0, 60, 0, 20], b"\0\0\0\0\0"),
+        ("basic.publish", [0, 60, 0, 40], b"\0\0\0\0\0"),
+        ("no class", [0, 99, 0, 10], b""),
+        ("half of a number", [1, 10, 1, 10], b""),
+    ] {
+        let method = frame(METHOD, 1, &[&id[..], before, &table].concat());
+        assert_eq!(sift(&method), Err(Unreadable::NotAmqp), "{name}");
+    }
+    assert_eq!(sift(&frame(METHOD, 0, &[0, 10, 0])), Err(Unreadable::NotAmqp));
+    let mut other = headers(&[(b"k", nested(10_000))]);
+    other[1] = 50;
+    assert_eq!(sift(&frame(HEADER, 1, &other)), Err(Unreadable::NotAmqp));
+}
+
 #[test]
 fn what_is_no_frame_ends_the_connection_with_a_word_about_tls() {
     for bytes in [&b"AMQP\x00\x00\x09\x01"[..], b"\x15\x03\x01\x00\x02\x02\x16", b"HTTP/1.1 400"] {
@@ -478,7 +529,7 @@ proptest! {
         let properties = [long(&entries.concat()), short(id.as_bytes())].concat();
         let flags = HEADERS_FLAG | MESSAGE_ID_FLAG;
         let sent = [
-            frame(METHOD, 1, &[0, 10, 0, 10, 0, 9]),
+            frame(METHOD, 1, &[0, 20, 0, 11, 0, 0, 0, 0]),
             frame(8, 0, &[]),
             frame(METHOD, 1, &deliver(b"events", id.as_bytes())),
             frame(HEADER, 1, &header(body.len() as u64, flags, &properties)),
