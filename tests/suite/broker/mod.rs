@@ -2,6 +2,7 @@
 
 mod copies;
 mod dead_letters;
+mod malicious;
 mod node;
 mod nodes;
 mod policies;
