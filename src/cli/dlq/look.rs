@@ -6,13 +6,10 @@ use crate::cli::terminal::{self, is_closed, say, say_json, tell};
 use crate::event::EventType;
 use crate::verdict::Grounds;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Kinds of letters that are counted apart; the codes of any others are not told.
 const MOST_KINDS: usize = 1_000;
-
-/// Ids that are kept to say which was meant.
-const MOST_IDS: usize = 10_000;
 
 /// A line each.
 pub(super) async fn list(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqError> {
@@ -80,7 +77,7 @@ pub(super) async fn stats(desk: &mut Desk<'_>, json: bool) -> Result<Ended, DlqE
 
 /// All that there is to say of those that are called `id`.
 pub(super) async fn show(desk: &mut Desk<'_>, id: &str, json: bool) -> Result<Ended, DlqError> {
-    let (mut found, mut ids) = (0, BTreeSet::new());
+    let (mut found, mut near) = (0, None::<String>);
     while let Some(letter) = desk.next().await? {
         if letter.is_called(&[id]) {
             if found > 0 && !json {
@@ -88,14 +85,15 @@ pub(super) async fn show(desk: &mut Desk<'_>, id: &str, json: bool) -> Result<En
             }
             found += 1;
             if json { say_json(&letter.exported()) } else { say(&letter.explained()) }?;
-        } else if ids.len() < MOST_IDS {
-            ids.insert(terminal::plain(&letter.id, 256));
+        } else if found == 0 {
+            let (before, this) = (near.take(), terminal::plain(&letter.id, 256));
+            near = terminal::nearest(id, before.iter().map(String::as_str).chain([&*this]))
+                .map(str::to_owned);
         }
     }
     if found > 0 {
         return Ok(Ended::Done);
     }
-    let near = terminal::nearest(id, ids.iter().map(String::as_str));
     let near = near.map(|near| format!("; did you mean {near}?"));
     tell(&format!("no dead letter is called {id}{}", near.unwrap_or_default()));
     Ok(Ended::Left)

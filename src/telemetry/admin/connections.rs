@@ -336,6 +336,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_connection_that_its_client_does_not_close_is_closed_after_half_a_minute() {
+        let ((port, open), begun) = (port(4).await, Instant::now());
+        let mut idle = client(port, &[HEAD, b"\r\n"].concat()).await;
+        let mut reply = String::new();
+        idle.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.ends_with("ok\n"), "{reply}");
+        while !open.connections().is_empty() {
+            sleep(BREATH).await;
+        }
+        let took = begun.elapsed();
+        assert!(
+            (CONNECTION_TIMEOUT..CONNECTION_TIMEOUT + Duration::from_millis(50)).contains(&took),
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn half_a_head_and_none_at_all_are_closed_after_five_seconds() {
         let (port, _) = port(4).await;
         for sent in [b"", HEAD] {

@@ -21,7 +21,7 @@ fn rows() -> Vec<(String, Vec<String>)> {
 }
 
 /// What stands in backticks and is a test: `module::sentence`.
-fn named(text: &str) -> Vec<String> {
+pub(super) fn named(text: &str) -> Vec<String> {
     let parts = text.split('`').skip(1).step_by(2);
     parts.filter(|part| part.contains("::")).map(str::to_owned).collect()
 }
@@ -85,7 +85,7 @@ fn every_test_that_is_named_is_there() {
 }
 
 /// The source files of the daemon, of this suite and of its support, each with its text.
-fn sources() -> Vec<(PathBuf, String)> {
+pub(super) fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = ["src", "tests/suite", "tests/support/src"].map(|it| root.join(it)).to_vec();
     let mut sources = Vec::new();
@@ -102,7 +102,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 /// Whether the file of the module has a test of this name.
-fn is_there(test: &str, sources: &[(PathBuf, String)]) -> bool {
+pub(super) fn is_there(test: &str, sources: &[(PathBuf, String)]) -> bool {
     let (module, sentence) = test.rsplit_once("::").expect("a module and a sentence");
     let file = format!("/{}.rs", module.replace("::", "/"));
     let of_the_module =
