@@ -2,6 +2,7 @@
 
 use crate::command::Operation;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,6 +31,11 @@ pub(super) struct CommandLimit {
 struct Counted {
     /// When commands had an effect, the oldest first.
     effects: VecDeque<Instant>,
+    /// Commands that may have had one, by their fingerprints, and when they were tried last: nobody knows what became of
+    /// their requests. A command that is tried again does not count twice.
+    unknown: BTreeMap<u64, Instant>,
+    /// What fingerprints are made with.
+    key: RandomState,
     /// Commands that may yet have one.
     under_way: usize,
     /// Commands that wait for their turn here.
@@ -48,6 +54,8 @@ pub(super) enum Full {
 /// A command that may be carried out. Dropped without an effect it gives its place back.
 pub(super) struct Permit<'a> {
     limit: &'a CommandLimit,
+    command: u64,
+    is_again: bool,
 }
 
 /// A command that waits here.
@@ -69,18 +77,21 @@ impl CommandLimits {
 }
 
 impl CommandLimit {
-    /// Lets one command through.
+    /// Lets one command through, of which this is the text.
     ///
     /// # Errors
     ///
     /// [`Full`], if there may be no other effect for now.
     pub(super) fn take(
         &self,
+        command: &str,
         most: Option<(usize, Duration)>,
         now: Instant,
     ) -> Result<Permit<'_>, Full> {
-        self.counted().take(most, now)?;
-        Ok(Permit { limit: self })
+        let mut counted = self.counted();
+        let command = counted.key.hash_one(command);
+        let is_again = counted.take(command, most, now)?;
+        Ok(Permit { limit: self, command, is_again })
     }
 
     /// How long those need that wait here already.
@@ -102,23 +113,44 @@ impl CommandLimit {
 
 impl Counted {
     /// Counts one command as under way, if there may be so many effects in a window of this length; any number
-    /// without a limit.
-    fn take(&mut self, limit: Option<(usize, Duration)>, now: Instant) -> Result<(), Full> {
-        if let Some((most, window)) = limit {
+    /// without a limit. Returns whether it may have had its effect before, and so has its place already.
+    fn take(
+        &mut self,
+        command: u64,
+        limit: Option<(usize, Duration)>,
+        now: Instant,
+    ) -> Result<bool, Full> {
+        let is_again = self.unknown.contains_key(&command);
+        if let (Some((most, window)), false) = (limit, is_again) {
             let since = |at: &Instant| now.saturating_duration_since(*at);
             let first = self.effects.partition_point(|at| since(at) >= window);
-            let effects = self.effects.len() - first;
-            if effects >= most {
+            let unknown = self.unknown.values().filter(|at| since(at) < window);
+            let count = self.effects.len() - first + unknown.clone().count();
+            if count >= most {
+                let mut counted: Vec<Instant> =
+                    self.effects.range(first..).chain(unknown).copied().collect();
+                counted.sort_unstable();
                 // With a limit that is smaller now, more of them have to leave the window.
-                let last = &self.effects[self.effects.len() - most];
+                let last = &counted[counted.len() - most];
                 return Err(Full::For(window.saturating_sub(since(last))));
             }
-            if effects + self.under_way >= most {
+            if count + self.under_way >= most {
                 return Err(Full::WhileUnderWay);
             }
         }
+        self.unknown.remove(&command);
         self.under_way += 1;
-        Ok(())
+        Ok(is_again)
+    }
+
+    /// Remembers a command that may have had an effect. Where they are more than a limit can be, the oldest is forgotten.
+    fn may_have_had_effect(&mut self, command: u64, now: Instant) {
+        self.unknown.insert(command, now);
+        if self.unknown.len() > MOST_EFFECTS {
+            let oldest = self.unknown.iter().min_by_key(|(_, at)| **at);
+            let oldest = oldest.map(|(command, _)| *command);
+            oldest.map(|oldest| self.unknown.remove(&oldest));
+        }
     }
 
     fn had_effect(&mut self, now: Instant) {
@@ -131,9 +163,19 @@ impl Counted {
 }
 
 impl Permit<'_> {
-    /// The command had an effect, or may have had one.
+    /// True where the command was tried before, and nobody knows what became of that.
+    pub(super) fn is_again(&self) -> bool {
+        self.is_again
+    }
+
+    /// The command had an effect.
     pub(super) fn had_effect(&self) {
         self.limit.counted().had_effect(Instant::now());
+    }
+
+    /// The command may have had an effect: it keeps its place until that is known, or out of the window.
+    pub(super) fn may_have_had_effect(&self) {
+        self.limit.counted().may_have_had_effect(self.command, Instant::now());
     }
 }
 
@@ -170,7 +212,7 @@ mod tests {
         let mut counted = Counted::default();
         let mut apply = |seconds: u32, limit| {
             let now = start + SECOND * seconds;
-            counted.take(limit, now).map(|()| {
+            counted.take(0, limit, now).map(|_| {
                 counted.under_way -= 1;
                 counted.had_effect(now);
             })
@@ -192,14 +234,39 @@ mod tests {
     fn a_command_without_an_effect_gives_its_place_back() {
         let (limit, most) = (CommandLimit::default(), Some((2, SECOND)));
         let now = Instant::now();
-        let first = limit.take(most, now).unwrap();
-        let second = limit.take(most, now).unwrap();
-        assert_eq!(limit.take(most, now).err(), Some(Full::WhileUnderWay));
+        let first = limit.take("a", most, now).unwrap();
+        let second = limit.take("a", most, now).unwrap();
+        assert_eq!(limit.take("a", most, now).err(), Some(Full::WhileUnderWay));
         drop(first);
-        assert!(limit.take(most, now).is_ok());
+        assert!(limit.take("a", most, now).is_ok());
         second.had_effect();
         drop(second);
-        assert!(limit.take(most, Instant::now()).is_ok(), "one of two had an effect");
+        assert!(limit.take("a", most, Instant::now()).is_ok(), "one of two had an effect");
+    }
+
+    #[test]
+    fn a_command_of_which_nobody_knows_whether_it_had_an_effect_counts_once_until_that_is_known() {
+        let (limit, most, now) = (CommandLimit::default(), Some((2, SECOND * 10)), Instant::now());
+        let take = |command| limit.take(command, most, now);
+        for _ in 0..3 {
+            let permit = take("a").unwrap();
+            permit.may_have_had_effect();
+        }
+        let other = take("b").unwrap();
+        assert_eq!(take("c").err(), Some(Full::WhileUnderWay));
+        other.may_have_had_effect();
+        drop(other);
+        assert!(matches!(take("c").err(), Some(Full::For(_))));
+        // Both have their places, and it turns out that one had no effect.
+        let again = take("a").unwrap();
+        assert!(again.is_again());
+        again.had_effect();
+        drop(again);
+        assert!(take("b").unwrap().is_again());
+        assert!(take("c").is_ok_and(|permit| !permit.is_again()));
+        // Out of the window nothing counts.
+        let later = now + SECOND * 20;
+        assert!(limit.take("d", Some((1, SECOND * 10)), later).is_ok());
     }
 
     #[test]
@@ -209,5 +276,10 @@ mod tests {
         assert_eq!(counted.effects.len(), MOST_EFFECTS);
         counted.had_effect(now + LONGEST_WINDOW);
         assert_eq!(counted.effects.len(), 1, "the others are in no window any more");
+        (0..MOST_EFFECTS as u64).for_each(|it| counted.may_have_had_effect(it, now));
+        counted.may_have_had_effect(0, now + SECOND);
+        assert_eq!(counted.unknown.len(), MOST_EFFECTS);
+        counted.may_have_had_effect(u64::MAX, now + SECOND);
+        assert_eq!((counted.unknown.len(), counted.unknown.contains_key(&0)), (MOST_EFFECTS, true));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::command_limit::{Full, Permit, Turn};
 use super::vendor::{Effort, Vendor};
-use crate::command::{Operation, Rule};
+use crate::command::{Command, Rule};
 use crate::verdict::{Conclusion, Hop};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,18 +17,19 @@ impl Vendor {
     /// The conclusion of a command that has to wait for longer, or whose time is over.
     pub(super) async fn permit(
         &self,
-        operation: Operation,
+        command: &Command,
         effort: Effort<'_>,
         ended: &CancellationToken,
     ) -> Result<Permit<'_>, Conclusion> {
         let (most, [shortest, ..]) = (self.guards.max_commands, Hop::ALL);
+        let (operation, text) = (command.operation(), command.call().body);
         let limit = self.command_limits.of(operation);
         let mut turn = None;
         loop {
             // From before it is looked at, so that no end of a command is missed.
             let one_ended = limit.ended.notified();
             let now = Instant::now();
-            let full = match limit.take(most, now) {
+            let full = match limit.take(&text, most, now) {
                 Ok(permit) => {
                     drop(turn);
                     self.metrics.limited(operation.event_type(), limit.is_waited_for());

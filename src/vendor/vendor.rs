@@ -8,7 +8,7 @@ use super::transport::{ReplyBody, TransportError};
 use crate::command::{Call, Command, Guards, Intent, Operation, Rule};
 use crate::settings::{Mimecast, Timings};
 use crate::telemetry::{Metrics, WriteAhead};
-use crate::verdict::{Attempts, Conclusion, History, Outcome, Policy};
+use crate::verdict::{Attempts, Conclusion, Execution, History, Outcome, Policy};
 use chrono::{DateTime, TimeDelta};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -169,24 +169,29 @@ impl Vendor {
             tracing::info!(operation = command.operation().label(), "not done, in a dry run");
             return Conclusion::Applied;
         }
-        let permit = match self.permit(command.operation(), effort, ended).await {
+        let permit = match self.permit(command, effort, ended).await {
             Ok(permit) => permit,
             Err(conclusion) => return conclusion,
         };
         history.begin(command);
         let (conclusion, _) = self.conclude(&command.call(), history, effort, ended).await;
         let conclusion = history.conclude(conclusion);
+        // A request before may have had the effect although it failed, in this delivery of the message or another.
+        let has_failed = history.first_failed_at.is_some() || permit.is_again();
+        let execution = history.executions.last();
         match conclusion {
             Conclusion::Applied => permit.had_effect(),
-            // A request for the message has failed before, and may have had the effect all the same.
-            Conclusion::AlreadyGone if history.first_failed_at.is_some() => permit.had_effect(),
-            Conclusion::AlreadyGone
-            | Conclusion::NotFound
-            | Conclusion::Refused(..)
+            Conclusion::AlreadyGone | Conclusion::NotFound if has_failed => permit.had_effect(),
+            Conclusion::AlreadyGone | Conclusion::NotFound => {}
+            Conclusion::Refused(..)
             | Conclusion::Stuck(_)
             | Conclusion::Limited(_)
             | Conclusion::OutOfTime
-            | Conclusion::Stopped => {}
+            | Conclusion::Stopped => {
+                if permit.is_again() || execution.is_some_and(Execution::may_have_had_an_effect) {
+                    permit.may_have_had_effect();
+                }
+            }
         }
         self.metrics.concluded(command.operation(), &conclusion, (self.fresh)().at);
         conclusion

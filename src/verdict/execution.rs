@@ -59,6 +59,16 @@ impl Execution {
         self.result.is_some_and(CommandResult::holds)
     }
 
+    /// True where a request was sent and what became of it is not known: it may have had its effect.
+    pub fn may_have_had_an_effect(&self) -> bool {
+        let unknown = |code: &str| {
+            matches!(code, "timeout" | "connection" | "reply_too_large" | "no_verdict")
+        };
+        self.requests
+            .iter()
+            .any(|it| it.outcome == UNANSWERED || it.code.as_deref().is_some_and(unknown))
+    }
+
     /// Keeps a request; one that was kept as sent has its reply now.
     pub(super) fn keep(&mut self, request: Request) {
         let is_the_same = |it: &Request| it.outcome == UNANSWERED && it.id == request.id;

@@ -93,6 +93,23 @@ async fn what_mimecast_does_not_find_or_refuses_uses_up_nothing_and_a_lost_reply
 }
 
 #[tokio::test]
+async fn however_many_replies_are_lost_no_more_has_an_effect_than_may_have_one() {
+    let own = [&SOON[..], &[("POLICY__MAX_COMMANDS", "5")]].concat();
+    let world = World::with(&own).await;
+    let lost = Fault::always(FaultKind::LoseReply).for_operation(Operation::RemoveGroupMember);
+    world.fake.inject(lost);
+    let gone = || (0..20).filter(|number| !is_in(&world, &user(*number), "group-1")).count();
+    offboard_all(&world, 0..20).await;
+    world.daemon.wait_for_metric(PAUSED, 1.0).await;
+    assert!((1..=5).contains(&gone()), "{}", gone());
+    // Those are tried again, and count once.
+    world.fake.heal();
+    world.vhost.wait_for_depth(&format!("{OFFBOARDED}.due.10m"), 15).await;
+    world.daemon.wait_for_metric(ACKED, 5.0).await;
+    assert_eq!(gone(), 5);
+}
+
+#[tokio::test]
 async fn a_short_window_keeps_its_rate() {
     let own = [("POLICY__MAX_COMMANDS", "4"), ("POLICY__WINDOW", "1s")];
     let world = World::with(&own).await;
