@@ -4,7 +4,7 @@ use super::audit::entry::{self, About, Kind};
 use super::audit::{Audit, WriteAhead, Written};
 use super::status::Settled;
 use crate::event::{Data, Envelope, Event, Member, TraceId};
-use crate::secrecy::Pseudonyms;
+use crate::secrecy::{Pseudonyms, Seal};
 use crate::verdict::{CommandResult, Disposition, History, Reason};
 use chrono::{DateTime, Utc};
 use std::sync::Arc;
@@ -146,7 +146,8 @@ impl Report {
     fn lines(&self, kind: Kind, lane: &str, envelope: &Envelope, took: Duration) -> Vec<String> {
         let Report { disposition, history, delivery, trace, event, .. } = self;
         let (event, trace, delivery) = (event.as_deref(), trace.as_ref(), *delivery);
-        let about = About { lane, envelope, event, trace, delivery };
+        let body_sha256 = &Seal::default().of(&envelope.body);
+        let about = About { lane, envelope, body_sha256, event, trace, delivery };
         // Whoever is interrupted has not decided, whatever was meant before.
         let disposition = (kind == Kind::Settled).then_some(disposition);
         entry::Settled::of(kind, about, (disposition, history), took).lines()

@@ -3,7 +3,6 @@
 use super::trail::json;
 use crate::command::Command;
 use crate::event::{Data, Entries, Envelope, Event, Group, TraceId};
-use crate::secrecy::Seal;
 use crate::verdict::{CommandResult, Disposition, Execution, History, Reason};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -40,6 +39,8 @@ pub(in crate::telemetry) struct About<'a> {
     /// The name of its lane's events.
     pub lane: &'a str,
     pub envelope: &'a Envelope,
+    /// The SHA-256 of its body.
+    pub body_sha256: &'a str,
     /// What it holds, if that could be read.
     pub event: Option<&'a Event>,
     pub trace: Option<&'a TraceId>,
@@ -59,8 +60,11 @@ pub(in crate::telemetry) struct Settled<'a> {
     user: Option<&'a str>,
     /// The address, domain or URL that it is about.
     subject: Option<String>,
-    groups: Vec<&'a str>,
-    entries: Vec<&'a str>,
+    /// All that the event names; not in a line that is written ahead, of which an event has one for each command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entries: Option<Vec<&'a str>>,
     /// Which of several lines this is, where one would be too long; and how many there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<[usize; 2]>,
@@ -68,7 +72,7 @@ pub(in crate::telemetry) struct Settled<'a> {
     effective_at: Option<DateTime<Utc>>,
     trace_id: Option<String>,
     message_id: Option<&'a str>,
-    body_sha256: String,
+    body_sha256: &'a str,
     commands: Vec<Carried<'a>>,
     attempts: u32,
     first_failed_at: Option<DateTime<Utc>>,
@@ -139,11 +143,18 @@ impl<'a> Settled<'a> {
     /// A line of this kind.
     pub(in crate::telemetry) fn of(
         kind: Kind,
-        About { lane, envelope, event, trace, delivery }: About<'a>,
+        About { lane, envelope, body_sha256, event, trace, delivery }: About<'a>,
         (disposition, history): (Option<&'a Disposition>, &'a History),
         took: Duration,
     ) -> Settled<'a> {
-        let (groups, entries) = event.map(|event| asked(&event.data)).unwrap_or_default();
+        let named = || event.map(|event| asked(&event.data)).unwrap_or_default();
+        let (groups, entries) = match kind {
+            Kind::Asked => (None, None),
+            Kind::Settled | Kind::Interrupted => {
+                let (groups, entries) = named();
+                (Some(groups), Some(entries))
+            }
+        };
         let fault = disposition.and_then(Disposition::fault);
         // Two for each command are worth more than a hundred for one.
         let most = MOST_REQUESTS / history.executions.len().max(1);
@@ -163,7 +174,7 @@ impl<'a> Settled<'a> {
             effective_at: event.and_then(|it| it.due.as_ref()).map(|due| due.at),
             trace_id: trace.map(ToString::to_string),
             message_id: envelope.message_id.as_deref().map(cut),
-            body_sha256: Seal::default().of(&envelope.body),
+            body_sha256,
             commands: history.executions.iter().map(|it| Carried::of(it, most)).collect(),
             attempts: history.attempts,
             first_failed_at: history.first_failed_at,
@@ -277,8 +288,15 @@ mod tests {
     use serde_json::{Value, json};
 
     fn about<'a>(lane: EventType, envelope: &'a Envelope, event: &'a Event) -> About<'a> {
-        let delivery = Uuid::from_u128(1);
-        About { lane: lane.name(), envelope, event: Some(event), trace: None, delivery }
+        let (delivery, body_sha256) = (Uuid::from_u128(1), "of the body");
+        About {
+            lane: lane.name(),
+            envelope,
+            body_sha256,
+            event: Some(event),
+            trace: None,
+            delivery,
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::left::Left;
 use super::line::Head;
 use super::place::{Place, locked};
 use super::tail::{self, End, Tail, Unfit};
-use super::unfinished::unfinished;
+use super::unfinished::Unfinished;
 use crate::secrecy::Seal;
 use crate::settings::exposed;
 use chrono::{DateTime, Utc};
@@ -106,7 +106,7 @@ impl Trail {
         match opening {
             Opening::ForALine(_) if !is_first => {}
             Opening::ToStay | Opening::ForALine(_) => {
-                trail.begin(at, continues.as_deref())?;
+                trail.begin(at, continues.as_deref(), &Unfinished::default())?;
                 trail.sync_folder()?;
             }
         }
@@ -185,18 +185,26 @@ impl Trail {
         }
         let path = || self.path.display().to_string();
         exposed(&self.path).map_err(|why| AuditError::Exposed { path: path(), why })?;
+        // What is under way goes along: the file before may be moved far away.
+        let unfinished = Unfinished::of_file(&self.file, &self.seal);
+        let unfinished = unfinished.map_err(|cause| unwritable(&self.path, &cause))?;
         let before = std::mem::replace(&mut self.file, file);
         let end = std::mem::take(&mut self.end);
         let length = std::mem::take(&mut self.length);
-        let begun = self.begin(at, Some("the file that was here before"));
+        let begun = self.begin(at, Some("the file that was here before"), &unfinished);
         if begun.is_err() {
             (self.file, self.end, self.length) = (before, end, length);
         }
         begun.and_then(|()| self.sync_folder()).map(|()| true)
     }
 
-    /// Says that a process has opened the file.
-    fn begin(&mut self, at: DateTime<Utc>, continues: Option<&str>) -> Result<(), AuditError> {
+    /// Says that a process has opened the file, and what of another file is under way.
+    fn begin(
+        &mut self,
+        at: DateTime<Utc>,
+        continues: Option<&str>,
+        unfinished: &Unfinished,
+    ) -> Result<(), AuditError> {
         let host = whoami::hostname();
         let opened = json(&Mark::Opened {
             version: env!("CARGO_PKG_VERSION"),
@@ -204,13 +212,15 @@ impl Trail {
             process: std::process::id(),
             continues,
         });
-        self.append(std::iter::once((at, opened.as_str())), true)
+        let entries = std::iter::once(opened.as_str()).chain(unfinished.asked());
+        self.append(entries.map(|entry| (at, entry)), true)
     }
 
     /// Says of each change that an earlier process had asked for, and could not finish, that it was interrupted.
     fn close_unfinished(&mut self, at: DateTime<Utc>) -> Result<(), AuditError> {
-        let lines = unfinished(&self.path, &self.seal);
-        let lines = lines.map_err(|cause| unwritable(&self.path, &cause))?;
+        let unfinished = Unfinished::of_path(&self.path, &self.seal);
+        let unfinished = unfinished.map_err(|cause| unwritable(&self.path, &cause))?;
+        let lines: Vec<String> = unfinished.interrupted().collect();
         if !lines.is_empty() {
             let changes = lines.len();
             tracing::warn!(changes, "the process before this one ended in the middle of changes");

@@ -5,7 +5,7 @@ use super::tail::Tail;
 use crate::secrecy::Seal;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -16,9 +16,13 @@ const FAR_BACK: u64 = 64 << 20;
 /// Bytes of a line, at most.
 const LONGEST: u64 = 1 << 20;
 
-/// Lines that were written ahead, by their delivery; those of one that was settled or interrupted are gone.
+/// What an entry says first that was written ahead, and what one that was interrupted says.
+const ASKED: &str = r#""kind":"asked""#;
+const INTERRUPTED: &str = r#""kind":"interrupted""#;
+
+/// Entries that were written ahead, by their delivery and their command; what was settled or interrupted is gone.
 #[derive(Debug, Default)]
-struct Open(BTreeMap<String, Vec<String>>);
+pub(super) struct Unfinished(BTreeMap<String, BTreeMap<Asked, BTreeSet<String>>>);
 
 /// What is needed of a line to tell whether it opens a delivery or closes it.
 #[derive(Deserialize)]
@@ -27,29 +31,68 @@ struct Opening<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow)]
     delivery: Option<Cow<'a, str>>,
+    /// Which of several lines it is, and how many there are.
+    part: Option<[usize; 2]>,
 }
 
-/// An entry for each line of the trail at `path` that was written ahead and has no end: what it says was interrupted.
-///
-/// # Errors
-///
-/// When a file cannot be read.
-pub(super) fn unfinished(path: &Path, seal: &Seal) -> io::Result<Vec<String>> {
-    let mut open = Open::default();
-    let length = path.metadata()?.len();
-    if let Some(room) = FAR_BACK.checked_sub(length)
-        && let Some((_, older)) = Tail::of_older(path, seal)
-    {
-        open.read(&path.with_file_name(older), room, seal)?;
+/// The commands of a line.
+#[derive(Deserialize)]
+struct Commands {
+    commands: Vec<Asked>,
+}
+
+/// What was asked for: a line that is written ahead has one command.
+#[derive(Debug, Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    operation: Option<String>,
+    group_id: Option<String>,
+    member: Option<String>,
+    listed_as: Option<String>,
+    entry_id: Option<String>,
+}
+
+impl Unfinished {
+    /// That of the trail at `path`, and of the file that it went on from.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub(super) fn of_path(path: &Path, seal: &Seal) -> io::Result<Unfinished> {
+        let mut open = Unfinished::default();
+        let file = File::open(path)?;
+        if let Some(room) = FAR_BACK.checked_sub(file.metadata()?.len())
+            && let Some((_, older)) = Tail::of_older(path, seal)
+        {
+            open.read(&File::open(path.with_file_name(older))?, room, seal)?;
+        }
+        open.read(&file, FAR_BACK, seal)?;
+        Ok(open)
     }
-    open.read(path, FAR_BACK, seal)?;
-    Ok(open.0.into_values().flatten().filter_map(|line| interrupted(&line)).collect())
-}
 
-impl Open {
+    /// That of one file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(super) fn of_file(file: &File, seal: &Seal) -> io::Result<Unfinished> {
+        let mut open = Unfinished::default();
+        open.read(file, FAR_BACK, seal)?;
+        Ok(open)
+    }
+
+    /// The entries as they were written ahead.
+    pub(super) fn asked(&self) -> impl Iterator<Item = &str> {
+        let of_deliveries = self.0.values().flat_map(BTreeMap::values);
+        of_deliveries.flatten().map(String::as_str)
+    }
+
+    /// The same as entries that say that it was interrupted.
+    pub(super) fn interrupted(&self) -> impl Iterator<Item = String> {
+        self.asked().map(|entry| entry.replacen(ASKED, INTERRUPTED, 1))
+    }
+
     /// Reads at most the last `most` bytes of a file.
-    fn read(&mut self, path: &Path, most: u64, seal: &Seal) -> io::Result<()> {
-        let mut file = File::open(path)?;
+    fn read(&mut self, mut file: &File, most: u64, seal: &Seal) -> io::Result<()> {
         let start = file.metadata()?.len().saturating_sub(most);
         file.seek(SeekFrom::Start(start))?;
         let mut lines = BufReader::new(file);
@@ -65,27 +108,36 @@ impl Open {
     }
 
     fn add(&mut self, line: &str, seal: &Seal) {
-        let Ok(Opening { kind, delivery: Some(delivery) }) = serde_json::from_str(line) else {
+        let Ok(Opening { kind, delivery: Some(delivery), part }) = serde_json::from_str(line)
+        else {
             return;
         };
-        match &*kind {
-            // Nobody else can make the daemon say that something was asked for.
-            "asked" if Line::is_sealed(line, seal) => {
-                self.0.entry(delivery.into_owned()).or_default().push(line.to_owned());
-            }
-            "settled" | "interrupted" => {
-                self.0.remove(&*delivery);
-            }
-            _ => {}
+        let closes = matches!(&*kind, "settled" | "interrupted");
+        let concerns = kind == "asked" || (closes && self.0.contains_key(&*delivery));
+        // Nobody else can make the daemon say that something was asked for, or is done with.
+        if !concerns || !Line::is_sealed(line, seal) {
+            return;
+        }
+        let commands =
+            || serde_json::from_str(line).map_or_else(|_| Vec::new(), |it: Commands| it.commands);
+        if kind == "asked" {
+            let open = self.0.entry(delivery.into_owned()).or_default();
+            let command = commands().into_iter().next().unwrap_or_default();
+            open.entry(command).or_default().extend(entry(line));
+        } else if part.is_none_or(|[number, count]| number == count) {
+            self.0.remove(&*delivery);
+        } else if let Some(open) = self.0.get_mut(&*delivery) {
+            // The others are in lines that may have been torn.
+            commands().iter().for_each(|command| drop(open.remove(command)));
         }
     }
 }
 
-/// The entry that says of the change in `line` that it was interrupted.
-fn interrupted(line: &str) -> Option<String> {
-    let (_, entry) = line.split_once(r#""kind":"asked""#)?;
+/// What a line says, without its place in the chain.
+fn entry(line: &str) -> Option<String> {
+    let (_, entry) = line.split_once(ASKED)?;
     let (entry, _) = entry.rsplit_once(r#","prev":""#)?;
-    Some(format!(r#"{{"kind":"interrupted"{entry}}}"#))
+    Some(format!("{{{ASKED}{entry}}}"))
 }
 
 #[cfg(test)]
@@ -117,8 +169,10 @@ mod tests {
         let own = [("settled", 1), ("asked", 4), ("asked", 4), ("interrupted", 5), ("asked", 5)];
         let forged = lines(&[("asked", 6)], &Seal::by(b"another"));
         fs::write(&path, format!("torn{}\n{forged}{}", "é", lines(&own, &seal))).unwrap();
-        let open = unfinished(&path, &seal).unwrap();
-        let expected = [2, 4, 4, 5].map(|delivery| {
+        let open = Unfinished::of_path(&path, &seal).unwrap();
+        let open: Vec<String> = open.interrupted().collect();
+        // One that was carried over from another file is in both.
+        let expected = [2, 4, 5].map(|delivery| {
             format!(
                 r#"{{"kind":"interrupted","delivery":"{delivery}","event":"\"kind\":\"settled\"","commands":[{{"a":1}}]}}"#
             )
@@ -134,7 +188,11 @@ mod tests {
         for (bytes, found) in [(FAR_BACK, 1), (FAR_BACK + 1, 0)] {
             let filling = "\n".repeat(bytes as usize - asked.len());
             fs::write(&path, format!("{asked}{filling}")).unwrap();
-            assert_eq!(unfinished(&path, &seal).unwrap().len(), found, "{bytes}");
+            assert_eq!(
+                Unfinished::of_path(&path, &seal).unwrap().interrupted().count(),
+                found,
+                "{bytes}"
+            );
         }
     }
 
@@ -150,6 +208,38 @@ mod tests {
         assert!((LONGEST - 1024..=LONGEST).contains(&(asked.len() as u64)), "{}", asked.len());
         let longer = "x".repeat(3 * LONGEST as usize);
         fs::write(&path, format!("{longer}\n{asked}{longer}\n")).unwrap();
-        assert_eq!(unfinished(&path, &seal).unwrap().len(), 1);
+        assert_eq!(Unfinished::of_path(&path, &seal).unwrap().interrupted().count(), 1);
+    }
+
+    #[test]
+    fn of_a_settlement_in_several_lines_only_what_they_say_is_settled() {
+        let (folder, seal) = (TempDir::new().unwrap(), Seal::by(b"key"));
+        let path = folder.path().join("audit.jsonl");
+        let command =
+            |id: u32| format!(r#"{{"operation":"delete_managed_url","entry_id":"{id}"}}"#);
+        let asked =
+            |id| format!(r#"{{"kind":"asked","delivery":"1","commands":[{}]}}"#, command(id));
+        let part = |number: usize, ids: [u32; 2]| {
+            let commands = ids.map(command).join(",");
+            format!(
+                r#"{{"kind":"settled","delivery":"1","part":[{number},2],"commands":[{commands}]}}"#
+            )
+        };
+        let entries = [asked(1), asked(2), asked(3), asked(4), part(1, [1, 2]), part(2, [3, 4])];
+        for (written, open) in [(4, vec![1, 2, 3, 4]), (5, vec![3, 4]), (6, vec![])] {
+            for (writer, is_ours) in [(&seal, true), (&Seal::by(b"another"), false)] {
+                let mut head = Head::new(Uuid::from_u128(7));
+                let of = |(number, entry): (usize, &String)| {
+                    let seal = if number < 4 { &seal } else { writer };
+                    head.next(DateTime::UNIX_EPOCH, entry, seal)
+                };
+                let lines: String = entries[..written].iter().enumerate().map(of).collect();
+                fs::write(&path, lines).unwrap();
+                let found = Unfinished::of_path(&path, &seal).unwrap();
+                let expected = if is_ours { open.clone() } else { vec![1, 2, 3, 4] };
+                let expected: Vec<String> = expected.into_iter().map(asked).collect();
+                assert_eq!(found.asked().collect::<Vec<_>>(), expected, "{written} {is_ours}");
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::error::AuditError;
 use super::written::Written;
 use crate::command::Command;
 use crate::event::{Envelope, Event, TraceId};
+use crate::secrecy::Seal;
 use crate::verdict::{History, Request};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct WriteAhead<'a> {
     audit: &'a Audit,
     lane: &'a str,
     envelope: &'a Envelope,
+    /// The SHA-256 of the body, for all commands of the message.
+    body_sha256: OnceLock<String>,
     event: Option<Arc<Event>>,
     trace: Option<TraceId>,
     delivery: Uuid,
@@ -33,7 +36,8 @@ impl<'a> WriteAhead<'a> {
         (event, trace): (Option<Arc<Event>>, Option<TraceId>),
         delivery: Uuid,
     ) -> WriteAhead<'a> {
-        WriteAhead { audit, lane, envelope, event, trace, delivery, failure: OnceLock::new() }
+        let (body_sha256, failure) = (OnceLock::new(), OnceLock::new());
+        WriteAhead { audit, lane, envelope, body_sha256, event, trace, delivery, failure }
     }
 
     /// Writes that `command` is about to be asked for by `request`. False if that cannot be written: then it is not to
@@ -45,7 +49,8 @@ impl<'a> WriteAhead<'a> {
         history.keep(request.clone());
         let WriteAhead { lane, envelope, delivery, .. } = *self;
         let (event, trace) = (self.event.as_deref(), self.trace.as_ref());
-        let about = About { lane, envelope, event, trace, delivery };
+        let body_sha256 = self.body_sha256.get_or_init(|| Seal::default().of(&envelope.body));
+        let about = About { lane, envelope, body_sha256, event, trace, delivery };
         let line = Settled::of(Kind::Asked, about, (None, &history), Duration::ZERO);
         let written = self.audit.append(request.at, line.lines(), &Written::default()).await;
         written.map_err(|error| self.failure.get_or_init(|| error)).is_ok()

@@ -168,6 +168,53 @@ async fn what_a_killed_process_had_asked_for_is_marked_by_the_next_start() {
 }
 
 #[tokio::test]
+async fn what_is_under_way_over_rotations_is_marked_although_the_older_files_are_gone() {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    second_command_hangs(&world).await;
+    for number in 1..=2 {
+        fs::rename(&place.path, place.folder.path().join(format!("older-{number}"))).unwrap();
+        world.daemon.signal("HUP");
+        world.daemon.wait_for_logged("the audit trail goes on in another file", number).await;
+    }
+    world.daemon.signal("KILL");
+    world.daemon.ended().await;
+    world.fake.release();
+    let file = place.path.to_str().unwrap();
+    let show = ["audit", "show", "--address", "ada@example.com", file];
+    let shown = run(&world.variables, &show).await.out;
+    assert_eq!(shown.matches("asked, no answer").count(), 2, "{shown}");
+    world.restart_daemon().await;
+    wait_until_done(&world).await;
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    assert_eq!(place.lines("interrupted").len(), 2);
+    expect_each_change_in_one_line(&place, &world).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_with_a_thousand_changes_of_one_event_leaves_each_in_one_line_of_a_small_file()
+ {
+    let place = Place::new();
+    let mut world = place.world(&[]).await;
+    let name = |number: usize| format!("entry-{number:0>200}");
+    let ids: Vec<String> = (0..1000).map(name).collect();
+    ids.iter().for_each(|id| world.fake.add_url(id));
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing(&name(700)));
+    world.publish_bare("url.unblock", &json!({"ids": ids}).to_string()).await;
+    world.fake.wait_for_calls(701, DEADLINE).await;
+    world.daemon.signal("KILL");
+    world.daemon.ended().await;
+    world.fake.release();
+    world.restart_daemon().await;
+    assert_eq!(place.lines("interrupted").len(), 701);
+    let acked = r#"eventd_messages_settled_total{disposition="ack",event="url.unblock"}"#;
+    world.daemon.wait_for_metric(acked, 1.0).await;
+    expect_each_change_in_one_line(&place, &world).await;
+    let size = fs::metadata(&place.path).unwrap().len();
+    assert!(size < 8 << 20, "{size} bytes");
+}
+
+#[tokio::test]
 async fn processes_that_are_killed_again_and_again_leave_no_change_without_a_line() {
     let place = Place::new();
     let mut world = place.world(&[]).await;
