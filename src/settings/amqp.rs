@@ -2,7 +2,7 @@
 
 use super::certificate::{self, ClientCertificate};
 use super::management::Management;
-use super::mimecast::Mimecast;
+use super::mimecast::Credentials;
 use super::reader::{Reader, decode, not_blank, typed};
 use super::timings::Timings;
 use crate::secrecy::{CopyKey, Secret};
@@ -155,7 +155,7 @@ impl Amqp {
     }
 }
 
-/// By default one derived from Mimecast's credentials, where they can be read: `dlq` works without them.
+/// By default one derived from Mimecast's credentials, where they can be read.
 fn copy_key(reader: &mut Reader) -> Option<CopyKey> {
     let key = reader.optional("amqp.copy_key", |text| match text.len() {
         16.. => Ok(CopyKey::by(text.as_bytes())),
@@ -163,9 +163,8 @@ fn copy_key(reader: &mut Reader) -> Option<CopyKey> {
     });
     key.or_else(|| {
         let mut aside = reader.aside();
-        let mimecast = Mimecast::read(&mut aside);
-        let mimecast = aside.finish(mimecast).ok()??;
-        Some(CopyKey::derived(&mimecast.credentials.secrets()))
+        let secrets = Credentials::read_secrets(&mut aside);
+        Some(CopyKey::derived(&aside.finish(secrets).ok()??))
     })
 }
 

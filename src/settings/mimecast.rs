@@ -29,6 +29,9 @@ const OAUTH2_REGIONS: &[(&str, &str)] = &[
     ("us", "https://us-api.services.mimecast.com"),
 ];
 
+/// Which API is meant, with the places that it has.
+const REGIONS: [(&str, &[(&str, &str)]); 2] = [("hmac", HMAC_REGIONS), ("oauth2", OAUTH2_REGIONS)];
+
 /// How to reach the vendor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mimecast {
@@ -96,24 +99,17 @@ impl Mimecast {
             if url.path() == "/" { Ok(url) } else { Err("must not have a path") }
         });
         let token_url = reader.optional("mimecast.token_url", private_url);
-        let kinds = [("hmac", HMAC_REGIONS), ("oauth2", OAUTH2_REGIONS)];
         reader.required("mimecast.auth", |_| Ok(()));
-        let regions = reader.one_of("mimecast.auth", &kinds)?;
+        let regions = reader.one_of("mimecast.auth", &REGIONS)?;
         let region = region(reader, regions);
         let base_url = own_url.or(region);
         let credentials = if regions == HMAC_REGIONS {
-            Credentials::Hmac(Keys {
-                access_key: reader.secret("mimecast.access_key"),
-                secret_key: reader
-                    .required("mimecast.secret_key", SigningKey::parse)
-                    .unwrap_or_default(),
-                app_id: reader.secret("mimecast.app_id"),
-                app_key: reader.secret("mimecast.app_key"),
-            })
+            Credentials::Hmac(Keys::read(reader))
         } else {
+            let [client_id, client_secret] = client(reader);
             Credentials::OAuth2(Client {
-                client_id: reader.secret("mimecast.client_id"),
-                client_secret: reader.secret("mimecast.client_secret"),
+                client_id,
+                client_secret,
                 token_url: token_url.or_else(|| base_url.as_ref()?.join("/oauth/token").ok())?,
             })
         };
@@ -122,7 +118,29 @@ impl Mimecast {
     }
 }
 
+impl Keys {
+    fn read(reader: &mut Reader) -> Keys {
+        Keys {
+            access_key: reader.secret("mimecast.access_key"),
+            secret_key: reader
+                .required("mimecast.secret_key", SigningKey::parse)
+                .unwrap_or_default(),
+            app_id: reader.secret("mimecast.app_id"),
+            app_key: reader.secret("mimecast.app_key"),
+        }
+    }
+}
+
 impl Credentials {
+    /// Reads the secrets of the credentials, wherever Mimecast is; `None` when it is not known which API is meant.
+    pub(super) fn read_secrets(reader: &mut Reader) -> Option<Vec<Secret>> {
+        let regions = reader.one_of("mimecast.auth", &REGIONS)?;
+        Some(match regions == HMAC_REGIONS {
+            true => Credentials::Hmac(Keys::read(reader)).secrets(),
+            false => client(reader).into(),
+        })
+    }
+
     /// The name of the application, which stays as its secrets are renewed.
     pub fn application(&self) -> &Secret {
         match self {
@@ -145,6 +163,11 @@ impl Credentials {
             }
         }
     }
+}
+
+/// The id and the secret of the client.
+fn client(reader: &mut Reader) -> [Secret; 2] {
+    ["mimecast.client_id", "mimecast.client_secret"].map(|key| reader.secret(key))
 }
 
 /// Whether `url` leads to this very machine, where neither TLS nor a proxy has a meaning.

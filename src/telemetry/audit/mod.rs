@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod left;
 mod line;
+mod mark;
 mod order;
 mod place;
 mod scribe;

@@ -2,9 +2,10 @@
 
 use super::error::AuditError;
 use super::line::Head;
+use super::mark::Mark;
 use super::order::{Fresh, New, Order, Shown};
 use super::tail::Tail;
-use super::trail::{Mark, Trail, json};
+use super::trail::{Trail, json};
 use super::written::Written;
 use crate::secrecy::Seal;
 use crate::settings::Fsync;
