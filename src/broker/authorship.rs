@@ -5,7 +5,7 @@
 //! share. It carries the name of our user too, which RabbitMQ checks (RabbitMQ, "Validated User-ID"). Either is enough:
 //! so copies that wait are believed after a change of the key, and after a change of the user.
 
-use super::header::{attributes, short, spelled, text};
+use super::header::{attributes, plain, short, spelled, text};
 use super::reduction::fitting;
 use super::sieve::{ALTERED, BODY_SIZE};
 use crate::secrecy::CopyKey;
@@ -67,6 +67,13 @@ impl Authorship {
             || key.zip(mac).is_some_and(|(key, mac)| key.verifies(&signed(properties, body), &mac))
     }
 
+    /// Whether a message has the MAC of somebody with another key: a copy of it would show nobody who published it.
+    pub(super) fn is_of_another_key(&self, properties: &BasicProperties, body: &[u8]) -> bool {
+        let has_mac =
+            properties.headers().as_ref().is_some_and(|headers| headers.contains_key(MAC));
+        has_mac && !self.is_of(properties, body)
+    }
+
     /// Learns from why the broker refuses a message. Returns whether it takes the same without our name.
     pub(super) fn learn(&self, refusal: &str) -> bool {
         let is_user = is_of_user(refusal) && self.user().is_some();
@@ -109,6 +116,18 @@ impl Authorship {
 
     fn user(&self) -> Option<&ShortString> {
         self.user.as_ref().filter(|_| !self.is_user_refused.load(Ordering::Relaxed))
+    }
+}
+
+/// Who published a message, as far as the broker has checked that: of a copy of ours a header says it. Nobody knows it of
+/// what somebody with another key has put back to the dead letters, which has the name of that person.
+pub(super) fn publisher(properties: &BasicProperties, is_copy: bool) -> Option<String> {
+    let none = FieldTable::default();
+    let headers = properties.headers().as_ref().unwrap_or(&none);
+    match (is_copy, headers.contains_key(CLAIMED)) {
+        (true, _) => short(headers, USER_ID),
+        (false, true) => None,
+        (false, false) => plain(properties.user_id()),
     }
 }
 

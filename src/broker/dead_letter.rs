@@ -1,9 +1,9 @@
 //! A dead letter: why it is there, and the message that it was.
 
-use super::authorship::{Authorship, CLAIMED, USER_ID};
+use super::authorship::{Authorship, CLAIMED, publisher};
 use super::death::Death;
 use super::delivery;
-use super::header::{number, plain, short, text};
+use super::header::{number, short, text};
 use super::sieve;
 use crate::event::{Envelope, MAX_BODY};
 use crate::verdict::Grounds;
@@ -37,6 +37,8 @@ pub struct DeadLetter {
     /// Whether it is known to be from a daemon of ours. Otherwise anybody who may write to the queue can have made up
     /// all of it but the user, whom the broker has checked.
     pub is_proven: bool,
+    /// Whether it has the MAC of somebody with another key, which a copy would lose.
+    pub is_of_another_key: bool,
     /// Whether its headers say anything of it: what the broker has dead-lettered came with those of its producer.
     pub(super) is_said: bool,
     /// Whose reading put it to the end of the queue.
@@ -56,6 +58,7 @@ impl DeadLetter {
         let empty = FieldTable::default();
         let headers = properties.headers().as_ref().unwrap_or(&empty);
         let is_copy = authorship.is_of(&properties, &data);
+        let is_of_another_key = authorship.is_of_another_key(&properties, &data);
         let death = Death::last(headers);
         let is_said = is_copy || death.is_none();
         let said = if is_said { headers } else { &empty };
@@ -66,8 +69,7 @@ impl DeadLetter {
                 .and_then(|reason| Grounds::named(&reason))
                 .unwrap_or(Grounds::Unknown),
         };
-        // A header never outweighs whom the broker has checked.
-        let user_id = if is_copy { short(said, USER_ID) } else { plain(properties.user_id()) };
+        let user_id = publisher(&properties, is_copy);
         let exchange = short(said, "x-eventd-exchange")
             .or_else(|| published?.exchange.clone())
             .unwrap_or(exchange.to_string());
@@ -94,6 +96,7 @@ impl DeadLetter {
                 None => text(said, "x-eventd-queue"),
             },
             replays: number(said, "x-eventd-replays").unwrap_or_default(),
+            is_of_another_key,
             is_proven: is_copy && !said.contains_key(CLAIMED),
             is_said,
             reader: text(said, "x-eventd-reader"),

@@ -3,8 +3,7 @@
 //! RabbitMQ counts what is returned to a queue. It drops the message beyond the delivery limit, which a policy can
 //! lower unseen, and RabbitMQ 4.3 can hide it for a while. So nothing is returned here: a copy of each letter that
 //! stays goes to the end of the queue, and the original is acked once the copy is confirmed. After the last letter
-//! the queue has the order that it had. A letter with a body that is too large to be read cannot be copied, and is
-//! returned at the end.
+//! the queue has the order that it had. Only what is too large, or signed with another key, is returned at the end.
 
 use super::authorship::Authorship;
 use super::connection::{Broker, BrokerError, lost};
@@ -51,7 +50,7 @@ pub struct DeadLetters {
     in_hand: Vec<Arc<DeadLetter>>,
     /// The tags of what is to be taken out.
     done: Vec<u64>,
-    /// The tags of what cannot be copied, because its body is too large to be read.
+    /// The tags of what cannot be copied.
     held: Vec<u64>,
     /// How many each round may have.
     most: u16,
@@ -186,8 +185,10 @@ impl DeadLetters {
     async fn put_back(&mut self) -> Result<(), BrokerError> {
         let mut letters = std::mem::take(&mut self.in_hand);
         letters.sort_by_key(|letter| letter.delivery_tag);
-        let too_large = letters.extract_if(.., |letter| letter.envelope.passed_over.is_some());
-        self.held.extend(too_large.map(|letter| letter.delivery_tag));
+        let cannot = |letter: &mut Arc<DeadLetter>| {
+            letter.envelope.passed_over.is_some() || letter.is_of_another_key
+        };
+        self.held.extend(letters.extract_if(.., cannot).map(|letter| letter.delivery_tag));
         let mut put_back = Ok(());
         for (letter, taken) in letters.iter().zip(self.tail.append(&letters).await) {
             match taken {

@@ -1,7 +1,7 @@
 //! One delivery, and the envelope that the rest of the daemon sees of it.
 
 use super::acks::Acks;
-use super::authorship::{Authorship, CLAIMED, USER_ID};
+use super::authorship::{Authorship, CLAIMED, publisher};
 use super::death::Death;
 use super::header::{attributes, number, plain, short, text, timestamp};
 use super::sieve;
@@ -44,8 +44,7 @@ impl Delivery {
         let headers = properties.headers().as_ref().unwrap_or(&empty);
         let is_copy = authorship.is_of(&properties, &data);
         let ours = if is_copy { headers } else { &empty };
-        // The broker has checked whose a message is; of the copy of another one a header says it.
-        let user_id = if is_copy { short(ours, USER_ID) } else { plain(properties.user_id()) };
+        let user_id = publisher(&properties, is_copy);
         // People move dead letters back to a queue too. The broker says there where they were published.
         let is_straight = exchange.as_str().is_empty() && routing_key.as_str() == queue;
         let death = if is_straight { Death::last(headers) } else { None };

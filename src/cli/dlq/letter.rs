@@ -98,20 +98,21 @@ impl Letter {
 
     /// One line of a list.
     pub fn row(&self) -> String {
-        let DeadLetter { grounds, code, attempts, replays, .. } = &*self.found;
+        let DeadLetter { grounds, code, attempts, replays, is_proven, .. } = &*self.found;
         let code = terminal::plain(code.as_deref().unwrap_or("-"), 40);
         let (id, age) = (terminal::plain(&self.id, 36), self.age.map_or("?".into(), terminal::age));
+        let proven = if *is_proven { "yes" } else { "no" };
         let (event, reason) = (self.event_type.map_or("?", EventType::name), grounds.label());
         format!(
-            "{id:<36}  {event:<15}  {reason:<20}  {code:<40}  {attempts:>8}  {age:>10}  {replays:>7}"
+            "{id:<36}  {event:<15}  {reason:<20}  {code:<40}  {attempts:>8}  {age:>10}  {replays:>7}  {proven:>6}"
         )
     }
 
     /// What stands above the list.
     pub fn header() -> String {
         format!(
-            "{:<36}  {:<15}  {:<20}  {:<40}  {:>8}  {:>10}  {:>7}",
-            "ID", "TYPE", "REASON", "CODE", "ATTEMPTS", "AGE", "REPLAYS"
+            "{:<36}  {:<15}  {:<20}  {:<40}  {:>8}  {:>10}  {:>7}  {:>6}",
+            "ID", "TYPE", "REASON", "CODE", "ATTEMPTS", "AGE", "REPLAYS", "PROVEN"
         )
     }
 

@@ -93,6 +93,12 @@ pub enum Ended {
 /// Why it was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum DlqError {
+    /// There is no key to sign copies with.
+    #[error(
+        "nothing was read: without the key of the daemon nobody would know any more who published a dead letter; set \
+         amqp.copy_key as the daemon has it, or else the credentials of Mimecast, of which it is derived"
+    )]
+    NoKey,
     /// The broker, or the way to it.
     #[error(transparent)]
     Broker(#[from] BrokerError),
@@ -128,6 +134,9 @@ pub async fn run(
     by_hand: Option<&ByHand>,
     now: DateTime<Utc>,
 ) -> Result<Ended, DlqError> {
+    if settings.amqp.copy_key.is_none() {
+        return Err(DlqError::NoKey);
+    }
     if let Act::Discard(Discard { yes: false, dry_run: false, .. }) = dlq.act {
         settle::confirm(&settings.amqp.dead_letter_queue)?;
     }

@@ -145,6 +145,10 @@ fn destination<'a>(
     if let Some(size) = letter.found.envelope.passed_over {
         return Err(format!("its body of {size} bytes is too large to be read here"));
     }
+    if letter.found.is_of_another_key && !replay.force {
+        let what = "it was signed with another amqp.copy_key, and nobody would know any more who published it";
+        return Err(format!("{what}; `--force` sends it back all the same"));
+    }
     let replays = letter.found.replays;
     if replays >= MOST_REPLAYS && !replay.force {
         return Err(format!("it was sent back {replays} times already; `--force` does it again"));

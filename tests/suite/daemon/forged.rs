@@ -190,11 +190,16 @@ async fn a_dead_letter_that_somebody_made_up_is_not_proven_and_has_nothing_done_
         let listed = run(&variables, &["dlq", "list", "--json"]).await;
         assert_eq!(listed.field("proven"), vec![Value::Bool(false); 3], "{listed:?}");
     }
+    let rows = run(&variables, &["dlq", "list"]).await;
+    assert!(rows.lines()[1..].iter().all(|row| row.ends_with("  no")), "{rows:?}");
     let shown = run(&variables, &["dlq", "show", "written"]).await.out;
     assert!(shown.contains("not proven") && !shown.contains(" by hr"), "{shown}");
     assert!(run(&variables, &["dlq", "show", "good"]).await.out.contains(" by hr"));
     let replayed = run(&variables, &["dlq", "replay"]).await;
-    assert_eq!((replayed.code, replayed.lines().len()), (Some(0), 3), "{replayed:?}");
+    assert_eq!((replayed.code, replayed.lines().len()), (Some(2), 1), "{replayed:?}");
+    assert!(replayed.err.contains("it was signed with another amqp.copy_key"), "{replayed:?}");
+    let replayed = run(&variables, &["dlq", "replay", "--force"]).await;
+    assert_eq!((replayed.code, replayed.lines().len()), (Some(0), 2), "{replayed:?}");
     world.daemon = Daemon::start(&variables).await;
     world.daemon.wait_for_metric(ACKED, 1.0).await;
     eventually("both are denied", async || {
@@ -207,6 +212,46 @@ async fn a_dead_letter_that_somebody_made_up_is_not_proven_and_has_nothing_done_
     let listed = run(&variables, &["dlq", "list", "--json"]).await;
     assert_eq!(listed.field("proven"), [true, true], "{listed:?}");
     assert_eq!(listed.field("reason"), ["denied", "denied"]);
+}
+
+#[tokio::test]
+async fn whoever_looks_at_dead_letters_without_the_key_is_not_taken_for_who_has_published_them() {
+    let (world, hr) = for_hr(&[]).await;
+    let alice = fresh("alice");
+    let allowed = format!(r#"["{}", "{alice}"]"#, hr.name);
+    let mut variables = world.variables.clone();
+    variables.extend([settings::named("POLICY__ALLOWED_USERS", &allowed)]);
+    let refusal = FaultKind::fail("err_validation_blocked");
+    world.fake.inject(Fault::always(refusal).for_item_containing("good"));
+    let evil = BasicProperties::default().with_user_id("guest".into());
+    world.vhost.publish("user.offboarded", event(&world, "evil").as_bytes(), evil).await;
+    let good = event(&world, "good");
+    hr.vhost.publish("user.offboarded", good.as_bytes(), hr.properties()).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 2).await;
+    // Alice may publish events, and looks at the dead letters with settings of her own.
+    let url = world.vhost.url_of_user_called(&alice).await;
+    let mut hers = settings::Variables::from([settings::named("AMQP__URL", &url)]);
+    for act in ["list", "stats", "export", "replay", "discard"] {
+        let refused = run(&hers, &["dlq", act]).await;
+        assert_eq!((refused.code, &*refused.out), (Some(1), ""), "{refused:?}");
+        assert!(refused.err.contains("without the key of the daemon"), "{refused:?}");
+    }
+    hers.extend([settings::named("AMQP__COPY_KEY", "a key of hers that is none of ours")]);
+    for _ in 0..2 {
+        let listed = run(&hers, &["dlq", "list", "--json"]).await;
+        assert_eq!(listed.field("proven"), [false, false], "{listed:?}");
+    }
+    let replayed = run(&hers, &["dlq", "replay"]).await;
+    assert_eq!((replayed.code, &*replayed.out), (Some(2), ""), "{replayed:?}");
+
+    world.fake.heal();
+    let listed = run(&variables, &["dlq", "list", "--json"]).await;
+    assert_eq!(listed.field("proven"), [true, true], "{listed:?}");
+    let replayed = run(&variables, &["dlq", "replay"]).await;
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
+    world.daemon.wait_for_metric(ACKED, 1.0).await;
+    world.vhost.wait_for_depth(DEAD_LETTERS, 1).await;
+    assert!(!is_member(&world, "good") && is_member(&world, "evil"));
 }
 
 #[tokio::test]
