@@ -3,6 +3,7 @@
 use super::exposed::exposed_key;
 use super::mistake::Mistake;
 use super::reader::{Reader, duration};
+use super::small_file;
 use super::source::Sources;
 use super::timings::Timings;
 use crate::secrecy::Seal;
@@ -113,7 +114,7 @@ impl Audit {
 ///
 /// What is wrong with it.
 fn key(path: &str) -> Result<Seal, &'static str> {
-    let key = std::fs::read(path).map_err(|_| "names a file that cannot be read")?;
+    let key = small_file::read(path).map_err(|_| "names a file that cannot be read")?;
     exposed_key(Path::new(path))?;
     let end = key.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
     let key = &key[..end.map_or(0, |last| last + 1)];

@@ -1,6 +1,7 @@
 //! Certificates in PEM files: of the CAs to trust, and the client's own with its key.
 
 use super::reader::Reader;
+use super::small_file;
 use crate::secrecy::Secret;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -91,7 +92,7 @@ fn key(path: &str) -> Result<(String, PrivateKeyDer<'static>), &'static str> {
 }
 
 fn text(path: &str) -> Result<String, &'static str> {
-    std::fs::read_to_string(path).map_err(|error| match error.kind() == ErrorKind::InvalidData {
+    small_file::read_text(path).map_err(|error| match error.kind() == ErrorKind::InvalidData {
         true => "names a file that is not PEM",
         false => "names a file that cannot be read",
     })

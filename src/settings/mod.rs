@@ -21,6 +21,7 @@ mod queues;
 mod reader;
 mod running;
 mod settings;
+mod small_file;
 mod source;
 mod source_file;
 mod table;

@@ -2,6 +2,7 @@
 
 use super::mistake::{Mistake, unknown};
 use super::origin::Origin;
+use super::small_file;
 use super::source_file::SourceFile;
 use super::table::{SETTINGS, Setting, key_in};
 use super::timings::Timings;
@@ -123,7 +124,7 @@ impl Sources {
     fn add_file(&mut self, path: &Path) {
         self.files.push(SourceFile { key: "--config", path: path.to_owned(), secret: false });
         let origin = Origin::File(path.display().to_string());
-        let text = match std::fs::read_to_string(path) {
+        let text = match small_file::read_text(path) {
             Ok(text) => text,
             Err(error) => {
                 return self.mistake("--config", origin, &format!("cannot be read: {error}"));
@@ -239,7 +240,7 @@ impl Sources {
 
     fn add_secret_file(&mut self, setting: &'static Setting, origin: Origin, path: &Path) {
         self.files.push(SourceFile { key: setting.key, path: path.into(), secret: true });
-        match std::fs::read(path).map(String::from_utf8) {
+        match small_file::read(path).map(String::from_utf8) {
             Ok(Ok(text)) => {
                 // Editors and `echo` end a file with a newline that is not part of the secret.
                 let text = text.strip_suffix('\n').unwrap_or(&text);

@@ -1,10 +1,15 @@
 //! The files that settings come from.
 
 use super::verdict::{Gravity, Group, Verdict};
-use crate::settings::{Audit, Settings, SourceFile, exposed};
-use std::fs::File;
+use crate::secrecy::Seal;
+use crate::settings::{Settings, SourceFile};
+use crate::telemetry::audit::expect_fit;
+use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+const TRAIL: (Group, &str) = (Group::Files, "audit.path");
 
 /// What anybody on the machine may.
 const OTHERS: u32 = 0o007;
@@ -16,7 +21,13 @@ const OTHERS_WRITE: u32 = 0o002;
 pub(super) fn check(files: &[SourceFile], settings: &Settings) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = files.iter().map(file).collect();
     if let Some(audit) = &settings.audit {
-        verdicts.push(trail(audit));
+        verdicts.push(trail(&audit.path, &audit.seal));
+        // That of what people do by hand stands beside it.
+        let by_hand =
+            audit.by_hand.exists().then(|| expect_fit(&audit.by_hand, &audit.by_hand_seal));
+        if let Some(Err(error)) = by_hand {
+            verdicts.push(Verdict::new(Gravity::Failure, TRAIL, error.to_string()));
+        }
         let key = audit.key_file.clone();
         let key = key.map(|path| SourceFile { key: "audit.key_file", path, secret: true });
         verdicts.extend(key.as_ref().map(file));
@@ -46,30 +57,26 @@ fn may_others(path: &Path, permissions: u32) -> bool {
 }
 
 /// Whether the audit trail can be written, as far as that is seen without a change.
-fn trail(audit: &Audit) -> Verdict {
-    let subject = (Group::Files, "audit.path");
-    if audit.path.exists() {
+fn trail(path: &Path, seal: &Seal) -> Verdict {
+    let verdict = |gravity, text: &str| Verdict::new(gravity, TRAIL, text.to_owned());
+    match fs::symlink_metadata(path).and_then(|_| fs::metadata(path)) {
         // Before it is opened: for a pipe that would wait until somebody reads it.
-        if !audit.path.is_file() {
-            let text = "cannot be written: it is not a regular file; name a file";
-            return Verdict::new(Gravity::Failure, subject, text);
+        Ok(there) if !there.is_file() => {
+            verdict(Gravity::Failure, "cannot be written: it is not a regular file; name a file")
         }
-        let opened = File::options().append(true).open(&audit.path);
-        return match opened {
-            Ok(_) => match exposed(&audit.path).and_then(|()| exposed(&audit.by_hand)) {
-                Ok(()) => Verdict::new(Gravity::Ok, subject, "can be written"),
-                Err(text) => Verdict::new(Gravity::Failure, subject, text),
-            },
-            Err(error) => {
-                Verdict::new(Gravity::Failure, subject, format!("cannot be written: {error}"))
+        Ok(_) => match expect_fit(path, seal) {
+            Ok(()) => verdict(Gravity::Ok, "can be written"),
+            Err(error) => verdict(Gravity::Failure, &error.to_string()),
+        },
+        Err(error) if error.kind() != ErrorKind::NotFound || path.is_symlink() => {
+            verdict(Gravity::Failure, &format!("cannot be written: {error}"))
+        }
+        Err(_) => {
+            let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+            match folder.is_none_or(Path::is_dir) {
+                true => verdict(Gravity::Ok, "is not there yet; it is made when it is needed"),
+                false => verdict(Gravity::Failure, "is in a folder that is not there; make it"),
             }
-        };
-    }
-    let folder = audit.path.parent().filter(|it| !it.as_os_str().is_empty());
-    match folder.is_none_or(Path::is_dir) {
-        true => Verdict::new(Gravity::Ok, subject, "is not there yet; the daemon makes it"),
-        false => {
-            Verdict::new(Gravity::Failure, subject, "is in a folder that is not there; make it")
         }
     }
 }

@@ -34,7 +34,8 @@ impl Left {
     /// What stands beside the trail at `path`; nothing if that is not ours.
     fn read(path: &Path, seal: &Seal) -> Option<Left> {
         let path = beside(path);
-        if path.metadata().ok()?.len() > LONGEST {
+        let there = path.metadata().ok()?;
+        if !there.is_file() || there.len() > LONGEST {
             return None;
         }
         let left: Left = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
@@ -60,8 +61,12 @@ impl Left {
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         let (path, text) = (beside(path), serde_json::to_string(self)?);
         let new = path.with_extension("new");
-        let mut options = File::options();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        // One that a crash has left, or somebody else: what is there is not written through.
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&new)?;
         file.write_all_at(text.as_bytes(), 0)?;
         fs::rename(new, path)
     }
@@ -98,6 +103,11 @@ pub fn left_at(path: &Path, seal: &Seal) -> Result<Option<String>, String> {
     }
 }
 
+/// Whether it stands beside the trail at `path` where that was left, whoever has written it.
+pub fn is_left(path: &Path) -> bool {
+    beside(path).exists()
+}
+
 /// Its name does not begin with that of the trail, so that `audit.jsonl*` are files of the trail.
 fn beside(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
@@ -122,5 +132,19 @@ mod tests {
             fs::write(beside(&path), text + &spaces).unwrap();
             assert_eq!(Left::read(&path, &seal).as_ref(), expected, "{bytes}");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_somebody_has_left_in_its_place() {
+        let (folder, seal) = (tempfile::tempdir().unwrap(), Seal::by(b"key"));
+        let (path, other) = (folder.path().join("audit.jsonl"), folder.path().join("other"));
+        fs::write(&other, "of somebody else").unwrap();
+        let new = beside(&path).with_extension("new");
+        std::os::unix::fs::symlink(&other, &new).unwrap();
+        let left = Left::of(&Head::new(Uuid::from_u128(7)), 100, &seal);
+        left.write(&path).unwrap();
+        assert_eq!(fs::read_to_string(&other).unwrap(), "of somebody else");
+        assert_eq!(Left::read(&path, &seal), Some(left));
+        assert!(!new.exists());
     }
 }

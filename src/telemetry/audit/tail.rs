@@ -1,7 +1,9 @@
 //! The end of a file of the audit trail: its last whole line, and what a crash has left behind it.
 
+use super::error::{AuditError, unwritable};
 use super::line::{BEGIN, Head, Line};
 use crate::secrecy::Seal;
+use crate::settings::exposed;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -118,6 +120,29 @@ impl Tail {
         });
         heads.max_by_key(|(head, _)| head.lines)
     }
+}
+
+/// Expects that a chain with this seal can go on in the file at `path`, without a change to it.
+///
+/// # Errors
+///
+/// [`AuditError`], as when the daemon starts.
+pub fn expect_fit(path: &Path, seal: &Seal) -> Result<(), AuditError> {
+    let file = File::options().read(true).append(true).open(path);
+    let file = file.map_err(|cause| unwritable(path, &cause))?;
+    judge(path, &file, seal).map(drop)
+}
+
+/// The end of `file`, which was opened at `path`, if a chain can go on there.
+pub(super) fn judge(path: &Path, file: &File, seal: &Seal) -> Result<Tail, AuditError> {
+    let shown = || path.display().to_string();
+    let tail = Tail::read(file, seal).map_err(|unfit| match unfit {
+        Unfit::Unreadable(cause) => unwritable(path, &cause),
+        Unfit::Foreign => AuditError::Foreign { path: shown() },
+        Unfit::NoTrail => AuditError::NoTrail { path: shown() },
+    })?;
+    exposed(path).map_err(|why| AuditError::Exposed { path: shown(), why })?;
+    Ok(tail)
 }
 
 /// `audit.jsonl.1` and `audit.jsonl-20261126` were `audit.jsonl`.

@@ -5,7 +5,7 @@ use super::left::Left;
 use super::line::Head;
 use super::mark::Mark;
 use super::place::{Place, locked};
-use super::tail::{self, End, Tail, Unfit};
+use super::tail::{self, End, Tail, judge};
 use super::unfinished::Unfinished;
 use crate::secrecy::Seal;
 use crate::settings::exposed;
@@ -61,13 +61,7 @@ impl Trail {
             Opening::ForALine(patience) => patience,
         };
         let file = locked(path, patience)?;
-        let tail = Tail::read(&file, &seal).map_err(|unfit| match unfit {
-            Unfit::Unreadable(cause) => unwritable(path, &cause),
-            Unfit::Foreign => AuditError::Foreign { path: path.display().to_string() },
-            Unfit::NoTrail => AuditError::NoTrail { path: path.display().to_string() },
-        })?;
-        exposed(path)
-            .map_err(|why| AuditError::Exposed { path: path.display().to_string(), why })?;
+        let tail = judge(path, &file, &seal)?;
         let length = file.metadata().map_err(|cause| unwritable(path, &cause))?.len();
         let is_first = tail.head.is_none();
         let older = if is_first { Tail::of_older(path, &seal) } else { None };

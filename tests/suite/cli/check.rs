@@ -505,10 +505,38 @@ async fn a_file_that_anybody_may_change_a_trail_that_anybody_may_read_and_a_pipe
         expect(&variables, (0, expected)).await;
     }
     std::fs::set_permissions(&trail, PermissionsExt::from_mode(0o644)).unwrap();
-    let expected = "failure  files    audit.path: can be read or changed by anybody";
-    expect(&variables, (1, expected)).await;
+    let (_, lines) = check(&variables, &["--offline"]).await;
+    let is_told = |line: &String| {
+        line.starts_with("failure  files    audit.path: ")
+            && line.contains("can be read or changed by anybody")
+    };
+    assert!(lines.iter().any(is_told), "{lines:?}");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     variables.extend([named("AUDIT__PATH", pipe.to_str().unwrap())]);
     let expected = "failure  files    audit.path: cannot be written: it is not a regular file";
     expect(&variables, (1, expected)).await;
+    // What the start would not go on with is no trail that can be written.
+    let folder = trail.parent().unwrap();
+    let (other, by_hand) = (folder.join("other.jsonl"), folder.join("other-by-hand.jsonl"));
+    let (one, another) = (folder.join("one"), folder.join("another"));
+    std::os::unix::fs::symlink(&one, &another).unwrap();
+    std::os::unix::fs::symlink(&another, &one).unwrap();
+    let private = |path: &std::path::Path, text: &str, mode: u32| {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    private(&other, "of somebody else\n", 0o600);
+    for (path, word) in [(&other, "other.jsonl"), (&one, "Too many levels of symbolic links")] {
+        variables.extend([named("AUDIT__PATH", path.to_str().unwrap())]);
+        let (ended, lines) = check(&variables, &["--offline"]).await;
+        let is_told = |line: &String| line.starts_with("failure  files") && line.contains(word);
+        assert!(ended == Some(1) && lines.iter().any(is_told), "{lines:?}");
+    }
+    private(&other, "", 0o600);
+    private(&by_hand, "", 0o666);
+    variables.extend([named("AUDIT__PATH", other.to_str().unwrap())]);
+    let (ended, lines) = check(&variables, &["--offline"]).await;
+    let is_told =
+        |line: &String| line.starts_with("failure") && line.contains("other-by-hand.jsonl");
+    assert!(ended == Some(1) && lines.iter().any(is_told), "{lines:?}");
 }

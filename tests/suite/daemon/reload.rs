@@ -219,6 +219,32 @@ async fn a_bad_file_keeps_the_old_settings_whole_until_there_is_a_good_one() {
 }
 
 #[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_a_mistake_and_ends_no_reload() {
+    let settings = |attempts: u32| format!("[retry]\nattempts = {attempts}\n");
+    let mounted = Mounted::new(&settings(3), None).await;
+    let daemon = mounted.start().await;
+    let folder = mounted.folder.path().join("..version-1");
+    for (number, name) in ["settings.toml", "secret-key"].into_iter().enumerate() {
+        let (path, aside) = (folder.join(name), folder.join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let refused = daemon.metric(REFUSED).await;
+        daemon.signal("HUP");
+        daemon.wait_for_at_least(REFUSED, refused + 1.0).await;
+        fs::rename(&aside, &path).unwrap();
+        fs::write(folder.join("settings.toml"), settings(4 + number as u32)).unwrap();
+        daemon.signal("HUP");
+        daemon.wait_for_metric(SUCCESSFUL, 1.0).await;
+        daemon.wait_for_at_least(APPLIED, 1.0 + number as f64).await;
+    }
+    mounted.unblock("e-1", "entry-1").await;
+    crate::support::eventually("it is applied", async || {
+        (!mounted.fake.has_url("entry-1")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_file_that_was_emptied_or_cut_or_is_gone_takes_no_rule_out_of_force() {
     let whole = "[policy]\nwindow = \"1h\"\nverify_effect = false\nprotected_addresses = [\"ada@*\"]\n\n\
                  [retry]\nattempts = 12\n\n[log]\nlevel = \"info\"\n";

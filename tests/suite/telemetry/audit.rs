@@ -399,6 +399,13 @@ async fn a_trail_that_was_cut_or_spoilt_while_no_daemon_ran_is_not_signed_over_i
             assert_eq!(code, Some(2), "{found:?}");
             let cut = place.verified(&world, "audit.jsonl", &[]).await.0;
             assert_eq!(cut, Some(if is_spoilt { 2 } else { 0 }));
+            // Also where nothing says any more how far it went.
+            let (head, aside) =
+                [".audit.jsonl.head", "aside"].map(|it| place.folder.path().join(it)).into();
+            fs::rename(&head, &aside).unwrap();
+            let (code, found) = place.verified(&world, "audit.jsonl", &["--strict"]).await;
+            assert_eq!(code, Some(2), "{found:?}");
+            fs::rename(&aside, &head).unwrap();
         }
         world.restart_daemon().await;
         let told = world.daemon.logged("the audit trail is not as it was left");
