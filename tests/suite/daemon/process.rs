@@ -229,24 +229,32 @@ fn signal(process: u32, name: &str) {
 #[tokio::test]
 async fn signals_are_heard_before_the_settings_are_read() {
     let folder = tempfile::TempDir::new().unwrap();
-    let settings = folder.path().join("settings.toml");
-    // Reading the settings takes until somebody writes them.
-    assert!(Command::new("mkfifo").arg(&settings).status().unwrap().success());
-    let start = || {
+    let path = folder.path().join("settings.toml");
+    // Reading so many takes a while.
+    let protected: String = (0..30_000).map(|it| format!("\"user-{it}@example.com\",\n")).collect();
+    std::fs::write(&path, format!("[policy]\nprotected_addresses = [\n{protected}]\n")).unwrap();
+    let fake = fake_mimecast::FakeMimecast::start(Credentials::default()).await;
+    let mut variables = settings::hmac(&fake);
+    let admin = nobodys_address();
+    let own = [("AMQP__URL", "amqp://127.0.0.1:1"), ("ADMIN__LISTEN", &admin)];
+    variables.extend(own.map(|(name, value)| named(name, value)));
+    eventually("it is not done with the settings as signals come", async || {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mimecast-eventd"));
-        command.args(["run", "--config"]).arg(&settings).env_clear().kill_on_drop(true);
-        command.spawn().unwrap()
-    };
-    let mut child = start();
-    let process = child.id().unwrap();
-    wait_for_signals(process).await;
-    for _ in 0..10 {
-        signal(process, "HUP");
-    }
-    // It is still there, and a stop is in good order: there is nothing to finish.
-    signal(process, "TERM");
-    let ended = tokio::time::timeout(DEADLINE, child.wait()).await.expect("it ends in time");
-    assert_eq!(ended.unwrap().code(), Some(0));
+        command.args(["run", "--config"]).arg(&path).env_clear().envs(&variables);
+        let mut child = command.kill_on_drop(true).stderr(Stdio::null()).spawn().unwrap();
+        let process = child.id().unwrap();
+        wait_for_signals(process).await;
+        for _ in 0..10 {
+            signal(process, "HUP");
+        }
+        let is_reading = std::net::TcpStream::connect(&admin).is_err();
+        // It is still there, and a stop is in good order: there is nothing to finish.
+        signal(process, "TERM");
+        let ended = tokio::time::timeout(DEADLINE, child.wait()).await.expect("it ends in time");
+        assert_eq!(ended.unwrap().code(), Some(0));
+        is_reading.then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -199,7 +199,7 @@ async fn a_killed_process_with_a_thousand_changes_of_one_event_leaves_each_in_on
     let name = |number: usize| format!("entry-{number:0>200}");
     let ids: Vec<String> = (0..1000).map(name).collect();
     ids.iter().for_each(|id| world.fake.add_url(id));
-    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing(&name(700)));
+    world.fake.inject(Fault::next(FaultKind::Hold).for_item_containing(name(700)));
     world.publish_bare("url.unblock", &json!({"ids": ids}).to_string()).await;
     world.fake.wait_for_calls(701, DEADLINE).await;
     world.daemon.signal("KILL");
