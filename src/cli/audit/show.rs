@@ -37,7 +37,11 @@ pub(super) fn show(
         }
         match span.has(line.at) && wanted.is_met(line) {
             true if is_asked => {
-                open.entry(delivery.to_owned()).or_default().push((line.clone(), is_sealed));
+                let asked = open.entry(delivery.to_owned()).or_default();
+                // One that was under way in a rotation is in both files.
+                if !asked.iter().any(|(other, _)| other.entry == line.entry) {
+                    asked.push((line.clone(), is_sealed));
+                }
             }
             true => shown.add(line, is_sealed),
             false => {}

@@ -1,7 +1,8 @@
 //! What people do by hand on this machine, in a chain of its own beside that of the daemon.
 
 use super::error::AuditError;
-use super::trail::{Opening, Trail, json};
+use super::mark::json;
+use super::trail::{Opening, Trail};
 use crate::settings::{Audit, Fsync};
 use chrono::{DateTime, Utc};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! What the audit trail says of a settled message: who it was about, in clear, and all that was done for it.
 
-use super::trail::json;
+use super::mark::json;
 use crate::command::Command;
 use crate::event::{Data, Entries, Envelope, Event, Group, TraceId};
 use crate::verdict::{CommandResult, Disposition, Execution, History, Reason};

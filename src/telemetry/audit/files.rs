@@ -14,8 +14,9 @@ const MOST_BROKEN: usize = 20;
 /// kept.
 const MOST_TORN: usize = 16 * 1024 * 1024;
 
-/// What files of gzip, zstd, xz and bzip2 begin with.
-const COMPRESSED: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh"];
+/// What files of gzip, zstd, xz, bzip2, lz4 and zip begin with.
+const COMPRESSED: [&[u8]; 6] =
+    [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"\x04\x22\x4d\x18", b"PK\x03\x04"];
 
 /// The kind of a line that tells of a trail which was not as the daemon had left it.
 pub(super) const MISMATCH: &str = "mismatch";

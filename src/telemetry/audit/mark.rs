@@ -22,3 +22,8 @@ pub(super) enum Mark<'a> {
         torn_sha256: &'a str,
     },
 }
+
+/// `entry` as JSON.
+pub(super) fn json(entry: &impl Serialize) -> String {
+    serde_json::to_string(entry).expect("an entry has nothing that JSON has not")
+}

@@ -2,10 +2,10 @@
 
 use super::error::AuditError;
 use super::line::Head;
-use super::mark::Mark;
+use super::mark::{Mark, json};
 use super::order::{Fresh, New, Order, Shown};
 use super::tail::Tail;
-use super::trail::{Trail, json};
+use super::trail::Trail;
 use super::written::Written;
 use crate::secrecy::Seal;
 use crate::settings::Fsync;

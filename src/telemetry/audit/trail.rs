@@ -3,14 +3,13 @@
 use super::error::{AuditError, unwritable};
 use super::left::Left;
 use super::line::Head;
-use super::mark::Mark;
+use super::mark::{Mark, json};
 use super::place::{Place, locked};
 use super::tail::{self, End, Tail, judge};
 use super::unfinished::Unfinished;
 use crate::secrecy::Seal;
 use crate::settings::exposed;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -65,8 +64,14 @@ impl Trail {
         let length = file.metadata().map_err(|cause| unwritable(path, &cause))?.len();
         let is_first = tail.head.is_none();
         let older = if is_first { Tail::of_older(path, &seal) } else { None };
+        let mended = |name: &str| Trail::mend(&path.with_file_name(name), &seal, at);
+        let older = older.map(|(head, name)| (mended(&name).unwrap_or(head), name));
         let found = tail.head.as_ref().or(older.as_ref().map(|(head, _)| head));
-        let mismatch = Left::differs(path, &seal, (found, &file));
+        // Where it was left is in the file before, if it was moved away since.
+        let before =
+            older.as_ref().and_then(|(_, name)| File::open(path.with_file_name(name)).ok());
+        let last = before.as_ref().unwrap_or(&file);
+        let mismatch = Left::differs(path, &seal, (found, last));
         let (older, continues) = older.unzip();
         let mut trail = Trail {
             path: path.to_owned(),
@@ -89,6 +94,17 @@ impl Trail {
             trail.close_unfinished(at)?;
         }
         Ok(trail)
+    }
+
+    /// Vouches for a line that a crash has torn in a file that was moved away since. Returns where the chain is then.
+    fn mend(path: &Path, seal: &Seal, at: DateTime<Utc>) -> Option<Head> {
+        let opening = Opening::ForALine(Duration::ZERO);
+        let mut older = Trail::open(path, seal.clone(), (at, Uuid::nil()), opening).ok()?;
+        matches!(older.end, End::Torn(_)).then_some(())?;
+        older.mismatch = None;
+        let (head, text) = older.mended(at).ok()??;
+        let written = older.file.write_all(text.as_bytes()).and_then(|()| older.file.sync_data());
+        written.is_ok().then_some(head)
     }
 
     /// Where its chain is.
@@ -277,11 +293,6 @@ impl Trail {
     }
 }
 
-/// `entry` as JSON.
-pub(super) fn json(entry: &impl Serialize) -> String {
-    serde_json::to_string(entry).expect("an entry has nothing that JSON has not")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,6 +413,37 @@ mod tests {
                 error.starts_with(&format!("audit.path: {path} cannot be written: ")),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_torn_before_its_file_was_moved_away_is_vouched_for_there() {
+        let folder = TempDir::new().unwrap();
+        let (path, older) =
+            (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
+        append(&mut open(&path, b"key").unwrap(), 3);
+        fs::rename(&path, &older).unwrap();
+        File::options().append(true).open(&older).unwrap().write_all(br#"{"chain":"00"#).unwrap();
+        append(&mut open(&path, b"key").unwrap(), 1);
+        assert_eq!(whole(&[&path, &older]), (7, 1));
+        assert!(!folder.path().join(".audit.jsonl.1.head").exists());
+        assert!(!fs::read_to_string(&path).unwrap().contains(r#""kind":"mismatch""#));
+    }
+
+    #[test]
+    fn a_crash_before_the_head_is_written_and_a_rotation_after_it_are_no_mismatch() {
+        for lines in [0, 2] {
+            let folder = TempDir::new().unwrap();
+            let path = folder.path().join("audit.jsonl");
+            let head = folder.path().join(".audit.jsonl.head");
+            append(&mut open(&path, b"key").unwrap(), 3);
+            let kept = fs::read(&head).unwrap();
+            append(&mut open(&path, b"key").unwrap(), lines);
+            fs::write(&head, &kept).unwrap();
+            fs::rename(&path, folder.path().join("audit.jsonl.1")).unwrap();
+            append(&mut open(&path, b"key").unwrap(), 1);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(r#""kind":"mismatch""#), "{text}");
         }
     }
 

@@ -206,7 +206,14 @@ async fn a_trail_with_a_key_that_is_not_given_is_named_once_and_so_is_a_compress
     let ran = run_with(&Variables::new(), &["audit", "verify", "-"], &text).await;
     assert_eq!((ran.code, ran.out.matches("BROKEN").count()), (Some(2), 1), "{ran:?}");
     assert!(ran.out.contains("this trail was made with a key"), "{ran:?}");
-    for magic in [&b"\x1f\x8b\x08"[..], b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9"] {
+    for magic in [
+        &b"\x1f\x8b\x08"[..],
+        b"\x28\xb5\x2f\xfd",
+        b"\xfd7zXZ\0",
+        b"BZh9",
+        b"\x04\x22\x4d\x18",
+        b"PK\x03\x04",
+    ] {
         let path = folder.path().join("audit.jsonl.2");
         std::fs::write(&path, magic).unwrap();
         let ran = run(&Variables::new(), &["audit", "verify", path.to_str().unwrap()]).await;

@@ -180,8 +180,9 @@ async fn what_is_under_way_over_rotations_is_marked_although_the_older_files_are
     world.daemon.signal("KILL");
     world.daemon.ended().await;
     world.fake.release();
-    let file = place.path.to_str().unwrap();
-    let show = ["audit", "show", "--address", "ada@example.com", file];
+    let older = place.folder.path().join("older-2");
+    let files = [older.to_str().unwrap(), place.path.to_str().unwrap()];
+    let show = [&["audit", "show", "--address", "ada@example.com"][..], &files].concat();
     let shown = run(&world.variables, &show).await.out;
     assert_eq!(shown.matches("asked, no answer").count(), 2, "{shown}");
     world.restart_daemon().await;
